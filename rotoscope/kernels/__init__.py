@@ -1,0 +1,1 @@
+"""Picture and flow operations: one file per operation with contract, NumPy reference and fast versions."""

@@ -1,0 +1,284 @@
+"""Colour in: decoded planes -> float RGB, either the network's input or the pipeline's own picture, in one pass.
+
+Chroma is upsampled bilinearly at its true position (see `colour`), the matrix applied in float and nothing clipped:
+values outside the gamut survive to the end of the pipeline. Out: (3,Hp,Wp) float32 or float16 for a network, or
+(H,W,4) float32.
+The fast path works row by row: chroma rows are combined vertically, spread horizontally, then converted, three loops
+that vectorise.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rotoscope.kernels.arrays import Array, on_cuda
+from rotoscope.kernels.colour import LEFT, chroma_coding, luma_coding, rgb_from_ycc, subsampling
+from rotoscope.kernels.compile import cpu_kernel
+from rotoscope.kernels.launch import pixel_grid, run_kernel, structure
+from rotoscope.kernels.rows import run_rows
+from rotoscope.kernels.vector import as_stored
+
+Planes = Sequence[NDArray[Any]]
+F32 = NDArray[np.float32]
+
+
+def color_in(
+    planes: Planes,
+    out: Array,
+    *,
+    matrix: str = "709",
+    full_range: bool = False,
+    depth: int = 8,
+    siting: tuple[float, float] = LEFT,
+    scale: Sequence[float] = (1.0, 1.0, 1.0),
+    offset: Sequence[float] = (0.0, 0.0, 0.0),
+    bgr: bool = False,
+    pad: str = "reflect",
+) -> Array:
+    """Convert one decoded picture to float RGB.
+
+    planes  one of: (Y, Cb, Cr) with 4:4:4, 4:2:2 or 4:2:0 chroma, uint8 or uint16; (Y, CbCr) as NV12, or P010 with depth=16;
+            (grey,); (rgb,) of shape (H,W,3), uint8 or uint16; (picture,) of shape (H,W,4) float32 as made here.
+    out     (3,Hp,Wp) float32 or float16 with Hp >= H, Wp >= W: channel c is value*scale[c] + offset[c], value about [0,1];
+            rows below and columns right of the picture repeat it by `pad`: "reflect" (edge not doubled) or "edge".
+            Or (H,W,4) float32 RGB and 0, with the same scale and offset. C-contiguous, written and returned.
+    depth   bits of a code value; RGB and grey planes of full range divide by 2^depth - 1.
+    bgr     the network wants blue first; scale and offset are then in blue, green, red order too.
+    """
+    version = color_in_cuda if on_cuda(*planes, out) else color_in_cpu
+    height, width = planes[0].shape[:2]
+    planar = out.ndim == 3 and out.shape[0] == 3 and out.shape != (height, width, 4)
+    _check(planes, out, height, width, planar=planar, pad=pad)
+    order = (2, 1, 0) if bgr else (0, 1, 2)
+    gains = np.array([scale[order[c]] for c in range(3)], np.float64)  # in R, G, B order
+    offsets = np.array([offset[order[c]] for c in range(3)], np.float64)
+    if len(planes) == 1 and planes[0].ndim == 3:
+        gains *= 1.0 if planes[0].dtype == np.float32 else 1 / (2**depth - 1)
+        affine = np.column_stack([np.diag(gains), offsets])
+    else:
+        from_codes = rgb_from_codes(matrix, full_range, depth, grey=len(planes) == 1)
+        affine = np.column_stack([from_codes[:, :3] * gains[:, None], from_codes[:, 3] * gains + offsets])
+    version(planes, out, planar, affine[list(order)].astype(np.float32), siting, pad == "edge")
+    return out
+
+
+def rgb_from_codes(matrix: str, full_range: bool, depth: int, *, grey: bool) -> NDArray[np.float64]:
+    """(3,4): RGB = m[:, :3] @ (luma code, Cb code, Cr code) + m[:, 3]."""
+    (y_scale, y_offset), (c_scale, c_offset) = luma_coding(depth, full_range), chroma_coding(depth, full_range)
+    r_cr, g_cb, g_cr, b_cb = rgb_from_ycc(matrix)
+    from_ycc = np.array([[1, 0, r_cr], [1, g_cb, g_cr], [1, b_cb, 0]]) * ((1, 0, 0) if grey else 1)
+    from_codes = from_ycc / (y_scale, c_scale, c_scale)
+    return np.column_stack([from_codes, -from_codes @ (y_offset, c_offset, c_offset)])
+
+
+def color_in_reference(
+    planes: Planes,
+    *,
+    matrix: str = "709",
+    full_range: bool = False,
+    depth: int = 8,
+    siting: tuple[float, float] = LEFT,
+) -> NDArray[np.float64]:
+    """The (H,W,3) RGB picture of the planes in float64: the oracle, without scale, order and padding."""
+    if len(planes) == 1 and planes[0].ndim == 3:
+        rgb = planes[0][..., :3].astype(np.float64)
+        return rgb if planes[0].dtype == np.float32 else rgb / (2**depth - 1)
+    y_scale, y_offset = luma_coding(depth, full_range)
+    luma = (planes[0].astype(np.float64) - y_offset) / y_scale
+    if len(planes) == 1:
+        return np.repeat(luma[..., None], 3, axis=2)
+    both = np.moveaxis(planes[1], 2, 0) if len(planes) == 2 else np.stack(planes[1:])
+    c_scale, c_offset = chroma_coding(depth, full_range)
+    both = (both.astype(np.float64) - c_offset) / c_scale
+    for axis, factor, first in zip((2, 1), subsampling(luma.shape, both.shape[1:]), siting, strict=True):
+        if factor == 2:
+            size = luma.shape[axis - 1]
+            position = np.clip((np.arange(size) - first) / 2, 0, both.shape[axis] - 1)
+            low = np.floor(position).astype(int)
+            high = np.minimum(low + 1, both.shape[axis] - 1)
+            weight = (position - low).reshape([-1 if a == axis else 1 for a in range(3)])
+            both = both.take(low, axis) * (1 - weight) + both.take(high, axis) * weight
+    r_cr, g_cb, g_cr, b_cb = rgb_from_ycc(matrix)
+    cb, cr = both
+    return np.stack([luma + r_cr * cr, luma + g_cb * cb + g_cr * cr, luma + b_cb * cb], axis=2)
+
+
+def color_in_cpu(
+    planes: Planes, out: Array, planar: bool, affine: F32, siting: tuple[float, float], edge: bool
+) -> None:
+    """`color_in` on NumPy arrays."""
+    stored = out.view(np.uint16) if out.dtype == np.float16 else out
+    rows = out.shape[1] if planar else out.shape[0]
+    if len(planes) == 1 and planes[0].ndim == 3:
+        run_rows(_rgb_to_planar if planar else _rgb_to_interleaved, rows, planes[0], affine, edge, stored)
+        return
+    luma, shape = planes[0], chroma_shape(planes)
+    chroma = [plane.reshape(-1) for plane in planes[1:]] or [luma[:0].reshape(-1)]
+    cb, cr = chroma[0], chroma[0][1:] if len(chroma) == 1 else chroma[1]
+    where = (np.float32(siting[0]), np.float32(siting[1]))
+    kernel = _ycc_to_planar if planar else _ycc_to_interleaved
+    run_rows(kernel, rows, luma, cb, cr, shape, where, affine, edge, stored)
+
+
+def color_in_cuda(
+    planes: Planes, out: Array, planar: bool, affine: F32, siting: tuple[float, float], edge: bool
+) -> None:
+    """`color_in` on CuPy arrays."""
+    height, width = planes[0].shape[:2]
+    height_out, width_out = out.shape[1:] if planar else out.shape[:2]
+    code = {"uint8": "unsigned char", "uint16": "unsigned short", "float32": "float"}[str(planes[0].dtype)]
+    kind = ("Half2" if out.dtype == np.float16 else "float") if planar else "float4"
+    launch = pixel_grid(height_out, width_out)
+    numbers = structure(np.float32, *affine.ravel(), *siting)
+    size, size_out = (np.int32(height), np.int32(width)), (np.int32(height_out), np.int32(width_out))
+    if len(planes) == 1 and planes[0].ndim == 3:
+        source = planes[0], np.int32(planes[0].shape[2]), *size, numbers
+        run_kernel("color_in", f"rgb_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, out)
+    else:
+        three = [*planes, None, None][:3]
+        source = *three, *size, structure(np.int32, *chroma_shape(planes)), numbers
+        run_kernel("color_in", f"color_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, out)
+
+
+def chroma_shape(planes: Planes) -> tuple[int, int, int, int, int]:
+    """Luma pixels per chroma sample across and down, elements from sample to sample, samples per row, rows; step 0: none."""
+    if len(planes) == 1:
+        return 1, 1, 0, 1, 1
+    rows, columns = planes[1].shape[:2]
+    return *subsampling(planes[0].shape, planes[1].shape), 2 if len(planes) == 2 else 1, columns, rows
+
+
+def _check(planes: Planes, out: Array, height: int, width: int, *, planar: bool, pad: str) -> None:
+    if pad not in ("reflect", "edge"):
+        raise ValueError(f"{pad=}; accepted: 'reflect', 'edge'")
+    if not all(plane.flags.c_contiguous for plane in planes) or not out.flags.c_contiguous:
+        raise ValueError("planes and out must be C-contiguous; copy the view first")
+    if len({plane.dtype for plane in planes}) != 1 or planes[0].dtype not in (np.uint8, np.uint16, np.float32):
+        raise ValueError(f"planes of {[str(plane.dtype) for plane in planes]}; accepted: uint8 or uint16, all the same")
+    if out.ndim != 3 or out.dtype not in ((np.float32, np.float16) if planar else (np.float32,)):
+        raise ValueError(f"out of {out.dtype} {out.shape}; accepted: float32 or float16 (3,H,W), or float32 (H,W,4)")
+    if not planar and out.shape != (height, width, 4):
+        raise ValueError(f"{out.shape=}; a picture of {width}x{height} needs ({height}, {width}, 4) or (3, H, W)")
+    if planar and (out.shape[1] < height or out.shape[2] < width):
+        raise ValueError(f"{out.shape=} is smaller than the picture of {width}x{height}")
+
+
+@cpu_kernel
+def _mirror(index: int, size: int, edge: bool) -> int:
+    """The row or column that stands at `index` when a line of `size` is continued beyond its end."""
+    if index < size:
+        return index
+    if edge or size == 1:
+        return size - 1
+    period = 2 * size - 2
+    index = index % period
+    return index if index < size else period - index
+
+
+@cpu_kernel
+def _pad_row(row: F32, width: int, edge: bool) -> None:
+    for x in range(width, row.shape[0]):
+        row[x] = row[_mirror(x, width, edge)]
+
+
+@cpu_kernel
+def _chroma_row(plane: Any, y: int, shape: Any, where: Any, line: F32, out: F32) -> None:
+    """Row y of one chroma plane at luma resolution, as code values; `line` is scratch."""
+    sx, sy, step, columns, rows = shape
+    low, weight = y, np.float32(0)
+    if sy == 2:
+        position = (np.float32(y) - where[1]) * np.float32(0.5)
+        position = min(max(position, np.float32(0)), np.float32(rows - 1))
+        low = int(position)
+        weight = position - np.float32(low)
+    high = min(low + 1, rows - 1)
+    upper, lower = plane[low * columns * step :], plane[high * columns * step :]
+    middle = line[1:] if sx == 2 else out
+    if step == 1:  # said twice, so that this one vectorises
+        for x in range(columns):
+            a, b = np.float32(upper[x]), np.float32(lower[x])
+            middle[x] = a + (b - a) * weight
+    else:
+        for x in range(columns):
+            a, b = np.float32(upper[2 * x]), np.float32(lower[2 * x])
+            middle[x] = a + (b - a) * weight
+    if sx == 2:
+        line[0], line[columns + 1] = line[1], line[columns]  # the border repeats
+        left, right = line[:columns], line[2:]
+        before = where[0] * np.float32(0.5)  # weight of the sample to the left at even x
+        after = np.float32(0.5) - before  # weight of the sample to the right at odd x
+        for x in range(columns):
+            out[2 * x] = middle[x] + (left[x] - middle[x]) * before
+            out[2 * x + 1] = middle[x] + (right[x] - middle[x]) * after
+
+
+@cpu_kernel
+def _code_rows(luma: Any, cb: Any, cr: Any, y: int, shape: Any, where: Any, rows: F32) -> None:
+    """Luma, Cb and Cr of row y as code values in rows[0:3]; rows[3] is scratch, rows of a grey picture stay 0."""
+    for x in range(luma.shape[1]):
+        rows[0, x] = np.float32(luma[y, x])
+    if shape[2] > 0:
+        _chroma_row(cb, y, shape, where, rows[3], rows[1])
+        _chroma_row(cr, y, shape, where, rows[3], rows[2])
+
+
+@cpu_kernel
+def _ycc_to_planar(
+    begin: int, end: int, luma: Any, cb: Any, cr: Any, shape: Any, where: Any, affine: F32, edge: bool, out: Any
+) -> None:
+    height, width = luma.shape
+    rows = np.zeros((4, width + 4), np.float32)
+    luma_codes, u, v = rows[0], rows[1], rows[2]
+    for y in range(begin, end):
+        _code_rows(luma, cb, cr, _mirror(y, height, edge), shape, where, rows)
+        for c in range(3):
+            target = out[c, y]
+            from_y, from_u, from_v, constant = affine[c, 0], affine[c, 1], affine[c, 2], affine[c, 3]
+            for x in range(width):
+                value = luma_codes[x] * from_y + u[x] * from_u + v[x] * from_v + constant
+                target[x] = as_stored(value, target)
+            _pad_row(target, width, edge)
+
+
+@cpu_kernel
+def _ycc_to_interleaved(
+    begin: int, end: int, luma: Any, cb: Any, cr: Any, shape: Any, where: Any, affine: F32, _edge: bool, out: Any
+) -> None:
+    width = luma.shape[1]
+    rows = np.zeros((4, width + 4), np.float32)
+    luma_codes, u, v = rows[0], rows[1], rows[2]
+    for y in range(begin, end):
+        _code_rows(luma, cb, cr, y, shape, where, rows)
+        target = out[y].reshape(-1)
+        for x in range(width):
+            a, b, c = luma_codes[x], u[x], v[x]
+            target[4 * x] = a * affine[0, 0] + b * affine[0, 1] + c * affine[0, 2] + affine[0, 3]
+            target[4 * x + 1] = a * affine[1, 0] + b * affine[1, 1] + c * affine[1, 2] + affine[1, 3]
+            target[4 * x + 2] = a * affine[2, 0] + b * affine[2, 1] + c * affine[2, 2] + affine[2, 3]
+            target[4 * x + 3] = np.float32(0)
+
+
+@cpu_kernel
+def _rgb_to_planar(begin: int, end: int, picture: Any, affine: F32, edge: bool, out: Any) -> None:
+    height, width = picture.shape[:2]
+    for y in range(begin, end):
+        source = picture[_mirror(y, height, edge)]
+        for c in range(3):
+            target = out[c, y]
+            from_r, from_g, from_b, constant = affine[c, 0], affine[c, 1], affine[c, 2], affine[c, 3]
+            for x in range(width):
+                red, green, blue = np.float32(source[x, 0]), np.float32(source[x, 1]), np.float32(source[x, 2])
+                target[x] = as_stored(red * from_r + green * from_g + blue * from_b + constant, target)
+            _pad_row(target, width, edge)
+
+
+@cpu_kernel
+def _rgb_to_interleaved(begin: int, end: int, picture: Any, affine: F32, _edge: bool, out: Any) -> None:
+    for y in range(begin, end):
+        for x in range(picture.shape[1]):
+            red, green, blue = picture[y, x, 0], picture[y, x, 1], picture[y, x, 2]
+            for c in range(3):
+                out[y, x, c] = red * affine[c, 0] + green * affine[c, 1] + blue * affine[c, 2] + affine[c, 3]
+            out[y, x, 3] = np.float32(0)

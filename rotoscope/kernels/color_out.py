@@ -1,0 +1,254 @@
+"""Colour out: the pipeline's float picture -> code values, cropped and rounded once, optionally dithered.
+
+Chroma is filtered down with the filters that undo colour in's bilinear interpolation exactly: (-1,2,6,2,-1)/8 where chroma
+sits on a pixel (the 5/3 wavelet's low-pass; Le Gall and Tabatabai 1988) and (-1,3,3,-1)/4 where it sits between two. A
+picture that went in as 4:2:0 and was not changed therefore comes out with the same code values.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rotoscope.kernels.arrays import Array, on_cuda
+from rotoscope.kernels.color_in import Planes, chroma_shape
+from rotoscope.kernels.colour import LEFT, LUMA_COEFFICIENTS, chroma_coding, luma_coding, subsampling
+from rotoscope.kernels.compile import cpu_kernel
+from rotoscope.kernels.launch import pixel_grid, run_kernel, structure
+from rotoscope.kernels.rows import run_rows
+
+F32 = NDArray[np.float32]
+TAPS = 7  # taps -3 .. +3 around luma pixel 2c of chroma sample c
+
+
+def color_out(
+    picture: Array,
+    planes: Planes,
+    *,
+    matrix: str = "709",
+    full_range: bool = False,
+    depth: int = 8,
+    siting: tuple[float, float] = LEFT,
+    dither: bool = False,
+) -> Planes:
+    """Write a float picture into code-value planes.
+
+    picture  (Hp,Wp,4) float32 RGB, nominally [0,1]; the top left (H,W) of it is used, H and W from the first plane.
+    planes   written and returned, one of: (Y, Cb, Cr) with 4:4:4, 4:2:2 or 4:2:0 chroma; (Y, CbCr) as NV12; (grey,);
+             (rgb,) of shape (H,W,3). uint8 for depth 8, uint16 above; C-contiguous.
+    dither   add an ordered 8x8 pattern of +-half a step before rounding (Bayer 1973), against banding in smooth skies.
+    """
+    version = color_out_cuda if on_cuda(picture, *planes) else color_out_cpu
+    height, width = planes[0].shape[:2]
+    if picture.dtype != np.float32 or picture.ndim != 3 or picture.shape[2] != 4 or not picture.flags.c_contiguous:
+        raise ValueError(f"picture of {picture.dtype} {picture.shape}; accepted: C-contiguous float32 (H,W,4)")
+    if picture.shape[0] < height or picture.shape[1] < width:
+        raise ValueError(
+            f"picture of {picture.shape[1]}x{picture.shape[0]} is smaller than the planes' {width}x{height}"
+        )
+    if not all(plane.flags.c_contiguous for plane in planes):
+        raise ValueError("planes must be C-contiguous")
+    if any(plane.dtype != (np.uint8 if depth == 8 else np.uint16) for plane in planes):
+        raise ValueError(f"planes of {[str(plane.dtype) for plane in planes]} do not hold {depth}-bit code values")
+    kr, kb = LUMA_COEFFICIENTS[matrix]
+    weights = (kr, 1 - kr - kb, kb)
+    luma = np.array([*weights, *luma_coding(depth, full_range)], np.float32)
+    chroma = np.array([*weights, *chroma_coding(depth, full_range)], np.float32)
+    version(picture, planes, luma, chroma, np.float32(2**depth - 1), siting, dither)
+    return planes
+
+
+def color_out_cpu(
+    picture: Array, planes: Planes, luma: F32, chroma: F32, top: Any, siting: tuple[float, float], dither: bool
+) -> None:
+    """`color_out` on NumPy arrays."""
+    pattern = BAYER if dither else np.zeros((8, 8), np.float32)
+    height, width = planes[0].shape[:2]
+    if planes[0].ndim == 3:
+        run_rows(_to_rgb, height, picture, planes[0], top, pattern)
+        return
+    run_rows(_to_luma, height, picture, planes[0], luma, top, pattern)
+    if len(planes) == 1:
+        return
+    sx, sy, step, columns, rows = chroma_shape(planes)
+    cb = planes[1].reshape(-1)
+    cr = cb[1:] if len(planes) == 2 else planes[2].reshape(-1)
+    filters = np.array([chroma_filter(sx, siting[0]), chroma_filter(sy, siting[1])], np.float32)
+    run_rows(_to_chroma, rows, picture, width, height, columns, cb, cr, step, sx, sy, filters, chroma, top, pattern)
+
+
+def color_out_cuda(
+    picture: Array, planes: Planes, luma: F32, chroma: F32, top: Any, siting: tuple[float, float], dither: bool
+) -> None:
+    """`color_out` on CuPy arrays."""
+    code = "unsigned char" if planes[0].dtype == np.uint8 else "unsigned short"
+    height, width = planes[0].shape[:2]
+    whole = pixel_grid(height, width)
+    source = picture, np.int32(picture.shape[1]), np.int32(height), np.int32(width)
+    if planes[0].ndim == 3:
+        run_kernel("color_out", f"rgb_out<{code}>", whole, *source, top, np.bool_(dither), planes[0])
+        return
+    coding = structure(np.float32, *luma, top)
+    run_kernel("color_out", f"luma_out<{code}>", whole, *source, coding, np.bool_(dither), planes[0])
+    if len(planes) == 1:
+        return
+    shape = chroma_shape(planes)
+    filters = structure(np.float32, *chroma_filter(shape[0], siting[0]), *chroma_filter(shape[1], siting[1]))
+    arguments = structure(np.int32, *shape), filters, structure(np.float32, *chroma, top), np.bool_(dither)
+    targets = [*planes[1:], None][:2]
+    run_kernel("color_out", f"chroma_out<{code}>", pixel_grid(shape[4], shape[3]), *source, *arguments, *targets)
+
+
+def chroma_filter(factor: int, first: float) -> tuple[float, ...]:
+    """Seven taps at luma pixels 2c-3 .. 2c+3 for chroma sample c sited at 2c + first; they sum to 1."""
+    if factor == 1:
+        return (0, 0, 0, 1, 0, 0, 0)
+    return {
+        0.0: (0, -1 / 8, 2 / 8, 6 / 8, 2 / 8, -1 / 8, 0),
+        0.5: (0, 0, -1 / 4, 3 / 4, 3 / 4, -1 / 4, 0),
+        1.0: (0, 0, -1 / 8, 2 / 8, 6 / 8, 2 / 8, -1 / 8),
+    }[first]
+
+
+def color_out_reference(
+    picture: NDArray[Any],
+    shapes: Sequence[tuple[int, ...]],
+    *,
+    matrix: str = "709",
+    full_range: bool = False,
+    depth: int = 8,
+    siting: tuple[float, float] = LEFT,
+) -> list[NDArray[np.float64]]:
+    """Code values before rounding, clipped, float64, one array per plane shape: the oracle (undithered)."""
+    height, width = shapes[0][:2]
+    rgb = picture[:height, :width, :3].astype(np.float64)
+    top = 2**depth - 1
+    if len(shapes[0]) == 3:
+        return [np.clip(rgb * top, 0, top)]
+    kr, kb = LUMA_COEFFICIENTS[matrix]
+    luma = rgb @ np.array([kr, 1 - kr - kb, kb])
+    y_scale, y_offset = luma_coding(depth, full_range)
+    result = [np.clip(luma * y_scale + y_offset, 0, top)]
+    if len(shapes) == 1:
+        return result
+    both = np.stack([(rgb[..., 2] - luma) / (2 * (1 - kb)), (rgb[..., 0] - luma) / (2 * (1 - kr))])
+    for axis, factor, first in zip((2, 1), subsampling(shapes[0], shapes[1]), siting, strict=True):
+        size = both.shape[axis]
+        centres = np.arange(-(-size // factor)) * factor
+        taps = chroma_filter(factor, first)
+        shifted = [both.take(np.clip(centres + k - 3, 0, size - 1), axis) for k in range(TAPS)]
+        both = np.einsum("k,k...->...", taps, np.stack(shifted))
+    c_scale, c_offset = chroma_coding(depth, full_range)
+    both = np.clip(both * c_scale + c_offset, 0, top)
+    return [*result, np.moveaxis(both, 0, 2)] if len(shapes) == 2 else [*result, *both]
+
+
+def _bayer(size: int) -> NDArray[np.float64]:
+    if size == 1:
+        return np.zeros((1, 1))
+    quarter = 4 * _bayer(size // 2)
+    return np.block([[quarter, quarter + 2], [quarter + 3, quarter + 1]])
+
+
+BAYER = ((_bayer(8) + 0.5) / 64 - 0.5).astype(np.float32)  # in (-0.5, 0.5)
+
+
+@cpu_kernel
+def _quantise(value: Any, top: Any) -> Any:
+    """Round to nearest, into [0, top]; NaN becomes 0 (the pipeline refuses it before)."""
+    value = value + np.float32(0.5)
+    value = value if value > np.float32(0) else np.float32(0)
+    return value if value < top else top
+
+
+@cpu_kernel
+def _to_rgb(begin: int, end: int, picture: F32, out: Any, top: Any, pattern: F32) -> None:
+    for y in range(begin, end):
+        for x in range(out.shape[1]):
+            shift = pattern[y & 7, x & 7]
+            for c in range(3):
+                out[y, x, c] = int(_quantise(picture[y, x, c] * top + shift, top))
+
+
+@cpu_kernel
+def _to_luma(begin: int, end: int, picture: F32, out: Any, coding: F32, top: Any, pattern: F32) -> None:
+    kr, kg, kb, scale, offset = coding[0], coding[1], coding[2], coding[3], coding[4]
+    for y in range(begin, end):
+        for x in range(out.shape[1]):
+            luma = picture[y, x, 0] * kr + picture[y, x, 1] * kg + picture[y, x, 2] * kb
+            out[y, x] = int(_quantise(luma * scale + offset + pattern[y & 7, x & 7], top))
+
+
+@cpu_kernel
+def _chroma_differences(
+    picture: F32, y: int, width: int, columns: int, factor: int, taps: F32, coding: F32, line: F32, u: F32, v: F32
+) -> None:
+    """Cb and Cr of row y, filtered and decimated horizontally; `line` is scratch with 3 repeated pixels on each side."""
+    kr, kg, kb = coding[0], coding[1], coding[2]
+    to_cb = np.float32(0.5) / (np.float32(1) - kb)
+    to_cr = np.float32(0.5) / (np.float32(1) - kr)
+    for component in range(2):
+        for x in range(width):
+            red, green, blue = picture[y, x, 0], picture[y, x, 1], picture[y, x, 2]
+            luma = red * kr + green * kg + blue * kb
+            line[x + 3] = (red - luma) * to_cr if component else (blue - luma) * to_cb
+        for k in range(3):
+            line[k] = line[3]
+            line[width + 3 + k] = line[width + 2]
+        target = v if component else u
+        if factor == 1:
+            for x in range(columns):
+                target[x] = line[x + 3]
+        else:
+            for x in range(columns):
+                total = np.float32(0)
+                for k in range(7):
+                    total += taps[k] * line[2 * x + k]
+                target[x] = total
+
+
+@cpu_kernel
+def _to_chroma(
+    begin: int,
+    end: int,
+    picture: F32,
+    width: int,
+    height: int,
+    columns: int,
+    cb: Any,
+    cr: Any,
+    step: int,
+    sx: int,
+    sy: int,
+    filters: F32,
+    coding: F32,
+    top: Any,
+    pattern: F32,
+) -> None:
+    scale, offset = coding[3], coding[4]
+    line = np.empty(width + 8, np.float32)
+    ring = np.empty((8, 2, columns), np.float32)  # the last eight filtered rows, by row number modulo 8
+    total = np.empty((2, columns), np.float32)
+    filled = -4 if begin == 0 else max(begin * sy - 3, 0) - 1
+    filled = max(filled, -1)
+    for row in range(begin, end):
+        last = min(row * sy + (3 if sy == 2 else 0), height - 1)
+        while filled < last:
+            filled += 1
+            slot = ring[filled & 7]
+            _chroma_differences(picture, filled, width, columns, sx, filters[0], coding, line, slot[0], slot[1])
+        total[:] = np.float32(0)
+        for k in range(7):
+            tap = filters[1, k]
+            if tap != np.float32(0):
+                y = min(max(row * sy + k - 3, 0), height - 1)
+                slot = ring[y & 7]
+                for x in range(columns):
+                    total[0, x] += tap * slot[0, x]
+                    total[1, x] += tap * slot[1, x]
+        base = row * columns * step
+        for x in range(columns):
+            shift = pattern[row & 7, x & 7]
+            cb[base + x * step] = int(_quantise(total[0, x] * scale + offset + shift, top))
+            cr[base + x * step] = int(_quantise(total[1, x] * scale + offset + shift, top))

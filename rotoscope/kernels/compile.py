@@ -1,0 +1,142 @@
+"""Numba, imported and compiled only when a kernel is first called.
+
+Importing Numba costs 0.3 s and a cold kernel about a second, so neither happens at import time. Compiled code is kept
+in the user's cache folder, in a subfolder named after a digest of the kernel sources, so that an upgrade never runs
+stale code. When a compilation takes longer than a second, a line in the log says why the program is waiting.
+"""
+
+import functools
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from platformdirs import user_cache_path
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = logging.getLogger("rotoscope")
+
+_lock = threading.RLock()  # Numba's cache folder is a global that is swapped while a kernel is declared
+
+ANNOUNCE_AFTER_SECONDS = 1.0
+
+
+class CpuKernel(Generic[P, R]):
+    """A scalar-loop function that becomes machine code at its first call.
+
+    The compiled function releases the GIL, does not check bounds and follows NumPy's rules for division by zero. It may
+    call other `CpuKernel`s and `CpuIntrinsic`s that are globals of its module.
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self._dispatcher: Any = None
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run; the first call for each set of types compiles."""
+        result: R = (self._dispatcher or self.compiled())(*args, **kwargs)
+        return result
+
+    def compiled(self) -> Any:
+        """The Numba dispatcher of this kernel; machine code follows with the first call for each set of types."""
+        with _lock:
+            self._dispatcher = self._dispatcher or self._declared()
+        return self._dispatcher
+
+    def _declared(self) -> Any:
+        import numba
+
+        listen_for_compilation()
+        function = self.function
+        assert isinstance(function, FunctionType)
+        # Numba resolves globals when it compiles; it must find dispatchers where the module holds kernels.
+        scope = dict(function.__globals__)
+        for name in function.__code__.co_names:
+            if isinstance(scope.get(name), CpuKernel | CpuIntrinsic):
+                scope[name] = scope[name].compiled()
+        plain = FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
+        plain.__qualname__, plain.__module__ = function.__qualname__, function.__module__
+        # The cache folder is read when the decorator runs; other users of Numba in this process keep theirs.
+        config: Any = numba.config
+        previous = config.CACHE_DIR
+        config.CACHE_DIR = str(cache_folder())
+        try:
+            return numba.njit(nogil=True, cache=True, error_model="numpy")(plain)
+        finally:
+            config.CACHE_DIR = previous
+
+
+def cpu_kernel(function: Callable[P, R]) -> CpuKernel[P, R]:
+    """Decorator: compile this function with Numba when it is first called."""
+    return CpuKernel(function)
+
+
+class CpuIntrinsic:
+    """An operation written as LLVM instructions, for what Numba's scalar loops cannot say; only kernels can call it.
+
+    The function gets Numba's typing context and the argument types, and returns the signature and a code generator.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self, *_args: Any) -> Any:
+        """Refuse: there is no Python version."""
+        raise TypeError(f"{self.function.__name__} exists only inside compiled kernels")
+
+    @functools.cache  # noqa: B019  # one per operation, as long-lived as its module
+    def compiled(self) -> Any:
+        """What Numba resolves this name to."""
+        import numba.extending
+
+        return numba.extending.intrinsic(self.function)
+
+
+def cpu_intrinsic(function: Callable[..., Any]) -> CpuIntrinsic:
+    """Decorator: a `CpuIntrinsic`, registered with Numba when a kernel that uses it is compiled."""
+    return CpuIntrinsic(function)
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """Where compiled kernels of exactly these sources are kept; made if missing."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    folder = user_cache_path("rotoscope") / "kernels" / digest.hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@functools.cache
+def listen_for_compilation() -> None:
+    """Log one line when Numba has been compiling for longer than `ANNOUNCE_AFTER_SECONDS`."""
+    from numba.core import event
+
+    timers: list[threading.Timer] = []
+
+    @functools.cache  # once is enough
+    def announce() -> None:
+        log.info("compiling kernels for this machine; done once, then kept in %s", cache_folder())
+
+    class Listener(event.Listener):  # type: ignore[misc, unused-ignore]  # Numba has no annotations
+        def on_start(self, _event: Any) -> None:
+            """Begin to wait."""
+            timer = threading.Timer(ANNOUNCE_AFTER_SECONDS, announce)
+            timer.daemon = True
+            timers.append(timer)
+            timer.start()
+
+        def on_end(self, _event: Any) -> None:
+            """Compiled in time."""
+            timers.pop().cancel()
+
+    register: Any = event.register
+    register("numba:compile", Listener())

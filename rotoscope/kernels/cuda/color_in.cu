@@ -1,0 +1,78 @@
+// Colour in: see color_in.py. One thread per pixel of the result, padding included.
+#include "pixels.cuh"
+
+// Channel c of the result is m[c] . (luma, Cb, Cr, 1), in code values; or m[c] . (red, green, blue, 1). The first chroma sample
+// lies at luma pixel (first_x, first_y).
+struct Coding {
+    float m[3][4], first_x, first_y;
+};
+
+// How chroma lies under luma: pixels per sample, elements between samples (2 in NV12), samples per row, rows.
+struct Chroma {
+    int across, down, step, columns, rows;
+};
+
+// The row or column at `index` when a line of `size` is continued beyond its end.
+__device__ inline int mirror(int index, int size, bool edge) {
+    if (index < size) return index;
+    if (edge || size == 1) return size - 1;
+    index %= 2 * size - 2;
+    return index < size ? index : 2 * size - 2 - index;
+}
+
+template <class Code>
+__device__ float sample_chroma(const Code* plane, int x, int y, const Chroma& chroma, const Coding& coding) {
+    const float to_x = chroma.across == 2 ? (x - coding.first_x) * 0.5f : x;
+    const float to_y = chroma.down == 2 ? (y - coding.first_y) * 0.5f : y;
+    const float at_x = fminf(fmaxf(to_x, 0.0f), chroma.columns - 1.0f), at_y = fminf(fmaxf(to_y, 0.0f), chroma.rows - 1.0f);
+    const int left = static_cast<int>(at_x), top = static_cast<int>(at_y);
+    const int right = min(left + 1, chroma.columns - 1), low = min(top + 1, chroma.rows - 1);
+    const float across = at_x - left, down = at_y - top;
+    const int line = chroma.columns * chroma.step;
+    const float a = plane[top * line + left * chroma.step], b = plane[top * line + right * chroma.step];
+    const float c = plane[low * line + left * chroma.step], d = plane[low * line + right * chroma.step];
+    const float above = a + (b - a) * across, below = c + (d - c) * across;
+    return above + (below - above) * down;
+}
+
+__device__ inline float channel(const Coding& coding, int c, float x, float y, float z) {
+    return coding.m[c][0] * x + coding.m[c][1] * y + coding.m[c][2] * z + coding.m[c][3];
+}
+
+// Half2 stands for a planar result of half floats, float for one of floats.
+__device__ inline void put(float* out, int index, int pixels, const Coding& coding, float x, float y, float z) {
+    for (int c = 0; c < 3; ++c) out[static_cast<size_t>(c) * pixels + index] = channel(coding, c, x, y, z);
+}
+__device__ inline void put(Half2* out, int index, int pixels, const Coding& coding, float x, float y, float z) {
+    unsigned short* bits = reinterpret_cast<unsigned short*>(out);
+    for (int c = 0; c < 3; ++c) bits[static_cast<size_t>(c) * pixels + index] = to_half(channel(coding, c, x, y, z));
+}
+__device__ inline void put(float4* out, int index, int, const Coding& coding, float x, float y, float z) {
+    out[index] = make_float4(channel(coding, 0, x, y, z), channel(coding, 1, x, y, z), channel(coding, 2, x, y, z), 0.0f);
+}
+
+// `cb` is null for a grey picture, `cr` for NV12.
+template <class Code, class Out>
+__global__ void color_in(const Code* luma, const Code* cb, const Code* cr, int height, int width, Chroma chroma, Coding coding,
+                         bool edge, int height_out, int width_out, Out* out) {
+    const Here here = locate(height_out, width_out);
+    if (here.outside) return;
+    const int x = mirror(here.x, width, edge), y = mirror(here.y, height, edge);
+    float u = 0.0f, v = 0.0f;
+    if (cb != nullptr) {
+        u = sample_chroma(cb, x, y, chroma, coding);
+        v = sample_chroma(cr != nullptr ? cr : cb + 1, x, y, chroma, coding);
+    }
+    put(out, here.index, height_out * width_out, coding, luma[y * width + x], u, v);
+}
+
+// From (H,W,channels) RGB instead: code values, or the pipeline's own float picture.
+template <class Code, class Out>
+__global__ void rgb_in(const Code* picture, int channels, int height, int width, Coding coding, bool edge, int height_out,
+                       int width_out, Out* out) {
+    const Here here = locate(height_out, width_out);
+    if (here.outside) return;
+    const int x = mirror(here.x, width, edge), y = mirror(here.y, height, edge);
+    const Code* pixel = picture + static_cast<size_t>(channels) * (y * width + x);
+    put(out, here.index, height_out * width_out, coding, pixel[0], pixel[1], pixel[2]);
+}

@@ -1,0 +1,27 @@
+// Interleave: see interleave.py. One thread per pixel; a picture without bad values adds nothing to the counter.
+#include "pixels.cuh"
+
+__device__ inline float read(const float* planar, size_t index) { return planar[index]; }
+__device__ inline float read(const Half2* planar, size_t index) { return from_half(reinterpret_cast<const unsigned short*>(planar)[index]); }
+
+struct Affine {
+    float gain[3], offset[3], low, high;
+};
+
+// Half2 stands for half floats.
+template <class In>
+__global__ void interleave(const In* planar, int height_in, int width_in, Affine affine, bool bgr, int height, int width,
+                           unsigned* bad, float4* out) {
+    const Here here = locate(height, width);
+    if (here.outside) return;
+    const size_t index = static_cast<size_t>(here.y) * width_in + here.x;
+    float channel[3];
+    unsigned not_finite = 0;
+    for (int c = 0; c < 3; ++c) {
+        const float value = read(planar, static_cast<size_t>(c) * height_in * width_in + index);
+        not_finite += !(fabsf(value) < INFINITY);  // a comparison with NaN is false
+        channel[c] = fminf(fmaxf(value * affine.gain[c] + affine.offset[c], affine.low), affine.high);
+    }
+    out[here.index] = make_float4(channel[bgr ? 2 : 0], channel[1], channel[bgr ? 0 : 2], 0.0f);
+    if (not_finite) atomicAdd(bad, not_finite);
+}

@@ -1,0 +1,185 @@
+"""Resize a picture by a separable filter with pixel centres at half-integers, as OpenCV does it.
+
+Vertical sums first, into one line of floats that stays in cache, then horizontal ones.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rotoscope.kernels.arrays import Array, Layout, flat, layout_of, on_cuda, output
+from rotoscope.kernels.compile import cpu_kernel
+from rotoscope.kernels.launch import grid, pixel_type, run_kernel
+from rotoscope.kernels.rows import run_rows
+from rotoscope.kernels.sampling import RUN, from_pixels, store_run, to_pixels
+from rotoscope.kernels.vector import add_scaled4, as_float, load4, scaled4, splat4, store4
+
+METHODS = ("bilinear", "area", "bicubic")
+CUBIC = -0.75  # the parameter a of Keys 1981 that OpenCV uses; Catmull-Rom would be -0.5
+
+F64 = NDArray[np.float64]
+
+
+def resize(picture: Array, size: tuple[int, int], *, method: str = "bilinear", out: Array | None = None) -> Array:
+    """The picture at another size.
+
+    picture  (H,W,4) float32, (H,W,3) uint8 or (C,H,W) float32, any range; float32 with a last length of 4 is interleaved
+    size     (height, width) of the result
+    method   "bilinear" (2x2 nearest pixels: aliases when it shrinks below half), "area" (mean over the pixel's footprint:
+             for shrinking) or "bicubic" (4x4, a = -0.75; may overshoot, uint8 is clipped)
+    out      in picture's layout and dtype, another array than it; made if None. Returned.
+    """
+    version = resize_cuda if on_cuda(picture, out) else resize_cpu
+    if method not in METHODS:
+        raise ValueError(f"{method=}; accepted: {', '.join(METHODS)}")
+    if min(size) < 1:
+        raise ValueError(f"{size=}; accepted: at least (1, 1)")
+    layout = layout_of(picture)
+    target = resized(layout, size)
+    shape = (layout.channels, *size) if layout.pixel_stride == 1 else (*size, layout.channels)
+    out = output(out, shape, str(picture.dtype), picture)
+    version(picture, layout, target, method, out)
+    return out
+
+
+def resize_reference(picture: NDArray[Any], size: tuple[int, int], method: str = "bilinear") -> NDArray[Any]:
+    """Two matrices in float64, one per axis: the oracle."""
+    pixels = to_pixels(picture)
+    vertical = resize_matrix(pixels.shape[0], size[0], method)
+    horizontal = resize_matrix(pixels.shape[1], size[1], method)
+    return from_pixels(np.einsum("yj,jic,xi->yxc", vertical, pixels, horizontal, optimize=True), picture)
+
+
+@functools.cache
+def resize_matrix(size_in: int, size_out: int, method: str) -> F64:
+    """(size_out, size_in): how much of each input goes into each output; rows sum to 1."""
+    scale = size_in / size_out
+    inputs, outputs = np.arange(size_in), np.arange(size_out)[:, None]
+    if method == "area":
+        begin, end = outputs * scale, (outputs + 1) * scale
+        covered: F64 = np.clip(np.minimum(inputs + 1, end) - np.maximum(inputs, begin), 0, None) / scale
+        return covered
+    # The border repeats: continue the axis by two on both sides, then fold the weights of the copies back.
+    distance = np.abs((outputs + 0.5) * scale - 0.5 - np.arange(-2, size_in + 2))
+    if method == "bilinear":
+        wide = np.clip(1 - distance, 0, None)
+    else:
+        near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
+        far = ((CUBIC * distance - 5 * CUBIC) * distance + 8 * CUBIC) * distance - 4 * CUBIC
+        wide = np.where(distance <= 1, near, np.where(distance < 2, far, 0))
+    matrix: F64 = wide[:, 2:-2].copy()
+    matrix[:, 0] += wide[:, :2].sum(1)
+    matrix[:, -1] += wide[:, -2:].sum(1)
+    return matrix
+
+
+@functools.lru_cache(maxsize=64)
+def axis_taps(size_in: int, size_out: int, method: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """(first, weights): output o sums weights[o,t] * input[first[o] + t]; the narrow form of `resize_matrix`."""
+    scale = size_in / size_out
+    outputs = np.arange(size_out)
+    if method == "area":
+        width = min(int(np.ceil(scale)) + 1, size_in)
+        first = np.clip(np.floor(outputs * scale).astype(int), 0, size_in - width)
+        taps = first[:, None] + np.arange(width)
+        begin, end = (outputs * scale)[:, None], ((outputs + 1) * scale)[:, None]
+        weights = np.clip(np.minimum(taps + 1, end) - np.maximum(taps, begin), 0, None) / scale
+        return first.astype(np.int32), weights.astype(np.float32)
+    reach = 1 if method == "bilinear" else 2
+    position = (outputs + 0.5) * scale - 0.5
+    base = np.floor(position).astype(int)
+    width = min(2 * reach, size_in)
+    first = np.clip(base - reach + 1, 0, size_in - width)
+    weights = np.zeros((size_out, width))
+    for tap in range(1 - reach, reach + 1):
+        distance = np.abs(position - base - tap)
+        if method == "bilinear":
+            weight = 1 - distance
+        else:
+            near = ((CUBIC + 2) * distance - (CUBIC + 3)) * distance**2 + 1
+            far = ((CUBIC * distance - 5 * CUBIC) * distance + 8 * CUBIC) * distance - 4 * CUBIC
+            weight = np.where(distance <= 1, near, far)
+        weights[outputs, np.clip(base + tap, 0, size_in - 1) - first] += weight
+    return first.astype(np.int32), weights.astype(np.float32)
+
+
+def resized(layout: Layout, size: tuple[int, int]) -> Layout:
+    """The layout of the same kind of picture at another size."""
+    channel_stride = size[0] * size[1] if layout.pixel_stride == 1 else 1
+    return Layout(*size, layout.channels, layout.pixel_stride, channel_stride)
+
+
+def resize_cpu(picture: Array, layout: Layout, target: Layout, method: str, out: Array) -> None:
+    """`resize` on NumPy arrays."""
+    vertical = axis_taps(layout.height, target.height, method)
+    horizontal = axis_taps(layout.width, target.width, method)
+    args = flat(picture), tuple(layout), *vertical, *horizontal, tuple(target), flat(out)
+    run_rows(_resize, target.height, *args)
+
+
+def resize_cuda(picture: Array, layout: Layout, target: Layout, method: str, out: Array) -> None:
+    """`resize` on CuPy arrays."""
+    sizes = (np.int32(layout.height), np.int32(layout.width), np.int32(target.height), np.int32(target.width))
+    run_kernel("resize", f"resize<{pixel_type(layout)}, {method}>", grid(target), picture, *sizes, out)
+
+
+@cpu_kernel
+def _resize(
+    row_begin: int,
+    row_end: int,
+    picture: Any,
+    layout: Any,
+    first_y: Any,
+    weights_y: Any,
+    first_x: Any,
+    weights_x: Any,
+    target: Any,
+    out: Any,
+) -> None:
+    _, width, channels, pixel_stride, channel_stride = layout
+    planes, length = (channels, width) if pixel_stride == 1 else (1, width * pixel_stride)
+    taps = weights_x.shape[1]
+    line = np.zeros(length + 1, np.float32)  # pixels of three are read as four
+    values = np.zeros(max(channels, 4) * RUN, np.float32)
+    for y in range(row_begin, row_end):
+        for begin in range(0, target[1], RUN):
+            count = min(RUN, target[1] - begin)
+            for plane in range(planes):
+                # A wide picture of several runs, or planes, sums its lines again for each; they lie in cache.
+                if begin == 0 or planes > 1:
+                    sum_lines(picture, plane * channel_stride, length, first_y[y], weights_y[y], line)
+                if pixel_stride == 1:
+                    for k in range(count):
+                        total = np.float32(0)
+                        for t in range(taps):
+                            total += line[first_x[begin + k] + t] * weights_x[begin + k, t]
+                        values[plane * RUN + k] = total
+                elif taps == 2:  # bilinear, without the inner loop
+                    for k in range(count):
+                        first = np.int64(first_x[begin + k]) * pixel_stride
+                        pixel = scaled4(load4(line, first), weights_x[begin + k, 0])
+                        pixel = add_scaled4(pixel, load4(line, first + pixel_stride), weights_x[begin + k, 1])
+                        store4(values, 4 * k, pixel)
+                else:
+                    for k in range(count):
+                        first = np.int64(first_x[begin + k]) * pixel_stride
+                        pixel = splat4(np.float32(0))
+                        for t in range(taps):
+                            pixel = add_scaled4(pixel, load4(line, first + t * pixel_stride), weights_x[begin + k, t])
+                        store4(values, 4 * k, pixel)
+            store_run(values, target, y, begin, count, out)
+
+
+@cpu_kernel
+def sum_lines(picture: Any, start: int, length: int, first: int, weights: Any, line: Any) -> None:
+    """Fill `line` with the sum of weights[t] * line first + t of the plane that begins at `start`."""
+    for t in range(weights.shape[0]):
+        source, weight = picture[start + (first + t) * length :], weights[t]
+        if t == 0:
+            for i in range(length):
+                line[i] = weight * as_float(source[i])
+        else:
+            for i in range(length):
+                line[i] += weight * as_float(source[i])

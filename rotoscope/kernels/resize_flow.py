@@ -1,0 +1,79 @@
+"""Resize a flow: bilinearly like a picture, and the vectors with it, each axis by its own factor."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rotoscope.kernels.arrays import Array, flat, flow_size, on_cuda, output
+from rotoscope.kernels.compile import cpu_kernel
+from rotoscope.kernels.launch import half_or_float, pixel_grid, run_kernel
+from rotoscope.kernels.resize import axis_taps, resize_matrix, sum_lines
+from rotoscope.kernels.rows import run_rows
+
+
+def resize_flow(flow: Array, size: tuple[int, int], *, out: Array | None = None) -> Array:
+    """The flow for pictures of another size, in their pixels.
+
+    flow  (H,W,2) float32 or float16, pixels
+    size  (height, width) of the result
+    out   (height,width,2) float32, another array than flow; made if None. Returned.
+    """
+    version = resize_flow_cuda if on_cuda(flow, out) else resize_flow_cpu
+    flow_size(flow)
+    if min(size) < 1:
+        raise ValueError(f"{size=}; accepted: at least (1, 1)")
+    out = output(out, (*size, 2), "float32", flow)
+    version(flow, out)
+    return out
+
+
+def resize_flow_reference(flow: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float64]:
+    """`resize_reference`'s matrices, then the factors, in float64: the oracle."""
+    height, width = flow.shape[:2]
+    vertical, horizontal = resize_matrix(height, size[0], "bilinear"), resize_matrix(width, size[1], "bilinear")
+    resized = np.einsum("yj,jic,xi->yxc", vertical, flow.astype(np.float64), horizontal, optimize=True)
+    scaled: NDArray[np.float64] = resized * (size[1] / width, size[0] / height)
+    return scaled
+
+
+def resize_flow_cpu(flow: Array, out: Array) -> None:
+    """`resize_flow` on NumPy arrays."""
+    (height, width), (height_out, width_out) = flow.shape[:2], out.shape[:2]
+    vertical, horizontal = axis_taps(height, height_out, "bilinear"), axis_taps(width, width_out, "bilinear")
+    factors = np.float32(width_out / width), np.float32(height_out / height)
+    run_rows(_resize_flow, height_out, flat(flow), width, *vertical, *horizontal, factors, width_out, flat(out))
+
+
+def resize_flow_cuda(flow: Array, out: Array) -> None:
+    """`resize_flow` on CuPy arrays."""
+    sizes = tuple(np.int32(length) for length in (*flow.shape[:2], *out.shape[:2]))
+    run_kernel("resize", f"resize_flow<{half_or_float(flow)}>", pixel_grid(*out.shape[:2]), flow, *sizes, out)
+
+
+@cpu_kernel
+def _resize_flow(
+    row_begin: int,
+    row_end: int,
+    flow: Any,
+    width: int,
+    first_y: Any,
+    weights_y: Any,
+    first_x: Any,
+    weights_x: Any,
+    factors: Any,
+    width_out: int,
+    out: Any,
+) -> None:
+    line = np.empty(2 * width, np.float32)
+    factor_x, factor_y = factors
+    for y in range(row_begin, row_end):
+        sum_lines(flow, 0, 2 * width, first_y[y], weights_y[y], line)
+        target = out[2 * y * width_out :]
+        for x in range(width_out):
+            first, weights = first_x[x], weights_x[x]
+            u, v = np.float32(0), np.float32(0)
+            for t in range(weights.shape[0]):
+                u += line[2 * (first + t)] * weights[t]
+                v += line[2 * (first + t) + 1] * weights[t]
+            target[2 * x], target[2 * x + 1] = u * factor_x, v * factor_y

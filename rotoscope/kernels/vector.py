@@ -1,0 +1,225 @@
+"""What kernels say in LLVM instead of scalar loops: a value of four floats, half floats, arrays found by their address.
+
+A warp gathers whole pixels. Loaded as one vector of four floats a pixel costs one instruction; Numba's loop over the
+channels costs four, and its vectoriser cannot see across a gather. Four floats are a machine register on every CPU that
+Numba knows (SSE, AVX, NEON). Values of this type live inside one kernel: they are neither arguments nor results.
+"""
+
+import functools
+from typing import Any
+
+from rotoscope.kernels.compile import cpu_intrinsic
+
+
+@cpu_intrinsic
+def load4(_typing: Any, array: Any, index: Any) -> Any:
+    """Four neighbouring elements of a 1-D array (float32 or uint8) from `index` on, as floats; not bounds-checked."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        ir = _llvm()
+        data = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        if array.dtype.bitwidth == 32:
+            return builder.load(builder.bitcast(data, _llvm_float4().as_pointer()), align=4)
+        octets = builder.load(builder.bitcast(data, ir.VectorType(ir.IntType(8), 4).as_pointer()), align=1)
+        return builder.uitofp(octets, _llvm_float4())
+
+    return _float4()(array, index), generate
+
+
+@cpu_intrinsic
+def store4(_typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """Write four floats into a 1-D float32 array from `index` on; not bounds-checked."""
+    from numba.core import types
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        builder.store(args[2], builder.bitcast(data, _llvm_float4().as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), generate
+
+
+@cpu_intrinsic
+def stream4(_typing: Any, array: Any, index: Any, value: Any) -> Any:
+    """Like `store4`, but past the caches, and only at addresses that are multiples of 16.
+
+    A plain store first reads the line that it overwrites; for a picture larger than the caches that is a third of the traffic
+    of a copy. Locks, as at every hand-over between threads, make these stores visible like others.
+    """
+    from numba.core import types
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        ir = _llvm()
+        data = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        store = builder.store(args[2], builder.bitcast(data, _llvm_float4().as_pointer()), align=16)
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), generate
+
+
+@cpu_intrinsic
+def fetch_ahead(_typing: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of an element that will be read soon; an index outside the array does no harm."""
+    from numba.core import cgutils, types
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        ir = _llvm()
+        number = ir.IntType(32)
+        data = _element_pointer(context, builder, signature.args[0], args[0], args[1])
+        pointer = builder.bitcast(data, ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        declare: Any = cgutils.get_or_insert_function
+        hint = declare(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(hint, [pointer, number(0), number(2), number(1)])  # to read, into the second level, data
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+@cpu_intrinsic
+def splat4(_typing: Any, _value: Any) -> Any:
+    """The same float32 four times."""
+    from numba.core import types
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return _splat(builder, args[0])
+
+    return _float4()(types.float32), generate
+
+
+@cpu_intrinsic
+def scaled4(_typing: Any, value: Any, _factor: Any) -> Any:
+    """Four floats times one float32."""
+    from numba.core import types
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.fmul(args[0], _splat(builder, args[1]))
+
+    return value(value, types.float32), generate
+
+
+@cpu_intrinsic
+def add_scaled4(_typing: Any, total: Any, value: Any, _factor: Any) -> Any:
+    """Four floats plus four others times one float32, fused where the CPU can."""
+    from numba.core import types
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        product = builder.fmul(args[1], _splat(builder, args[2]), flags=("contract",))
+        return builder.fadd(args[0], product, flags=("contract",))
+
+    return total(total, value, types.float32), generate
+
+
+@cpu_intrinsic
+def lower4(_typing: Any, first: Any, second: Any) -> Any:
+    """The smaller of each pair; the second where one is NaN."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", *args), *args)
+
+    return first(first, second), generate
+
+
+@cpu_intrinsic
+def higher4(_typing: Any, first: Any, second: Any) -> Any:
+    """The larger of each pair; the second where one is NaN."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", *args), *args)
+
+    return first(first, second), generate
+
+
+@cpu_intrinsic
+def as_float(_typing: Any, value: Any) -> Any:
+    """A float32 as it is, a uint8 as the number, a uint16 as the half float of these bits (Numba has none on CPUs)."""
+    from numba.core import types
+
+    def generate(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        ir = _llvm()
+        if signature.args[0] == types.float32:
+            return args[0]
+        if signature.args[0] == types.uint8:
+            return builder.uitofp(args[0], ir.FloatType())
+        return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
+
+    return types.float32(value), generate
+
+
+@cpu_intrinsic
+def as_stored(_typing: Any, _value: Any, array: Any) -> Any:
+    """A float32 in the form that `array` keeps: itself, or for uint16 the bits of the nearest half float."""
+    from numba.core import types
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        ir = _llvm()
+        if array.dtype == types.float32:
+            return args[0]
+        return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
+
+    return array.dtype(types.float32, array), generate
+
+
+@cpu_intrinsic
+def array_at(_typing: Any, _address: Any, like: Any, _size: Any) -> Any:
+    """The 1-D array of `size` elements at an address, of the element type of `like`; the caller keeps its owner alive.
+
+    Kernels over a varying number of pictures take their addresses: a tuple of arrays would compile once per length.
+    """
+    from numba.core import types
+
+    flat = types.Array(like.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        from numba.np import arrayobj
+
+        array = context.make_array(flat)(context, builder)
+        element = context.get_data_type(flat.dtype)
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(element))
+        data = builder.inttoptr(args[0], element.as_pointer())
+        populate: Any = arrayobj.populate_array
+        populate(array, data=data, shape=[args[2]], strides=[itemsize], itemsize=itemsize, meminfo=None)
+        return array._getvalue()  # Numba's structure proxies have no public name for this
+
+    return flat(types.uintp, like, types.intp), generate
+
+
+@functools.cache
+def _float4() -> Any:
+    """The Numba type behind load4 and its companions."""
+    from numba.core import types
+    from numba.extending import models, register_model
+
+    class Float4(types.Type):  # type: ignore[misc, unused-ignore]  # Numba has no annotations
+        def __init__(self) -> None:
+            super().__init__(name="rotoscope.Float4")  # type: ignore[no-untyped-call, unused-ignore]
+
+    class Float4Model(models.PrimitiveModel):  # type: ignore[misc, unused-ignore]
+        def __init__(self, manager: Any, fe_type: Any) -> None:
+            super().__init__(manager, fe_type, _llvm_float4())  # type: ignore[no-untyped-call, unused-ignore]
+
+    register_model(Float4)(Float4Model)
+    return Float4()
+
+
+def _llvm() -> Any:
+    from llvmlite import ir  # type: ignore[import-untyped, unused-ignore]
+
+    return ir
+
+
+def _llvm_float4() -> Any:
+    ir = _llvm()
+    return ir.VectorType(ir.FloatType(), 4)
+
+
+def _splat(builder: Any, scalar: Any) -> Any:
+    ir = _llvm()
+    undefined = ir.Constant(_llvm_float4(), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), 4), [0] * 4))
+
+
+def _element_pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])

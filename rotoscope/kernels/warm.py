@@ -1,0 +1,59 @@
+"""Warm: compile every kernel for the types that the pipeline uses, so that no user waits for it later."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from rotoscope.kernels.aggregate import POOLS, aggregate
+from rotoscope.kernels.blend import blend
+from rotoscope.kernels.color_in import color_in
+from rotoscope.kernels.color_out import color_out
+from rotoscope.kernels.compose_flow import compose_flow
+from rotoscope.kernels.interleave import interleave
+from rotoscope.kernels.interpolate import interpolate
+from rotoscope.kernels.invert_flow import invert_flow
+from rotoscope.kernels.occlusion import occlusion
+from rotoscope.kernels.resize import resize
+from rotoscope.kernels.resize_flow import resize_flow
+from rotoscope.kernels.warp import warp
+
+HEIGHT, WIDTH = 4, 6
+
+
+def warm() -> Iterator[str]:
+    """Compile and name one operation after the other; what the cache folder holds already takes milliseconds."""
+    picture = np.zeros((HEIGHT, WIDTH, 4), np.float32)
+    planar = np.zeros((3, HEIGHT, WIDTH), np.float32)
+    flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
+    mask, weight = np.ones((HEIGHT, WIDTH), np.uint8), np.ones((HEIGHT, WIDTH), np.float32)
+    work: dict[str, Callable[[], Any]] = {
+        "color_in": lambda: [color_in(planes, out) for planes in _decoded() for out in (planar, picture.copy())],
+        "color_out": lambda: [color_out(picture, planes) for planes in _decoded()],
+        "interleave": lambda: interleave(planar, picture.copy()),
+        "resize": lambda: resize(picture, (3, 3)),
+        "warp": lambda: warp(picture, flow),
+        "aggregate": lambda: [
+            aggregate(picture, [picture], [flow], pool=pool, valid=[weight if pool == "weighted" else mask])
+            for pool in POOLS
+        ],
+        "occlusion": lambda: occlusion(flow, flow),
+        "blend": lambda: blend(picture, picture, flow, strength=0.5, out=picture.copy()),
+        "compose_flow": lambda: compose_flow(flow, flow),
+        "resize_flow": lambda: resize_flow(flow, (3, 3)),
+        "invert_flow": lambda: invert_flow(flow),
+        "interpolate": lambda: interpolate(picture, picture, flow, flow, weight),
+    }
+    for name, compile_it in work.items():
+        compile_it()
+        yield name
+
+
+def _decoded() -> list[list[Any]]:
+    half = (HEIGHT // 2, WIDTH // 2)
+    luma, chroma = np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros(half, np.uint8)
+    return [
+        [luma, chroma, chroma.copy()],
+        [luma, np.zeros((*half, 2), np.uint8)],
+        [np.zeros((HEIGHT, WIDTH, 3), np.uint8)],
+    ]

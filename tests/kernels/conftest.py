@@ -1,0 +1,46 @@
+"""Where a kernel test runs: on the CPU versions, on the CUDA sources through the shim, on the CUDA sources on a GPU.
+
+Every test that takes `device` is one body for all three.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kernel_devices import CpuDevice, CudaDevice, ShimDevice, cuda_is_here
+
+GOLDEN = Path(__file__).parents[3] / "shared" / "reference" / "golden"
+
+
+@pytest.fixture(scope="module", params=["cpu", "shim", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request, tmp_path_factory):
+    """Moves arrays to where the operation under test runs, and back."""
+    if request.param == "cpu":
+        yield CpuDevice()
+    elif request.param == "shim":
+        if shutil.which("g++") is None:
+            pytest.skip("no C++ compiler (g++) to run the CUDA sources on the CPU")
+        with ShimDevice.installed(tmp_path_factory.getbasetemp()) as shim:
+            yield shim
+    else:
+        if not cuda_is_here():
+            if os.environ.get("ROTOSCOPE_REQUIRE_GPU") == "1":
+                pytest.fail("ROTOSCOPE_REQUIRE_GPU=1, but CuPy finds no CUDA device")
+            pytest.skip("no CUDA device")
+        yield CudaDevice()
+
+
+@pytest.fixture
+def golden():
+    """Load a file of golden vectors by name."""
+
+    def load(name):
+        path = GOLDEN / f"{name}.npz"
+        if not path.exists():
+            pytest.skip(f"no golden vectors: {path.parent} is missing")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    return load

@@ -1,0 +1,145 @@
+"""As much of CuPy as `rotoscope.kernels.launch` uses, on the CPU: arrays are NumPy's in disguise, kernels run in a shim.
+
+A source is compiled with g++ under the address and undefined-behaviour sanitizers, once per session for all the template
+arguments in INSTANCES, and each launch is one process: a bad read ends it with the sanitizer's report.
+"""
+
+import itertools
+import os
+import struct
+import subprocess
+import types
+import weakref
+from pathlib import Path
+
+import numpy as np
+
+SHIM = Path(__file__).parent / "shim"
+SANITIZERS = "address,undefined,float-cast-overflow,float-divide-by-zero"
+FLAGS = ("-std=c++17", "-O1", "-g1", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", f"-fsanitize={SANITIZERS}",
+         "-fno-sanitize-recover=all", "-ffp-contract=off")  # fmt: skip
+
+
+def _each(pattern, *choices):
+    return [pattern.format(*choice) for choice in itertools.product(*choices)]
+
+
+PIXELS, FLOWS, SAMPLINGS = ("float4", "uchar3", "float"), ("float2", "Half2"), ("bilinear", "cubic")
+INSTANCES = {
+    "warp": _each("warp<{}, {}, {}>", PIXELS, FLOWS, SAMPLINGS),
+    "blend": [*_each("blend<{}, float2, {}>", PIXELS, SAMPLINGS), "blend<float4, Half2, bilinear>"],
+    "interpolate": _each("interpolate<{}, float2, {}>", PIXELS, SAMPLINGS),
+    "occlusion": _each("occlusion<{}>", FLOWS),
+    "compose_flow": _each("compose_flow<{}>", FLOWS),
+    "invert_flow": [*_each("splat<{}>", FLOWS), "settle<float2>"],
+    "resize": [
+        *_each("resize<{}, {}>", PIXELS, ("bilinear", "area", "bicubic")),
+        *_each("resize_flow<{}>", FLOWS),
+    ],
+    "color_in": [
+        *_each("color_in<{}, {}>", ("unsigned char", "unsigned short"), ("float", "Half2", "float4")),
+        *_each("rgb_in<{}, {}>", ("unsigned char", "unsigned short", "float"), ("float", "Half2", "float4")),
+    ],
+    "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "chroma_out"), ("unsigned char", "unsigned short")),
+    "interleave": ["interleave<float>", "interleave<Half2>"],
+    "aggregate": [
+        *_each(
+            "aggregate<{}, float2, {}, {}, bilinear>",
+            PIXELS,
+            (2, 7),
+            ("median, none", "median, masks", "mean, none", "mean, masks", "mean, weights"),
+        ),
+        *_each("aggregate<float, float2, 5, {}, none, bilinear>", ("median", "mean")),
+        *_each("aggregate<float4, Half2, 3, median, none, {}>", SAMPLINGS),
+        "aggregate<float4, float2, 3, median, masks, bilinear>",
+        "aggregate<float, float2, 15, median, none, bilinear>",
+        "aggregate<float, float2, 15, median, masks, bilinear>",
+    ],
+}
+
+_arrays = weakref.WeakValueDictionary()  # by address, for arguments that carry addresses only
+
+
+class ndarray(np.ndarray):
+    """A NumPy array whose type says that it is CuPy's."""
+
+    __module__ = "cupy"
+
+    @property
+    def data(self):
+        address = self.__array_interface__["data"][0]
+        _arrays[address] = self
+        return types.SimpleNamespace(ptr=address)
+
+
+def wrap(array):
+    """A copy in disguise."""
+    return np.array(array, order="C").view(ndarray)
+
+
+def module(build_folder):
+    """What `import cupy` shall give."""
+    device = types.SimpleNamespace(id=-1)
+    fake = types.ModuleType("cupy")
+    fake.ndarray = ndarray
+    fake.cuda = types.SimpleNamespace(Device=lambda: device)
+    fake.RawModule = lambda code, options, name_expressions: Module(code, name_expressions, build_folder)
+    return fake
+
+
+class Module:
+    """A source under its sanitizers; built at the first kernel taken from any of its instances."""
+
+    def __init__(self, code, names, build_folder):
+        operation = next(op for op, known in INSTANCES.items() if names[0] in known)
+        self.names = INSTANCES[operation]
+        self.program = build(operation, code, self.names, build_folder)
+
+    def get_function(self, name):
+        return lambda grid, block, arguments: launch(self.program, self.names.index(name), grid, block, arguments)
+
+
+def build(operation, code, names, folder):
+    """The path of the program that serves launches of these kernels."""
+    from rotoscope.kernels.launch import SOURCES
+
+    program = Path(folder) / f"shim_{operation}"
+    errors = program.with_suffix(".err")
+    if not errors.exists():
+        table = ",\n".join(f"    [](dim3 grid, dim3 block) {{ shim::launch({name}, grid, block); }}" for name in names)
+        source = program.with_suffix(".cpp")
+        source.write_text(
+            f'#include "shim.h"\n{code}\nusing Launch = void (*)(dim3, dim3);\n'
+            f"const Launch table[] = {{\n{table}}};\nint main() {{ return shim::serve(table); }}\n"
+        )
+        command = ["g++", *FLAGS, f"-I{SHIM}", f"-I{SOURCES}", str(source), "-o", str(program)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        errors.write_text(done.stderr)
+    assert program.exists(), f"{operation}.cu does not compile as C++:\n{errors.read_text()[:4000]}"
+    return program
+
+
+def launch(program, kernel, grid, block, arguments):
+    """One launch: a process that gets copies of all arrays and gives them back."""
+    buffers, packed = {}, b""
+    for argument in arguments:
+        if isinstance(argument, ndarray):
+            buffers[argument.data.ptr] = argument
+            packed += struct.pack("Q", argument.data.ptr)
+        elif argument is None:
+            packed += bytes(8)
+        else:
+            if argument.dtype.names == ("at",):  # a struct of addresses
+                buffers.update({int(address): _arrays[int(address)] for address in argument["at"] if address})
+            packed += argument.tobytes()
+    request = struct.pack("i3I3Ii", kernel, *grid, *block, len(buffers))
+    for address, array in buffers.items():
+        request += struct.pack("QQ", address, array.nbytes) + array.tobytes()
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+    done = subprocess.run([program], input=request + packed, capture_output=True, check=False, env=environment)
+    assert done.returncode == 0, f"{program.name}: {done.stderr.decode()[:4000]}"
+    at = 0
+    for array in buffers.values():
+        array.view(np.ndarray).reshape(-1).view(np.uint8)[:] = np.frombuffer(done.stdout, np.uint8, array.nbytes, at)
+        at += array.nbytes
+    assert at == len(done.stdout)

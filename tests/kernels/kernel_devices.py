@@ -1,0 +1,127 @@
+"""Devices for kernel tests, and the random pictures and flows that they share."""
+
+import contextlib
+import sys
+
+import fake_cupy
+import numpy as np
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+
+from rotoscope.kernels import launch
+
+
+class CpuDevice:
+    """NumPy arrays, Numba versions."""
+
+    name = "cpu"
+    examples = 25
+
+    def put(self, array):
+        return array
+
+    def get(self, array):
+        assert type(array) is np.ndarray
+        return array
+
+
+class ShimDevice:
+    """NumPy arrays that pretend to be CuPy's: the launches of `<op>_cuda`, run on the CPU under the sanitizers."""
+
+    name = "shim"
+    examples = 8
+
+    @classmethod
+    @contextlib.contextmanager
+    def installed(cls, build_folder):
+        assert "cupy" not in sys.modules, "the shim stands in for CuPy in a process without it"
+        sys.modules["cupy"] = fake_cupy.module(build_folder)
+        launch._kernel.cache_clear()
+        try:
+            yield cls()
+        finally:
+            launch._kernel.cache_clear()
+            del sys.modules["cupy"]
+
+    def put(self, array):
+        return fake_cupy.wrap(array)
+
+    def get(self, array):
+        assert isinstance(array, fake_cupy.ndarray)
+        return np.array(array)
+
+
+class CudaDevice:
+    """CuPy arrays on the current GPU."""
+
+    name = "cuda"
+    examples = 25
+
+    def put(self, array):
+        import cupy
+
+        return cupy.asarray(array)
+
+    def get(self, array):
+        import cupy
+
+        return cupy.asnumpy(array)
+
+
+def cuda_is_here():
+    try:
+        import cupy
+
+        return cupy.cuda.runtime.getDeviceCount() > 0
+    except Exception:  # no CuPy, no driver, no device: all mean no
+        return False
+
+
+def quick(device):
+    """Hypothesis settings for a device: fewer examples where each one starts a process."""
+    return settings(
+        max_examples=device.examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],  # a seed that fails says enough
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+LAYOUTS = ("float32x4", "uint8x3", "planar")
+sizes = st.one_of(
+    st.sampled_from([(1, 1), (1, 9), (7, 1), (2, 2), (2, 5), (3, 4)]), st.tuples(st.integers(1, 70), st.integers(1, 90))
+)
+seeds = st.integers(0, 2**16)
+
+
+def picture(rng, layout, size):
+    """A random picture."""
+    height, width = size
+    if layout == "uint8x3":
+        return rng.integers(0, 256, (height, width, 3), np.uint8)
+    shape = (height, width, 4) if layout == "float32x4" else (2, height, width)
+    return rng.random(shape, np.float32)
+
+
+def flow(rng, size, dtype=np.float32, wild=True):
+    """Displacements of a few pixels, some whole, some far out of the frame, some NaN or infinite."""
+    field = rng.normal(0, 4, (*size, 2))
+    whole = rng.random(size) < 0.2
+    field[whole] = np.round(field[whole])
+    if wild:
+        far = rng.random(size) < 0.1
+        field[far] = rng.choice([np.nan, np.inf, -np.inf, 1e30, -1e30, 1e4, -65000.0], (*size, 2))[far]
+    with np.errstate(over="ignore"):
+        return field.astype(dtype)
+
+
+def assert_close(result, expected):
+    """1e-5 for floats; one step of 255 for uint8, whose ties may round either way."""
+    assert result.dtype == expected.dtype or expected.dtype == np.float64
+    assert result.shape == expected.shape
+    if result.dtype == np.uint8:
+        np.testing.assert_allclose(result.astype(int), expected.astype(int), rtol=0, atol=1)
+    else:
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,136 @@
+"""What holds for all kernels: light imports, warm starts, threads, arrays from elsewhere."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rotoscope.kernels import arrays, rows
+from rotoscope.kernels.resize import resize
+from rotoscope.kernels.warm import warm
+from rotoscope.kernels.warp import warp, warp_reference
+
+MODULES = sorted(path.stem for path in Path(rows.__file__).parent.glob("*.py") if path.stem != "__init__")
+
+
+def python(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, **environment}
+    )
+    return json.loads(done.stdout)
+
+
+def test_importing_every_module_loads_neither_numba_nor_cupy_nor_torch():
+    imports = "; ".join(f"import rotoscope.kernels.{name}" for name in MODULES)
+    heavy = ("numba", "cupy", "torch", "llvmlite", "cv2", "onnx", "av")
+    loaded = python(f"import json, sys; {imports}; print(json.dumps([m for m in {heavy!r} if m in sys.modules]))")
+    assert loaded == []
+
+
+def test_second_process_finds_the_compiled_kernel(tmp_path):
+    code = """
+import json, numpy as np
+from rotoscope.kernels.interleave import _interleave, interleave
+interleave(np.zeros((3, 8, 9), np.float32), np.zeros((8, 9, 4), np.float32))
+stats = _interleave.compiled().stats
+print(json.dumps([sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))
+"""
+    assert python(code, XDG_CACHE_HOME=str(tmp_path)) == [0, 1]
+    assert python(code, XDG_CACHE_HOME=str(tmp_path)) == [1, 0]
+    assert list(tmp_path.rglob("rotoscope/kernels/*/*/*.nbi"))
+
+
+def test_threads_may_call_kernels_at_once_and_split_rows_change_nothing():
+    rng = np.random.default_rng(1)
+    image, field = rng.random((200, 60, 4), np.float32), rng.normal(0, 3, (200, 60, 2)).astype(np.float32)
+    with rows.serial_rows():
+        expected = warp(image, field)
+    results = [None] * 4
+
+    def work(k):
+        results[k] = warp(image, field)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_kernel_frees_the_interpreter_lock_while_it_runs():
+    image = np.zeros((720, 1280, 4), np.float32)
+    out = np.empty((1440, 2560, 4), np.float32)
+    resize(image, (1440, 2560), method="bicubic", out=out)
+    ticks, done = 0, threading.Event()
+
+    def work():
+        with rows.serial_rows():
+            for _ in range(10):
+                resize(image, (1440, 2560), method="bicubic", out=out)
+        done.set()
+
+    threading.Thread(target=work).start()
+    while not done.is_set():
+        time.sleep(0.001)
+        ticks += 1
+    assert ticks > 20  # between ten calls there would be ten chances
+
+
+def test_refuses_pictures_whose_elements_32_bits_cannot_count():
+    with pytest.raises(ValueError, match=r"fewer than 2\^31 elements"):
+        arrays.layout_of(np.empty((27000, 27000, 3), np.uint8))  # never touched, so never in memory
+
+
+def test_torch_tensors_are_wrapped_without_copying():
+    torch = pytest.importorskip("torch")
+    tensor = torch.rand(3, 7, 9)
+    array = arrays.from_dlpack(tensor)
+    array[0, 0, 0] = 5
+    assert tensor[0, 0, 0] == 5
+    field = np.random.default_rng(2).normal(0, 2, (7, 9, 2)).astype(np.float32)
+    np.testing.assert_allclose(warp(array, field), warp_reference(array, field)[0], atol=1e-5)
+
+
+def test_decoded_planes_are_wrapped_without_copying():
+    av = pytest.importorskip("av")
+    frame = av.VideoFrame(64, 32, "nv12")
+    luma = arrays.from_dlpack(frame.planes[0])
+    assert luma.dtype == np.uint8
+    assert luma.shape[:2] == (32, 64)
+
+
+def test_device_planes_are_asked_without_a_stream(monkeypatch):
+    """PyAV's `__dlpack__` raises NotImplementedError when a stream is passed; CuPy always passes one."""
+
+    class Plane:
+        def __dlpack_device__(self):
+            return (2, 0)
+
+        def __dlpack__(self, stream=None):
+            if stream is not None:
+                raise NotImplementedError
+            return "capsule"
+
+    class Cupy:
+        @staticmethod
+        def from_dlpack(source):
+            assert source.__dlpack_device__() == (2, 0)
+            return source.__dlpack__(stream=1, max_version=(1, 0))
+
+    monkeypatch.setitem(sys.modules, "cupy", Cupy)
+    assert arrays.from_dlpack(Plane()) == "capsule"
+
+
+def test_warm_runs_every_operation_that_has_a_cpu_version():
+    operations = {
+        name for name in MODULES if f"def {name}_cpu(" in Path(rows.__file__).with_name(f"{name}.py").read_text()
+    }
+    assert set(warm()) == operations

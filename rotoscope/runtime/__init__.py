@@ -1,0 +1,1 @@
+"""The torch-free half: read, translate, write."""

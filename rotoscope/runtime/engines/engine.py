@@ -1,0 +1,30 @@
+"""What an engine is: one method that runs a network on one device, and a line that says what runs where."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tensors = Mapping[str, NDArray[np.generic]]
+
+
+class Engine(Protocol):
+    """Runs a model file. Safe to call from several threads at once as long as each brings its own arrays."""
+
+    @property
+    def description(self) -> str:
+        """Name, precision and device of what really runs, for example "onnxruntime fp32 cpu"."""
+        ...
+
+    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+        """One call of the network.
+
+        All four map tensor names to C-contiguous arrays of the model's dtypes; `out` and `out_state` are written.
+        Nothing is kept between calls: the caller owns the state and passes it in again.
+        """
+        ...
+
+    def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
+        """The shapes of all outputs for inputs of these shapes; runs the network once."""
+        ...

@@ -1,0 +1,1 @@
+"""Motion between neighbouring source frames: where it comes from, and how it travels with them."""

@@ -1,0 +1,1 @@
+"""Everything that touches PyAV: opening, reading and writing of videos, pictures, sequences and y4m."""

@@ -1,0 +1,134 @@
+"""A decoded AVFrame -> our own Picture: planes copied once, so that the AVFrame can be dropped at once.
+
+Kept AVFrames hold decoder buffers and, once converted, a scaler with its threads each. Formats that the kernels read are
+copied as they are; every other one goes through one scaler to the nearest of them:
+
+    4:2:0, 4:2:2, 4:4:4 at 8 to 12 bits, NV12, P010, grey 8 to 16 bits, RGB 8 and 16   as they are
+    other Y'CbCr (4:1:1, 4:4:0, high bit depths, big endian)                           4:4:4 at 8 or 16 bits
+    palettes, packed and planar RGB                                                    RGB 8, or 16 if deeper
+    anything with alpha                                                                RGB over black, and said so
+"""
+
+import functools
+from typing import Any
+
+import av
+import av.video.reformatter
+import numpy as np
+
+from rotoscope.errors import InputRefused
+from rotoscope.frame import Array, Orientation, Picture
+from rotoscope.runtime.media.colour_tags import FULL, LIMITED, colour_of
+
+_PLANAR = {
+    f"yuv{j}{chroma}p{bits}": int(bits[:2] or 8)
+    for chroma in ("420", "422", "444")
+    for j, bits in (("", ""), ("j", ""), ("", "10le"), ("", "12le"), ("", "16le"))
+}
+_GREY = {"gray": 8, "gray10le": 10, "gray12le": 12, "gray16le": 16}
+_RGB = {"rgb24": 8, "rgb48le": 16}
+_SEMI_PLANAR = {"nv12": 8, "nv16": 8, "nv24": 8, "p010le": 16, "p210le": 16, "p410le": 16}
+LEFT, CENTRE = (0.0, 0.5), (0.5, 0.5)
+
+
+@functools.cache
+def _reformatter() -> av.video.reformatter.VideoReformatter:
+    return av.video.reformatter.VideoReformatter()
+
+
+def nearest_format(name: str) -> str:
+    """The format that the kernels read for a decoded pixel format; the same name where no conversion is needed."""
+    if name in _PLANAR or name in _GREY or name in _RGB or name in _SEMI_PLANAR:
+        return name
+    pixel_format = av.VideoFormat(name)
+    depth = max((component.bits for component in pixel_format.components), default=8)
+    if has_alpha(name):
+        return "rgba" if depth <= 8 else "rgba64le"
+    if pixel_format.is_rgb or pixel_format.has_palette:
+        return "rgb24" if depth <= 8 else "rgb48le"
+    if len(pixel_format.components) == 1:
+        return "gray" if depth <= 8 else "gray16le"
+    return "yuv444p" if depth <= 8 else "yuv444p16le"
+
+
+def has_alpha(name: str) -> bool:
+    """The pixel format carries transparency (palettes may)."""
+    pixel_format = av.VideoFormat(name)
+    return pixel_format.has_palette or any(component.is_alpha for component in pixel_format.components)
+
+
+def depth_of(name: str) -> int:
+    """Bits of the deepest component."""
+    return max((component.bits for component in av.VideoFormat(name).components), default=8)
+
+
+def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool) -> Picture:
+    """Copy a decoded frame into a Picture, oriented as it should be seen; JPEG has its chroma in the middle, video left."""
+    target = nearest_format(frame.format.name)
+    grey_full = target in _GREY and frame.color_range != LIMITED
+    colour = colour_of(
+        space=int(frame.colorspace),
+        range_=int(frame.color_range),
+        primaries=int(frame.color_primaries),
+        transfer=int(frame.color_trc),
+        height=frame.height,
+        full_by_format=frame.format.name.startswith("yuvj") or grey_full,
+    )
+    if target != frame.format.name:
+        full = FULL if colour.full_range else LIMITED
+        ranges = {} if target.startswith("rgb") else {"src_color_range": full, "dst_color_range": full}
+        frame = _reformatter().reformat(frame, format=target, threads=1, **ranges)
+    siting = LEFT
+    if target.startswith("rgba"):
+        planes: tuple[Array, ...] = (_over_black(_plane(frame, 0, 4, np.uint16 if "64" in target else np.uint8)),)
+        depth = 16 if "64" in target else 8
+    elif target in _RGB:
+        depth = _RGB[target]
+        planes = (_plane(frame, 0, 3, np.uint8 if depth == 8 else np.uint16),)
+    elif target in _GREY:
+        depth = _GREY[target]
+        planes = (_plane(frame, 0, 1, np.uint8 if depth == 8 else np.uint16),)
+    elif target in _SEMI_PLANAR:
+        depth = _SEMI_PLANAR[target]
+        dtype = np.uint8 if depth == 8 else np.uint16
+        planes = (_plane(frame, 0, 1, dtype), _plane(frame, 1, 2, dtype))
+    else:
+        depth = _PLANAR[target]
+        dtype = np.uint8 if depth == 8 else np.uint16
+        planes = tuple(_plane(frame, index, 1, dtype) for index in range(3))
+        siting = CENTRE if is_jpeg else LEFT
+    if len(planes) > 1 and planes[1].shape[0] == planes[0].shape[0]:
+        siting = (siting[0], 0.0)
+    return orientation.apply_to_picture(Picture(planes, colour, depth, siting))
+
+
+def _plane(frame: av.VideoFrame, index: int, channels: int, dtype: Any) -> Array:
+    """A contiguous copy of one plane, (h,w) or (h,w,channels)."""
+    plane = frame.planes[index]
+    width, height = plane.width, plane.height
+    row = plane.line_size // np.dtype(dtype).itemsize
+    data = np.frombuffer(memoryview(plane), dtype=dtype)[: height * row].reshape(height, row)[:, : width * channels]
+    copy: Array = data.copy()
+    return copy.reshape(height, width, channels) if channels > 1 else copy
+
+
+def _over_black(rgba: Array) -> Array:
+    """Straight alpha over a black ground, rounded."""
+    top = np.iinfo(rgba.dtype).max
+    alpha = rgba[..., 3:].astype(np.uint64)
+    flat: Array = ((rgba[..., :3] * alpha + top // 2) // top).astype(rgba.dtype)
+    return flat
+
+
+def codes_of(frame: av.VideoFrame) -> Array:
+    """The stored numbers of a picture, unconverted: palette indices, label ids, 16-bit values; (H,W) or (H,W,C)."""
+    name = frame.format.name
+    if name == "pal8":
+        return _plane(frame, 0, 1, np.uint8)
+    components = len(frame.format.components)
+    if not frame.format.is_planar and components in (1, 2, 3, 4) and frame.format.name.endswith(("be", "le")):
+        codes = _plane(frame, 0, components, np.dtype(">u2" if frame.format.is_big_endian else "<u2"))
+        return codes.astype(np.uint16)
+    if name in ("gray", "rgb24", "rgba", "ya8"):
+        return _plane(frame, 0, components, np.uint8)
+    raise InputRefused(f"{name} pictures have no stored numbers to hand out; palette, grey or RGB PNG have")

@@ -1,0 +1,243 @@
+"""Choose a video encoder and its pixel format by opening it before any work starts; check every option by name."""
+
+import difflib
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.codec
+from av.codec.codec import find_best_pix_fmt_of_list
+from av.codec.context import CodecContext, OptionFlags
+
+from rotoscope.errors import UsageError
+from rotoscope.frame import Colour
+from rotoscope.runtime.media.colour_tags import range_of, space_of
+
+# Container by file name ending: FFmpeg's muxer and the encoder that everybody can play.
+CONTAINERS = {
+    ".mp4": ("mp4", "libx264"),
+    ".m4v": ("mp4", "libx264"),
+    ".mov": ("mov", "libx264"),
+    ".mkv": ("matroska", "libx264"),
+    ".webm": ("webm", "libvpx-vp9"),
+    ".gif": ("gif", "gif"),
+    ".y4m": ("yuv4mpegpipe", "rawvideo"),
+}
+
+# Near-transparent quality at a speed that leaves the cores to the network; `-e` overrides each.
+DEFAULTS: dict[str, dict[str, str]] = {
+    "libx264": {"crf": "18", "preset": "superfast"},
+    "libx265": {"crf": "20", "preset": "veryfast", "x265-params": "log-level=none"},
+    "libvpx-vp9": {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
+    "libsvtav1": {"crf": "26", "preset": "8"},
+    "prores_ks": {"profile": "hq"},
+    "rawvideo": {"chroma_sample_location": "left"},
+    "ffv1": {"level": "3", "slicecrc": "1"},
+}
+
+os.environ.setdefault("SVT_LOG", "1")  # errors only; SVT-AV1 greets on standard error otherwise
+
+# What `finish` can write; the rest of the world is reached through these by the scaler.
+WRITABLE = (
+    "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "nv12", "gray", "rgb24", "gbrp", "bgr0",
+)  # fmt: skip
+RGB_FORMATS = ("rgb24", "gbrp", "bgr0")
+MUXER_OPTIONS = {"movflags"}  # accepted beside encoder options, for mp4 and mov
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoFormat:
+    """The picture format of an output stream."""
+
+    width: int
+    height: int
+    time_base: Fraction
+    rate: Fraction | None
+    sample_aspect: Fraction
+    colour: Colour
+    chroma: str  # "420", "422", "444", "gray" or "rgb": what the source has
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """An encoder that has been opened once with exactly these settings."""
+
+    codec: str
+    pixel_format: str
+    options: Mapping[str, str]
+    muxer_options: Mapping[str, str]
+    threads: int
+
+    @property
+    def depth(self) -> int:
+        """Bits of a code value."""
+        return 10 if "10" in self.pixel_format else 8
+
+
+def choose_encoder(
+    video: VideoFormat, *, suffix: str, codec: str | None, options: Mapping[str, str], threads: int
+) -> Encoder:
+    """The encoder for a container; raises UsageError for unknown codecs, options, values and sizes it refuses."""
+    default_codec = CONTAINERS[suffix][1]
+    name = codec or default_codec
+    if name not in av.codec.codecs_available or not _is_video_encoder(name):
+        near = difflib.get_close_matches(name, _video_encoders(), n=3)
+        hint = f"; near: {', '.join(near)}" if near else "; rotoscope doctor lists those that open here"
+        raise UsageError(f"--codec {name}: no such video encoder{hint}")
+    name = av.Codec(name, "w").name  # "h264" is the encoder that FFmpeg prefers for it
+    _check_container(name, suffix)
+    given = dict(options)
+    wanted = given.pop("pix_fmt", None)
+    muxer_options = {key: given.pop(key) for key in list(given) if key in MUXER_OPTIONS}
+    _check_names(name, given)
+    merged = {**DEFAULTS.get(name, {}), **given}
+    if {"qp", "b"} & set(given) and "crf" not in given:
+        merged.pop("crf", None)  # another kind of rate control was asked for
+    candidates = [wanted] if wanted else _pixel_formats(name, video)
+    if wanted and wanted not in WRITABLE:
+        raise UsageError(f"-e pix_fmt={wanted}; accepted: {', '.join(WRITABLE)}")
+    reason = ""
+    for pixel_format in candidates:
+        reason = _try_to_open(name, pixel_format, video, merged, threads)
+        if not reason:
+            return Encoder(
+                codec=name, pixel_format=pixel_format, options=merged, muxer_options=muxer_options, threads=threads
+            )
+    settings = " ".join(f"{key}={value}" for key, value in merged.items()) or "its defaults"
+    picture = f"{video.width}x{video.height} {'/'.join(candidates)}"
+    raise UsageError(f"{name} does not open for {picture} with {settings}: {reason}")
+
+
+def configure(context: CodecContext, video: VideoFormat, encoder_pixel_format: str, threads: int) -> None:
+    """Set size, times, colour tags and threads of a video encoder context."""
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height = video.width, video.height
+    context.pix_fmt = encoder_pixel_format
+    context.time_base = video.time_base
+    if video.rate is not None:
+        context.framerate = video.rate
+    context.sample_aspect_ratio = video.sample_aspect
+    if encoder_pixel_format not in (*RGB_FORMATS, "pal8"):
+        context.colorspace = space_of(video.colour)
+        context.color_range = range_of(video.colour)
+    context.color_primaries = video.colour.primaries
+    context.color_trc = video.colour.transfer
+    context.thread_count = threads
+
+
+def opens(name: str) -> bool:
+    """Whether an encoder really opens here, for a small ordinary picture."""
+    formats = av.Codec(name, "w").video_formats
+    if not formats:
+        return False
+    video = VideoFormat(
+        width=256, height=256, time_base=Fraction(1, 25), rate=Fraction(25), sample_aspect=Fraction(1),
+        colour=Colour(), chroma="420", depth=8,
+    )  # fmt: skip
+    return not _try_to_open(name, _pixel_formats(name, video)[0], video, DEFAULTS.get(name, {}), 1)
+
+
+def _pixel_formats(name: str, video: VideoFormat) -> list[str]:
+    """Formats to try in order: the source's own chroma and depth, then fewer bits, then 4:4:4, which takes odd sizes."""
+    codec_formats = [pixel_format.name for pixel_format in av.Codec(name, "w").video_formats or []]
+    if name == "gif":
+        return ["rgb24"]
+    if name == "rawvideo":
+        codec_formats = ["yuv420p", "yuv422p", "yuv444p"]
+    chroma = video.chroma
+    if chroma == "rgb" and name == "ffv1":
+        return ["bgr0"]
+    if chroma in ("gray", "rgb"):
+        chroma = "420"
+    deep = [f"yuv{chroma}p10le"] if video.depth > 8 else []
+    wish = [*deep, f"yuv{chroma}p", "yuv420p", "yuv444p"]
+    found = [pixel_format for pixel_format in dict.fromkeys(wish) if pixel_format in codec_formats]
+    if not found:
+        usable = [pixel_format for pixel_format in WRITABLE if pixel_format in codec_formats]
+        best = find_best_pix_fmt_of_list(usable, wish[0])[0] if usable else None
+        found = [best.name] if best is not None else ["yuv420p"]
+    return found
+
+
+def _try_to_open(name: str, pixel_format: str, video: VideoFormat, options: Mapping[str, str], threads: int) -> str:
+    """Empty if the encoder opens, else why not."""
+    if name in ("gif", "rawvideo"):
+        return ""
+    context = av.CodecContext.create(name, "w")
+    try:
+        configure(context, video, pixel_format, threads)
+        context.options = dict(options)
+        context.open()
+        if context.options:
+            return f"{', '.join(context.options)} not understood"
+    except (av.FFmpegError, ValueError, OSError) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return ""
+
+
+def _check_container(name: str, suffix: str) -> None:
+    muxer, default_codec = CONTAINERS[suffix]
+    if name == default_codec:
+        return
+    if name not in _codecs_of(muxer):
+        takers = [ending for ending, (other, _) in CONTAINERS.items() if name in _codecs_of(other)]
+        hint = f"those that do: {', '.join(takers)}" if takers else f"it takes {default_codec}"
+        raise UsageError(f"--codec {name}: {suffix} does not take it; {hint}")
+
+
+def _codecs_of(muxer: str) -> set[str]:
+    """Names of the codecs and encoders that a container takes."""
+    with av.open(io.BytesIO(), "w", format=muxer) as trial:
+        return set(trial.supported_codecs)
+
+
+def _check_names(name: str, options: Mapping[str, str]) -> None:
+    if not options:
+        return
+    supported = av.CodecContext.create(name, "w").supported_options
+    wanted = OptionFlags.ENCODING_PARAM | OptionFlags.VIDEO_PARAM
+    generic = {option.name for option in supported.generic if option.flags & wanted == wanted}
+    names = generic | {option.name for option in supported.private}
+    for key in options:
+        if key not in names:
+            near = difflib.get_close_matches(key, sorted(names), n=3)
+            hint = (
+                f"; near: {', '.join(near)}" if near else f"; {len(names)} options are known, for example crf or preset"
+            )
+            raise UsageError(f"-e {key}={options[key]}: {name} has no option {key}{hint}")
+
+
+def _is_video_encoder(name: str) -> bool:
+    try:
+        return av.Codec(name, "w").type == "video"
+    except ValueError:
+        return False
+
+
+def _video_encoders() -> list[str]:
+    return sorted(name for name in av.codec.codecs_available if _is_video_encoder(name))
+
+
+def output_suffix(path: Path) -> str:
+    """The container ending of an output file; raises UsageError with the list of known ones."""
+    suffix = path.suffix.lower()
+    if suffix not in CONTAINERS:
+        known = ", ".join([*CONTAINERS, ".png", ".jpg", ".webp"])
+        raise UsageError(f"{path}: unknown ending {suffix or '(none)'}; accepted: {known}, or a folder")
+    return suffix
+
+
+def parse_encoder_options(items: tuple[str, ...]) -> dict[str, str]:
+    """("crf=20", ...) -> {"crf": "20", ...}."""
+    options = {}
+    for item in items:
+        key, sign, value = item.partition("=")
+        if not sign or not key:
+            raise UsageError(f"-e {item}; accepted: key=value, for example -e crf=20")
+        options[key] = value
+    return options

@@ -1,0 +1,86 @@
+"""Open local media safely: regular files only, demuxers from a list, no protocols, no playlists.
+
+A playlist (HLS, concat, SDP ...) can make FFmpeg read other files or open sockets, and a file name such as
+`concat:a|b` is a protocol. So the file is opened here, checked to be a regular file, and FFmpeg gets the descriptor and the
+list of demuxers that read one file and nothing else.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+
+from rotoscope.errors import InputRefused
+
+# Self-contained formats only; FFmpeg's short names. Nothing here can refer to another file.
+DEMUXERS = (
+    "mov", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "gif", "apng", "ogg", "asf", "ivf", "mxf", "nut",
+    "wtv", "dv", "h264", "hevc", "vvc", "av1", "obu", "m4v", "h263", "mjpeg", "yuv4mpegpipe", "dirac", "rm", "swf", "live_flv",
+    "png_pipe", "jpeg_pipe", "jpegxl_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe", "gif_pipe", "pbm_pipe", "pgm_pipe",
+    "ppm_pipe", "pam_pipe", "exr_pipe", "qoi_pipe", "j2k_pipe", "jpegls_pipe", "psd_pipe", "sgi_pipe", "sunrast_pipe",
+)  # fmt: skip
+
+# Demuxers whose files have an index in which a time can be found.
+INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "nut", "mxf"}
+
+# Demuxers of formats whose clock may start anew in mid-stream.
+RESTARTING = {"mpegts", "mpeg", "mpegvideo", "asf", "wtv", "dv"}
+
+OPTIONS = {
+    "format_whitelist": ",".join(DEMUXERS),
+    # FFmpeg's own repair of 33-bit wraps turns a jump back of 90 s into one of +95,353 s; `timing` repairs jumps.
+    "correct_ts_overflow": "0",
+}
+
+
+@contextmanager
+def open_local(path: Path) -> Iterator[av.container.InputContainer]:
+    """A demuxer over one regular local file; raises InputRefused with one line for anything else."""
+    descriptor = open_regular(path)
+    try:
+        # Windows has no /dev/fd; `file:` keeps the name from being read as a protocol there.
+        name = f"file:{path}" if sys.platform == "win32" else f"/dev/fd/{descriptor}"
+        # PyAV 19 replaces what is not UTF-8 by itself and no longer knows the argument.
+        lenient: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+        try:
+            container = av.open(name, "r", options=dict(OPTIONS), **lenient)
+        except (av.FFmpegError, ValueError, MemoryError) as error:
+            raise InputRefused(f"{path}: {_why_not_opened(path)}") from error
+        with container:
+            yield container
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: Path) -> int:
+    """A read-only descriptor of a regular file; a FIFO, device, folder or missing file is refused at once."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise InputRefused(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputRefused(f"{path}: cannot be opened ({error.strerror})") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputRefused(f"{path}: not a regular file")
+    return descriptor
+
+
+def _why_not_opened(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    with path.open("rb") as file:
+        head = file.read(64).lstrip().lower()
+    if head.startswith((b"#extm3u", b"ffconcat", b"v=0", b"<?xml", b"<mpd", b"[playlist]")):
+        return "a playlist or script, not a media file; give the media file itself"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the file itself (git lfs pull fetches it)"
+    if head.startswith((b"<!doctype", b"<html")):
+        return "a web page, not a media file"
+    return "not a video or picture that can be read, or damaged at its start"

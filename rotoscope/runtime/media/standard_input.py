@@ -1,0 +1,56 @@
+"""y4m on standard input: the one format that needs no seeking and cannot refer to anything."""
+
+import os
+import select
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import av
+import av.container
+
+from rotoscope.errors import InputRefused
+
+_POLL_SECONDS = 0.1  # how soon a reader that waits for a silent pipe notices that nobody wants its frames any more
+
+
+class InterruptedRead(KeyboardInterrupt, Exception):
+    """Ctrl-C during a read: PyAV hands on an Exception that a read raises, but swallows a bare KeyboardInterrupt."""
+
+
+class StandardInput:
+    """The bytes of a pipe, for a demuxer in any thread; `interrupt` from another thread is an early end."""
+
+    def __init__(self) -> None:
+        self._descriptor = sys.stdin.fileno()
+        self._interrupted = threading.Event()
+        self._can_wait = sys.platform != "win32"  # select() takes only sockets there
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, as soon as there are any; none at the end."""
+        try:
+            while not self._interrupted.is_set():
+                if not self._can_wait or select.select([self._descriptor], [], [], _POLL_SECONDS)[0]:
+                    return os.read(self._descriptor, size)
+        except KeyboardInterrupt as error:
+            raise InterruptedRead from error
+        return b""
+
+    def interrupt(self) -> None:
+        """End a read that waits, and every one after it."""
+        self._interrupted.set()
+
+    @contextmanager
+    def opened(self) -> Iterator[av.container.InputContainer]:
+        """A demuxer over the stream; raises InputRefused if it is not y4m."""
+        try:
+            container = av.open(self, "r", format="yuv4mpegpipe")
+        except InterruptedRead as error:
+            raise error.__cause__ or error from None
+        except (av.FFmpegError, ValueError) as error:
+            raise InputRefused(
+                "standard input is not a y4m stream (ffmpeg ... -f yuv4mpegpipe - writes one)"
+            ) from error
+        with container:
+            yield container

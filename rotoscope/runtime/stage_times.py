@@ -1,0 +1,77 @@
+"""Where the time goes: per stage a histogram of milliseconds, of constant size however long the video is."""
+
+import threading
+import time
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+_SHORTEST_SECONDS = 1e-6
+_BINS_PER_DECADE = 100  # neighbouring bins differ by 2.3 %
+_DECADES = 9
+
+
+class StageTimes:
+    """Seconds spent per stage, added from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+        self._totals: dict[str, float] = {}
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Count one piece of work."""
+        position = np.log10(max(seconds, _SHORTEST_SECONDS) / _SHORTEST_SECONDS) * _BINS_PER_DECADE
+        with self._lock:
+            counts = self._counts.setdefault(stage, np.zeros(_BINS_PER_DECADE * _DECADES, np.int64))
+            counts[min(int(position), len(counts) - 1)] += 1
+            self._totals[stage] = self._totals.get(stage, 0.0) + seconds
+
+    @contextmanager
+    def measure(self, stage: str) -> Generator[None, None, None]:
+        """Count the time of the block."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(stage, time.perf_counter() - begin)
+
+    def measure_each(self, stage: str, items: Iterable[T]) -> Generator[T, None, None]:
+        """Yield the items, counting the time that each takes to come."""
+        iterator = iter(items)
+        try:
+            while True:
+                begin = time.perf_counter()
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+                self.add(stage, time.perf_counter() - begin)
+                yield item
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+
+    def shares(self) -> dict[str, float]:
+        """Each stage's part of all the time counted, 0..1."""
+        with self._lock:
+            whole = sum(self._totals.values())
+            return {stage: total / whole for stage, total in self._totals.items()} if whole else {}
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Per stage: share, total seconds, and the milliseconds that 50, 95 and 99 of 100 pieces stay under."""
+        result = {}
+        for stage, share in self.shares().items():
+            counts = self._counts[stage]
+            reached = np.cumsum(counts) / counts.sum()
+            entry = {"share": round(share, 4), "seconds": round(self._totals[stage], 4)}
+            for percent in (50, 95, 99):
+                index = int(np.searchsorted(reached, percent / 100)) + 1
+                entry[f"p{percent}_ms"] = round(_SHORTEST_SECONDS * 10 ** (index / _BINS_PER_DECADE) * 1e3, 3)
+            result[stage] = entry
+        return result

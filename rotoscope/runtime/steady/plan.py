@@ -1,0 +1,111 @@
+"""From options to stages: what happens to frames before the generator and after it, and which wishes go together."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from rotoscope.errors import UsageError
+from rotoscope.frame import Frame
+from rotoscope.runtime.flow.dis import DisFlow
+from rotoscope.runtime.flow.fitted import Region
+from rotoscope.runtime.flow.motion import FlowSource, MotionEstimator, with_motion
+from rotoscope.runtime.model_file import ModelFile
+from rotoscope.runtime.options import TranslateOptions
+from rotoscope.runtime.sizes import Size
+from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.steady.blend import Blend
+from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
+from rotoscope.runtime.steady.insert import insert_frames
+from rotoscope.runtime.steady.keyframes import Carry, choose_keys
+
+Stage = Callable[[Iterable[Frame]], Iterator[Frame]]
+WORKING_SCALE = 0.5  # of the source, for DIS
+MAX_POOLED = 15  # pictures that `kernels.aggregate` takes
+
+
+def unchanged(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The stage that does nothing."""
+    yield from frames
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """Stages around the generator.
+
+    description what is done, in words: "off", "blend 0.75", "blend 0.75, key frames 4"
+    before      what the decoded frames go through
+    after       what the translated frames go through, in order, on one thread; None: nothing
+    look_ahead  source frames that must be known before one can be shown
+    note        what it costs, for the user; empty: nothing worth a line
+    """
+
+    description: str
+    before: Stage = unchanged
+    after: Stage | None = None
+    look_ahead: int = 0
+    note: str = ""
+
+
+def plan_steadiness(
+    models: list[ModelFile],
+    options: TranslateOptions,
+    region: Callable[[Size], Region],
+    times: StageTimes,
+    flow: FlowSource | None = None,
+) -> Steadiness:
+    """What the options ask for; raises UsageError where it makes no sense for these models.
+
+    region  (width, height) of a source -> the part of it that results show
+    flow    finds the motion in place of DIS, from pictures in colour at full size
+    """
+    name = chosen(models, options)
+    if name == "off" and options.keyframes == 1:
+        return Steadiness(name)
+    both_ways = name == "hypercon"
+    if flow is None:
+        estimator = MotionEstimator(DisFlow(scale=1.0), scale=WORKING_SCALE, both_ways=both_ways)
+    else:
+        estimator = MotionEstimator(flow, scale=1.0, sees_colour=True, both_ways=both_ways)
+    if name == "hypercon":
+        around = Neighbourhood(
+            insert=options.insert, window=options.window, dilation=options.dilation, pool=options.pool
+        )
+        pooled = f"{options.pool} of {2 * options.window + 1}"
+        return Steadiness(
+            f"hypercon, {options.insert} inserted, {pooled}",
+            before=lambda frames: insert_frames(with_motion(frames, estimator, times), options.insert, times),
+            after=HyperCon(around, region, times),
+            look_ahead=around.reach,
+            note=f"hypercon: the network runs {around.steps} times for a frame; each is shown {around.reach} late",
+        )
+    blend, carry = Blend(options.strength, region, times), Carry(region, times)
+    how = f"blend {options.strength:g}" if name == "blend" else name
+    if options.keyframes == 1:
+        return Steadiness(how, before=lambda frames: with_motion(frames, estimator, times), after=blend)
+    return Steadiness(
+        f"{how}, key frames {options.keyframes}",
+        before=lambda frames: choose_keys(with_motion(frames, estimator, times), options.keyframes),
+        after=carry if name == "off" else lambda frames: blend(carry(frames)),
+    )
+
+
+def chosen(models: list[ModelFile], options: TranslateOptions) -> str:
+    """The method that the options name, or the models' default; refuses what does not go together."""
+    alone = [
+        f"{model.path.name} {why}"
+        for model in models
+        for why, holds in (
+            ("remembers the frames before", model.manifest.state),
+            ("looks at several frames", model.manifest.frame.window),
+        )
+        if holds
+    ]
+    name = options.steady or ("off" if alone else "blend")
+    if alone and name == "hypercon":
+        raise UsageError(f"--steady hypercon: {alone[0]}, and must not be shown inserted ones; accepted: off, blend")
+    if alone and options.keyframes > 1:
+        raise UsageError(f"--keyframes {options.keyframes}: {alone[0]}, and needs every one; accepted: 1")
+    if name == "hypercon" and options.keyframes > 1:
+        raise UsageError(f"--keyframes {options.keyframes}: hypercon translates every frame; accepted: off, blend")
+    if name == "hypercon" and 2 * options.window + 1 > MAX_POOLED:
+        raise UsageError(f"--window {options.window}; at most {(MAX_POOLED - 1) // 2}")
+    return name

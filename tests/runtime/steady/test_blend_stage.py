@@ -1,0 +1,100 @@
+"""Blend: flicker goes, detail and changes stay, nothing is carried over a cut."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from moving import even_motion, four, moving_frames, shown, texture, whole
+
+from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
+from rotoscope.metrics.response import frames_until, response, with_change
+from rotoscope.runtime.flow.dis import DisFlow
+from rotoscope.runtime.flow.motion import MotionEstimator, with_motion
+from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.steady.blend import Blend
+
+
+def steadied(frames, strength=0.75):
+    """The results after blending, (H,W,3)."""
+    return [frame.result[..., :3].copy() for frame in Blend(strength, whole, StageTimes())(frames)]
+
+
+def variation(results):
+    """Mean square of what changes from frame to frame, the first ten not counted."""
+    return np.mean([np.square(b - a).mean() for a, b in pairwise(results[10:])])
+
+
+def test_noise_on_a_still_picture_is_averaged_away_as_the_recursion_promises():
+    plain = [frame.result[..., :3].copy() for frame in moving_frames(40, flicker=0.02)]
+    blend = Blend(0.75, whole, StageTimes())
+    results = steadied(moving_frames(40, flicker=0.02))
+    # White noise through (1-w) / (1 - w z^-1): its differences shrink by (1-w)^2 / (1+w); detail given back costs some.
+    promised = (1 + blend.weight) / (1 - blend.weight) ** 2
+    assert promised / 2.5 < variation(plain) / variation(results) < promised * 1.1
+
+
+def test_strength_0_changes_nothing():
+    frames = moving_frames(5, flicker=0.05)
+    plain = [frame.result[..., :3].copy() for frame in frames]
+    assert np.allclose(steadied(frames, 0.0), plain, atol=1e-6)
+
+
+def test_history_follows_the_motion_and_stays_as_sharp_after_300_frames():
+    frames = moving_frames(300, dx=0.37, dy=-0.21)
+    # The window jumps back every 20 frames, as if it had gone on.
+    for frame in frames[20::20]:
+        frame.motion = even_motion((96, 64), -0.37 * 19, 0.21 * 19)
+    plain = [frame.result[..., :3].copy() for frame in frames]
+    results = steadied(frames, 1.0)
+    sharp = [relative_energy([gradient_energy(a)], [gradient_energy(b)]) for a, b in zip(results, plain, strict=True)]
+    first, last = np.mean(sharp[20:60], axis=0), np.mean(sharp[-40:], axis=0)
+    assert (last / first).min() > 0.95
+    assert np.abs(last - 1).max() < 0.1
+    inner = np.s_[12:-12, 12:-12]
+    assert np.abs(results[-1][inner] - plain[-1][inner]).mean() < 0.02
+
+
+def test_a_cut_and_a_change_of_size_start_anew():
+    frames = moving_frames(12, flicker=0.02, cuts=(6,))
+    plain = [frame.result[..., :3].copy() for frame in frames]
+    results = steadied(frames)
+    assert np.array_equal(results[6], plain[6]) and not np.array_equal(results[5], plain[5])
+    mixed = [*moving_frames(2), *moving_frames(2, size=(64, 48))]
+    assert [result.shape for result in steadied(mixed)] == [(64, 96, 3)] * 2 + [(48, 64, 3)] * 2
+
+
+def test_detail_is_what_frame_by_frame_has():
+    def frames():
+        made = moving_frames(40)
+        for frame in made:  # another texture of the same kind at every moment
+            frame.result = four(0.6 * frame.result[..., :3] + 0.4 * texture(96, 64, seed=100 + frame.index))
+        return made
+
+    plain = [gradient_energy(frame.result[..., :3]) for frame in frames()][10:]
+    averaged_only = [gradient_energy(0.6 * frame.result[..., :3] + 0.2) for frame in moving_frames(40)][10:]
+    results = [gradient_energy(picture) for picture in steadied(frames())][10:]
+    assert relative_energy(averaged_only, plain).max() < 0.8
+    assert np.abs(relative_energy(results, plain) - 1).max() < 0.1
+
+
+@pytest.mark.parametrize("strength", [0.75, 1.0])
+def test_a_sudden_change_of_one_place_is_there_within_three_frames(strength):
+    size, region = (160, 96), np.s_[30:66, 50:110]
+    canvas, chance = texture(240, 176), np.random.default_rng(0)
+    flicker = [0.03 * chance.standard_normal((96, 160, 3)).astype(np.float32) for _ in range(14)]
+
+    def run(changed):
+        frames = moving_frames(14, size)
+        for t, frame in enumerate(frames):
+            source = np.uint8(255 * np.clip(shown(canvas, t, size, 0.5, 0.0), 0, 1))
+            source = with_change(source, region) if changed and t >= 8 else source
+            frame.source.planes[0][:] = source
+            frame.motion = None
+            frame.result = four(source.astype(np.float32) / 255 + flicker[t])
+        plain = [frame.result[..., :3].copy() for frame in frames]
+        moving = with_motion(frames, MotionEstimator(DisFlow(scale=1.0)), StageTimes())
+        return steadied(moving, strength), plain
+
+    (steady, plain), (steady_changed, plain_changed) = run(False), run(True)
+    shares = [response(steady[t], steady_changed[t], plain[t], plain_changed[t], region) for t in range(8, len(plain))]
+    assert frames_until(shares) <= 2

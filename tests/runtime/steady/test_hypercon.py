@@ -1,0 +1,94 @@
+"""HyperCon: what is inserted, who votes, what is never looked at."""
+
+import numpy as np
+import pytest
+from moving import four, moving_frames, whole
+
+from rotoscope.kernels.warp import warp
+from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
+from rotoscope.runtime.steady.insert import insert_frames
+
+INNER = np.s_[14:-14, 14:-14]
+
+
+def translated(frames, num, function):
+    """All frames, inserted ones too, with `function(picture (H,W,3) in [0,1], count)` as result."""
+    for count, frame in enumerate(insert_frames(frames, num, StageTimes())):
+        planes = frame.source.planes[0]
+        picture = planes[..., :3].astype(np.float32) / (255 if planes.dtype == np.uint8 else 1)
+        frame.result = four(function(picture, count))
+        yield frame
+
+
+def test_inserted_frames_lie_evenly_in_time_and_along_the_motion():
+    frames = list(insert_frames(moving_frames(3, dx=4.0), 3, StageTimes()))
+    assert [frame.inserted for frame in frames] == [False, True, True, True] * 2 + [False]
+    still = moving_frames(2, dx=1.0)  # what lies a quarter of four pixels on is what one pixel a frame shows
+    expected = still[1].source.planes[0].astype(np.float32) / 255
+    assert np.abs(frames[1].source.planes[0][..., :3] - expected)[INNER].max() < 0.02
+
+
+def test_a_point_of_an_inserted_mask_is_a_hole_if_any_of_it_comes_from_one():
+    frames = moving_frames(2, dx=4.0)
+    for frame in frames:
+        frame.mask = np.zeros((64, 96), bool)
+    frames[0].mask[20:30, 20:30] = True
+    middle = list(insert_frames(frames, 1, StageTimes()))[1]
+    expected = np.zeros((64, 96), bool)
+    expected[20:30, 22:32] = True  # half of the way
+    assert np.array_equal(middle.mask, expected)
+
+
+def test_nothing_is_inserted_across_a_cut():
+    frames = list(insert_frames(moving_frames(6, cuts=(3,)), 2, StageTimes()))
+    assert [frame.inserted for frame in frames].count(True) == 2 * 4
+
+
+@pytest.mark.parametrize("pool", ["mean", "median"])
+@pytest.mark.parametrize(("insert", "window", "dilation"), [(3, 2, 2), (0, 2, 1), (1, 1, 3), (2, 3, 1), (3, 2, 5)])
+def test_pooling_equals_the_published_formula(insert, window, dilation, pool):
+    """Every neighbour at its place of the interpolated video, by the flow that is known here, pooled by NumPy."""
+    size, dx, num = (96, 64), 1.5, 9
+    around = Neighbourhood(insert=insert, window=window, dilation=dilation, pool=pool)
+    chance = np.random.default_rng(0)
+    noise = [0.1 * chance.standard_normal((64, 96, 3)).astype(np.float32) for _ in range(num * (insert + 1))]
+    frames = list(translated(moving_frames(num, size, dx), insert, lambda picture, count: picture + noise[count]))
+    fine = [frame.result.copy() for frame in frames]
+    shown = list(HyperCon(around, whole, StageTimes())(frames))
+    assert [frame.index for frame in shown] == list(range(num))
+    for place, frame in enumerate(shown):
+        center = place * (insert + 1)
+        stack = []
+        for k in range(-window, window + 1):
+            other = center + k * dilation
+            if 0 <= other < len(fine):
+                flow = np.zeros((64, 96, 2), np.float32)
+                flow[..., 0] = dx * k * dilation / (insert + 1)
+                stack.append(warp(fine[other], flow))
+        expected = np.mean(stack, axis=0) if pool == "mean" else np.median(stack, axis=0)
+        assert np.abs(frame.result - expected)[INNER].max() < 1e-5
+
+
+def test_a_distrusted_neighbour_does_not_vote():
+    frames = moving_frames(3)
+    frames[1].motion.trust[:] = 0
+    frames[1].motion.trust_ahead[:] = 0
+    around = Neighbourhood(insert=0, window=1, dilation=1)
+    shown = list(HyperCon(around, whole, StageTimes())(translated(frames, 0, lambda p, count: p * 0 + count)))
+    assert [float(frame.result[0, 0, 0]) for frame in shown] == pytest.approx([0, 1.5, 1.5])
+
+
+def test_no_neighbour_lies_beyond_a_cut():
+    around = Neighbourhood(insert=1, window=2, dilation=2)
+    frames = translated(moving_frames(8, cuts=(4,)), 1, lambda p, count: p * 0 + (0 if count < 7 else 1))
+    shown = list(HyperCon(around, whole, StageTimes())(frames))
+    assert [float(frame.result[..., :3].mean()) for frame in shown] == [0] * 4 + [1] * 4
+
+
+def test_what_is_kept_is_bounded_by_the_window():
+    around = Neighbourhood(insert=1, window=2, dilation=2)
+    stage = HyperCon(around, whole, StageTimes())(translated(moving_frames(60), 1, lambda p, _count: p))
+    for _ in range(30):
+        next(stage)
+    assert len(stage.gi_frame.f_locals["kept"]) <= 2 * around.reach + 1

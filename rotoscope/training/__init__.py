@@ -1,0 +1,1 @@
+"""One readable file per system: its losses and one training step."""

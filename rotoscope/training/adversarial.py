@@ -1,0 +1,64 @@
+"""What discriminators and generators make of scores: least squares, cross entropy, hinge, Wasserstein with gradient penalty.
+
+| objective | discriminator, real and fake | generator |
+|---|---|---|
+| `lsgan` (Mao et al. 2017) | (s-1)^2, s^2 | (s-1)^2 |
+| `vanilla` (Goodfellow et al. 2014) | -log sigmoid(s), -log(1 - sigmoid(s)) | -log sigmoid(s) |
+| `hinge` (Lim and Ye 2017) | max(0, 1-s), max(0, 1+s) | -s |
+| `wgan` (Arjovsky et al. 2017; with `gradient_penalty`, Gulrajani et al. 2017) | -s, s | -s |
+
+Means over all scores; scores of several scales add up.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, relu
+
+Objective = Literal["lsgan", "vanilla", "hinge", "wgan"]
+Scores = Tensor | Sequence[Tensor]
+
+EPSILON = 1e-8  # under the root of the slope, whose gradient is infinite at zero
+
+
+def to_value(scores: Scores, objective: Objective, *, real: bool) -> Tensor:
+    """How far a discriminator's scores are from calling their input real (or fake)."""
+    if not isinstance(scores, Tensor):
+        return torch.stack([to_value(level, objective, real=real) for level in scores]).sum()
+    if objective == "lsgan":
+        return (scores - float(real)).square().mean()
+    if objective == "vanilla":
+        return binary_cross_entropy_with_logits(scores, torch.full_like(scores, float(real)))
+    sign = -1.0 if real else 1.0
+    return relu(1 + sign * scores).mean() if objective == "hinge" else (sign * scores).mean()
+
+
+def to_fool(scores: Scores, objective: Objective) -> Tensor:
+    """The generator's loss: how far the scores of its pictures are from real."""
+    if objective == "hinge":
+        objective = "wgan"  # the generator's half has no hinge
+    return to_value(scores, objective, real=True)
+
+
+def to_judge(real: Scores, fake: Scores, objective: Objective) -> Tensor:
+    """The discriminator's loss: real called real plus fake called fake, not halved."""
+    return to_value(real, objective, real=True) + to_value(fake, objective, real=False)
+
+
+def gradient_penalty(
+    discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, *, mask: Tensor | None = None
+) -> Tensor:
+    """Mean of (slope - 1)^2 at random points between each real picture and its fake, both (N,C,H,W).
+
+    The slope is the length of the score's gradient; with a `mask` (N,1,H,W) only that of the masked pixels counts.
+    """
+    share = torch.rand(real.shape[0], 1, 1, 1, device=real.device, dtype=real.dtype)
+    between = (share * real + (1 - share) * fake).detach().requires_grad_()
+    with torch.autocast(between.device.type, enabled=False):  # second derivatives want all the digits
+        (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
+    if mask is not None:
+        slope = slope * mask
+    length = (EPSILON + slope.square().flatten(1).sum(dim=1)).sqrt()
+    return (length - 1).square().mean()

@@ -1,0 +1,433 @@
+"""The loop around every system: devices and precision by Lightning Fabric, checkpoints, exact resume, log and samples.
+
+    for each step: samples -> the system's moves, one after the other -> log, samples, checkpoint when they are due
+
+A move (`Update`) is: loss finite? - gradients of the named optimiser's weights, from every accumulated batch - their
+mean over processes - one step of that optimiser. Gradients are averaged explicitly instead of wrapping networks in
+DistributedDataParallel, because that follows only one forward pass through one module, while these losses pass
+through several networks several times, some of them (gradient penalties) differentiating twice.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from rotoscope.errors import RotoscopeError, UsageError
+from rotoscope.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
+from rotoscope.training.data import TrainingData, batches
+from rotoscope.training.options import RunOptions
+from rotoscope.training.report import read_log, write_grid, write_report
+from rotoscope.training.system import Batch, System, Update
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+NUM_SAMPLES = 4
+REPORT_SECONDS = 10.0  # run.html is written this often at most
+
+
+class LossNotFinite(RotoscopeError):
+    """A loss term became infinite or not a number; the batch that did it is saved."""
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far a run is; terms are means since the last report."""
+
+    step: int
+    total: int
+    first: int
+    seconds: float
+    terms: Mapping[str, float]
+
+
+@dataclass
+class Means:
+    """Running means of loss terms, kept on their device until somebody asks."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """What there is a mean of."""
+        return list(self.sums)
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """One more value of each of these terms."""
+        for name, term in terms.items():
+            self.sums[name] = self.sums[name] + term.detach() if name in self.sums else term.detach()
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def take(self) -> dict[str, float]:
+        """The means; then begin anew."""
+        found = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.sums.clear()
+        self.counts.clear()
+        return found
+
+
+def make_fabric(run: RunOptions) -> Fabric:
+    """Devices as the options say, or as torchrun says if it started this process."""
+    local, world = (int(os.environ.get(name, run.devices)) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    if run.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: no CUDA device here; accepted: cpu, auto")
+    if run.precision == "fp16" and (run.device in ("cpu", "mps") or not torch.cuda.is_available()):
+        raise UsageError("--precision fp16 trains on CUDA devices alone; accepted here: bf16 or fp32")
+    return Fabric(
+        accelerator=run.device,
+        devices=local,
+        num_nodes=world // local,
+        strategy="ddp" if world > 1 else "auto",
+        precision=PRECISIONS[run.precision],  # type: ignore[arg-type]
+        loggers=TensorBoardLogger(root_dir=run.out, name="tensorboard", version=""),
+    )
+
+
+def train(
+    make_system: Callable[[], System],
+    run: RunOptions,
+    options: Mapping[str, Any],
+    *,
+    batch: int,
+    resume: bool = False,
+    on_progress: Callable[[TrainingProgress], None] = lambda _progress: None,
+) -> bool:
+    """Train a system in the folder `run.out`, from the beginning or from its newest checkpoint; False if it was stopped.
+
+    make_system  builds it; called after the seed is set, so that every process begins with the same weights
+    options      what the run was told, for its report and the description of its weights
+    batch        samples in a batch, on each device
+    Raises a RotoscopeError; what one process trained until then is in a checkpoint, unless a loss was not finite.
+    """
+    fabric = make_fabric(run)
+    fabric.launch()
+    torch.manual_seed(run.seed)
+    trainer = Trainer(fabric, make_system(), run, options, batch)
+    if fabric.global_rank:
+        on_progress = _silent
+    if resume:
+        trainer.restore(load_checkpoint(run.out / "checkpoints", rank=fabric.global_rank))
+    else:
+        torch.manual_seed(run.seed + fabric.global_rank)
+    with stop_on_signal() as stopped:
+        try:
+            finished = trainer.go(stopped, on_progress)
+        except RotoscopeError as error:
+            # A broken loss leaves nothing worth keeping, a wrong option comes first, and other processes would be waited for.
+            if not isinstance(error, LossNotFinite | UsageError) and fabric.world_size == 1:
+                trainer.checkpoint()
+            trainer.report(f"stopped: {error}", is_running=False)
+            raise
+        finally:
+            fabric.logger.finalize("success")
+    if finished:
+        trainer.save_results(run.out)
+    trainer.report("finished" if finished else "stopped; `rotoscope train resume` goes on", is_running=False)
+    return finished
+
+
+def _silent(_progress: TrainingProgress) -> None:
+    """For all processes but the first."""
+
+
+class Trainer:
+    """One run on one process."""
+
+    def __init__(self, fabric: Fabric, system: System, run: RunOptions, options: Mapping[str, Any], batch: int) -> None:
+        self.fabric, self.run, self.options, self.batch = fabric, run, options, batch
+        self.system = system.to(fabric.device)
+        if run.channels_last:
+            self.system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimisers = {
+            name: cast(Optimizer, fabric.setup_optimizers(optimiser)) for name, optimiser in system.optimisers.items()
+        }
+        self.rates = {name: _rates(optimiser) for name, optimiser in self.optimisers.items()}
+        self.results = nn.ModuleDict({name: result.network for name, result in system.results().items()})
+        self.average: AveragedModel | None = None
+        if run.ema:
+            average = get_ema_multi_avg_fn(run.ema)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(self.results, multi_avg_fn=average)
+        if run.compile:
+            for network in system.children():
+                if any(True for _ in network.parameters()):  # pools have none
+                    network.compile()
+        self.data = TrainingData(system.domains(), run.seed)
+        self.epoch_steps = max(1, self.data.epoch_size // (batch * run.accumulate * fabric.world_size))
+        self.total = run.steps or system.length(self.epoch_steps)
+        self.step = 0
+        self.best = float("inf")
+        self.seconds = 0.0  # of work, over all parts of a run that was resumed
+        self.means, self.means_for_best = Means(), Means()
+        self.folder = run.out
+        self.reported = 0.0
+        for name in ("checkpoints", "samples"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    def go(self, stopped: Callable[[], bool], on_progress: Callable[[TrainingProgress], None]) -> bool:
+        """Train to the end (True), or until somebody wants to stop (False); either way the last step has a checkpoint."""
+        run, first = self.run, self.step
+        started = time.monotonic() - self.seconds
+        samples = {key: value.to(self.fabric.device) for key, value in self.data.batch(range(NUM_SAMPLES)).items()}
+        reader = batches(
+            self.data,
+            self.batch,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+            first=first * run.accumulate,
+            workers=run.workers,
+            pin=self.fabric.device.type == "cuda",
+        )
+        begun = -1
+        if first == 0:
+            (self.folder / "log.jsonl").unlink(missing_ok=True)  # of a run that ended before its first checkpoint
+            self.sample(samples)
+        while self.step < self.total:
+            epoch = self.step // self.epoch_steps
+            if epoch != begun:
+                self.system.begin_epoch(epoch)
+                begun = epoch
+            self.set_rates(self.system.rate(self.step, epoch))
+            self.play([self.on_device(next(reader)) for _ in range(run.accumulate)])
+            if self.step == first and run.best_by and run.best_by not in self.means_for_best.names:
+                raise UsageError(f"--best-by {run.best_by}; accepted: {', '.join(self.means_for_best.names)}")
+            if self.average is not None:
+                self.average.update_parameters(self.results)
+            self.step += 1
+            self.seconds = time.monotonic() - started
+            is_last = self.step == self.total or self.all_agree(stopped())
+            if self.step % run.log_every == 0 or is_last:
+                on_progress(TrainingProgress(self.step, self.total, first, self.seconds, self.log()))
+            if self.step % run.sample_every == 0 or is_last:
+                self.sample(samples)
+            if self.step % run.save_every == 0 or is_last:
+                self.checkpoint()
+            if is_last and self.step < self.total:
+                return False
+        return True
+
+    def on_device(self, batch: Batch) -> Batch:
+        """The batch where the networks are."""
+        moved: Batch = self.fabric.to_device(batch)
+        if self.run.channels_last:
+            moved = {
+                key: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+                for key, value in moved.items()
+            }
+        return moved
+
+    def play(self, accumulated: list[Batch]) -> None:
+        """One step, each move on all accumulated batches: k of them make the step of a batch k times as large."""
+        games = [self.system.step(batch) for batch in accumulated]
+        while True:
+            for number, (game, batch) in enumerate(zip(games, accumulated, strict=True)):
+                with self.fabric.autocast():
+                    update = next(game, None)
+                if update is None:
+                    return
+                optimiser = self.optimisers[update.optimiser]
+                if number == 0:
+                    optimiser.zero_grad(set_to_none=True)
+                self.descend(update, batch, 1 / len(games))
+            self.average_gradients(optimiser)
+            optimiser.step()
+
+    def descend(self, update: Update, batch: Batch, share: float) -> None:
+        """Add the gradients of one batch's losses."""
+        loss = torch.stack([term.float() for term in update.terms.values()])
+        if not bool(loss.isfinite().all()):
+            self.stop_at(update, batch)
+        self.means.add(update.terms)
+        if self.run.best_by:
+            self.means_for_best.add(update.terms)
+        self.fabric.backward(loss.sum() * share, inputs=parameters_of(self.optimisers[update.optimiser]))
+
+    def average_gradients(self, optimiser: Optimizer) -> None:
+        """The mean over all processes, in place."""
+        if self.fabric.world_size == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters_of(optimiser) if parameter.grad is not None]
+        flat = self.fabric.all_reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduce_op="mean")
+        assert isinstance(flat, Tensor)
+        for gradient, mean in zip(gradients, torch.split(flat, [each.numel() for each in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def set_rates(self, factor: float) -> None:
+        """Learning rates for the next step."""
+        for name, optimiser in self.optimisers.items():
+            for group, rate in zip(optimiser.param_groups, self.rates[name], strict=True):
+                group["lr"] = rate * factor
+
+    def stop_at(self, update: Update, batch: Batch) -> None:
+        """Save what made a loss infinite, and say where it is."""
+        terms = {name: float(term.detach()) for name, term in update.terms.items()}
+        where = self.folder / f"not-finite-step-{self.step:08d}.rank{self.fabric.global_rank}.pt"
+        torch.save({"step": self.step, "terms": terms, "batch": batch}, where)
+        broken = ", ".join(f"{name} {value}" for name, value in terms.items() if not abs(value) < float("inf"))
+        raise LossNotFinite(
+            f"step {self.step}: loss {broken}; its batch is in {where}. "
+            "Go on from the last checkpoint with a lower --learning-rate or with --precision fp32"
+        )
+
+    def all_agree(self, wish: bool) -> bool:
+        """True on every process if it is on one."""
+        if self.fabric.world_size == 1:
+            return wish
+        flag = torch.tensor(float(wish), device=self.fabric.device)
+        return float(self.fabric.all_reduce(flag, reduce_op="sum")) > 0  # type: ignore[arg-type]
+
+    def log(self) -> dict[str, float]:
+        """One row: mean terms over the steps since the last row, and over all processes."""
+        terms = self.means.take()
+        if self.fabric.world_size > 1:
+            means = self.fabric.all_reduce(torch.tensor(list(terms.values()), device=self.fabric.device))
+            terms = dict(zip(terms, cast(Tensor, means).tolist(), strict=True))
+        if self.fabric.global_rank == 0:
+            self.fabric.log_dict(terms, self.step)
+            row = {"step": self.step, "seconds": round(self.seconds, 3), **terms}
+            with (self.folder / "log.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            now = time.monotonic()
+            if now - self.reported > REPORT_SECONDS:
+                self.reported = now
+                self.report(f"step {self.step:,} of {self.total:,}", is_running=True)
+        return terms
+
+    def report(self, state: str, *, is_running: bool) -> None:
+        """Write run.html."""
+        if self.fabric.global_rank == 0:
+            write_report(self.folder, self.options, state=state, is_running=is_running)
+
+    def sample(self, batch: Batch) -> None:
+        """Draw the grid of fixed samples, with averaged weights if there are any; nothing of the run's chance is used up."""
+        if self.fabric.global_rank:
+            return
+        device = self.fabric.device
+        forked = torch.random.fork_rng([device] if device.type == "cuda" else [])
+        with forked, torch.no_grad(), self.fabric.autocast(), self.averaged():
+            torch.manual_seed(self.run.seed)
+            self.system.eval()
+            columns = self.system.samples(batch)
+            self.system.train()
+        arrays = {name: pictures.float().cpu().numpy() for name, pictures in columns.items()}
+        write_grid(self.folder / "samples" / f"step-{self.step:08d}.jpg", arrays)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Averaged weights in the place of the trained ones, for as long as the block lasts."""
+        if self.average is None:
+            yield
+            return
+        trained = list(self.results.parameters())
+        averages = list(self.average.parameters())
+        for one, other in zip(trained, averages, strict=True):
+            one.data, other.data = other.data, one.data
+        try:
+            yield
+        finally:
+            for one, other in zip(trained, averages, strict=True):
+                one.data, other.data = other.data, one.data
+
+    def checkpoint(self) -> None:
+        """Save everything that decides how the run goes on; keep the weights if they are the best so far."""
+        self.fabric.barrier()
+        if self.run.best_by:
+            self.keep_best()
+        state = {
+            "step": self.step,
+            "best": self.best,
+            "seconds": self.seconds,
+            "system": self.system.state_dict(),
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "average": None if self.average is None else self.average.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "random": random_state(),
+        }
+        for first in (False, True):  # the others, then the first
+            if (self.fabric.global_rank == 0) == first:
+                folder = self.folder / "checkpoints"
+                save_checkpoint(folder, state, rank=self.fabric.global_rank, keep=self.run.keep)
+            self.fabric.barrier()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on as if never stopped."""
+        self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+        self.system.load_state_dict(state["system"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        set_random_state(state["random"])
+        if self.fabric.global_rank == 0:
+            rows = [row for row in read_log(self.folder / "log.jsonl") if row["step"] <= self.step]
+            (self.folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def keep_best(self) -> None:
+        """Save the weights if the chosen term was never lower."""
+        mean = self.means_for_best.take().get(self.run.best_by, float("inf"))
+        if mean < self.best:
+            self.best = mean
+            self.save_results(self.folder / "best")
+
+    def save_results(self, folder: Path) -> None:
+        """The weights that export takes, one file for each generator."""
+        if self.fabric.global_rank:
+            return
+        folder.mkdir(exist_ok=True)
+        with self.averaged():
+            for name, result in self.system.results().items():
+                trained = {"system": self.options["system"], "steps": self.step}
+                save_weights(folder / f"{name}.safetensors", result.network, {"hints": dict(result.hints), **trained})
+
+
+def _rates(optimiser: Optimizer) -> list[float]:
+    return [float(group["lr"]) for group in optimiser.param_groups]
+
+
+def parameters_of(optimiser: Optimizer) -> list[nn.Parameter]:
+    """All parameters that it moves now."""
+    return [parameter for group in optimiser.param_groups for parameter in group["params"] if parameter.requires_grad]
+
+
+def random_state() -> dict[str, Any]:
+    """Of torch, on the CPU and on every GPU."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Go on drawing from there."""
+    torch.set_rng_state(state["cpu"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """A function that says whether Ctrl-C or SIGTERM came; the first waits for the step's end, a second one does not."""
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

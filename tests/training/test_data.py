@@ -1,0 +1,202 @@
+"""Samples: pure functions of position and seed, cropped alike in all views, refused in one line when they cannot be."""
+
+import cv2
+import numpy as np
+import pytest
+import tiny_clips
+import tiny_data
+import torch
+
+from rotoscope.errors import InputRefused, UsageError
+from rotoscope.training.data import Domain, Geometry, TrainingData, batches, read_labels, read_picture
+from rotoscope.training.frames import clips_of, extract_frames
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The user's cache in an empty folder."""
+    monkeypatch.setattr("rotoscope.training.frames.user_cache_path", lambda _name: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+def unpaired(tmp_path, seed=0):
+    a = tiny_data.folder(tmp_path / "a", count=5, size=20)
+    b = tiny_data.folder(tmp_path / "b", count=3, size=20, seed=50)
+    geometry = Geometry(resize=18, crop=16, flip=True, multiple=4)
+    return TrainingData([Domain({"a": a}, geometry), Domain({"b": b}, geometry)], seed)
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_sample_depends_on_position_and_seed_alone(tmp_path):
+    one, again, other = unpaired(tmp_path), unpaired(tmp_path), unpaired(tmp_path, seed=1)
+    assert all(same(one[position], again[position]) for position in (7, 0, 31))
+    assert not same(one[7], other[7])
+    assert one[0]["a"].shape == (3, 16, 16)
+    assert -1 <= one[0]["a"].min() < one[0]["a"].max() <= 1
+
+
+def test_every_picture_comes_once_an_epoch_in_an_order_of_its_own(tmp_path):
+    folder = tmp_path / "a"
+    for index in range(7):
+        tiny_data.write(folder / f"{index}.png", np.full((8, 8, 3), 30 * index, np.uint8))
+    data = TrainingData([Domain({"a": folder}, Geometry())], seed=0)
+    epochs = [
+        [round((data[position]["a"][0, 0, 0].item() + 1) * 127.5 / 30) for position in range(first, first + 7)]
+        for first in (0, 7)
+    ]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(7))
+    assert epochs[0] != epochs[1]
+
+
+def test_views_of_a_domain_are_cropped_and_mirrored_alike(tmp_path):
+    views = {
+        "a": tiny_data.folder(tmp_path / "a", size=30),
+        "b": tiny_data.folder(tmp_path / "b", size=30, change=lambda rgb: 255 - rgb),
+    }
+    domain = Domain(views, Geometry(resize=30, crop=16, flip=True, turn=True))
+    data = TrainingData([domain], seed=0)
+    for position in range(12):
+        sample = data[position]
+        assert torch.allclose(sample["a"], -sample["b"], atol=1e-6)
+
+
+def test_frames_of_a_clip_stay_in_order_and_in_place(tmp_path):
+    domain = Domain({"a": tiny_data.clips(tmp_path / "a", size=30)}, Geometry(crop=16), length=3)
+    frames = TrainingData([domain], seed=0)[0]["a"]
+    assert frames.shape == (3, 3, 16, 16)
+    assert torch.equal(frames[1][:, :, 1:], frames[0][:, :, :-1])  # the clip moves one pixel to the right each frame
+
+
+def test_no_window_reaches_from_one_clip_into_the_next(tmp_path):
+    domain = Domain({"a": tiny_data.clips(tmp_path / "a", count=3, frames=5)}, Geometry(), length=4)
+    assert domain.windows == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
+
+
+def test_sequences_double_until_the_shortest_clip_is_used_up(tmp_path):
+    tiny_data.clips(tmp_path / "a", count=1, frames=7)
+    for index in range(3):
+        tiny_data.write(tmp_path / "a" / "short" / f"{index}.png", tiny_data.blobs(index))
+    domain = Domain({"a": tmp_path / "a"}, Geometry(), length=2, doubles_every=1)
+    random = np.random.default_rng(0)
+    assert [len(domain.sample(0, epoch, random)["a"]) for epoch in range(3)] == [2, 3, 3]
+
+
+def test_labels_are_read_as_stored_and_resized_to_the_nearest(tmp_path):
+    labels = np.kron(np.array([[7, 200], [3, 41]], np.uint8), np.ones((10, 10), np.uint8))
+    for view, channels in (("labels", 1), ("frames", 3)):
+        for index in range(2):
+            picture = np.repeat(labels[..., None], channels, axis=2)
+            tiny_data.write(tmp_path / view / f"{index}.png", picture)
+    views = {"labels": tmp_path / "labels", "frames": tmp_path / "frames"}
+    sample = TrainingData([Domain(views, Geometry(resize=14), labels=("labels",))], seed=0)[0]
+    assert sample["labels"].dtype == torch.int64
+    assert set(sample["labels"].unique().tolist()) == {3, 7, 41, 200}
+    assert sample["frames"].shape == (3, 14, 14)
+
+
+def test_palette_and_16_bit_labels_keep_their_numbers(tmp_path):
+    from PIL import Image
+
+    numbers = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    picture = Image.fromarray(numbers, mode="P")
+    picture.putpalette([value for index in range(256) for value in (255 - index, 17, index)])
+    picture.save(tmp_path / "palette.png")
+    cv2.imwrite(str(tmp_path / "deep.png"), numbers.astype(np.uint16) * 1000)
+    assert np.array_equal(read_labels(tmp_path / "palette.png"), numbers)
+    assert np.array_equal(read_labels(tmp_path / "deep.png"), numbers.astype(int) * 1000)
+
+
+@pytest.mark.parametrize(("world", "workers"), [(1, 0), (2, 0), (1, 2)])
+def test_several_processes_share_the_samples_of_one(tmp_path, world, workers):
+    data = unpaired(tmp_path)
+    readers = [
+        batches(data, 4 // world, rank=rank, world=world, first=1, workers=workers, pin=False) for rank in range(world)
+    ]
+    for step in (1, 2):
+        shared = [next(reader) for reader in readers]
+        together = torch.cat([batch["a"] for batch in shared])
+        assert torch.equal(together, data.batch(range(4 * step, 4 * step + 4))["a"])
+
+
+def test_a_video_is_decoded_once(tmp_path, cache):
+    video = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=5, size=(48, 32))
+    (frames,) = clips_of(video, shorter_side=16)
+    assert [frame.name for frame in frames] == [f"{index:05d}.png" for index in range(5)]
+    assert read_picture(frames[0]).shape == (16, 24, 3)
+    before = frames[0].stat().st_mtime_ns
+    assert clips_of(video, shorter_side=16)[0][0].stat().st_mtime_ns == before
+    assert len(list((cache / "frames").iterdir())) == 1
+    clips_of(video)
+    assert len(list((cache / "frames").iterdir())) == 2  # another size is another entry
+
+
+def test_frames_look_like_the_video(tmp_path):
+    video = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=6, size=(48, 32))
+    assert extract_frames(video, tmp_path / "frames", every=2) == 3
+    from rotoscope import read, rgb
+
+    with read(video) as reader:
+        wanted = [rgb(frame.source) for frame in reader][::2]
+    found = [read_picture(path) for path in sorted((tmp_path / "frames").iterdir())]
+    assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+def test_a_folder_of_clips_is_as_many(tmp_path, cache):
+    tiny_data.clips(tmp_path / "both", count=2, frames=3)
+    tiny_clips.write_clip(tmp_path / "both" / "film.mp4", frames=4, size=(48, 32))
+    assert [len(clip) for clip in clips_of(tmp_path / "both")] == [3, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: path, "no such file or folder"),
+        (lambda path: path.mkdir(), "no pictures .* in this folder"),
+        (lambda path: tiny_data.folder(path, count=1), "1 picture; training needs at least 2"),
+        (lambda path: path.write_bytes(b"nothing"), "film|demux|kind|read|open"),
+    ],
+    ids=["missing", "empty", "single", "no video"],
+)
+def test_what_cannot_be_trained_on_is_refused_before_training(tmp_path, cache, make, says):
+    make(tmp_path / "a")
+    with pytest.raises(InputRefused, match=says):
+        Domain({"a": tmp_path / "a"}, Geometry(resize=36, crop=32))
+    assert not list(tmp_path.rglob("*.part-*"))
+
+
+def test_clips_that_are_too_short_are_refused(tmp_path):
+    tiny_data.clips(tmp_path / "a", frames=4)
+    with pytest.raises(InputRefused, match="no clip of 11 frames; the longest has 4"):
+        Domain({"a": tmp_path / "a"}, Geometry(), length=11)
+
+
+def test_pairs_that_do_not_match_are_refused(tmp_path):
+    views = {"a": tiny_data.folder(tmp_path / "a", count=4), "b": tiny_data.folder(tmp_path / "b", count=5)}
+    with pytest.raises(InputRefused, match="do not match: 4 pictures in 1 clips against 5 in 1"):
+        Domain(views, Geometry())
+    (tmp_path / "b" / "004.png").unlink()
+    tiny_data.write(tmp_path / "b" / "002.png", tiny_data.blobs(0, 44))
+    with pytest.raises(InputRefused, match=r"b/002.png: 44x44 pixels, and what it belongs to has 40x40"):
+        TrainingData([Domain(views, Geometry())], 0).batch(range(4))
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", b"\x89PNG\r\n\x1a\n1234"])
+def test_an_unreadable_picture_is_named(tmp_path, content):
+    tiny_data.folder(tmp_path / "a", count=2)
+    (tmp_path / "a" / "001.png").write_bytes(content)
+    with pytest.raises(InputRefused, match=r"a/001.png: not a readable picture"):
+        TrainingData([Domain({"a": tmp_path / "a"}, Geometry())], 0).batch(range(2))
+
+
+def test_a_tiny_picture_is_refused_rather_than_blown_up(tmp_path):
+    tiny_data.folder(tmp_path / "a", count=2, size=20)
+    with pytest.raises(InputRefused, match="20x20 pixels; the shorter side must have at least 72 here"):
+        TrainingData([Domain({"a": tmp_path / "a"}, Geometry(resize=286, crop=256))], 0)[0]
+
+
+def test_a_crop_that_the_network_cannot_take_is_refused():
+    with pytest.raises(UsageError, match="--crop 250: this network takes sides that are multiples of 4"):
+        Geometry(resize=286, crop=250, multiple=4)

@@ -1,0 +1,208 @@
+"""Every system: some steps of it on tiny data through the trainer, ending in weights that are recognised."""
+
+import numpy as np
+import pytest
+import tiny_data
+import torch
+
+from rotoscope.errors import UsageError
+from rotoscope.export.checkpoint import open_checkpoint
+from rotoscope.networks.features import VggFeatures
+from rotoscope.training.blind_consistency import BlindConsistency
+from rotoscope.training.dualgan import DualGan
+from rotoscope.training.fast_style_transfer import FastStyleTransfer
+from rotoscope.training.inpainting import Inpainting
+from rotoscope.training.munit import Munit
+from rotoscope.training.options import (
+    BlindConsistencyOptions,
+    DualGanOptions,
+    FastStyleOptions,
+    InpaintingOptions,
+    MunitOptions,
+    Pix2PixOptions,
+    RecycleGanOptions,
+    RunOptions,
+    SingleFrameOptions,
+    SuperSlomoOptions,
+    Vid2VidOptions,
+)
+from rotoscope.training.pix2pix import Pix2Pix
+from rotoscope.training.recycle_gan import RecycleGan
+from rotoscope.training.super_slomo import SuperSlomoSystem
+from rotoscope.training.trainer import train
+from rotoscope.training.vid2vid import Vid2VidSystem
+
+
+def negative(rgb):
+    return 255 - rgb
+
+
+@pytest.fixture
+def vgg_file(tmp_path):
+    """VGG's shapes with random weights: what a loss is made of, without the published file."""
+
+    def make(depth):
+        torch.manual_seed(0)
+        path = tmp_path / f"vgg{depth}.pth"
+        torch.save(VggFeatures(depth, ()).state_dict(), path)
+        return path
+
+    return make
+
+
+def trained(system, options, tmp_path, **run):
+    """The folder of a short run."""
+    out = tmp_path / "run"
+    out.mkdir()
+    run = RunOptions(out=out, device="cpu", **{"steps": 2, "log_every": 1, "sample_every": 2, **run})
+    assert train(lambda: system(options), run, {"system": options.system}, batch=options.batch)
+    assert (out / "samples" / "step-00000002.jpg").stat().st_size > 1000
+    return out
+
+
+def recognised(out, **names):
+    for name, system in names.items():
+        assert open_checkpoint(out / f"{name}.safetensors").description.system == system
+
+
+def label_clips(tmp_path):
+    """Clips of frames with the label maps and instances that explain them: 0 dark, 1 bright, 2 a square in motion."""
+    for clip in range(2):
+        for index in range(8):
+            labels = np.zeros((32, 48), np.uint8)
+            labels[16:] = 1
+            labels[8:20, 4 + 2 * index + clip : 16 + 2 * index + clip] = 2
+            colours = np.array([[30, 40, 90], [200, 190, 160], [220, 60, 40]], np.uint8)
+            for view, picture in (
+                ("labels", labels),
+                ("instances", labels * 3),
+                ("frames", colours[labels]),
+            ):
+                stacked = picture if picture.ndim == 3 else picture[..., None]
+                tiny_data.write(tmp_path / view / f"clip{clip}" / f"{index:03d}.png", stacked)
+    return {view: tmp_path / view for view in ("labels", "instances", "frames")}
+
+
+def pictures(tmp_path, size=40):
+    return {
+        "a": tiny_data.folder(tmp_path / "a", size=size),
+        "b": tiny_data.folder(tmp_path / "b", size=size, change=negative),
+    }
+
+
+def test_pix2pix(tmp_path):
+    options = Pix2PixOptions(**pictures(tmp_path, 72), resize=68, crop=64, width=2, downs=6, discriminator_width=2)
+    out = trained(Pix2Pix, options, tmp_path)
+    recognised(out, AtoB="pix2pix U-Net, 6 levels")
+
+
+def test_dualgan(tmp_path):
+    sizes = {"width": 1, "discriminator_width": 1, "critic_updates": 2}
+    out = trained(DualGan, DualGanOptions(**pictures(tmp_path, 256), **sizes), tmp_path)
+    recognised(out, AtoB="DualGAN", BtoA="DualGAN")
+
+
+MUNIT = {"resize": 68, "crop": 64, "width": 4, "blocks": 1, "hidden": 8, "discriminator_width": 4}
+
+
+@pytest.mark.parametrize("kind", [MunitOptions, SingleFrameOptions])
+def test_munit(kind, tmp_path):
+    out = trained(Munit, kind(**pictures(tmp_path, 72), **MUNIT), tmp_path)
+    recognised(out, AtoB="MUNIT, both domains", BtoA="MUNIT, both domains")
+    network, description = open_checkpoint(out / "BtoA.safetensors")
+    assert description.sizes["direction"] == "BtoA"
+    assert network(torch.rand(1, 3, 64, 64), torch.randn(1, 8, 1, 1)).shape == (1, 3, 64, 64)
+
+
+RECYCLE = {"resize": 36, "crop": 32, "width": 2, "blocks": 1, "predictor_width": 2, "predictor_downs": 4}
+RECYCLE |= {"discriminator_width": 2, "discriminator_layers": 2}
+
+
+@pytest.mark.parametrize("more", [{}, {"cycle": 10.0, "identity": 0.5, "judge_predictions": True, "pool": 5}], ids=str)
+def test_recycle_gan(more, tmp_path):
+    paths = {"a": tiny_data.clips(tmp_path / "a"), "b": tiny_data.clips(tmp_path / "b", change=negative)}
+    out = trained(RecycleGan, RecycleGanOptions(**paths, **RECYCLE, **more), tmp_path)
+    predictor = "Recycle-GAN predictor U-Net, 4 levels"
+    recognised(out, AtoB="CycleGAN ResNet-1", predictor_a=predictor, predictor_b=predictor)
+
+
+VID2VID = {"num_labels": 3, "resize": 32, "width": 4, "levels": 2, "blocks": 2, "discriminator_width": 2, "sequence": 4}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"scales": 2, "local_blocks": 1, "freeze_coarse_epochs": 1, "foreground": (2,), "sequence": 8},
+        {"no_first_frames": True, "encoder_features": 2},
+    ],
+    ids=str,
+)
+def test_vid2vid(more, tmp_path, vgg_file):
+    paths = label_clips(tmp_path)
+    options = Vid2VidOptions(**paths, **{**VID2VID, **more}, vgg19=vgg_file(19))
+    out = trained(Vid2VidSystem, options, tmp_path)
+    recognised(out, generator="vid2vid")
+    if options.encoder_features:
+        recognised(out, encoder="pix2pixHD feature encoder")
+
+
+def test_vid2vid_keeps_coarser_scales_frozen_and_takes_them_from_an_earlier_run(tmp_path):
+    paths = label_clips(tmp_path)
+    quiet = {**VID2VID, "perceptual": 0.0}
+    coarse = trained(Vid2VidSystem, Vid2VidOptions(**paths, **quiet), tmp_path)
+    fine = Vid2VidOptions(
+        **paths,
+        **quiet,
+        scales=2,
+        local_blocks=1,
+        start_from=coarse / "generator.safetensors",
+        freeze_coarse_epochs=100,
+    )
+    (tmp_path / "fine").mkdir()
+    out = trained(Vid2VidSystem, fine, tmp_path / "fine")
+    before = open_checkpoint(coarse / "generator.safetensors").network.state_dict()
+    after = open_checkpoint(out / "generator.safetensors").network.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+
+
+def test_fast_style(tmp_path, vgg_file):
+    photos = tiny_data.folder(tmp_path / "photos")
+    tiny_data.write(tmp_path / "painting.png", tiny_data.blobs(99, 48))
+    sizes = {"batch": 2, "resize": 32, "crop": 32, "width": 2}
+    options = FastStyleOptions(photos=photos, painting=tmp_path / "painting.png", vgg16=vgg_file(16), **sizes)
+    recognised(trained(FastStyleTransfer, options, tmp_path), style="fast style transfer")
+
+
+def test_blind_consistency(tmp_path, vgg_file):
+    random = np.random.default_rng(0)
+
+    def flickering(rgb):
+        return np.clip(rgb * random.uniform(0.7, 1.3), 0, 255).astype(np.uint8)
+
+    source = tiny_data.clips(tmp_path / "source", size=48)
+    processed = tiny_data.clips(tmp_path / "processed", size=48, change=flickering)
+    sizes = {"batch": 2, "crop": 32, "clip": 4, "width": 2, "blocks": 1, "scale": (0.8, 1.2)}
+    options = BlindConsistencyOptions(source=source, processed=processed, vgg16=vgg_file(16), **sizes)
+    recognised(trained(BlindConsistency, options, tmp_path), stabiliser="TransformNet (blind video consistency)")
+
+
+@pytest.mark.slow  # its networks have one size, 40 million weights
+def test_super_slomo(tmp_path):
+    frames = tiny_data.clips(tmp_path / "frames", frames=5)
+    sizes = {"batch": 1, "resize": 32, "crop": 32, "between": 3, "perceptual": 0.0}
+    out = trained(SuperSlomoSystem, SuperSlomoOptions(frames=frames, **sizes), tmp_path)
+    recognised(out, interpolator="Super SloMo")
+
+
+def test_inpainting(tmp_path):
+    photos = tiny_data.folder(tmp_path / "photos", size=72)
+    sizes = {"batch": 2, "resize": 66, "crop": 64, "hole": 32, "jitter": 8, "width": 4, "discriminator_width": 2}
+    out = trained(Inpainting, InpaintingOptions(photos=photos, **sizes), tmp_path)
+    recognised(out, inpainter="contextual attention")
+
+
+def test_a_loss_on_features_asks_for_their_file(tmp_path):
+    options = BlindConsistencyOptions(source=tmp_path, processed=tmp_path)
+    with pytest.raises(UsageError, match=r"needs --vgg16 FILE .* or --perceptual 0"):
+        BlindConsistency(options)

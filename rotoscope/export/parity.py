@@ -1,0 +1,252 @@
+"""Are two forms of one network the same network? Both get the same inputs and the same state, call by call.
+
+A pair of forms is itself an engine: what drives it, random inputs here or a translation of real frames, sees the first
+form's results, while the second runs beside it on the same arrays and the differences are noted. A recurrent network is so
+bounded step by step. What its forms do when each goes on from its own state is reported too, without a bound: in a chaotic
+network rounding grows to the size of the picture, so the drift is shown beside that of fp32 from fp64.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rotoscope.errors import ModelRefused
+from rotoscope.export.coding import Arrays, in_common_units, recoded, restated
+from rotoscope.export.differences import Difference
+from rotoscope.manifest import Manifest
+from rotoscope.runtime.engines.engine import Engine, Tensors
+from rotoscope.runtime.golden import golden_inputs
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to run a network; `precision` is that of its arithmetic or of its file, whichever is lower."""
+
+    label: str
+    manifest: Manifest
+    engine: Engine
+    precision: str
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What two forms may differ by, on outputs in [-1,1]; a PSNR of 8-bit pictures where precision is reduced."""
+
+    largest: float | None = None
+    mean: float | None = None
+    psnr_db: float | None = None
+
+    def __str__(self) -> str:
+        if self.psnr_db is not None:
+            return f"PSNR at least {self.psnr_db:g} dB"
+        return f"max {self.largest:g}, mean {self.mean:g}"
+
+    def allows(self, difference: Difference) -> bool:
+        """Whether every condition holds."""
+        return (
+            (self.largest is None or difference.largest <= self.largest)
+            and (self.mean is None or difference.mean <= self.mean)
+            and (self.psnr_db is None or difference.psnr_db >= self.psnr_db)
+        )
+
+
+EXACT = Bound(largest=1e-3, mean=1e-5)
+REDUCED = {
+    "uint8": Bound(psnr_db=50.0),
+    "fp16": Bound(psnr_db=50.0),
+    "bf16": Bound(psnr_db=40.0),
+    "int8": Bound(psnr_db=34.0),
+}
+COARSENESS = ("fp64", "fp32", *REDUCED)
+
+
+def bound_for(a: Form, b: Form) -> Bound:
+    """The bound of the coarser of two precisions, of which pictures in uint8 are one."""
+    words = [a.precision, b.precision]
+    words += ["uint8" for form in (a, b) if form.manifest.output.dtype == "uint8"]
+    return REDUCED.get(max(words, key=COARSENESS.index), EXACT)
+
+
+class Runner:
+    """Calls a form with arrays of its own making; shapes are asked for once for each set of inputs."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.state: Arrays = {}  # of a run on its own
+        self._shapes: dict[tuple[Any, ...], dict[str, tuple[int, ...]]] = {}
+
+    def call(self, inputs: Tensors, state: Tensors) -> Arrays:
+        """All outputs by name, state included, in the manifest's order."""
+        manifest, engine = self.form.manifest, self.form.engine
+        key = tuple(array.shape for array in (*inputs.values(), *state.values()))
+        if key not in self._shapes:
+            self._shapes[key] = engine.output_shapes(inputs, state)
+        shapes = self._shapes[key]
+        fp64 = self.form.precision == "fp64"
+        out = {
+            name: np.empty(shapes[name], manifest.output.dtype if name == manifest.output.tensor else "float32")
+            for name in manifest.outputs
+        }
+        out_state = {
+            tensor.output: np.empty(shapes[tensor.output], "float64" if fp64 else tensor.dtype)
+            for tensor in manifest.state
+            if tensor.output in shapes
+        }
+        engine.run(inputs, state, out, out_state)
+        return {**out, **out_state}
+
+    def step(self, inputs: Tensors) -> NDArray[np.generic]:
+        """The first output for these inputs, from this runner's own state, which moves on."""
+        made = self.call(inputs, self.state)
+        manifest = self.form.manifest
+        self.state = {tensor.input: made[tensor.output] for tensor in manifest.state if tensor.output in made}
+        return made[manifest.outputs[0]]
+
+
+class Pair:
+    """Runs two forms of one network as one engine; the caller gets what the first one makes.
+
+    differences      by output, state included, over all calls
+    drift            by call since the state last began anew: the largest difference of the first output where each form
+                     goes on from its own state
+    reference_drift  the same between the first form and `reference`
+    """
+
+    def __init__(self, a: Form, b: Form, *, reference: Form | None = None) -> None:
+        check_comparable(a, b)
+        self.a, self.b = a, b
+        self.bound = bound_for(a, b)
+        self.description = f"{a.engine.description} beside {b.engine.description}"
+        self.differences: dict[str, Difference] = {}
+        self.drift: list[float] = []
+        self.reference_drift: list[float] = []
+        self._runners = Runner(a), Runner(b)
+        self._free = [Runner(form) for form in (b, reference) if form is not None] if a.manifest.state else []
+        self._left: Arrays = {}
+
+    @property
+    def is_within(self) -> bool:
+        """Every output stays within the bound."""
+        return all(self.bound.allows(difference) for difference in self.differences.values())
+
+    @property
+    def first(self) -> Difference:
+        """The difference of the first output: the picture, of a network that makes pictures."""
+        return next(iter(self.differences.values()))
+
+    @property
+    def found(self) -> str:
+        """The worst of all outputs, in the words of the bound."""
+        if self.bound.psnr_db is not None:
+            return f"PSNR {min(difference.psnr_db for difference in self.differences.values()):.1f} dB"
+        mean = max(difference.mean for difference in self.differences.values())
+        return f"max {self.largest:.1e}, mean {mean:.1e}"
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of all outputs."""
+        return max(difference.largest for difference in self.differences.values())
+
+    def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
+        """Those of the first form."""
+        return self.a.engine.output_shapes(inputs, state)
+
+    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+        """One call of both."""
+        ours, theirs = self.a.manifest, self.b.manifest
+        made = self._runners[0].call(inputs, state)
+        beside = self._runners[1].call(recoded(inputs, ours, theirs), restated(state, ours, theirs))
+        for (name, a), b in zip(made.items(), beside.values(), strict=True):
+            if a.size != b.size:
+                raise ModelRefused(
+                    f"{self.a.label} and {self.b.label} are no forms of one network: {name} is {a.shape} and {b.shape}"
+                )
+            if name not in self.differences:
+                is_picture = name == ours.output.tensor and ours.output.content == "picture"
+                self.differences[name] = Difference(name, is_picture)
+            self.differences[name].add(*in_common_units(name, a, ours, b, theirs))
+        if self._free:
+            self._let_drift(inputs, state, made)
+        for name, array in (*out.items(), *out_state.items()):
+            np.copyto(array, made[name])
+
+    def _let_drift(self, inputs: Tensors, state: Tensors, made: Arrays) -> None:
+        """Each form goes on by itself, from the state given where that is not the one which the last call left."""
+        ours = self.a.manifest
+        goes_on = self._left.keys() == state.keys() and all(
+            np.array_equal(state[key], self._left[key]) for key in state
+        )
+        self._left = {tensor.input: made[tensor.output].copy() for tensor in ours.state if tensor.output in made}
+        name = ours.outputs[0]
+        for runner, drift in zip(self._free, (self.drift, self.reference_drift), strict=False):
+            theirs = runner.form.manifest
+            if not goes_on:
+                drift.clear()
+                runner.state = restated(state, ours, theirs)
+            a, b = in_common_units(name, made[name], ours, runner.step(recoded(inputs, ours, theirs)), theirs)
+            drift.append(float(np.abs(a - b).max()))
+
+
+def run_random(pair: Pair, *, height: int, width: int, batch: int = 1, calls: int = 1, seed: int = 0) -> None:
+    """Feed a pair random inputs of at least this size, `calls` times; with state, as one sequence from a random past.
+
+    The size is rounded up to what the network takes.
+    """
+    manifest = pair.a.manifest
+    if manifest.frame.fixed_size is not None:
+        width, height = manifest.frame.fixed_size
+    sides = (max(side, manifest.frame.minimum) for side in (height, width))
+    height, width = (-(-side // manifest.frame.multiple) * manifest.frame.multiple for side in sides)
+    state: Arrays = {}
+    for number in range(calls):
+        drawn = [
+            golden_inputs(manifest, seed=seed + number * batch + item, height=height, width=width)
+            for item in range(batch)
+        ]
+        inputs = stacked([item for item, _ in drawn])
+        state = state or stacked([item for _, item in drawn])
+        shapes = pair.output_shapes(inputs, state)
+        out_state = {
+            tensor.output: np.empty(shapes[tensor.output], tensor.dtype)
+            for tensor in manifest.state
+            if tensor.output in shapes
+        }
+        pair.run(inputs, state, {}, out_state)
+        state |= {tensor.input: out_state[tensor.output] for tensor in manifest.state if tensor.output in out_state}
+
+
+def stacked(items: list[Arrays]) -> Arrays:
+    """Inputs of single calls as those of one call; numbers, which have no place for a batch, are the first one's."""
+    return {
+        name: np.concatenate([item[name] for item in items]) if items[0][name].ndim else items[0][name]
+        for name in items[0]
+    }
+
+
+def check_comparable(a: Form, b: Form) -> None:
+    """Raise ModelRefused unless both forms take and give the same things, however these are coded."""
+
+    def roles(manifest: Manifest) -> dict[str, Any]:
+        frame = manifest.frame
+        return {
+            "kind": manifest.kind,
+            "window": frame.window,
+            "label map": frame.labels,
+            "mask": manifest.mask is not None,
+            "instances": manifest.instances is not None,
+            "style": manifest.style and manifest.style.shape,
+            "number": manifest.number and manifest.number.what,
+            "outputs": len(manifest.outputs),
+            "state": tuple(tensor.shape for tensor in manifest.state),
+            "scale": manifest.output.scale,
+        }
+
+    ours, theirs = roles(a.manifest), roles(b.manifest)
+    different = [name for name in ours if ours[name] != theirs[name]]
+    if different:
+        name = different[0]
+        raise ModelRefused(
+            f"{a.label} and {b.label} are no forms of one network: {name} is {ours[name]!r} and {theirs[name]!r}"
+        )

@@ -1,0 +1,7 @@
+"""Torch definitions of generators and feature networks: pure modules, shared by training, export and metrics."""
+
+from rotoscope.networks.description import Description, Loaded, Signature
+from rotoscope.networks.recognise import from_state_dict
+from rotoscope.networks.shared_norm import share_statistics
+
+__all__ = ["Description", "Loaded", "Signature", "from_state_dict", "share_statistics"]

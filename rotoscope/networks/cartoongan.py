@@ -1,0 +1,79 @@
+"""CartoonGAN's generator (Chen et al. 2018): a ResNet between convolutions that change size in two steps.
+
+Reflect-padded conv k7, norm, ReLU; twice [conv k3 s2, conv k3, norm, ReLU] to twice the width; eight residual blocks;
+twice [transposed conv k3 s2, conv k3, norm, ReLU]; conv k7, tanh. Norms are affine instance norms with eps 1e-9.
+11,129,667 parameters at width 64.
+
+(N,3,H,W) BGR in [-1,1] -> (N,3,H,W) BGR in [-1,1]; H and W multiples of 4.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rotoscope.networks.fast_style_deconv import reflect_conv
+
+NUM_BLOCKS = 8
+
+
+def instance_norm(channels: int) -> nn.InstanceNorm2d:
+    """Affine, with the tiny epsilon of the published weights."""
+    return nn.InstanceNorm2d(channels, eps=1e-9, affine=True)
+
+
+def double(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
+    """Transposed convolution that doubles the size."""
+    return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
+
+
+class CartoonGenerator(nn.Module):
+    """See the module's text. Layers keep the numbers of the published weights: conv04 to conv11 are the residual blocks."""
+
+    size_multiple = 4
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        wide = 4 * width
+        self.conv01_1 = reflect_conv(3, width, 7)
+        self.in01_1 = instance_norm(width)
+        self.conv02_1 = reflect_conv(width, 2 * width, 3, stride=2)
+        self.conv02_2 = reflect_conv(2 * width, 2 * width, 3)
+        self.in02_1 = instance_norm(2 * width)
+        self.conv03_1 = reflect_conv(2 * width, wide, 3, stride=2)
+        self.conv03_2 = reflect_conv(wide, wide, 3)
+        self.in03_1 = instance_norm(wide)
+        for number in range(4, 4 + NUM_BLOCKS):
+            for step in (1, 2):
+                self.add_module(f"conv{number:02}_{step}", reflect_conv(wide, wide, 3))
+                self.add_module(f"in{number:02}_{step}", instance_norm(wide))
+        self.deconv01_1 = double(wide, 2 * width)
+        self.deconv01_2 = reflect_conv(2 * width, 2 * width, 3)
+        self.in12_1 = instance_norm(2 * width)
+        self.deconv02_1 = double(2 * width, width)
+        self.deconv02_2 = reflect_conv(width, width, 3)
+        self.in13_1 = instance_norm(width)
+        self.deconv03_1 = reflect_conv(width, 3, 7)
+
+    def residual(self, x: Tensor, number: int) -> Tensor:
+        """Conv, norm, ReLU, conv, norm, added to the input."""
+        conv1, in1, conv2, in2 = (
+            self.get_submodule(f"{kind}{number:02}_{step}") for step in (1, 2) for kind in ("conv", "in")
+        )
+        return torch.add(x, in2(conv2(torch.relu(in1(conv1(x))))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.in01_1(self.conv01_1(x)))
+        y = torch.relu(self.in02_1(self.conv02_2(self.conv02_1(y))))
+        y = torch.relu(self.in03_1(self.conv03_2(self.conv03_1(y))))
+        for number in range(4, 4 + NUM_BLOCKS):
+            y = self.residual(y, number)
+        y = torch.relu(self.in12_1(self.deconv01_2(self.deconv01_1(y))))
+        y = torch.relu(self.in13_1(self.deconv02_2(self.deconv02_1(y))))
+        return torch.tanh(self.deconv03_1(y))
+
+
+def cartoon_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Arguments of `CartoonGenerator` for a state dict."""
+    return {"width": weights["conv01_1.weight"].shape[0]}

@@ -1,0 +1,182 @@
+"""Fast style transfer in the dialect of rrmina/fast-neural-style-pytorch: transposed convolutions, BGR 0..255.
+
+ConvBlock (k9, k3 s2, k3 s2, each with affine instance norm and ReLU), a middle, DeconvBlock (two transposed
+convolutions k3 s2, norm, ReLU; conv k9 without norm). The middle is one of
+
+- `residual`: five blocks of two convolutions (1,679,235 parameters, widths 32, 64, 128);
+- `bottleneck`: three blocks of 1x1, 3x3, 1x1 (the pruned nets, 8,229 and 63,459 parameters);
+- `dense`: 1x1 to 64 channels, then layers that each append 16 channels (269,731 parameters; no bias in ConvBlock).
+
+(N,3,H,W) BGR 0..255 -> (N,3,H,W), about 0..255, not clamped; H and W multiples of 4.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rotoscope.networks.resnet import numbers
+
+
+def reflect_conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, bias: bool = True) -> nn.Conv2d:
+    """Convolution with reflected borders."""
+    return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, padding_mode="reflect", bias=bias)
+
+
+class NormedConv(nn.Module):
+    """Convolution, then affine instance norm."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, bias: bool = True) -> None:
+        super().__init__()
+        self.conv_layer = reflect_conv(in_channels, out_channels, kernel, stride, bias=bias)
+        self.norm_layer = nn.InstanceNorm2d(out_channels, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm_layer(self.conv_layer(x))
+        return y
+
+
+class PlainConv(nn.Module):
+    """The last convolution, without norm."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv_layer = reflect_conv(in_channels, out_channels, kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv_layer(x)
+        return y
+
+
+class NormedDeconv(nn.Module):
+    """Transposed convolution k3 s2 that doubles the size, then affine instance norm."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv_transpose = nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
+        self.norm_layer = nn.InstanceNorm2d(out_channels, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm_layer(self.conv_transpose(x))
+        return y
+
+
+class ResidualLayer(nn.Module):
+    """x + conv2(ReLU(conv1(x))), both with norm."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = NormedConv(width, width, 3)
+        self.conv2 = NormedConv(width, width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.add(x, self.conv2(torch.relu(self.conv1(x))))
+
+
+class BottleneckLayer(nn.Module):
+    """x + three convolutions, 1x1 down, 3x3, 1x1 up, each with norm and ReLU between them."""
+
+    def __init__(self, width: int, narrow: int) -> None:
+        super().__init__()
+        self.conv1 = NormedConv(width, narrow, 1)
+        self.conv2 = NormedConv(narrow, narrow, 3)
+        self.conv3 = NormedConv(narrow, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.conv2(torch.relu(self.conv1(x))))
+        return torch.add(x, self.conv3(y))
+
+
+class PreactivatedConv(nn.Module):
+    """Affine instance norm, ReLU, convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, *, bias: bool) -> None:
+        super().__init__()
+        self.norm_layer = nn.InstanceNorm2d(in_channels, affine=True)
+        self.conv_layer = reflect_conv(in_channels, out_channels, kernel, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv_layer(torch.relu(self.norm_layer(x)))
+        return y
+
+
+class DenseLayer(nn.Module):
+    """The input with `growth` new channels behind it, computed through a bottleneck four times as wide."""
+
+    def __init__(self, in_channels: int, growth: int) -> None:
+        super().__init__()
+        self.conv1 = PreactivatedConv(in_channels, 4 * growth, 1, bias=False)
+        self.conv3 = PreactivatedConv(4 * growth, growth, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.conv3(self.conv1(x))], dim=1)
+
+
+def dense_block(width: int, narrow: int, growth: int, num_layers: int) -> nn.Sequential:
+    """Narrow down, then grow; returns narrow + num_layers * growth channels."""
+    layers = [DenseLayer(narrow + index * growth, growth) for index in range(num_layers)]
+    return nn.Sequential(PreactivatedConv(width, narrow, 1, bias=True), *layers)
+
+
+class DeconvTransformerNet(nn.Module):
+    """See the module's text; `widths` are those of ConvBlock, `middle` is residual, bottleneck or dense."""
+
+    size_multiple = 4
+
+    def __init__(
+        self,
+        widths: tuple[int, int, int] = (32, 64, 128),
+        deconv_widths: tuple[int, int] = (64, 32),
+        middle: str = "residual",
+        num_layers: int = 5,
+        narrow: int = 64,
+    ) -> None:
+        super().__init__()
+        first, second, third = widths
+        bias = middle != "dense"
+        self.ConvBlock = nn.Sequential(
+            NormedConv(3, first, 9, bias=bias),
+            nn.ReLU(),
+            NormedConv(first, second, 3, stride=2, bias=bias),
+            nn.ReLU(),
+            NormedConv(second, third, 3, stride=2, bias=bias),
+            nn.ReLU(),
+        )
+        if middle == "residual":
+            self.ResidualBlock = nn.Sequential(*(ResidualLayer(third) for _ in range(num_layers)))
+        elif middle == "bottleneck":
+            self.ResidualBlock = nn.Sequential(*(BottleneckLayer(third, narrow) for _ in range(num_layers)))
+        else:
+            self.DenseBlock = dense_block(third, narrow, (third - narrow) // num_layers, num_layers)
+        self.is_dense = middle == "dense"
+        self.DeconvBlock = nn.Sequential(
+            NormedDeconv(third, deconv_widths[0]),
+            nn.ReLU(),
+            NormedDeconv(*deconv_widths),
+            nn.ReLU(),
+            PlainConv(deconv_widths[1], 3, 9),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.ConvBlock(x)
+        y = self.DenseBlock(y) if self.is_dense else self.ResidualBlock(y)
+        picture: Tensor = self.DeconvBlock(y)
+        return picture
+
+
+def deconv_transformer_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Arguments of `DeconvTransformerNet` for a state dict."""
+    sizes: dict[str, Any] = {
+        "widths": tuple(weights[f"ConvBlock.{index}.conv_layer.weight"].shape[0] for index in (0, 2, 4)),
+        "deconv_widths": tuple(weights[f"DeconvBlock.{index}.conv_transpose.weight"].shape[1] for index in (0, 2)),
+    }
+    if "DenseBlock.0.conv_layer.weight" in weights:
+        num_layers = len(numbers(weights, r"DenseBlock\.(\d+)\.conv3\.conv_layer\.weight"))
+        narrow = weights["DenseBlock.0.conv_layer.weight"].shape[0]
+        return sizes | {"middle": "dense", "num_layers": num_layers, "narrow": narrow}
+    num_layers = len(numbers(weights, r"ResidualBlock\.(\d+)\.conv2\.conv_layer\.weight"))
+    if "ResidualBlock.0.conv3.conv_layer.weight" in weights:
+        narrow = weights["ResidualBlock.0.conv1.conv_layer.weight"].shape[0]
+        return sizes | {"middle": "bottleneck", "num_layers": num_layers, "narrow": narrow}
+    return sizes | {"middle": "residual", "num_layers": num_layers}

@@ -1,0 +1,172 @@
+"""MUNIT (Huang et al. 2018): one domain's auto-encoder; content of one domain and style of the other make a translation.
+
+Content encoder: conv k7, two convolutions k4 s2, residual blocks, all with instance norm. Style encoder: conv k7,
+convolutions k4 s2 without norm, global average, 1x1 to the style code. Decoder: residual blocks whose instance norm
+takes scale and shift from the style code (AdaIN, through a three-layer perceptron), then twice nearest x2 and conv k5
+with layer norm, conv k7, tanh. Reflected borders, ReLU. 15,026,187 parameters: style encoder 2,764,936, content
+encoder 5,385,856, decoder 5,754,627, perceptron 1,120,768.
+
+(N,3,H,W) RGB in [-1,1] and a style code (N,S,1,1), drawn from N(0,1) or encoded from an example; H and W multiples of
+4.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rotoscope.errors import ModelRefused
+from rotoscope.networks.munit_layers import (
+    Blocks,
+    ContentBlock,
+    ConvBlock,
+    LayerNorm,
+    LinearBlock,
+    StyledBlocks,
+    instance_block,
+)
+from rotoscope.networks.resnet import numbers
+
+
+class ContentEncoder(nn.Module):
+    """(N,3,H,W) -> (N,4*width,H/4,W/4)."""
+
+    def __init__(self, in_channels: int, width: int, num_downs: int, num_blocks: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [instance_block(in_channels, width, 7)]
+        for _ in range(num_downs):
+            layers.append(instance_block(width, 2 * width, 4, 2))
+            width *= 2
+        self.model = nn.Sequential(*layers, Blocks(*(ContentBlock(width) for _ in range(num_blocks))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.model(x)
+        return y
+
+
+class StyleEncoder(nn.Module):
+    """(N,3,H,W) -> style code (N,S,1,1)."""
+
+    def __init__(self, in_channels: int, width: int, num_downs: int, style_channels: int) -> None:
+        super().__init__()
+        layers = [ConvBlock(in_channels, width, 7, activation=nn.ReLU())]
+        for index in range(num_downs):
+            wider = 2 * width if index < 2 else width
+            layers.append(ConvBlock(width, wider, 4, 2, activation=nn.ReLU()))
+            width = wider
+        self.model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, style_channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.model(x)
+        return y
+
+
+class Decoder(nn.Module):
+    """Content (N,C,H/4,W/4) and AdaIN parameters (N,P) -> picture (N,3,H,W)."""
+
+    def __init__(self, width: int, num_ups: int, num_blocks: int, out_channels: int) -> None:
+        super().__init__()
+        self.width = width
+        layers: list[nn.Module] = [StyledBlocks(width, num_blocks)]
+        for _ in range(num_ups):
+            norm = LayerNorm(width // 2)
+            layers.append(nn.Upsample(scale_factor=2.0))
+            layers.append(ConvBlock(width, width // 2, 5, norm=norm, activation=nn.ReLU()))
+            width //= 2
+        self.model = nn.Sequential(*layers, ConvBlock(width, out_channels, 7, activation=nn.Tanh()))
+
+    def forward(self, content: Tensor, parameters: Tensor) -> Tensor:
+        blocks, *others = self.model
+        y: Tensor = blocks(content, iter(torch.split(parameters[:, :, None, None], self.width, dim=1)))
+        for layer in others:
+            y = layer(y)
+        return y
+
+
+class MunitGenerator(nn.Module):
+    """(picture, style) -> the picture decoded with that style; `encode_content` and `encode_style` are its halves.
+
+    To translate from A to B: content by A's generator, then `decode` with B's.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        width: int = 64,
+        style_channels: int = 8,
+        num_downs: int = 2,
+        num_blocks: int = 4,
+        hidden: int = 256,
+        num_style_downs: int = 4,
+    ) -> None:
+        super().__init__()
+        wide = width * 2**num_downs
+        self.enc_style = StyleEncoder(in_channels, width, num_style_downs, style_channels)
+        self.enc_content = ContentEncoder(in_channels, width, num_downs, num_blocks)
+        self.dec = Decoder(wide, num_downs, num_blocks, in_channels)
+        self.mlp = Blocks(
+            LinearBlock(style_channels, hidden, nn.ReLU()),
+            LinearBlock(hidden, hidden, nn.ReLU()),
+            LinearBlock(hidden, 4 * num_blocks * wide, nn.Identity()),
+        )
+        self.size_multiple = 2**num_downs
+
+    def encode_content(self, picture: Tensor) -> Tensor:
+        """(N,3,H,W) -> content (N,C,H/4,W/4)."""
+        content: Tensor = self.enc_content(picture)
+        return content
+
+    def encode_style(self, picture: Tensor) -> Tensor:
+        """(N,3,H,W) -> style code (N,S,1,1)."""
+        style: Tensor = self.enc_style(picture)
+        return style
+
+    def decode(self, content: Tensor, style: Tensor) -> Tensor:
+        """Content and style code -> picture."""
+        picture: Tensor = self.dec(content, self.mlp(style.flatten(1)))
+        return picture
+
+    def forward(self, picture: Tensor, style: Tensor) -> Tensor:
+        return self.decode(self.encode_content(picture), style)
+
+
+class MunitPair(nn.Module):
+    """(picture of one domain, style of the other) -> the picture in the other domain, as `direction` (AtoB or BtoA) says."""
+
+    def __init__(self, a: Mapping[str, Any], b: Mapping[str, Any], direction: str) -> None:
+        super().__init__()
+        self.a = MunitGenerator(**a)
+        self.b = MunitGenerator(**b)
+        self.direction = direction
+        self.size_multiple = self.a.size_multiple
+
+    def forward(self, picture: Tensor, style: Tensor) -> Tensor:
+        source, target = (self.a, self.b) if self.direction == "AtoB" else (self.b, self.a)
+        return target.decode(source.encode_content(picture), style)
+
+
+def munit_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Arguments of `MunitGenerator` for one domain's state dict."""
+    width, in_channels = weights["enc_content.model.0.conv.weight"].shape[:2]
+    style_convs = numbers(weights, r"enc_style\.model\.(\d+)\.conv\.weight")
+    hidden, style_channels = weights["mlp.model.0.fc.weight"].shape
+    return {
+        "in_channels": in_channels,
+        "width": width,
+        "style_channels": style_channels,
+        "num_downs": len(numbers(weights, r"enc_content\.model\.(\d+)\.conv\.weight")) - 1,
+        "num_blocks": len(numbers(weights, r"enc_content\.model\.\d+\.model\.(\d+)\.model\.0\.conv\.weight")),
+        "hidden": hidden,
+        "num_style_downs": len(style_convs) - 1,
+    }
+
+
+def munit_pair_sizes(weights: Mapping[str, Tensor], *, direction: str | None = None) -> dict[str, Any]:
+    """Arguments of `MunitPair` for a file that holds both domains, `a` and `b`."""
+    if direction not in ("AtoB", "BtoA"):
+        raise ModelRefused("this MUNIT file holds both domains, a and b: give direction='AtoB' or direction='BtoA'")
+    domains = {
+        domain: {key[2:]: value for key, value in weights.items() if key.startswith(f"{domain}.")} for domain in "ab"
+    }
+    return {domain: munit_sizes(inner) for domain, inner in domains.items()} | {"direction": direction}

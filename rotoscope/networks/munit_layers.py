@@ -1,0 +1,123 @@
+"""MUNIT's blocks, under the names of its published files."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from rotoscope.networks.norms import EPSILON
+
+
+class LayerNorm(nn.Module):
+    """Over channels and pixels of each sample: unbiased deviation, epsilon added to the deviation, then scale and shift."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean(dim=(1, 2, 3), keepdim=True)
+        deviation = x.std(dim=(1, 2, 3), keepdim=True)
+        return (x - mean) / (deviation + EPSILON) * self.gamma.view(1, -1, 1, 1) + self.beta.view(1, -1, 1, 1)
+
+
+class ConvBlock(nn.Module):
+    """Reflect-padded convolution, then a norm, if any, then an activation, if any."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        norm: nn.Module | None = None,
+        activation: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        padding = (kernel - stride + 1) // 2  # k4 s2 pads 1, odd kernels keep the size
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=padding, padding_mode="reflect")
+        self.norm = norm or nn.Identity()
+        self.activation = activation or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.activation(self.norm(self.conv(x)))
+        return y
+
+
+class ContentBlock(nn.Module):
+    """x + two convolutions with instance norm, ReLU between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            ConvBlock(width, width, 3, norm=nn.InstanceNorm2d(width), activation=nn.ReLU()),
+            ConvBlock(width, width, 3, norm=nn.InstanceNorm2d(width)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.add(x, self.model(x))
+
+
+def instance_block(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> ConvBlock:
+    """Convolution, instance norm, ReLU."""
+    return ConvBlock(
+        in_channels, out_channels, kernel, stride, norm=nn.InstanceNorm2d(out_channels), activation=nn.ReLU()
+    )
+
+
+class Blocks(nn.Module):
+    """Residual blocks in a row, under the name `model` of the published files."""
+
+    def __init__(self, *blocks: nn.Module) -> None:
+        super().__init__()
+        self.model = nn.Sequential(*blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.model(x)
+        return y
+
+
+class StyledBlock(nn.Module):
+    """x + two convolutions with AdaIN, ReLU between them: instance norm, then shift and scale (N,C,1,1) from the style."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            ConvBlock(width, width, 3, norm=nn.InstanceNorm2d(width)),
+            ConvBlock(width, width, 3, norm=nn.InstanceNorm2d(width)),
+        )
+
+    def forward(self, x: Tensor, parameters: Iterator[Tensor]) -> Tensor:
+        first, second = self.model
+        shift, scale = next(parameters), next(parameters)
+        y = torch.relu(first(x) * scale + shift)
+        shift, scale = next(parameters), next(parameters)
+        return torch.add(x, second(y) * scale + shift)
+
+
+class StyledBlocks(nn.Module):
+    """Residual blocks in a row, each fed from the same sequence of shifts and scales."""
+
+    def __init__(self, width: int, num_blocks: int) -> None:
+        super().__init__()
+        self.model = nn.ModuleList(StyledBlock(width) for _ in range(num_blocks))
+
+    def forward(self, x: Tensor, parameters: Iterator[Tensor]) -> Tensor:
+        for block in self.model:
+            x = block(x, parameters)
+        return x
+
+
+class LinearBlock(nn.Module):
+    """Fully connected layer, then ReLU unless it is the last."""
+
+    def __init__(self, in_channels: int, out_channels: int, activation: nn.Module) -> None:
+        super().__init__()
+        self.fc = nn.Linear(in_channels, out_channels)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.activation(self.fc(x))
+        return y

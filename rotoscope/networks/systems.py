@@ -1,0 +1,275 @@
+"""The systems that checkpoints are recognised as: one table, read from top to bottom."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from rotoscope.networks import (
+    animegan,
+    cartoongan,
+    compact,
+    contextual_attention,
+    cut,
+    dualgan,
+    fast_style,
+    fast_style_deconv,
+    munit,
+    pix2pixhd,
+    pwcnet,
+    raft,
+    resnet,
+    superslomo,
+    transformnet,
+    unet,
+    vid2vid,
+    vinet,
+)
+from rotoscope.networks.description import Signature
+
+Weights = dict[str, Tensor]
+
+
+def unchanged(weights: Weights) -> Weights:
+    """The names are ours already."""
+    return weights
+
+
+def always(weights: Mapping[str, Tensor]) -> bool:  # noqa: ARG001
+    """The keys say enough."""
+    return True
+
+
+class System(NamedTuple):
+    """One row.
+
+    A file is of this system if every mark, a regular expression, matches one of its keys whole, and `when` agrees.
+    `sizes` reads the arguments of `network` off the tensors; `convert` brings foreign names to ours; the keyword
+    arguments of both are the hints that the system takes. The name may quote sizes, and the signature may depend on
+    them.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    network: Callable[..., nn.Module]
+    sizes: Callable[..., dict[str, Any]]
+    signature: Signature | Callable[[Mapping[str, Any]], Signature] = Signature()
+    convert: Callable[..., Weights] = unchanged
+    when: Callable[[Mapping[str, Tensor]], bool] = always
+
+
+RGB_255 = Signature(range=(0.0, 255.0))
+BGR_255 = Signature(range=(0.0, 255.0), order="BGR")
+
+TWO_PICTURES = ("first", "second")
+
+
+def vid2vid_signature(sizes: Mapping[str, Any]) -> Signature:
+    """One history for each scale, finest first."""
+    histories = (f"history_{scale}" for scale in range(len(sizes["scales"])))
+    return Signature(inputs=("labels",), state=(*histories, "begun"))
+
+
+def is_predictor(weights: Mapping[str, Tensor]) -> bool:
+    """Six channels in, three out: a U-Net that takes two frames."""
+    shapes = [weights[key].shape for key in ("model.model.0.weight", "model.model.3.weight") if key in weights]
+    return [shape[1:2] for shape in shapes] == [(6,), (3,)]
+
+
+def has_no_blocks(weights: Mapping[str, Tensor]) -> bool:
+    """No residual blocks."""
+    return not any("conv_block" in key for key in weights)
+
+
+SYSTEMS = (
+    System(
+        "Super SloMo",
+        (r"(state_dictFC|flowComp)\.conv1\.weight", r"(state_dictAT|ArbTimeFlowIntrp)\.conv1\.weight"),
+        superslomo.SuperSloMo,
+        superslomo.slomo_sizes,
+        Signature(("first", "second", "time"), range=(0.0, 1.0)),
+        convert=superslomo.convert_slomo,
+    ),
+    System(
+        "contextual attention",
+        (
+            r"coarse_generator\.conv1\.conv\.weight|inpaint_net/conv1/kernel",
+            r"fine_generator\.conv1\.conv\.weight|inpaint_net/xconv1/kernel",
+        ),
+        contextual_attention.ContextualInpainter,
+        contextual_attention.inpainter_sizes,
+        Signature(("picture", "mask"), order="BGR"),
+        convert=contextual_attention.convert_inpainter,
+    ),
+    System(
+        "vid2vid",
+        (r"(netG0\.)?model_down_seg\.1\.weight", r"(netG0\.)?model_final_img\.1\.weight"),
+        vid2vid.Vid2Vid,
+        vid2vid.vid2vid_sizes,
+        vid2vid_signature,
+        convert=vid2vid.convert_vid2vid,
+    ),
+    System(
+        "MUNIT, both domains",
+        (r"a\.enc_content\.model\.0\.conv\.weight", r"b\.enc_content\.model\.0\.conv\.weight"),
+        munit.MunitPair,
+        munit.munit_pair_sizes,
+        Signature(("picture", "style")),
+    ),
+    System(
+        "MUNIT",
+        (r"enc_content\.model\.0\.conv\.weight", r"mlp\.model\.0\.fc\.weight"),
+        munit.MunitGenerator,
+        munit.munit_sizes,
+        Signature(("picture", "style")),
+    ),
+    System(
+        "PWC-Net",
+        (
+            r"(netExtractor\.netOne\.0|moduleExtractor\.moduleOne\.0|conv1a\.0)\.weight",
+            r"(netRefiner\.netMain\.0|moduleRefiner\.moduleMain\.0|dc_conv1\.0)\.weight",
+        ),
+        pwcnet.PWCNet,
+        pwcnet.pwc_sizes,
+        Signature(TWO_PICTURES, ("flow",), range=(0.0, 1.0), order="BGR"),
+        convert=pwcnet.convert_pwc,
+    ),
+    System(
+        "RAFT-small",
+        (r"fnet\.layer1\.0\.conv3\.weight", r"update_block\.gru\.convz\.weight"),
+        raft.RaftSmall,
+        raft.raft_sizes,
+        Signature(TWO_PICTURES, ("flow",), range=(0.0, 255.0)),
+    ),
+    System(
+        "VINet",
+        (r"convlstm\.Gates\.weight", r"encoder1\.ec0\.conv\.weight"),
+        vinet.VINet,
+        vinet.vinet_sizes,
+        Signature(("window", "masks"), state=("previous_picture", "previous_mask", "begun"), order="BGR"),
+    ),
+    System(
+        "TransformNet (blind video consistency)",
+        (r"convlstm\.Gates\.weight", r"conv1a\.conv2d\.weight"),
+        transformnet.TransformNet,
+        transformnet.transform_net_sizes,
+        Signature(
+            inputs=("source", "processed"),
+            state=("previous_source", "previous_output", "hidden", "cell", "begun"),
+            range=(0.0, 1.0),
+        ),
+    ),
+    System(
+        "fast style transfer",
+        (r"res1\.conv1\.conv2d\.weight", r"in1\.weight"),
+        fast_style.TransformerNet,
+        fast_style.transformer_net_sizes,
+        RGB_255,
+    ),
+    System(
+        "fast style transfer by transposed convolutions, {middle}",
+        (r"ConvBlock\.0\.conv_layer\.weight", r"DeconvBlock\.0\.conv_transpose\.weight"),
+        fast_style_deconv.DeconvTransformerNet,
+        fast_style_deconv.deconv_transformer_sizes,
+        BGR_255,
+    ),
+    System(
+        "CartoonGAN",
+        (r"conv01_1\.weight", r"in13_1\.weight"),
+        cartoongan.CartoonGenerator,
+        cartoongan.cartoon_sizes,
+        Signature(order="BGR"),
+    ),
+    System(
+        "AnimeGANv2",
+        (r"block_a\.0\.1\.weight", r"out_layer\.0\.weight"),
+        animegan.AnimeGenerator,
+        animegan.anime_sizes,
+    ),
+    System(
+        "CUT ResNet-{num_blocks}",
+        (r"model\.\d+\.filt", r"model\.1\.weight", r"model\.\d+\.conv_block\.1\.weight"),
+        cut.CutGenerator,
+        cut.cut_sizes,
+    ),
+    System(
+        "Recycle-GAN predictor (prediction)",
+        (r"model1\.1\.weight", r"model3\.0\.weight", r"model\.model\.model\.0\.weight"),
+        unet.ViewsPredictor,
+        unet.views_sizes,
+        Signature(inputs=("older", "newer")),
+    ),
+    System(
+        "Recycle-GAN predictor U-Net, {num_downs} levels",
+        (r"model\.model\.0\.weight", r"model\.model\.3\.weight"),
+        unet.UnetGenerator,
+        unet.unet_sizes,
+        Signature(inputs=("frames",)),
+        when=is_predictor,
+    ),
+    System(
+        "pix2pix U-Net, {num_downs} levels",
+        (r"model\.model\.0\.weight", r"model\.model\.3\.weight"),
+        unet.UnetGenerator,
+        unet.unet_sizes,
+    ),
+    System(
+        "pix2pixHD local enhancer",
+        (r"model1_1\.1\.weight", r"model\.1\.weight"),
+        pix2pixhd.LocalEnhancer,
+        pix2pixhd.enhancer_sizes,
+    ),
+    System(
+        "pix2pixHD generator with features",
+        (r"model_downsample\.1\.weight", r"model_upsample_conv\.1\.weight"),
+        pix2pixhd.FeatureGenerator,
+        pix2pixhd.feature_generator_sizes,
+        Signature(("labels", "features")),
+    ),
+    System(
+        "CycleGAN ResNet-{num_blocks}",
+        (r"model\.1\.weight", r"model\.10\.conv_block\.1\.weight"),
+        resnet.ResnetGenerator,
+        resnet.resnet_sizes,
+    ),
+    System(
+        "pix2pixHD global generator, {num_blocks} blocks",
+        (r"model\.1\.weight", r"model\.(13|16)\.conv_block\.1\.weight"),
+        resnet.ResnetGenerator,
+        resnet.resnet_sizes,
+    ),
+    System(
+        "pix2pixHD feature encoder",
+        (r"model\.1\.weight", r"model\.4\.weight", r"model\.16\.weight"),
+        pix2pixhd.FeatureEncoder,
+        pix2pixhd.feature_encoder_sizes,
+        Signature(("picture", "instances"), ("features",)),
+        when=has_no_blocks,
+    ),
+    System(
+        "DualGAN",
+        (r"([AB]_g_)?e1_conv(/w|\.weight)", r"([AB]_g_)?d8(/w|\.weight)"),
+        dualgan.DualGenerator,
+        dualgan.dual_sizes,
+        Signature(order="BGR"),
+        convert=dualgan.convert_dual,
+    ),
+    System(
+        "compact student",
+        (r"stem\.weight", r"expand\.1\.weight", r"head\.weight"),
+        compact.CompactGenerator,
+        compact.compact_sizes,
+    ),
+)
+
+# What people try next: all marks of a row found, what the file is, what to give instead.
+UNSUPPORTED = (
+    ((r".*\.conv_block\.1\.conv\.0\.weight",), "a gan-compression student", "the uncompressed teacher"),
+    ((r"model\.0\.weight", r"model\.11\.weight"), "a PatchGAN discriminator", "the generator's file, *_net_G*.pth"),
+    ((r"net\.0\.weight", r"net\.5\.weight"), "a pixel discriminator", "the generator's file, *_net_G*.pth"),
+    ((r"([ab]\.)?cnns\.0\.0\.conv\.weight",), "a MUNIT discriminator (dis_*.pt)", "the generator's file, gen_*.pt"),
+    ((r"scale0_layer0\.0\.weight|layer0\.0\.weight",), "a vid2vid discriminator", "latest_net_G0.pth"),
+    ((r"mlp_0\.0\.weight",), "CUT's patch networks (latest_net_F.pth)", "latest_net_G.pth"),
+    ((r"update_block\.mask\.0\.weight",), "RAFT's large network", "raft-small.pth"),
+    ((r"flownetc\..*",), "FlowNet2", "RAFT-small or PWC-Net for flow"),
+)

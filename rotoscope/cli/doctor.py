@@ -1,0 +1,110 @@
+"""rotoscope doctor: versions, engines, encoders that really open, and what is missing with the command that gets it."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+PACKAGES = ("numpy", "av", "onnx", "numba", "opencv-python-headless", "pydantic")
+OPTIONAL = {"onnxruntime": "cpu", "openvino": "openvino", "cupy-cuda13x": "cuda", "torch": "export"}
+ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks", "ffv1", "h264_nvenc", "hevc_nvenc")
+GOOD = "ok"
+
+
+def doctor(*, warm: bool = False) -> int:
+    """Say what works here: versions, engines (each proved on a bundled look), encoders, memory and disk.
+
+    Parameters
+    ----------
+    warm
+        Compile every kernel now, so that the first run does not wait.
+
+    """
+    import av
+
+    from rotoscope import __version__
+    from rotoscope._api import INSTALL_AN_ENGINE, bundled_looks, installed_engines
+    from rotoscope.kernels.compile import cache_folder
+    from rotoscope.kernels.rows import thread_budget
+    from rotoscope.runtime.media.encoder import opens
+
+    row = _row
+    row("rotoscope", __version__)
+    row("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    row("cores", f"{thread_budget()} usable of {os.cpu_count()}")
+    for package in PACKAGES:
+        row(package, importlib.metadata.version(package))
+    libraries = ", ".join(f"{name[3:]} {'.'.join(map(str, version))}" for name, version in av.library_versions.items())
+    row("ffmpeg", f"{av.ffmpeg_version_info} ({libraries})")
+    for package, extra in OPTIONAL.items():
+        try:
+            row(package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            instead = " in an environment without onnxruntime" if extra == "cuda" else ""
+            row(package, f'not installed: pip install ".[{extra}]"{instead}')
+    if importlib.util.find_spec("onnxruntime") is not None:
+        import onnxruntime
+
+        row("providers", ", ".join(onnxruntime.get_available_providers()))
+    print()
+    healthy = bool(installed_engines())
+    if not healthy:
+        row("engines", INSTALL_AN_ENGINE)
+    for engine in ("onnxruntime", "openvino"):
+        for look in bundled_looks() if engine in installed_engines() else ():
+            verdict, works = _proof(engine, look)
+            healthy = healthy and works
+            row(f"{engine} fp32", verdict)
+    for encoder in ENCODERS:
+        known = encoder in av.codec.codecs_available
+        row(encoder, GOOD if known and opens(encoder) else "does not open here" if known else "not in this FFmpeg")
+    print()
+    row("kernels", f"compiled code in {cache_folder()}")
+    row("memory", _memory())
+    row("disk", f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here")
+    if warm:
+        from rotoscope.kernels.warm import warm as compile_each
+
+        _timed("kernels compiled in", lambda: list(compile_each()))
+    return 0 if healthy else 1
+
+
+def _proof(engine: str, look: str) -> tuple[str, bool]:
+    """What an engine makes of a look's golden check, in words, and whether it passes."""
+    import rotoscope
+    from rotoscope.runtime.golden import golden_difference
+
+    model = rotoscope.load(look).file
+    try:
+        translator = rotoscope.Translator(look, engine=engine)
+    except Exception as error:  # whatever a broken installation raises is the finding
+        return f"does not start: {' '.join(str(error).split())[:160]}", False
+    difference = golden_difference(model.manifest, translator.generators[0].engine)
+    assert model.manifest.golden is not None
+    works = difference <= model.manifest.golden.tolerance
+    return f"{GOOD if works else 'WRONG RESULTS'}: {look} differs by {difference:.1e} from its golden values", works
+
+
+def _memory() -> str:
+    """Installed and free memory, where the system says."""
+    info = Path("/proc/meminfo")
+    if not info.exists():
+        return "unknown"
+    lines = dict(line.split(":", 1) for line in info.read_text().splitlines())
+    total, free = (int(lines[key].split()[0]) / 1e6 for key in ("MemTotal", "MemAvailable"))
+    return f"{free:.1f} GB free of {total:.1f} GB"
+
+
+def _timed(label: str, work: Callable[[], object]) -> None:
+    import time
+
+    begin = time.perf_counter()
+    work()
+    _row(label, f"{time.perf_counter() - begin:.1f} s")
+
+
+def _row(name: str, value: object) -> None:
+    print(f"{name:<24}{value}")

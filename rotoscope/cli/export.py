@@ -1,0 +1,73 @@
+"""rotoscope export: a checkpoint becomes a model file, proved before it gets its name."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+from rotoscope.cli.compare import chosen_frames
+from rotoscope.errors import UsageError
+from rotoscope.export.options import ExportOptions
+
+DEFAULTS = ExportOptions()
+CALIBRATION_FRAMES = 8
+ENDINGS = (".onnx", ".safetensors")
+
+
+def export(
+    checkpoint: Path,
+    out: Path,
+    /,
+    *,
+    finer: Annotated[tuple[Path, ...], Parameter(name="--finer", show_default=False)] = (),
+    options: Annotated[ExportOptions, Parameter(name="*", group=Group("Options"))] = DEFAULTS,
+    calibrate: str | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Turn a checkpoint into a file that runs, after proving that it gives the same pictures.
+
+    Parameters
+    ----------
+    checkpoint
+        What training left behind: .pth, .pt, .ckpt, .safetensors or .npz; read as data, nothing in it is run.
+    out
+        The model file: .onnx, or .safetensors for the weights with their description.
+    finer
+        The finer scales of a vid2vid model, in order (latest_net_G1.pth ...), where each has a file of its own.
+    options
+        Everything else.
+    calibrate
+        For int8: a video or a folder of pictures of the kind that will be translated.
+    overwrite
+        Replace the file if it exists.
+
+    """
+    from rotoscope._api import check_torch, proving_engine
+    from rotoscope.runtime.media.part_file import check_target
+
+    if out.suffix.lower() not in ENDINGS:
+        raise UsageError(f"{out}: a model file ends in {' or '.join(ENDINGS)}")
+    check_torch(checkpoint)
+    check_target(out, source=checkpoint, overwrite=overwrite)
+    if (options.precision == "int8") != (calibrate is not None):
+        raise UsageError("--precision int8 and --calibrate CLIP go together")
+    pictures = [] if calibrate is None else chosen_frames(calibrate, CALIBRATION_FRAMES)[0]
+    from rotoscope.export.convert import convert
+    from rotoscope.frame import Picture
+
+    opened, pair = convert(
+        [checkpoint, *finer],
+        out,
+        options,
+        proving_engine,
+        pictures=[Picture((picture,)) for picture in pictures],
+        overwrite=overwrite,
+    )
+    print(opened, file=sys.stderr)
+    print(
+        f"{pair.b.engine.description} and {pair.a.engine.description}: {pair.found} ({pair.bound} allowed)",
+        file=sys.stderr,
+    )
+    print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+    return 0

@@ -1,0 +1,32 @@
+"""rotoscope frames: a video becomes a folder of training frames."""
+
+import sys
+from pathlib import Path
+
+from rotoscope.errors import UsageError
+
+
+def frames(source: Path, folder: Path, /, *, shorter_side: int = 0, every: int = 1) -> int:
+    """Decode a video into pictures to train on: FOLDER/00000.png and so on.
+
+    Parameters
+    ----------
+    source
+        A video.
+    folder
+        A new folder.
+    shorter_side
+        Reduce frames to this many pixels on the shorter side; 0 leaves them as they are.
+    every
+        Take every so-manieth frame.
+
+    """
+    from rotoscope.training.frames import extract_frames
+
+    if folder.exists():
+        raise UsageError(f"{folder} exists; give a new folder")
+    if every < 1 or shorter_side < 0:
+        raise UsageError(f"--every {every} --shorter-side {shorter_side}; accepted: 1 or more, 0 or more")
+    count = extract_frames(source, folder, shorter_side=shorter_side, every=every)
+    print(f"{count} frames -> {folder}", file=sys.stderr)
+    return 0

@@ -1,0 +1,154 @@
+"""rotoscope info: what a video or a model file says about itself."""
+
+import json as json_module
+import sys
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rotoscope.errors import UsageError
+from rotoscope.runtime.options import Range, TranslateOptions
+
+if TYPE_CHECKING:
+    from rotoscope.frame import VideoInfo
+    from rotoscope.runtime.model_file import ModelFile
+
+
+def info(
+    file: str,
+    /,
+    *,
+    write: Path | None = None,
+    json: bool = False,
+    input_range: Range = None,
+    output_range: Range = None,
+    channel_order: Literal["rgb", "bgr"] | None = None,
+    multiple: int | None = None,
+) -> int:
+    """Show what a video, picture or model is.
+
+    Parameters
+    ----------
+    file
+        A video, a picture, an .onnx file or the name of a bundled look.
+    write
+        Write a copy of the model with its description inside (inferred, with the overrides given here).
+    json
+        Print JSON.
+    input_range
+        Override: what the network is fed for black and white.
+    output_range
+        Override: what comes out for black and white.
+    channel_order
+        Override: order of the channels.
+    multiple
+        Override: sides are padded to a multiple of this.
+
+    """
+    from rotoscope import read
+    from rotoscope._api import bundled_looks, model_path
+    from rotoscope.runtime.model_file import open_model, write_described
+
+    if file in bundled_looks() or file.endswith(".onnx"):
+        overrides = TranslateOptions(
+            input_range=input_range,
+            output_range=output_range,
+            channel_order=channel_order,
+            multiple=multiple,
+        ).model_overrides()
+        model = open_model(model_path(file), overrides)
+        _print(_model_json(model) if json else _model_rows(model), as_json=json)
+        if write is not None:
+            if write.exists():
+                raise UsageError(f"{write} exists")
+            write_described(model.path, model.manifest, write)
+            print(f"written: {write}", file=sys.stderr)
+        return 0
+    if write is not None:
+        raise UsageError(f"--write is for models; {file} is not an .onnx file or a bundled look")
+    with read(file) as reader:
+        _print(_video_json(reader.info, reader.notes) if json else _video_rows(reader.info, reader.notes), as_json=json)
+    return 0
+
+
+def _print(content: Any, *, as_json: bool) -> None:
+    if as_json:
+        print(json_module.dumps(content, indent=1))
+        return
+    width = max(len(name) for name, _ in content)
+    for name, value in content:
+        text = "".join(c if c.isprintable() else "?" for c in str(value))
+        print(f"{name:<{width}}  {text}")
+
+
+def _video_rows(info: "VideoInfo", notes: list[str]) -> list[tuple[str, Any]]:
+    rate = f"{float(info.average_rate):.3f} fps on average" if info.average_rate else "no constant rate"
+    frames = info.num_frames_from_header or "unknown"
+    seconds = "unknown" if info.duration_seconds is None else f"{info.duration_seconds:.3f} s"
+    turned = "" if info.orientation.is_identity else ", turned or mirrored by its display matrix"
+    aspect = (
+        "" if info.sample_aspect == 1 else f", pixels {info.sample_aspect.numerator}:{info.sample_aspect.denominator}"
+    )
+    colour = f"{info.colour.matrix}, {'full' if info.colour.full_range else 'limited'} range"
+    rows = [
+        ("file", info.path),
+        ("container", info.container),
+        ("picture", f"{info.width}x{info.height}{aspect}{turned}"),
+        ("codec", f"{info.codec}, {info.pixel_format}, {colour}{', HDR' if info.colour.is_hdr else ''}"),
+        (
+            "time",
+            f"{seconds}, {frames} frames (header), {rate}, ticks of {info.time_base} s, starts at {info.start_pts}",
+        ),
+    ]
+    for stream in info.streams:
+        words = " ".join(word for word in (stream.codec, stream.detail, stream.language) if word)
+        rows.append((f"stream {stream.index}", f"{stream.kind} {words}"))
+    rows.extend(("note", note) for note in notes)
+    return rows
+
+
+def _video_json(info: "VideoInfo", notes: list[str]) -> dict[str, Any]:
+    content = {**asdict(info), "notes": notes}
+    return {
+        key: f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
+        for key, value in content.items()
+    }
+
+
+def _model_rows(model: "ModelFile") -> list[tuple[str, Any]]:
+    manifest = model.manifest
+    frame, output = manifest.frame, manifest.output
+    size = (
+        f"{frame.width}x{frame.height} only" if frame.fixed_size else f"any, padded to a multiple of {frame.multiple}"
+    )
+    rows: list[tuple[str, Any]] = [
+        ("model", f"{manifest.name} ({model.path})"),
+        ("system", manifest.system or "unknown"),
+        ("parameters", f"{model.num_parameters:,}"),
+        (
+            "input",
+            f"{frame.tensor}: {frame.dtype} {frame.layout} {frame.order}, {frame.range[0]:g}..{frame.range[1]:g}",
+        ),
+        ("size", size),
+        (
+            "output",
+            f"{output.tensor}: {output.dtype} {output.layout} {output.order}, {output.range[0]:g}..{output.range[1]:g}",
+        ),
+        ("scale", f"{output.scale}x"),
+        ("state", ", ".join(tensor.input for tensor in manifest.state) or "none: frames are independent"),
+        ("licence", manifest.licence or "not stated"),
+        ("sha256", model.sha256),
+    ]
+    rows.extend(("inferred", reason) for reason in model.inferred)
+    return rows
+
+
+def _model_json(model: "ModelFile") -> dict[str, Any]:
+    return {
+        "path": str(model.path),
+        "sha256": model.sha256,
+        "parameters": model.num_parameters,
+        "inferred": list(model.inferred),
+        "manifest": model.manifest.model_dump(),
+    }

@@ -1,0 +1,238 @@
+"""rotoscope parity: measure whether two forms of one network are the same network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from rotoscope.errors import UsageError
+from rotoscope.runtime.options import TranslateOptions
+
+if TYPE_CHECKING:
+    from rotoscope._api import Model
+    from rotoscope.export.parity import Form, Pair
+    from rotoscope.runtime.engines.engine import Engine
+
+BEYOND = 1  # exit code
+RECURRENT_CALLS = 8
+SIZES = ("128x96", "136x72")  # two of them, so that a size which was fixed by mistake shows
+PRECISIONS = ("fp32", "fp16", "bf16")
+
+
+def parity(
+    a: str,
+    b: str,
+    /,
+    *,
+    clip: str | None = None,
+    frames: int = 16,
+    mask: str | None = None,
+    size: str | None = None,
+    hint: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
+    save: Path | None = None,
+    overwrite: bool = False,
+    bisect: bool = False,
+    threads: int | None = None,
+) -> int:
+    """Compare two forms of one network on random inputs and on real frames; exit code 1 beyond the bound.
+
+    A form is a checkpoint, an .onnx file or a look, and how to run it: net.pth, net.onnx@openvino, net.onnx@openvino:bf16,
+    net.pth@torch:fp16:cuda, net.pth@torch:compiled.
+
+    Parameters
+    ----------
+    a
+        The first form; a recurrent network goes on from its results.
+    b
+        The second form.
+    clip
+        A video whose frames both forms get, besides random inputs.
+    frames
+        How many of them.
+    mask
+        For networks that fill holes: the masks of the clip.
+    size
+        Size of the random inputs, such as 256x256; by default 128x96 and 136x72, rounded up to what the network takes.
+    hint
+        KEY=VALUE that an ambiguous checkpoint needs (repeat it).
+    save
+        Write a picture of the worst frame: both forms, and their difference brightened until its largest value is white.
+    overwrite
+        Replace the picture if it exists.
+    bisect
+        Between two .onnx forms, name the first tensor that is beyond the bound.
+    threads
+        Cores to use; by default all.
+
+    """
+    from rotoscope.export.parity import Pair, run_random
+    from rotoscope.kernels.rows import thread_budget
+    from rotoscope.runtime.media.part_file import check_target
+    from rotoscope.runtime.sizes import parse_size
+
+    if save is not None:
+        check_target(save, source=None, overwrite=overwrite)
+    threads = threads or thread_budget()
+    forms = [open_form(spec, hint, threads) for spec in (a, b)]
+    if forms[1].form.manifest.frame.dtype == "uint8":
+        forms.reverse()  # pictures in eight bits can be given to both; those in float would be rounded for one
+    first, second = (opened.form for opened in forms)
+    reference = fp64_form(forms, threads)
+    pair = Pair(first, second, reference=reference)
+    for words in (size,) if size else SIZES:
+        width, height = parse_size(words, (1, 1))
+        run_random(pair, height=height, width=width, calls=RECURRENT_CALLS if first.manifest.state else 2)
+    show(pair, "random inputs")
+    pairs = [pair]
+    if clip is not None:
+        pairs.append(Pair(first, second, reference=reference))
+        run_clip(pairs[-1], forms[0].model, clip, mask=mask, num_frames=frames)
+        show(pairs[-1], f"frames of {clip}")
+    if save is not None:
+        write_worst(pairs[-1], save, overwrite=overwrite)
+    is_within = all(pair.is_within for pair in pairs)
+    print(f"bound: {pair.bound}: {'within' if is_within else 'BEYOND'}")
+    if bisect:
+        show_parting(forms, threads)
+    return 0 if is_within else BEYOND
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A form as the command line names it, with the model and the options behind it."""
+
+    model: "Model"
+    form: "Form"
+    options: TranslateOptions
+
+
+def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
+    """FILE, or FILE@WORD:WORD... with an engine, a precision, a device or `compiled` in any order."""
+    from rotoscope._api import ENGINES, is_checkpoint, make_engine, open_as_model
+    from rotoscope.export.parity import COARSENESS, Form
+
+    file, _, text = spec.rpartition("@") if "@" in spec else (spec, "", "")
+    given: dict[str, Any] = {"engine": "torch" if is_checkpoint(Path(file)) else "onnxruntime"}
+    for word in filter(None, text.split(":")):
+        if word in ENGINES:
+            given["engine"] = word
+        elif word in PRECISIONS:
+            given["precision"] = word
+        elif word == "compiled":
+            given["compiled"] = True
+        else:
+            given["device"] = word
+    options = TranslateOptions(hints=hints if is_checkpoint(Path(file)) else (), **given)
+    model = open_as_model(file, options)
+    engine = make_engine(model, options, threads=threads)
+    precision = max(options.precision or "fp32", model.file.precision, key=COARSENESS.index)
+    form = Form(f"{Path(file).name} on {engine.description}", model.file.manifest, engine, precision)
+    return Opened(model, form, options)
+
+
+def fp64_form(forms: "list[Opened]", threads: int) -> "Form | None":
+    """A checkpoint among the two in double precision, beside which drift is shown."""
+    graph = forms[0].model.graph or forms[1].model.graph
+    if graph is None or not graph.manifest.state:
+        return None
+    from rotoscope.export.parity import Form
+    from rotoscope.export.torch_engine import TorchEngine
+
+    return Form("fp64", graph.manifest, TorchEngine(graph, precision="fp64", threads=threads), "fp64")
+
+
+def run_clip(pair: "Pair", model: "Model", clip: str, *, mask: str | None, num_frames: int) -> None:
+    """Translate frames with the first form, the second beside it."""
+    from rotoscope import read
+    from rotoscope._api import make_translator
+    from rotoscope.runtime.beside import with_masks
+
+    translator = make_translator([model], TranslateOptions(in_flight=1, steady="off"), engine=pair)
+    labels = model.file.manifest.frame.labels
+    with read(clip, unconverted=labels is not None and not labels.palette) as reader:
+        decoded = islice(reader, num_frames)
+        if mask is None:
+            for _ in translator.stream(decoded):
+                pass
+        else:
+            with read(mask) as masks:
+                for _ in translator.stream(with_masks(decoded, masks)):
+                    pass
+
+
+def show(pair: "Pair", what: str) -> None:
+    """Print what was found on some inputs."""
+    from rotoscope.export.differences import PERCENTILES
+
+    print(f"{pair.a.label} and {pair.b.label}, {len(pair.first.frame_largest)} calls, {what}")
+    columns = ("max", "mean", "PSNR dB", *(f"{percent:g}%" for percent in PERCENTILES))
+    print(f"{'':<24}" + "".join(f"{column:>10}" for column in columns))
+    for difference in pair.differences.values():
+        shares = "".join(f"{difference.percentile(percent):>10.1e}" for percent in PERCENTILES)
+        numbers = f"{difference.largest:>10.1e}{difference.mean:>10.1e}{difference.psnr_db:>10.1f}"
+        print(f"{difference.name:<24}{numbers}{shares}")
+    print(f"worst call: {pair.first.worst_frame}, {min(pair.first.frame_psnr_db):.1f} dB")
+    if pair.drift:
+        print("drift by step, each form on its own state: " + " ".join(f"{value:.0e}" for value in pair.drift))
+    if pair.reference_drift:
+        print(
+            "the first form's own drift from fp64:      " + " ".join(f"{value:.0e}" for value in pair.reference_drift)
+        )
+    print()
+
+
+def write_worst(pair: "Pair", path: Path, *, overwrite: bool) -> None:
+    """The frame that differs most, from both forms, and the difference."""
+    import cv2
+    import numpy as np
+
+    from rotoscope.runtime.media.part_file import part_file
+
+    if not pair.first.is_picture or pair.first.worst is None:
+        raise UsageError(f"--save: {pair.a.label} makes no pictures")
+    a, b = (values[0] for values in pair.first.worst)
+    distance = np.abs(a - b) / (pair.first.largest or 1.0)
+    sheet = np.concatenate([(np.clip(a, -1, 1) + 1) / 2, (np.clip(b, -1, 1) + 1) / 2, distance], axis=1)
+    _, data = cv2.imencode(".png", np.rint(sheet[..., ::-1] * 255).astype(np.uint8))
+    with part_file(path, overwrite=overwrite) as part:
+        part.write_bytes(data.tobytes())
+    print(f"worst frame, both forms and their difference (white is {pair.first.largest:.1e}): {path}")
+
+
+def show_parting(forms: "list[Opened]", threads: int) -> None:
+    """Print where two .onnx forms part."""
+    from rotoscope._api import Model, make_engine
+    from rotoscope.export.bisect import first_difference
+    from rotoscope.export.coding import recoded
+    from rotoscope.export.parity import EXACT
+    from rotoscope.runtime.golden import golden_inputs
+
+    first, second = forms
+    if first.model.graph is not None or second.model.graph is not None:
+        raise UsageError("--bisect compares tensors of two .onnx files: export the checkpoint first")
+    manifest, other = first.form.manifest, second.form.manifest
+    if manifest.inputs != other.inputs or manifest.frame.dtype != other.frame.dtype:
+        raise UsageError("--bisect needs files with the same inputs")
+
+    def maker(opened: Opened) -> "Callable[[Path], Engine]":
+        def make(path: Path) -> "Engine":
+            return make_engine(Model(replace(opened.model.file, path=path), {}), opened.options, threads=threads)
+
+        return make
+
+    size = max(manifest.frame.minimum, 64)
+    height = width = -(-size // manifest.frame.multiple) * manifest.frame.multiple
+    inputs, state = golden_inputs(manifest, seed=0, height=height, width=width)
+    assert EXACT.largest is not None
+    found = first_difference(
+        first.model.file.path,
+        maker(first),
+        second.model.file.path,
+        maker(second),
+        {**recoded(inputs, manifest, other), **state},
+        bound=EXACT.largest,
+    )
+    print(f"first tensor beyond {EXACT.largest:g} of its largest value: {found or 'none'}")

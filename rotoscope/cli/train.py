@@ -1,0 +1,92 @@
+"""rotoscope train SYSTEM: from pictures or videos to a checkpoint that export and translate take."""
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Group, Parameter
+from cyclopts.config import Dict
+
+from rotoscope.cli.training_run import CONFIG, SYSTEMS, begin, carry_out, from_toml
+from rotoscope.errors import UsageError
+from rotoscope.training.options import RunOptions, SystemOptions
+
+train = App(
+    name="train",
+    help="Train a system on pictures or videos.",
+    default_parameter=Parameter(show_env_var=False, negative_iterable=(), negative_none=()),
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+
+
+def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
+    """The function behind `rotoscope train SYSTEM`, whose flags are the fields of both dataclasses."""
+
+    def command(
+        options: Annotated[kind, Parameter(name="*", group=Group("System"))],  # type: ignore[valid-type]
+        run: Annotated[RunOptions, Parameter(name="*", group=Group("Run"))],
+    ) -> int:
+        return begin(options, run)
+
+    command.__doc__ = (kind.__doc__ or "").partition("\n")[0]
+    return command
+
+
+for kind in SYSTEMS:
+    train.command(system_command(kind), name=kind.system)
+
+
+@train.meta.default
+def train_with_config(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None
+) -> int:
+    """Train a system on pictures or videos.
+
+    Parameters
+    ----------
+    words
+        The system and its options.
+    config
+        TOML file of options, as a run leaves one in its folder; flags outrank it.
+
+    """
+    train.config = () if config is None else (Dict(read_config(config, words[:1]), use_commands_as_keys=False),)
+    code: int = train(words, exit_on_error=False, print_error=False)
+    return code
+
+
+def read_config(path: Path, system: tuple[str, ...]) -> dict[str, Any]:
+    """The options in a TOML file; it may name the system, which then must be the one of the command line."""
+    if not path.is_file():
+        raise UsageError(f"--config {path}: no such file")
+    try:
+        values = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path}: not TOML ({error})") from error
+    tables = [name for name, value in values.items() if isinstance(value, dict)]
+    if tables:
+        raise UsageError(f"--config {path}: unknown table [{tables[0]}]; options stand at the top, as name = value")
+    named = values.pop("system", None)
+    if system and named not in (None, *system):
+        raise UsageError(f"--config {path} is for {named}, not for {system[0]}")
+    return values
+
+
+@train.command
+def resume(folder: Path, /, *, steps: int | None = None) -> int:
+    """Go on with a run that was stopped or killed, exactly where its newest checkpoint left it.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    steps
+        Stop after this many steps instead of what the run was told.
+
+    """
+    options, run = from_toml(folder / CONFIG)
+    run = replace(run, out=folder)
+    return carry_out(options, run if steps is None else replace(run, steps=steps), resume=True)

@@ -1,0 +1,38 @@
+"""The demo clip: the scene through the sensor, with sound, in an ordinary mp4."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from os import PathLike
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rotoscope.demo.scene import Scene
+from rotoscope.demo.sensor import Sensor
+from rotoscope.demo.sound import SAMPLE_RATE, arpeggio
+from rotoscope.runtime.media.encode_clip import encode_clip
+
+
+def make_clip(
+    path: str | PathLike[str],
+    *,
+    width: int = 640,
+    height: int = 360,
+    num_frames: int = 150,
+    fps: Fraction = Fraction(30000, 1001),
+    seed: int = 0,
+) -> None:
+    """Write the demo clip as H.264 and AAC; an existing file is replaced.
+
+    The clean frames, flow and occlusions behind it are those of `Scene(width, height, num_frames, seed)`. Width and
+    height must be even. The sound is as long as the pictures. What is handed to the encoder is always the same; libx264
+    itself may choose a few bits differently from run to run.
+    """
+    frames = noisy_frames(Scene(width, height, num_frames, seed), Sensor(seed=seed))
+    encode_clip(path, frames, rate=fps, sound=arpeggio(float(num_frames / fps)), sample_rate=SAMPLE_RATE)
+
+
+def noisy_frames(scene: Scene, sensor: Sensor) -> Iterator[NDArray[np.uint8]]:
+    """Every frame of the scene as the sensor stores it: (H,W,3) uint8 RGB."""
+    for t in range(scene.num_frames):
+        yield sensor.capture(scene.picture(t), t)

@@ -1,0 +1,69 @@
+"""rotoscope distill: what is said and what is refused."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from rotoscope.cli.distill import seconds_for
+
+TINY = ["--resize", 36, "--crop", 32, "--batch", 1, "--look", 0, "--steps", 1, "--device", "cpu", "--log-every", 1]
+
+
+@pytest.fixture
+def frames(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(2):
+        picture = np.random.default_rng(index).integers(0, 255, (40, 40, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{index}.png"), picture)
+    return folder
+
+
+def test_a_student_of_a_model_file_fits_its_multiply_adds_and_goes_on(frames, identity, tmp_path, rotoscope_main):
+    run = tmp_path / "run"
+    code, out, err = rotoscope_main("distill", identity, "--frames", frames, "--out", run, *TINY, "--macs", 0.5)
+    assert (code, out) == (0, ""), err
+    assert err.splitlines()[0] == "a student of 24 channels: 0.39 G multiply-adds"
+    assert (run / "student.safetensors").exists()
+    assert "width = 24\n" in (run / "config.toml").read_text()
+    code, _, err = rotoscope_main("train", "resume", run, "--steps", 2)
+    assert code == 0
+    assert "step 2/2" in err
+
+
+def test_a_student_fits_its_time(frames, identity, tmp_path, rotoscope_main, monkeypatch):
+    monkeypatch.setattr(sys.modules["rotoscope.cli.distill"], "seconds_for", lambda width, size: 1e-6 * width * size[0])
+    words = ["distill", identity, "--frames", frames, "--out", tmp_path / "run", *TINY]
+    code, _, err = rotoscope_main(*words, "--budget", "100fps@100x48")
+    assert code == 0, err
+    assert err.splitlines()[0] == "a student of 16 channels: 1.6 ms a frame"
+    assert "width = 96\n" in (tmp_path / "run" / "config.toml").read_text()
+
+
+@pytest.mark.slow  # exports two students
+def test_a_wider_student_takes_longer():
+    assert 0 < seconds_for(16, (320, 180)) < seconds_for(256, (320, 180))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--budget", "fast"], 2, "--budget fast; accepted: frames a second at a size, such as 30fps@640x360"),
+        (["--budget", "0fps@64x48"], 2, "accepted: frames a second"),
+        (["--budget", "1fps@64x48", "--macs", 1], 2, "--budget and --macs: give one of them"),
+        (["--macs", 0.001], 2, "no student fits this budget"),
+        (["--macs", 1, "--size", "640"], 2, "size 640; accepted: width x height"),
+    ],
+)
+def test_mistakes_get_one_line(words, code, says, frames, identity, tmp_path, rotoscope_main):
+    found, out, err = rotoscope_main("distill", identity, "--frames", frames, "--out", tmp_path / "run", *TINY, *words)
+    assert (found, out, err.count("\n")) == (code, "", 1)
+    assert says in err
+
+
+def test_a_missing_teacher_is_refused(frames, tmp_path, rotoscope_main):
+    code, _, err = rotoscope_main("distill", "nothing", "--frames", frames, "--out", tmp_path / "run", *TINY)
+    assert (code, err.count("\n")) == (4, 1)
+    assert "nothing: neither a file nor a bundled look" in err

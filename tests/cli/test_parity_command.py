@@ -1,0 +1,90 @@
+"""rotoscope parity: exit codes, the table, the picture of the worst frame, and where two files part."""
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+import tiny_clips
+import tiny_models
+import torch
+from onnx import TensorProto, helper
+
+from rotoscope.networks.compact import CompactGenerator
+
+
+def chain(path, *factors):
+    """out = in * factor * factor ..., one tensor after the other, named step0, step1 ..."""
+    constants = [helper.make_tensor(f"factor{i}", TensorProto.FLOAT, [], [value]) for i, value in enumerate(factors)]
+    names = ["in", *(f"step{i}" for i in range(len(factors) - 1)), "out"]
+    nodes = [
+        helper.make_node("Mul", [names[i], f"factor{i}"], [names[i + 1]], name=f"node{i}") for i in range(len(factors))
+    ]
+    return tiny_models.save(path, nodes, constants=constants)
+
+
+def test_a_network_agrees_with_itself(identity, rotoscope_main):
+    code, out, _ = rotoscope_main("parity", identity, f"{identity}@openvino")
+    assert code == 0
+    assert "identity.onnx on onnxruntime fp32 cpu and identity.onnx on openvino fp32 cpu, 4 calls, random inputs" in out
+    assert out.splitlines()[-1] == "bound: max 0.001, mean 1e-05: within"
+
+
+def test_networks_that_differ_exit_with_1_and_show_the_worst_frame(here, identity, rotoscope_main):
+    other = tiny_models.affine(here / "other.onnx", 1.0, 0.01)
+    code, out, _ = rotoscope_main("parity", identity, other, "--save", "worst.png", "--size", "32x24")
+    assert code == 1 and "BEYOND" in out and "2.0e-02" in out
+    sheet = cv2.imread("worst.png")
+    assert sheet.shape == (24, 3 * 32, 3)
+    assert (sheet[:, 64:] >= 254).all()  # the same difference everywhere
+    a, b = sheet[:, :32].astype(float), sheet[:, 32:64].astype(float)
+    assert np.abs(np.minimum(a + 255 * 0.01, 255) - b).max() < 1
+
+
+def test_real_frames_are_measured_beside_random_ones(here, identity, rotoscope_main):
+    clip = tiny_clips.write_clip(here / "clip.mp4")
+    code, out, _ = rotoscope_main("parity", identity, identity, "--clip", clip, "--frames", "3")
+    assert code == 0 and f"3 calls, frames of {clip}" in out
+
+
+def test_a_checkpoint_is_measured_against_its_export(here, rotoscope_main):
+    torch.manual_seed(0)
+    torch.save(CompactGenerator(8, 2).state_dict(), "net.pth")
+    assert rotoscope_main("export", "net.pth", "net.onnx")[0] == 0
+    assert rotoscope_main("parity", "net.pth", "net.onnx")[0] == 0
+    code, out, _ = rotoscope_main("parity", "net.pth@torch:bf16", "net.onnx@openvino")
+    assert code == 0 and "bound: PSNR at least 40 dB: within" in out
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_bisection_names_the_tensor_where_two_files_part(place, here, rotoscope_main):
+    factors = [0.9, 0.8, 1.1, 1.2, 0.7]
+    wrong = [*factors]
+    wrong[place] *= 1.05
+    a, b = chain(here / "a.onnx", *factors), chain(here / "b.onnx", *wrong)
+    code, out, _ = rotoscope_main("parity", a, b, "--bisect")
+    name = "out" if place == 4 else f"step{place}"
+    assert code == 1
+    assert (
+        f"first tensor beyond 0.001 of its largest value: {name} (tensor {place + 1} of 5, made by Mul): off by 5.0e-02"
+        in out
+    )
+
+
+def test_bisection_finds_nothing_where_nothing_differs(here, rotoscope_main):
+    a = chain(here / "a.onnx", 0.5, 2.0)
+    assert "value: none" in rotoscope_main("parity", a, a, "--bisect")[1]
+    assert onnx.load(a).graph.output[0].name == "out" and len(onnx.load(a).graph.output) == 1  # the file is left alone
+
+
+@pytest.mark.parametrize(("words", "code", "said"), [
+    (["none.onnx"], 4, "none.onnx: neither a file nor a bundled look"),
+    (["identity.onnx@fast"], 2, "--device fast with onnxruntime; accepted: cpu"),
+    (["identity.onnx@torch"], 2, "--engine torch runs checkpoints"),
+    (["identity.onnx@compiled"], 2, "--compiled is for the torch engine"),
+    (["upscale.onnx"], 4, "are no forms of one network: out is (1, 3, 96, 128) and (1, 3, 192, 256)"),
+])  # fmt: skip
+def test_what_cannot_be_compared_is_one_line(words, code, said, here, rotoscope_main):
+    tiny_models.identity(here / "identity.onnx")
+    tiny_models.upscale(here / "upscale.onnx", 2)
+    found, _, err = rotoscope_main("parity", "identity.onnx", *words)
+    assert (found, len(err.splitlines())) == (code, 1) and said in err

@@ -1,0 +1,141 @@
+"""rotoscope train, frames: what is said, what is refused, what is left behind."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import tiny_clips
+
+TINY = ["--resize", 36, "--crop", 32, "--width", 2, "--blocks", 1, "--discriminator-width", 2, "--device", "cpu"]
+TINY += ["--discriminator-layers", 2]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for domain in "ab":
+        (tmp_path / domain).mkdir()
+        for index in range(3):
+            picture = np.random.default_rng(index).integers(0, 255, (40, 40, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / domain / f"{index}.png"), picture)
+    return ["--a", tmp_path / "a", "--b", tmp_path / "b"]
+
+
+def test_a_run_goes_from_flags_to_weights(photos, tmp_path, rotoscope_main):
+    run = tmp_path / "run"
+    code, out, err = rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", run, "--steps", 2, "--log-every", 1)
+    assert (code, out) == (0, "")
+    lines = err.splitlines()
+    assert lines[0].startswith("step 1/2")
+    assert lines[-1] == f"{run}/*.safetensors; curves and samples in {run}/run.html"
+    config = (run / "config.toml").read_text()
+    assert 'system = "cyclegan"\n' in config and "steps = 2\n" in config and "identity = 0.5\n" in config
+
+
+def test_a_finished_run_is_not_started_again_but_goes_on(photos, tmp_path, rotoscope_main):
+    words = ["train", "cyclegan", *photos, *TINY, "--out", tmp_path / "run", "--steps", 2]
+    assert rotoscope_main(*words)[0] == 0
+    code, _, err = rotoscope_main(*words)
+    assert code == 2
+    assert "holds a run already; `rotoscope train resume" in err
+    code, _, err = rotoscope_main("train", "resume", tmp_path / "run", "--steps", 3)
+    assert code == 0
+    assert "step 3/3" in err
+
+
+def test_a_configuration_stands_behind_flags(photos, tmp_path, rotoscope_main):
+    first = tmp_path / "first"
+    assert rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", first, "--steps", 1, "--pool", 7)[0] == 0
+    mine = tmp_path / "mine.toml"
+    mine.write_bytes((first / "config.toml").read_bytes())
+    second = tmp_path / "second"
+    code, _, err = rotoscope_main("train", "cyclegan", "--config", mine, "--out", second, "--seed", 5)
+    assert code == 0, err
+    config = (second / "config.toml").read_text()
+    assert "pool = 7\n" in config and "seed = 5\n" in config and "width = 2\n" in config
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("sede = 5", "sede"),
+        ("[cyclegan]\nwidth = 3", "unknown table [cyclegan]; options stand at the top"),
+        ('system = "munit"', "is for munit, not for cyclegan"),
+        ("seed", "not TOML"),
+    ],
+)
+def test_what_a_configuration_should_not_hold_is_refused(content, says, photos, tmp_path, rotoscope_main):
+    mine = tmp_path / "mine.toml"
+    mine.write_text(content)
+    code, _, err = rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", tmp_path / "run", "--config", mine)
+    assert (code, err.count("\n")) == (2, 1)
+    assert says in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["train", "cyclegna"], 2, "cyclegan"),
+        (["train", "cyclegan", "--b", "x", "--out", "run"], 2, "--a"),
+        (["train", "cyclegan", "--a", "none", "--b", "none", "--out", "run"], 3, "none: no such file or folder"),
+        (
+            ["train", "cyclegan", "--a", "a", "--b", "b", "--out", "run", "--crop", 300],
+            2,
+            "does not fit into --resize 286",
+        ),
+        (["train", "cyclegan", "--a", "a", "--b", "b", "--out", "run", "--device", "cuda"], 2, "no CUDA device here"),
+        (
+            ["train", "cyclegan", "--a", "a", "--b", "b", "--out", "run", "--device", "cpu", "--precision", "fp16"],
+            2,
+            "bf16 or fp32",
+        ),
+        (["train", "resume", "nowhere"], 2, "nowhere: no run here"),
+        (["train", "cyclegan", "--config", "none.toml"], 2, "--config none.toml: no such file"),
+        (["frames", "none.mp4", "out"], 3, "none.mp4"),
+    ],
+)
+def test_mistakes_get_one_line(words, code, says, here, rotoscope_main):
+    if "cuda" in words:
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("there is a CUDA device")
+    found, out, err = rotoscope_main(*words)
+    assert (found, out, err.count("\n")) == (code, "", 1)
+    assert says in err
+
+
+def test_a_mistake_in_the_data_leaves_no_run_behind(here, rotoscope_main):
+    words = ["train", "cyclegan", "--a", "none", "--b", "none", "--out", "run"]
+    assert rotoscope_main(*words)[0] == 3
+    assert rotoscope_main(*words)[0] == 3  # and not: holds a run already
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_says_how_to_go_on(number, photos, tmp_path):
+    run = tmp_path / "run"
+    words = ["train", "cyclegan", *photos, *TINY, "--out", run, "--steps", 100_000, "--log-every", 1]
+    command = [sys.executable, "-m", "rotoscope", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (run / "log.jsonl").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        err = process.stderr.read()
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith(f"stopped; rotoscope train resume {run} goes on")
+    assert list((run / "checkpoints").glob("step-*.pt"))
+
+
+def test_frames_of_a_video(tmp_path, rotoscope_main):
+    video = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=6, size=(48, 32))
+    code, out, err = rotoscope_main("frames", video, tmp_path / "frames", "--every", 2, "--shorter-side", 16)
+    assert (code, out, err) == (0, "", f"3 frames -> {tmp_path / 'frames'}\n")
+    assert cv2.imread(str(tmp_path / "frames" / "00002.png")).shape == (16, 24, 3)
+    code, _, err = rotoscope_main("frames", video, tmp_path / "frames")
+    assert code == 2
+    assert "exists; give a new folder" in err

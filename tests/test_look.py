@@ -1,0 +1,68 @@
+"""The bundled look: small, proved, a painting rather than a filter, and honestly flickering frame by frame."""
+
+from importlib import resources
+
+import cv2
+import numpy as np
+import pytest
+
+import rotoscope
+from rotoscope.demo import Scene, Sensor
+from rotoscope.demo.clip import noisy_frames
+
+LOOK = "starry"
+NUM_FRAMES = 12
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return Scene(640, 360, NUM_FRAMES, seed=3)
+
+
+@pytest.fixture(scope="module")
+def sources(scene):
+    return list(noisy_frames(scene, Sensor(seed=3)))
+
+
+@pytest.fixture(scope="module")
+def results(sources):
+    look = rotoscope.load(LOOK)
+    return [look(frame) for frame in sources]
+
+
+def warping_error(scene, frames):
+    """Mean squared difference of frame t+1, warped by the true flow, from frame t, off occlusions; RGB in [0,1]."""
+    errors = []
+    y, x = np.mgrid[:360, :640].astype(np.float32)
+    for t in range(len(frames) - 1):
+        flow, visible = scene.flow(t, t + 1), ~scene.occlusion(t, t + 1)
+        warped = cv2.remap(
+            frames[t + 1], x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+        )
+        difference = (warped.astype(np.float64) - frames[t]) / 255
+        errors.append((difference[visible] ** 2).mean())
+    return np.mean(errors)
+
+
+def test_it_is_at_most_one_megabyte_with_a_card():
+    folder = resources.files("rotoscope") / "models"
+    assert len((folder / f"{LOOK}.onnx").read_bytes()) <= 1_000_000
+    card = (folder / f"{LOOK}.md").read_text()
+    for word in ("painting", "photographs", "licence", "command", "time"):
+        assert word in card.lower()
+
+
+def test_it_flickers_on_a_noisy_clip(scene, sources, results):
+    assert warping_error(scene, results) >= 10 * warping_error(scene, sources)
+
+
+def test_it_is_a_painting_not_a_colour_filter(sources, results):
+    """No function of the colour alone explains the result: strokes carry most of its variance."""
+    source, result = sources[0].astype(np.float64), results[0].astype(np.float64)
+    bins = (sources[0] // 16).astype(int)
+    index = bins[..., 0] * 256 + bins[..., 1] * 16 + bins[..., 2]
+    counts = np.maximum(np.bincount(index.ravel(), minlength=4096), 1)
+    by_colour = np.stack([np.bincount(index.ravel(), result[..., c].ravel(), 4096) / counts for c in range(3)], axis=1)
+    unexplained = ((result - by_colour[index]) ** 2).mean() / result.var(axis=(0, 1)).mean()
+    assert unexplained > 0.3
+    assert source.shape == result.shape

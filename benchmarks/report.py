@@ -1,0 +1,30 @@
+"""Print a results file as a table of ratios: python benchmarks/report.py benchmarks/results/translate.json."""
+
+import json
+import sys
+from pathlib import Path
+
+# How much longer than ours each should take.
+GOALS = {"loop of today": 1.25, "torch eager loop": 2.0, "expert's loop": 1.1}
+
+
+def main() -> None:
+    results = json.loads(Path(sys.argv[1]).read_text())
+    print(f"{results['machine_info']['cpu_name']}, {results['machine_info']['cpu'].get('count', '?')} cores\n")
+    groups: dict[str, list[dict]] = {}
+    for row in results["benchmarks"]:
+        groups.setdefault(row["group"] or row["name"], []).append(row)
+    for group, rows in groups.items():
+        print(group)
+        ours = rows[0]["stats"]["median"]  # the first of a group
+        for row in rows:
+            median = row["stats"]["median"]
+            info = ", ".join(f"{key} {value}" for key, value in row["extra_info"].items())
+            label = (row.get("params") or {}).get("kind", row["name"])
+            goal = f"(goal {GOALS[label]}x)" if label in GOALS else ""
+            print(f"  {label:<24}{median * 1e3:10.1f} ms   {median / ours:5.2f}x {goal:<13} {info}")
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -157,7 +157,7 @@ def make_translator(
     return Base([model.file for model in models], made_once, options, flow=flow_source(options))
 
 
-def Translator(  # noqa: N802
+def Translator(  # noqa: N802  used like a class, and design of the package: opened, closed, streamed through
     model: str | Path | Model, *, engine: str | Engine | None = None, **options: Any
 ) -> BaseTranslator:
     """A translator for streams of frames: `with rotoscope.Translator("starry") as t: for frame in t.stream(frames): ...`.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from rotoscope.export.graph import Flat, Graph
+from rotoscope.export.adapters import Flat
+from rotoscope.export.graph import Graph
 from rotoscope.export.onnx import write_onnx
 from rotoscope.manifest import FrameInput, FrameOutput, Manifest
 from rotoscope.networks.compact import FOLD, CompactGenerator

@@ -26,7 +26,7 @@ def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
     """The function behind `rotoscope train SYSTEM`, whose flags are the fields of both dataclasses."""
 
     def command(
-        options: Annotated[kind, Parameter(name="*", group=Group("System"))],  # type: ignore[valid-type]
+        options: Annotated[kind, Parameter(name="*", group=Group("System"))],  # type: ignore[valid-type]  # cyclopts reads it at run time
         run: Annotated[RunOptions, Parameter(name="*", group=Group("Run"))],
     ) -> int:
         return begin(options, run)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rotoscope.errors import UsageError
 from rotoscope.training.options import (
@@ -32,6 +32,8 @@ from rotoscope.training.options import (
 if TYPE_CHECKING:
     from rotoscope.training.system import System
     from rotoscope.training.trainer import TrainingProgress
+
+Part = TypeVar("Part", SystemOptions, RunOptions)
 
 INTERRUPTED = 130
 CONFIG = "config.toml"
@@ -108,14 +110,19 @@ def from_toml(path: Path) -> tuple[SystemOptions, RunOptions]:
         kind = {kind.system: kind for kind in kinds}[values.pop("system")]
     except (tomllib.TOMLDecodeError, KeyError) as error:
         raise UsageError(f"{path}: not the configuration of a run ({error})") from error
-    made = []
-    for part in (kind, RunOptions):
-        names = {field.name: field.type for field in fields(part)}
-        mine = {name: _typed(names[name], values.pop(name)) for name in list(values) if name in names}
-        made.append(part(**mine))
+    try:
+        options, run = _taken(kind, values), _taken(RunOptions, values)
+    except TypeError as error:  # a field without a default is not there
+        raise UsageError(f"{path}: {str(error).partition(' ')[2]}") from error
     if values:
         raise UsageError(f"{path}: unknown {', '.join(sorted(values))}")
-    return made[0], made[1]  # type: ignore[return-value]
+    return options, run
+
+
+def _taken(kind: type[Part], values: dict[str, Any]) -> Part:
+    """An object of this class from its share of the values, which are taken out."""
+    types = {field.name: field.type for field in fields(kind)}
+    return kind(**{name: _typed(types[name], values.pop(name)) for name in list(values) if name in types})
 
 
 def _typed(annotation: Any, value: Any) -> Any:

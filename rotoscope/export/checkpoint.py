@@ -71,7 +71,8 @@ def read_checkpoint(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
 def _read_safetensors(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a mapping
+            keys = file.keys()
+            tensors = {key: file.get_tensor(key) for key in keys}
             metadata = file.metadata() or {}
         hints = json.loads(metadata.get(DESCRIPTION_KEY, "{}")).get("hints", {})
     except (SafetensorError, OSError) as error:

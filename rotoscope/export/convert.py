@@ -13,8 +13,9 @@ from safetensors.torch import save
 from torch.utils.flop_counter import FlopCounterMode
 
 from rotoscope.errors import ModelRefused, UsageError
+from rotoscope.export.adapters import Labels
 from rotoscope.export.checkpoint import DESCRIPTION_KEY, open_checkpoint
-from rotoscope.export.graph import Graph, Labels, as_graph
+from rotoscope.export.graph import Graph, as_graph
 from rotoscope.export.onnx import write_onnx
 from rotoscope.export.options import ExportOptions, parse_hints, parse_palette
 from rotoscope.export.parity import Form, Pair, run_random

@@ -14,7 +14,8 @@ from onnx import helper
 from torch import Tensor
 
 from rotoscope.errors import ModelRefused
-from rotoscope.export.graph import FirstFrames, Graph, Labels, as_graph
+from rotoscope.export.adapters import FirstFrames, Labels
+from rotoscope.export.graph import Graph, as_graph
 from rotoscope.export.precision import HEADROOM, check_halving, halved, measured
 from rotoscope.manifest import METADATA_KEY, GoldenCheck, Manifest
 from rotoscope.networks import Loaded

@@ -84,6 +84,6 @@ class AnimeGenerator(nn.Module):
         return picture
 
 
-def anime_sizes(weights: Mapping[str, Tensor], *, align_corners: bool = True) -> dict[str, Any]:  # noqa: ARG001
+def anime_sizes(weights: Mapping[str, Tensor], *, align_corners: bool = True) -> dict[str, Any]:
     """Arguments of `AnimeGenerator`; all widths are fixed."""
     return {"align_corners": align_corners}

@@ -145,7 +145,7 @@ class PWCNet(nn.Module):
         return torch.cat([flow[:, :1] * (width / size[1]), flow[:, 1:] * (height / size[0])], dim=1)
 
 
-def pwc_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:  # noqa: ARG001
+def pwc_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """Every width is fixed."""
     return {}
 

@@ -172,6 +172,6 @@ class RaftSmall(nn.Module):
         return STRIDE * interpolate(flow, scale_factor=float(STRIDE), mode="bilinear", align_corners=True)
 
 
-def raft_sizes(weights: Mapping[str, Tensor], *, iterations: int = 12) -> dict[str, Any]:  # noqa: ARG001
+def raft_sizes(weights: Mapping[str, Tensor], *, iterations: int = 12) -> dict[str, Any]:
     """Every width is fixed; more iterations are slower and, up to about 12, more exact."""
     return {"iterations": iterations}

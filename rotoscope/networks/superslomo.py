@@ -126,7 +126,7 @@ class SuperSloMo(nn.Module):
         return self.at(time, first, second, *self.flows(first, second)).frame + mean
 
 
-def slomo_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:  # noqa: ARG001
+def slomo_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     """Every width is fixed."""
     return {}
 

@@ -35,7 +35,7 @@ def unchanged(weights: Weights) -> Weights:
     return weights
 
 
-def always(weights: Mapping[str, Tensor]) -> bool:  # noqa: ARG001
+def always(weights: Mapping[str, Tensor]) -> bool:
     """The keys say enough."""
     return True
 

@@ -207,7 +207,7 @@ class VINet(nn.Module):
         return picture, (picture, mask, torch.ones_like(state[2]))
 
 
-def vinet_sizes(weights: Mapping[str, Tensor], *, size: int | None = None) -> dict[str, Any]:  # noqa: ARG001
+def vinet_sizes(weights: Mapping[str, Tensor], *, size: int | None = None) -> dict[str, Any]:
     """Arguments of `VINet`; the files for 256 and 512 have the same tensors."""
     if size is None:
         raise ModelRefused("VINet's files for 256x256 and 512x512 look alike: give size=256 or size=512")

@@ -113,11 +113,11 @@ class BlindConsistency(System):
             (theirs,) = network(imagenet(processed))
         return l1_loss(ours, theirs)
 
-    def length(self, epoch_steps: int) -> int:  # noqa: ARG002  an epoch has a fixed number of steps here
+    def length(self, epoch_steps: int) -> int:
         """All epochs."""
         return self.options.epochs * self.options.epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:  # noqa: ARG002  an epoch has a fixed number of steps here
+    def rate(self, step: int, epoch: int) -> float:
         """Halved every so many epochs, counted from 1."""
         return halved_every(step // self.options.epoch_steps + 1, self.options.halve_every_epochs)
 

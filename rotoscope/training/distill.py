@@ -118,11 +118,11 @@ class Distillation(System):
             terms["temporal"] = options.temporal * temporal_loss(of_next, made, flow)
         return terms
 
-    def length(self, epoch_steps: int) -> int:  # noqa: ARG002  counted in iterations
+    def length(self, epoch_steps: int) -> int:
         """All iterations."""
         return self.options.iterations
 
-    def rate(self, step: int, epoch: int) -> float:  # noqa: ARG002  counted in iterations
+    def rate(self, step: int, epoch: int) -> float:
         """Rising at first, then falling to zero."""
         return warm_then_cosine(step, self.options.iterations, WARM_SHARE)
 

@@ -76,7 +76,7 @@ class DualGan(System):
         """All epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:  # noqa: ARG002
+    def rate(self, step: int, epoch: int) -> float:
         """Constant."""
         return 1.0
 

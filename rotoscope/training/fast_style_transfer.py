@@ -175,7 +175,7 @@ class FastStyleTransfer(System):
         """All epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:  # noqa: ARG002
+    def rate(self, step: int, epoch: int) -> float:
         """Constant."""
         return 1.0
 

@@ -132,11 +132,11 @@ class Munit(System):
         next_decoded = way.source.decode(content, own_style)
         return temporal_loss(next_decoded, decoded, flow) + temporal_loss(next_cycle, cycle, flow)
 
-    def length(self, epoch_steps: int) -> int:  # noqa: ARG002  counted in iterations
+    def length(self, epoch_steps: int) -> int:
         """All iterations."""
         return self.options.iterations
 
-    def rate(self, step: int, epoch: int) -> float:  # noqa: ARG002  counted in iterations
+    def rate(self, step: int, epoch: int) -> float:
         """Halved now and then."""
         return halved_every(step, self.options.halve_every)
 

@@ -60,7 +60,7 @@ class Pix2Pix(System):
         """Constant epochs and decaying ones."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:  # noqa: ARG002  the rate changes with the epoch
+    def rate(self, step: int, epoch: int) -> float:
         """Constant, then falling in equal steps."""
         return constant_then_linear(epoch, self.options.epochs, self.options.epochs_decay)
 

@@ -84,7 +84,7 @@ class SuperSlomoSystem(System):
         """All epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:  # noqa: ARG002  the rate changes with the epoch
+    def rate(self, step: int, epoch: int) -> float:
         """A tenth from each milestone on."""
         return divided_at(epoch, self.options.milestones)
 

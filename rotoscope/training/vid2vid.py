@@ -303,7 +303,7 @@ class Vid2VidSystem(System):
         """Constant epochs and decaying ones."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:  # noqa: ARG002  the rate changes with the epoch
+    def rate(self, step: int, epoch: int) -> float:
         """Constant, then falling to zero."""
         return constant_then_to_zero(epoch, self.options.epochs, self.options.epochs_decay)
 

@@ -10,7 +10,8 @@ from catalogue import CASES, build, traced_cases
 
 import rotoscope
 from rotoscope.errors import ModelRefused, UsageError
-from rotoscope.export.graph import Flat, Graph, Labels, as_graph
+from rotoscope.export.adapters import Flat, Labels
+from rotoscope.export.graph import Graph, as_graph
 from rotoscope.export.onnx import export_onnx, least_side, run, write_onnx
 from rotoscope.export.precision import to_int8
 from rotoscope.frame import Picture

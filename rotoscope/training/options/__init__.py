@@ -1,0 +1,35 @@
+"""Everything that training can be told: how to run, and one dataclass for each system with the published values.
+
+Kept apart from the systems, and free of torch, because the command line is made from these classes.
+"""
+
+from rotoscope.training.options.blind_consistency import BlindConsistencyOptions
+from rotoscope.training.options.cyclegan import CycleGanOptions
+from rotoscope.training.options.distill import DistillOptions
+from rotoscope.training.options.dualgan import DualGanOptions
+from rotoscope.training.options.fast_style_transfer import FastStyleOptions
+from rotoscope.training.options.inpainting import InpaintingOptions
+from rotoscope.training.options.munit import MunitOptions, SingleFrameOptions
+from rotoscope.training.options.pix2pix import Pix2PixOptions
+from rotoscope.training.options.recycle_gan import RecycleGanOptions
+from rotoscope.training.options.run import RunOptions
+from rotoscope.training.options.super_slomo import SuperSlomoOptions
+from rotoscope.training.options.system import SystemOptions
+from rotoscope.training.options.vid2vid import Vid2VidOptions
+
+__all__ = [
+    "BlindConsistencyOptions",
+    "CycleGanOptions",
+    "DistillOptions",
+    "DualGanOptions",
+    "FastStyleOptions",
+    "InpaintingOptions",
+    "MunitOptions",
+    "Pix2PixOptions",
+    "RecycleGanOptions",
+    "RunOptions",
+    "SingleFrameOptions",
+    "SuperSlomoOptions",
+    "SystemOptions",
+    "Vid2VidOptions",
+]

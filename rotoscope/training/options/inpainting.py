@@ -1,0 +1,62 @@
+"""Options of contextual attention."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from rotoscope.training.options.system import SystemOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class InpaintingOptions(SystemOptions):
+    """Contextual attention (Yu et al. 2018): holes filled from what is around them.
+
+    Attributes
+    ----------
+    photos
+        What to learn from: a folder of pictures without holes.
+    epochs
+        Of the whole run, all at the same learning rate.
+    width
+        Channels of the generator's first layer.
+    discriminator_width
+        Channels of a critic's first layer.
+    hole
+        Side of the square in which holes are drawn, pixels.
+    jitter
+        Most that a hole is smaller than that, pixels.
+    critic_updates
+        Steps of the critics for each of the generator.
+    reconstruction
+        Weight of the distance to the truth inside the hole.
+    coarse
+        Weight of the first stage's result against the second's.
+    outside
+        Weight of the distance to the truth around the hole.
+    discount
+        Factor of the first stage's weights for each pixel away from the hole's border.
+    adversarial
+        Weight of fooling the critics.
+    penalty
+        Weight of the critics' gradient penalty.
+
+    """
+
+    system: ClassVar[str] = "inpainting"
+
+    photos: Path
+    batch: int = 16
+    resize: int = 256
+    learning_rate: float = 1e-4
+    epochs: int = 50
+    width: int = 32
+    discriminator_width: int = 64
+    hole: int = 128
+    jitter: int = 32
+    critic_updates: int = 5
+    reconstruction: float = 1.2
+    coarse: float = 1.2
+    outside: float = 1.2
+    discount: float = 0.9
+    adversarial: float = 0.001
+    penalty: float = 10.0

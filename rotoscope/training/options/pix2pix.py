@@ -1,0 +1,44 @@
+"""Options of pix2pix."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from rotoscope.training.options.system import Epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pix2PixOptions(Epochs):
+    """pix2pix (Isola et al. 2017): registered pairs, one generator from a to b.
+
+    Attributes
+    ----------
+    a
+        What the generator is given: a folder of pictures.
+    b
+        What it shall make of them: as many pictures in the same order.
+    width
+        Channels of the generator's first layer.
+    downs
+        Levels of the U-Net; sides are multiples of 2 to this power.
+    dropout
+        Of half the values in the inner levels, while training.
+    discriminator_width
+        Channels of a discriminator's first layer.
+    discriminator_layers
+        Strided layers of a discriminator; 3 judge patches of 70x70 pixels.
+    l1
+        Weight of the distance to the truth.
+
+    """
+
+    system: ClassVar[str] = "pix2pix"
+
+    a: Path
+    b: Path
+    width: int = 64
+    downs: int = 8
+    dropout: bool = True
+    discriminator_width: int = 64
+    discriminator_layers: int = 3
+    l1: float = 100.0

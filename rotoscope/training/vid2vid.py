@@ -1,7 +1,7 @@
 """vid2vid (Wang et al. 2018): frames of a video from label maps, one after the other.
 
 The generator makes each frame from three label maps and its own last two frames, which begin as real ones (or as nothing:
-`no_first_frames`). Gradients go through one frame. For every frame, generator G descends
+`first_frames` off). Gradients go through one frame. For every frame, generator G descends
 
     adversarial, least squares, on the picture and on the raw picture (nothing warped in) beside their label map, and on
         windows of three frames and the flow between them, at several spacings in time (1, 3, ...)
@@ -9,7 +9,7 @@ The generator makes each frame from three label maps and its own last two frames
     perceptual: VGG19 features of picture and raw picture against the real frame
     flow |F - F_ref|, warp |W(real last frame, F) - real frame|, and the picture against its warped predecessor, all
         masked by where the reference flow explains the real frames
-    [weight |w|, with `no_first_frames`]
+    [weight |w|, with `first_frames` off]
 
 and the discriminators half of real plus fake. Sequences double in length every few epochs, and a finer scale may first be
 trained on top of frozen coarser ones (`start_from` has their weights). The reference flow is dense inverse search in the
@@ -202,7 +202,7 @@ class Vid2VidSystem(System):
     def first_state(self, frames: Tensor) -> tuple[Tensor, ...]:
         """The first two real frames, or nothing."""
         state = self.generator.initial_state(frames[:, :2].flatten(1, 2))
-        return tuple(torch.zeros_like(part) for part in state) if self.options.no_first_frames else state
+        return state if self.options.first_frames else tuple(torch.zeros_like(part) for part in state)
 
     @staticmethod
     def following(state: Sequence[Tensor], composites: Sequence[Composite]) -> tuple[Tensor, ...]:
@@ -268,7 +268,7 @@ class Vid2VidSystem(System):
             "warp": weight * masked_l1(warped, moment.real, believed),
             "steady": weight * masked_l1(made.picture, steady, believed),
         }
-        if self.options.no_first_frames:
+        if not self.options.first_frames:
             terms["weight"] = weight * masked_l1(made.weight, torch.zeros_like(made.weight), believed)
         return terms
 

@@ -5,11 +5,14 @@ import os
 import pytest
 from catalogue import build
 from filelock import FileLock
+from one_thread import one_thread
 
 from rotoscope.export.onnx import export_onnx
 from rotoscope.networks import from_state_dict
 from rotoscope.runtime.cache import key_of
 from rotoscope.runtime.model_file import open_model
+
+__all__ = ["exported", "one_thread"]
 
 
 @pytest.fixture(scope="session")

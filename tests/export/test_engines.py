@@ -22,14 +22,6 @@ CHAOTIC = ("VINet", "VINet at double size")
 NOT_IN_BF16 = (*CHAOTIC, "vid2vid, three scales with foreground")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def form(kind, path, manifest, graph):
     """By its name, "onnxruntime fp32" or the like."""
     engine, precision = kind.split()

@@ -24,14 +24,6 @@ from rotoscope.runtime.model_file import open_model
 BOUND = 1e-3  # of outputs that span 2: the bound between two forms of one network in fp32
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def named(name):
     return next(case for case in CASES if str(case) == name)
 

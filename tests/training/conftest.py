@@ -1,12 +1,5 @@
-"""One thread, so that numbers and times do not depend on the machine's other work."""
+"""What holds for every test here: one thread for torch."""
 
-import pytest
-import torch
+from one_thread import one_thread
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+__all__ = ["one_thread"]

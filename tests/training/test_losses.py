@@ -232,7 +232,7 @@ def vid2vid_system(tmp_path, **more):
 
 
 def test_vid2vid_weighs_flow_terms_as_it_should(tmp_path):
-    system = vid2vid_system(tmp_path, scales=2, no_first_frames=True)
+    system = vid2vid_system(tmp_path, scales=2, first_frames=False)
     real = torch.rand(1, 3, 16, 24) * 0.1  # dark enough for every flow to be believed
     flow = torch.zeros(1, 2, 16, 24)
     made = Composite(real + 0.5, flow + 2, torch.full((1, 1, 16, 24), 0.3), real, (), real, real[:, :1])

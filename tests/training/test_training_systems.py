@@ -134,7 +134,7 @@ VID2VID = {"num_labels": 3, "resize": 32, "width": 4, "levels": 2, "blocks": 2, 
     [
         {},
         {"scales": 2, "local_blocks": 1, "freeze_coarse_epochs": 1, "foreground": (2,), "sequence": 8},
-        {"no_first_frames": True, "encoder_features": 2},
+        {"first_frames": False, "encoder_features": 2},
     ],
     ids=str,
 )

@@ -19,7 +19,7 @@ class BlindConsistencyOptions(SystemOptions):
     processed
         The same clips after it, in folders of the same names.
     vgg16
-        Weights of VGG16 as torchvision has them; needed unless its weight is 0.
+        Weights of VGG16 as torchvision has them; needed unless --perceptual is 0.
     epochs
         Of the whole run.
     epoch_steps

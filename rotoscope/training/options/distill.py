@@ -32,7 +32,7 @@ class DistillOptions(SystemOptions):
     temporal
         Weight of the temporal loss on synthesised motion; 0 leaves it out.
     lpips
-        LPIPS v0.1 weights of SqueezeNet; needed unless the weight of the look is 0.
+        LPIPS v0.1 weights of SqueezeNet; needed unless --look is 0.
 
     """
 

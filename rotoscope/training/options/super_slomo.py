@@ -17,7 +17,7 @@ class SuperSlomoOptions(SystemOptions):
     frames
         Videos, the higher their frame rate the better: a file, or folders of consecutive frames.
     vgg16
-        Weights of VGG16 as torchvision has them; needed unless its weight is 0.
+        Weights of VGG16 as torchvision has them; needed unless --perceptual is 0.
     epochs
         Of the whole run.
     milestones

@@ -38,8 +38,8 @@ class Vid2VidOptions(Epochs):
         Epochs in which those stay as they are.
     foreground
         Labels drawn by a stream of their own.
-    no_first_frames
-        Begin from nothing instead of two real frames.
+    first_frames
+        Begin from two real frames instead of from nothing.
     sequence
         Frames of a training sequence, to begin with.
     sequence_doubles_every
@@ -57,7 +57,7 @@ class Vid2VidOptions(Epochs):
     flow
         Weight of the flow and of pictures warped by it.
     vgg19
-        Weights of VGG19 as torchvision has them; needed unless its weight is 0.
+        Weights of VGG19 as torchvision has them; needed unless --perceptual is 0.
     encoder_features
         Numbers that describe each instance; 0 leaves the encoder out.
 
@@ -82,7 +82,7 @@ class Vid2VidOptions(Epochs):
     start_from: Path | None = None
     freeze_coarse_epochs: int = 0
     foreground: tuple[int, ...] = ()
-    no_first_frames: bool = False
+    first_frames: bool = True
     sequence: int = 30
     sequence_doubles_every: int = 5
     discriminator_width: int = 64

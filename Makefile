@@ -13,11 +13,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 demo: $(VENV)/.tool
 	$(BIN)/rotoscope demo demo --overwrite
 
+# A test process that crashes ends the suite: another in its place would leave tests out.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not clips"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 -m "not clips"
 
 test-quick: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not clips"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 -m "not slow and not clips"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """OpenVINO: the fastest engine on Intel and recent AMD CPUs, in fp32 or bf16, whichever was asked for."""
 
+import functools
 import threading
 from pathlib import Path
 
@@ -9,6 +10,21 @@ from rotoscope.errors import ModelRefused, UsageError
 from rotoscope.runtime.engines.engine import Tensors
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+@functools.cache
+def core() -> openvino.Core:
+    """The one of this process, never given up.
+
+    Its CPU plugin puts a signal stack of its own under the thread that loads it. A second one that outlives the first gives
+    the thread a stack back that is gone (seen in 2026.4); then the next signal, a Ctrl-C or a child's end, ends the process.
+    """
+    return openvino.Core()
+
+
+def has_bf16() -> bool:
+    """Whether this CPU has bf16 arithmetic."""
+    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVinoEngine:
@@ -21,8 +37,7 @@ class OpenVinoEngine:
             raise UsageError(f"--precision {precision} with openvino; accepted: {', '.join(_PRECISIONS)}")
         if device != "cpu":
             raise UsageError(f"--device {device} with openvino; accepted: cpu")
-        core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if precision == "bf16" and not has_bf16():
             raise UsageError("--precision bf16: this CPU has no bf16 arithmetic; fp32 works")
         settings = {
             # Left alone, OpenVINO silently takes bf16 where the CPU has it.
@@ -31,12 +46,12 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": str(threads * streams),
         }
         try:
-            graph = core.read_model(str(model))
+            graph = core().read_model(str(model))
             if any(operator.get_type_name() == "Loop" for operator in graph.get_ops()):
                 raise ModelRefused(
                     f"{model}: has a loop, which OpenVINO could not stop if it never ends; onnxruntime can"
                 )
-            self._compiled = core.compile_model(graph, "CPU", settings)
+            self._compiled = core().compile_model(graph, "CPU", settings)
         except RuntimeError as error:
             raise ModelRefused(f"{model}: OpenVINO refuses it: {_last_line(error)}") from error
         self._requests = threading.local()

@@ -1,6 +1,7 @@
 """rotoscope parity: measure whether two forms of one network are the same network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,9 @@ from rotoscope.runtime.options import TranslateOptions
 
 if TYPE_CHECKING:
     from rotoscope._api import Model
+    from rotoscope.cli.flicker import Flicker
     from rotoscope.export.parity import Form, Pair
+    from rotoscope.frame import Frame
     from rotoscope.runtime.engines.engine import Engine
 
 BEYOND = 1  # exit code
@@ -30,6 +33,7 @@ def parity(
     clip: str | None = None,
     frames: int = 16,
     mask: str | None = None,
+    working_size: str | None = None,
     size: str | None = None,
     hint: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
     save: Path | None = None,
@@ -49,11 +53,14 @@ def parity(
     b
         The second form.
     clip
-        A video whose frames both forms get, besides random inputs.
+        A video whose frames both forms get, besides random inputs. Where one is of lower precision, its result must not
+        flicker more either: E_warp along the motion of the clip is measured of both.
     frames
         How many of them.
     mask
         For networks that fill holes: the masks of the clip.
+    working_size
+        What the networks see of the clip, "640x360", or "360p" for the shorter side; by default its size.
     size
         Size of the random inputs, such as 256x256; by default 128x96 and 136x72, rounded up to what the network takes.
     hint
@@ -68,7 +75,7 @@ def parity(
         Cores to use; by default all.
 
     """
-    from rotoscope.export.parity import Pair, run_random
+    from rotoscope.export.parity import WORST_WARPING_RATIO, Pair, run_random
     from rotoscope.kernels.rows import thread_budget
     from rotoscope.runtime.media.part_file import check_target
     from rotoscope.runtime.sizes import parse_size
@@ -86,15 +93,18 @@ def parity(
         width, height = parse_size(words, (1, 1))
         run_random(pair, height=height, width=width, calls=RECURRENT_CALLS if first.manifest.state else 2)
     show(pair, "random inputs")
-    pairs = [pair]
+    pairs, flicker = [pair], None
     if clip is not None:
         pairs.append(Pair(first, second, reference=reference))
-        run_clip(pairs[-1], forms[0].model, clip, mask=mask, num_frames=frames)
+        shots = Shots(clip, mask, working_size, frames)
+        flicker = run_clip(pairs[-1], forms, shots)
         show(pairs[-1], f"frames of {clip}")
     if save is not None:
         write_worst(pairs[-1], save, overwrite=overwrite)
-    is_within = all(pair.is_within for pair in pairs)
-    print(f"bound: {pair.bound}: {'within' if is_within else 'BEYOND'}")
+    is_steady = flicker is None or show_flicker(flicker, first, second)
+    is_within = is_steady and all(pair.is_within for pair in pairs)
+    steadiness = "" if flicker is None or not flicker.num_pairs else f", E_warp ratio at most {WORST_WARPING_RATIO:g}"
+    print(f"bound: {pair.bound}{steadiness}: {'within' if is_within else 'BEYOND'}")
     if bisect:
         show_parting(forms, threads)
     return 0 if is_within else BEYOND
@@ -144,23 +154,53 @@ def fp64_form(forms: "list[Opened]", threads: int) -> "Form | None":
     return Form("fp64", graph.manifest, TorchEngine(graph, precision="fp64", threads=threads), "fp64")
 
 
-def run_clip(pair: "Pair", model: "Model", clip: str, *, mask: str | None, num_frames: int) -> None:
-    """Translate frames with the first form, the second beside it."""
-    from rotoscope import read
-    from rotoscope._api import make_translator
-    from rotoscope.runtime.beside import with_masks
+@dataclass(frozen=True)
+class Shots:
+    """The frames that are taken from a clip."""
 
-    translator = make_translator([model], TranslateOptions(in_flight=1, steady="off"), engine=pair)
-    labels = model.file.manifest.frame.labels
-    with read(clip, unconverted=labels is not None and not labels.palette) as reader:
-        decoded = islice(reader, num_frames)
-        if mask is None:
-            for _ in translator.stream(decoded):
+    clip: str
+    mask: str | None
+    working_size: str | None
+    num_frames: int
+
+    def through(self, model: "Model", engine: "Engine") -> "Generator[Frame, None, None]":
+        """These frames, decoded anew and translated one by one, without anything that steadies them."""
+        from rotoscope import read
+        from rotoscope._api import make_translator
+        from rotoscope.runtime.beside import with_masks
+
+        options = TranslateOptions(in_flight=1, steady="off", working_size=self.working_size)
+        translator = make_translator([model], options, engine=engine)
+        with read(self.clip, unconverted=model.file.manifest.frame.is_ids) as reader:
+            decoded = islice(reader, self.num_frames)
+            if self.mask is None:
+                yield from translator.stream(decoded)
+            else:
+                with read(self.mask) as masks:
+                    yield from translator.stream(with_masks(decoded, masks))
+
+
+def run_clip(pair: "Pair", forms: "list[Opened]", shots: Shots) -> "Flicker | None":
+    """Translate frames with the first form, the second beside it; their flicker where that is bounded.
+
+    For the flicker the second form also makes a stream of its own, on its own state.
+    """
+    from rotoscope.cli.flicker import Flicker, shown, source_like
+    from rotoscope.export.parity import is_coarser
+
+    first, second = forms
+    with closing(shots.through(first.model, pair)) as stream:
+        one_is_coarser = is_coarser(first.form, second.form) or is_coarser(second.form, first.form)
+        if not one_is_coarser or first.form.manifest.frame.is_ids:  # numbers of classes do not move as pictures do
+            for _ in stream:
                 pass
-        else:
-            with read(mask) as masks:
-                for _ in translator.stream(with_masks(decoded, masks)):
-                    pass
+            return None
+        flicker = Flicker()
+        with closing(shots.through(second.model, second.form.engine)) as beside:
+            for ours, theirs in zip(stream, beside, strict=True):
+                picture = shown(ours)
+                flicker.add(source_like(ours, picture), picture, shown(theirs))
+    return flicker
 
 
 def show(pair: "Pair", what: str) -> None:
@@ -182,6 +222,25 @@ def show(pair: "Pair", what: str) -> None:
             "the first form's own drift from fp64:      " + " ".join(f"{value:.0e}" for value in pair.reference_drift)
         )
     print()
+
+
+def show_flicker(flicker: "Flicker", first: "Form", second: "Form") -> bool:
+    """Print E_warp of both streams and their ratio; whether that is allowed."""
+    from rotoscope.cli.flicker import ratio
+    from rotoscope.export.parity import WORST_WARPING_RATIO, is_coarser
+
+    if flicker.num_pairs == 0:
+        print("E_warp: not measured, no two neighbouring frames show the same\n")
+        return True
+    full, reduced = flicker.errors
+    if is_coarser(first, second):
+        first, second, full, reduced = second, first, reduced, full
+    found = ratio(reduced, full)
+    verdict = f"ratio {found:.4f}, at most {WORST_WARPING_RATIO:g}"
+    print(
+        f"E_warp over {flicker.num_pairs} pairs: {full:.4g} of {first.label}, {reduced:.4g} of {second.label}: {verdict}\n"
+    )
+    return found <= WORST_WARPING_RATIO
 
 
 def write_worst(pair: "Pair", path: Path, *, overwrite: bool) -> None:

@@ -60,6 +60,7 @@ REDUCED = {
     "int8": Bound(psnr_db=34.0),
 }
 COARSENESS = ("fp64", "fp32", *REDUCED)
+WORST_WARPING_RATIO = 1.02  # of the lower precision's E_warp to that of the higher one
 
 
 def bound_for(a: Form, b: Form) -> Bound:
@@ -67,6 +68,11 @@ def bound_for(a: Form, b: Form) -> Bound:
     words = [a.precision, b.precision]
     words += ["uint8" for form in (a, b) if form.manifest.output.dtype == "uint8"]
     return REDUCED.get(max(words, key=COARSENESS.index), EXACT)
+
+
+def is_coarser(a: Form, b: Form) -> bool:
+    """Whether the first form is of lower precision than the second."""
+    return COARSENESS.index(a.precision) > COARSENESS.index(b.precision)
 
 
 class Runner:

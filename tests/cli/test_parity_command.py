@@ -9,6 +9,7 @@ import tiny_models
 import torch
 from onnx import TensorProto, helper
 
+from rotoscope.cli.flicker import Flicker, ratio
 from rotoscope.networks.compact import CompactGenerator
 
 
@@ -88,3 +89,84 @@ def test_what_cannot_be_compared_is_one_line(words, code, said, here, rotoscope_
     tiny_models.upscale(here / "upscale.onnx", 2)
     found, _, err = rotoscope_main("parity", "identity.onnx", *words)
     assert (found, len(err.splitlines())) == (code, 1) and said in err
+
+
+# Flicker
+
+
+def grey(level, width=96, height=80):
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def grey_folder(path, levels):
+    path.mkdir()
+    for index, level in enumerate(levels):
+        cv2.imwrite(str(path / f"{index:02}.png"), grey(level))
+    return path
+
+
+def reduced(path, factor):
+    """out = in * factor, in a file most of whose numbers are int8."""
+    weights = helper.make_tensor("weights", TensorProto.INT8, [8], range(8))
+    factor = helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])
+    return tiny_models.save(path, [helper.make_node("Mul", ["in", "factor"], ["out"])], constants=[weights, factor])
+
+
+def test_noise_of_alternating_sign_flickers_more_and_equal_streams_do_not():
+    flicker = Flicker()
+    levels = [100 + 5 * index for index in range(5)]
+    for index, level in enumerate(levels):
+        flicker.add(grey(50), grey(level), grey(level + (2 if index % 2 else -2)))
+    assert flicker.num_pairs == 4
+    # The steps of 5 levels become 9 and 1 in turn.
+    assert flicker.errors == pytest.approx((25 / 255**2, (81 + 1) / 2 / 255**2), rel=1e-4)
+    assert ratio(flicker.errors[1], flicker.errors[0]) == pytest.approx(41 / 25, rel=1e-4)
+
+
+def test_motion_of_the_source_is_no_flicker():
+    rng = np.random.default_rng(0)
+    wide = cv2.resize(rng.integers(0, 256, (20, 40, 3)).astype(np.uint8), (320, 160), interpolation=cv2.INTER_CUBIC)
+    flicker = Flicker()
+    for index in range(4):
+        moving = np.ascontiguousarray(wide[:, 3 * index : 3 * index + 256])
+        flicker.add(moving, moving, wide[:, :256])  # the second result stands still where its source moves
+    moves, stands = flicker.errors
+    assert moves < stands / 20
+
+
+def test_the_ratio_of_streams_that_stand_still():
+    assert ratio(0.0, 0.0) == 1.0 and ratio(1e-9, 0.0) == float("inf")
+
+
+@pytest.mark.parametrize(("factor", "found", "verdict"), [
+    (1.0, "ratio 1.0000", "within"),
+    (1.005, "ratio 1.0100", "within"),  # steps of 200 levels become 201
+    (1.01, "ratio 1.0201", "BEYOND"),
+])  # fmt: skip
+@pytest.mark.parametrize("is_reduced_first", [False, True])
+def test_a_lower_precision_may_flicker_two_hundredths_more(
+    factor, found, verdict, is_reduced_first, here, identity, rotoscope_main
+):
+    forms = [identity, reduced(here / "reduced.onnx", factor)]
+    clip = grey_folder(here / "clip", [0, 200, 0, 200])
+    code, out, _ = rotoscope_main("parity", *(forms[::-1] if is_reduced_first else forms), "--clip", clip)
+    assert code == (verdict == "BEYOND")
+    line = next(line for line in out.splitlines() if line.startswith("E_warp"))
+    assert line.startswith("E_warp over 3 pairs: 0.6151 of identity.onnx") and f"{found}, at most 1.02" in line
+    assert out.splitlines()[-1] == f"bound: PSNR at least 34 dB, E_warp ratio at most 1.02: {verdict}"
+
+
+def test_without_two_precisions_or_two_frames_flicker_is_not_bounded(here, identity, rotoscope_main):
+    clip = grey_folder(here / "clip", [0, 200])
+    assert "E_warp" not in rotoscope_main("parity", identity, identity, "--clip", clip)[1]
+    other = reduced(here / "reduced.onnx", 1.0)
+    code, out, _ = rotoscope_main("parity", identity, other, "--clip", clip, "--frames", "1")
+    assert code == 0 and "E_warp: not measured" in out and "ratio" not in out
+
+
+def test_the_clip_is_seen_at_the_working_size(here, identity, rotoscope_main):
+    clip = grey_folder(here / "clip", [0, 200])
+    other = tiny_models.affine(here / "other.onnx", 1.0, 0.1)
+    words = ["--clip", clip, "--working-size", "48x40", "--save", "worst.png"]
+    assert rotoscope_main("parity", identity, other, *words)[0] == 1
+    assert cv2.imread("worst.png").shape == (40, 3 * 48, 3)

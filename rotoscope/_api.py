@@ -31,7 +31,7 @@ INSTALL_AN_ENGINE = 'no engine is installed; this installs one: pip install ".[c
 # Options of `translate` that concern a model and its engine rather than a source and its result.
 MODEL_OPTIONS = (
     "engine", "precision", "device", "compiled", "threads", "working_size", "fit", "hints", "input_range", "output_range",
-    "channel_order", "layout", "multiple",
+    "channel_order", "layout", "multiple", "op_library",
 )  # fmt: skip
 # Those that concern a stream of frames.
 STREAM_OPTIONS = ("in_flight", "steady", "strength", "flow", "keyframes", "insert", "window", "dilation", "pool")
@@ -149,7 +149,7 @@ def make_translator(
 
     def made_once(file: ModelFile, threads: int, calls: int) -> Engine:
         model = by_file[id(file)]
-        key = (options.engine, options.precision, options.device, threads, calls)
+        key = (options.engine, options.precision, options.device, options.op_library, threads, calls)
         if key not in model.engines:
             model.engines[key] = make_engine(model, options, threads=threads, calls=calls)
         return model.engines[key]
@@ -219,6 +219,8 @@ def write(target: str | Path, frames: Iterable[Frame], **options: Any) -> int:
 def make_engine(model: Model, options: TranslateOptions, *, threads: int, calls: int = 1) -> Engine:
     """The engine that the options name, on a model: `calls` at once, of `threads` threads each."""
     check_installed(options.engine)
+    if options.op_library is not None and options.engine != "onnxruntime":
+        raise UsageError(f"--op-library with {options.engine}; only onnxruntime loads operators from a library")
     file = model.file
     if options.engine == "torch":
         if model.graph is None:
@@ -253,7 +255,13 @@ def make_engine(model: Model, options: TranslateOptions, *, threads: int, calls:
     from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
     from rotoscope.runtime.model_gate import check_it_ends
 
-    engine = OnnxRuntimeEngine(file.path, threads=threads, device=options.device, precision=file.precision)
+    engine = OnnxRuntimeEngine(
+        file.path,
+        threads=threads,
+        device=options.device,
+        precision=file.precision,
+        op_library=options.op_library,
+    )
     check_it_ends(file.path, file.manifest, engine.ends_within)
     return engine
 
@@ -294,7 +302,8 @@ def open_as_model(model: str | Path | Model, options: TranslateOptions) -> Model
         return model
     path = model_path(model)
     if not is_checkpoint(path):
-        return Model(open_model(path, options.model_overrides()), {})
+        has_library = options.op_library is not None
+        return Model(open_model(path, options.model_overrides(), has_op_library=has_library), {})
     if options.engine == "torch":
         return checkpoint_model(path, options)
     # These two compute in the precision of the file; OpenVINO takes fp32 and rounds by itself.

@@ -48,15 +48,19 @@ class ModelFile:
         return self.manifest.name
 
 
-def open_model(path: Path, overrides: dict[str, Any] | None = None) -> ModelFile:
-    """Read and check an ONNX file. `overrides` replaces items of the manifest: {"frame.range": (0, 255), ...}."""
+def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_library: bool = False) -> ModelFile:
+    """Read and check an ONNX file.
+
+    overrides       replaces items of the manifest: {"frame.range": (0, 255), ...}
+    has_op_library  whoever runs it brings a library with its custom operators
+    """
     if not path.is_file():
         raise ModelRefused(f"{path}: no such model file")
     try:
         proto = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf and onnx raise many kinds for damaged files
         raise ModelRefused(f"{path}: not an ONNX file but {what_it_is(path)}") from error
-    check_graph(path, proto)
+    check_graph(path, proto, has_op_library=has_op_library)
     entry = {prop.key: prop.value for prop in proto.metadata_props}.get(METADATA_KEY)
     inferred: tuple[str, ...]
     if entry is not None:

@@ -19,14 +19,17 @@ PROBE_SIDE = 64  # pixels, at least, rounded up to what the network takes
 PROBE_SECONDS = 30.0
 
 
-def check_graph(path: Path, proto: onnx.ModelProto) -> None:
-    """Raise ModelRefused for operators of foreign libraries, and for weights in files that are not the model's own.
+def check_graph(path: Path, proto: onnx.ModelProto, *, has_op_library: bool = False) -> None:
+    """Raise ModelRefused for operators that need a library, if none is given, and for weights in files of others.
 
     ONNX Runtime still implements operators that the standard dropped, so the standard's checker is not asked.
     """
     domains = {node.domain for node in nodes(proto)} - DOMAINS - {function.domain for function in proto.functions}
-    if domains:
-        raise ModelRefused(f"{path}: uses operators of {', '.join(sorted(domains))}, which no engine here has")
+    if domains and not has_op_library:
+        raise ModelRefused(
+            f"{path}: uses operators of {', '.join(sorted(domains))}, which no engine here has; "
+            "onnxruntime loads them from a library that you trust: --op-library FILE"
+        )
     for tensor in tensors(proto):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             _check_external(path, {entry.key: entry.value for entry in tensor.external_data})

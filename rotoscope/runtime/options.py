@@ -19,6 +19,16 @@ def parse_range(_type: Any, tokens: Any) -> tuple[float, float]:
     return low, high
 
 
+def parse_explicit(_type: Any, tokens: Any) -> str:
+    """What only the command line may say: a folder that comes with a rotoscope.toml must not name a program to run."""
+    text: str = tokens[0].value
+    if tokens[0].source != "cli":
+        raise UsageError(
+            f"{text} from {tokens[0].source}: a library is a program, accepted only as the flag --op-library"
+        )
+    return text
+
+
 Range = Annotated[tuple[float, float] | None, Parameter(converter=parse_range, n_tokens=1, allow_leading_hyphen=True)]
 
 
@@ -132,6 +142,9 @@ class TranslateOptions:
 
     multiple: int | None = None
     """Override: the sides of the input are padded to a multiple of this."""
+
+    op_library: Annotated[str | None, Parameter(converter=parse_explicit, n_tokens=1)] = None
+    """Shared library with the custom operators of an ONNX file, for onnxruntime: a program that runs with your rights."""
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(type(self)).items():

@@ -1,5 +1,6 @@
 """ONNX Runtime: the default engine, fp32 on the CPU; other execution providers are the same class with other options."""
 
+import logging
 import threading
 from pathlib import Path
 
@@ -19,11 +20,20 @@ _EXTRAS = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda,tensorrt"}
 class OnnxRuntimeEngine:
     """A session of ONNX Runtime.
 
-    threads    for one call; with 1 every caller's own thread does the work
-    precision  of the file's weights, for the description: ONNX Runtime runs a file as it is
+    threads     for one call; with 1 every caller's own thread does the work
+    precision   of the file's weights, for the description: ONNX Runtime runs a file as it is
+    op_library  shared library with operators of the model's own; it is a program, and loading it runs it
     """
 
-    def __init__(self, model: Path, *, threads: int = 1, device: str = "cpu", precision: str = "fp32") -> None:
+    def __init__(
+        self,
+        model: Path,
+        *,
+        threads: int = 1,
+        device: str = "cpu",
+        precision: str = "fp32",
+        op_library: str | None = None,
+    ) -> None:
         if device not in _PROVIDERS:
             raise UsageError(f"--device {device} with onnxruntime; accepted: {', '.join(_PROVIDERS)}")
         provider = _PROVIDERS[device]
@@ -35,13 +45,16 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         # Spinning threads would take the cores from decoder, kernels and encoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if op_library is not None:
+            _load_operators(options, Path(op_library), model)
         try:
             self._session = onnxruntime.InferenceSession(str(model), options, providers=_with_settings(provider))
         except Exception as error:  # ONNX Runtime raises its own, undocumented kinds
             raise ModelRefused(f"{model}: ONNX Runtime refuses it: {_first_line(error)}") from error
         if self._session.get_providers()[0] != provider:
             raise ModelRefused(f"{model}: {provider} did not start; ONNX Runtime would run on the CPU instead")
-        self.description = f"onnxruntime {precision} {device}"
+        library = "" if op_library is None else f" with {Path(op_library).name}"
+        self.description = f"onnxruntime {precision} {device}{library}"
 
     def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
         """One call; results are written into the arrays given, without a copy on the CPU."""
@@ -74,6 +87,21 @@ class OnnxRuntimeEngine:
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
             raise ModelRefused(f"ONNX Runtime cannot run this model on {shapes}: {_first_line(error)}") from error
         return {name: np.shape(result) for name, result in zip(names, results, strict=True)}
+
+
+def _load_operators(options: onnxruntime.SessionOptions, library: Path, model: Path) -> None:
+    """Let a session find operators in a library, with a warning; raises UsageError if it is none."""
+    if not library.is_file():
+        raise UsageError(f"--op-library {library}: no such file, or not a regular one; accepted: a shared library")
+    logging.getLogger("rotoscope").warning(
+        "%s: operators come from %s, a program that runs with your rights", model, library
+    )
+    try:
+        # The whole path, as the system looks for a bare name in folders of its own.
+        options.register_custom_ops_library(str(library.resolve()))
+    except Exception as error:
+        reason = str(error).rpartition(" with error: ")[2].splitlines()[0]
+        raise UsageError(f"--op-library {library}: ONNX Runtime cannot load it: {reason}") from error
 
 
 def _with_settings(provider: str) -> list[str | tuple[str, dict[str, str]]]:

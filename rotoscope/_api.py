@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 INSTALL_AN_ENGINE = 'no engine is installed; this installs one: pip install ".[cpu]"'
 # Options of `translate` that concern a model and its engine rather than a source and its result.
 MODEL_OPTIONS = (
-    "engine", "precision", "device", "compiled", "threads", "working_size", "fit", "hints", "input_range", "output_range",
-    "channel_order", "layout", "multiple", "op_library",
+    "engine", "precision", "device", "compiled", "threads", "style", "working_size", "fit", "hints", "input_range",
+    "output_range", "channel_order", "layout", "multiple", "op_library",
 )  # fmt: skip
 # Those that concern a stream of frames.
 STREAM_OPTIONS = ("in_flight", "steady", "strength", "flow", "keyframes", "insert", "window", "dilation", "pool")
@@ -58,7 +58,7 @@ class Model:
         self.file = file
         self.graph = graph  # of a checkpoint that the torch engine runs as it is
         self.given = given  # the options of `load`; `translate` and `Translator` start from them
-        self.engines: dict[tuple[object, ...], Engine] = {}  # made once for each way to run, used by every translation
+        self._engines: dict[tuple[object, ...], Engine] = {}
         self._translator: BaseTranslator | None = None
 
     def __repr__(self) -> str:
@@ -68,22 +68,40 @@ class Model:
         """Translate one picture: (H,W,3) uint8 RGB -> uint8 RGB of the same size, times the scale of an upscaler."""
         import numpy as np
 
-        from rotoscope.frame import Frame, Picture
+        from rotoscope.frame import Frame
         from rotoscope.kernels.color_out import color_out
         from rotoscope.runtime.float_picture import resized
 
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise UsageError(f"a picture of {image.dtype} {image.shape}; accepted: uint8 (H,W,3) RGB")
+        picture = _picture(image)
         if self._translator is None:
             self._translator = make_translator([self], _options({**self.given, "in_flight": 1}))
         self._translator.reset()
-        frame = Frame(0, 0, Fraction(1), 1, Picture((np.ascontiguousarray(image),)))
+        frame = Frame(0, 0, Fraction(1), 1, picture)
         result = self._translator.translate(frame).result
         assert isinstance(result, np.ndarray)
         result = resized(result, self._translator.natural_size((image.shape[1], image.shape[0])))
         out = np.empty((*result.shape[:2], 3), np.uint8)
         color_out(result, [out])
         return out
+
+    def encode(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The code of one picture, (H,W,3) uint8 RGB, of a model of kind "encode": a style is (1,S,1,1)."""
+        from rotoscope.kernels.rows import thread_budget
+        from rotoscope.runtime.encoder import check_encoder, encode
+        from rotoscope.runtime.style import style_codes
+
+        picture, options = _picture(image), _options(self.given)
+        check_encoder(self.file)
+        style_codes([self.file.manifest], options.style)  # refuses one: an encoder makes it
+        engine = self.engine(options, threads=options.threads or thread_budget(), calls=1)
+        return encode(self.file, engine, picture, working=options.working_size, fit=options.fit)
+
+    def engine(self, options: TranslateOptions, *, threads: int, calls: int) -> Engine:
+        """The engine that the options name, `calls` at once of `threads` threads each; made once for each way to run."""
+        key = (options.engine, options.precision, options.device, options.op_library, threads, calls)
+        if key not in self._engines:
+            self._engines[key] = make_engine(self, options, threads=threads, calls=calls)
+        return self._engines[key]
 
 
 def load(model: str | Path, **options: Any) -> Model:
@@ -147,14 +165,12 @@ def make_translator(
         )
     by_file = {id(model.file): model for model in models}
 
-    def made_once(file: ModelFile, threads: int, calls: int) -> Engine:
-        model = by_file[id(file)]
-        key = (options.engine, options.precision, options.device, options.op_library, threads, calls)
-        if key not in model.engines:
-            model.engines[key] = make_engine(model, options, threads=threads, calls=calls)
-        return model.engines[key]
-
-    return Base([model.file for model in models], made_once, options, flow=flow_source(options))
+    return Base(
+        [model.file for model in models],
+        lambda file, threads, calls: by_file[id(file)].engine(options, threads=threads, calls=calls),
+        options,
+        flow=flow_source(options),
+    )
 
 
 def Translator(  # noqa: N802  used like a class, and design of the package: opened, closed, streamed through
@@ -386,6 +402,17 @@ def model_path(model: str | Path) -> Path:
             f"{path}: a built engine is a program, and only those built here run: rotoscope build MODEL.onnx"
         )
     return path
+
+
+def _picture(image: NDArray[np.uint8]) -> Picture:
+    """An array as a picture; raises UsageError unless it is (H,W,3) uint8."""
+    import numpy as np
+
+    from rotoscope.frame import Picture
+
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UsageError(f"a picture of {image.dtype} {image.shape}; accepted: uint8 (H,W,3) RGB")
+    return Picture((np.ascontiguousarray(image),))
 
 
 def _options(options: dict[str, Any], accepted: Sequence[str] = ()) -> TranslateOptions:

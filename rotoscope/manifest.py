@@ -145,7 +145,7 @@ class InstanceInput(_Strict):
 
 
 class StyleInput(_Strict):
-    """An extra input drawn once per run: a normal sample of this shape times `deviation`, from a seed; 0 is all zeros."""
+    """An extra input of this shape, the same for a whole run: a code that the user gives, or normal noise times `deviation`."""
 
     tensor: str
     shape: tuple[int, ...]

@@ -18,6 +18,7 @@ from rotoscope.cli.compare import compare
 from rotoscope.cli.demo import demo
 from rotoscope.cli.distill import distill
 from rotoscope.cli.doctor import doctor
+from rotoscope.cli.encode import encode
 from rotoscope.cli.evaluate import evaluate
 from rotoscope.cli.export import export
 from rotoscope.cli.frames import frames
@@ -41,7 +42,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (translate, export, parity, compare, build, info, demo, doctor, evaluate, frames, distill):
+for command in (translate, export, encode, parity, compare, build, info, demo, doctor, evaluate, frames, distill):
     app.command(command)
 app.command(train.meta, name="train")
 

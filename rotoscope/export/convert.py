@@ -19,6 +19,7 @@ from rotoscope.export.graph import Graph, as_graph
 from rotoscope.export.onnx import write_onnx
 from rotoscope.export.options import ExportOptions, parse_hints, parse_palette
 from rotoscope.export.parity import Form, Pair, run_random
+from rotoscope.export.parts import part_of
 from rotoscope.export.precision import to_int8
 from rotoscope.export.torch_engine import TorchEngine
 from rotoscope.frame import Picture
@@ -59,9 +60,11 @@ class Opened:
 
 
 def open_network(paths: Sequence[Path], options: ExportOptions) -> Opened:
-    """The network of one or more checkpoint files, with inputs that a runtime can feed."""
+    """The network of one or more checkpoint files, or the part of it that is asked for, with inputs that a runtime can feed."""
     hints = parse_hints(options.hints)
     loaded = open_checkpoint(*paths, **hints)
+    if options.part is not None:
+        loaded = part_of(loaded, options.part)
     if options.labels is None and (options.edges or options.palette):
         raise UsageError("--edges and --palette need --labels, the number of classes")
     labels = None
@@ -102,6 +105,10 @@ def convert(
     read, exported or proved.
     """
     opened = open_network(paths, options)
+    if options.part is not None and target.suffix.lower() == ".safetensors":
+        raise UsageError(f"{target}: --part goes into an .onnx file; .safetensors holds the weights of a whole network")
+    if options.precision == "int8" and opened.graph.manifest.kind == "encode":
+        raise UsageError("--precision int8 is judged by pictures, and an encoder makes none; accepted: fp32, fp16")
     with part_file(target, overwrite=overwrite) as part:
         if target.suffix.lower() == ".safetensors":
             write_safetensors(opened, part)

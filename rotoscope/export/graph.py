@@ -118,6 +118,9 @@ def as_graph(
                 module = Grey(module, signature.order)
             elif channels != 3:
                 module, parts = by_labels(module, parts, channels, labels, num_frames=1)
+            (result,) = signature.outputs
+            if result != "picture":
+                parts |= {"kind": "encode", "output": FrameOutput(tensor=result, content="code")}
         case ("picture", "style"):
             parts["style"] = StyleInput(tensor="style", shape=(1, style_channels(description.sizes), 1, 1))
         case ("picture", "mask"):

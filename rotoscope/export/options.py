@@ -9,6 +9,8 @@ from cyclopts import Parameter
 
 from rotoscope.errors import UsageError
 
+Part = Literal["style-encoder", "content-encoder"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
@@ -20,6 +22,10 @@ class ExportOptions:
     hints: Annotated[tuple[str, ...], Parameter(name="--hint", show_default=False)] = ()
     """What an ambiguous checkpoint needs, KEY=VALUE (repeat it): statistics=running, direction=BtoA, foreground=26, size=512,
     align_corners=true, tensorflow=true, iterations=12."""
+
+    part: Part | None = None
+    """Of MUNIT: one of its encoders instead of the whole. Of a file with both domains and direction=AtoB, the style encoder is
+    B's, the content encoder A's."""
 
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     """Of weights and arithmetic in the file; pictures go in and out as float32 (bf16 is a setting of an engine). int8 needs

@@ -11,17 +11,17 @@ from rotoscope.kernels.color_in import color_in
 from rotoscope.manifest import FrameInput, Manifest
 from rotoscope.runtime.float_picture import coding_of, float_picture, resized
 from rotoscope.runtime.sizes import Placement, Size
-
-STYLE_SEED = 0
+from rotoscope.runtime.style import STYLE_SEED, style_code
 
 
 class Feed:
     """The input arrays of one network at one size, allocated once; not for several threads at once.
 
-    `arrays` maps the manifest's inputs to C-contiguous arrays of its dtypes, batch 1.
+    `arrays` maps the manifest's inputs to C-contiguous arrays of its dtypes, batch 1. `style` is what the style input holds,
+    of its shape and dtype; by default what `style_code` draws.
     """
 
-    def __init__(self, manifest: Manifest, placement: Placement) -> None:
+    def __init__(self, manifest: Manifest, placement: Placement, *, style: Array | None = None) -> None:
         self._manifest, self._placement = manifest, placement
         width, height = placement.network
         frame = manifest.frame
@@ -33,8 +33,7 @@ class Feed:
         if manifest.instances:
             self.arrays[manifest.instances.tensor] = np.zeros(frame.shape(height, width, channels=1), np.int32)
         if manifest.style:
-            draw = np.random.default_rng(STYLE_SEED).standard_normal(manifest.style.shape)
-            self.arrays[manifest.style.tensor] = (draw * manifest.style.deviation).astype(manifest.style.dtype)
+            self.arrays[manifest.style.tensor] = style_code(manifest.style, STYLE_SEED) if style is None else style
         if manifest.number:
             self.arrays[manifest.number.tensor] = np.full(manifest.number.shape, manifest.number.value, np.float32)
         low, high = frame.range

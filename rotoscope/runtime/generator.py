@@ -126,14 +126,21 @@ def filled(source: Picture, mask: Array | None, result: Array, region: tuple[int
 class Generator:
     """Runs one model file on pictures of any size.
 
-    Thread-safe for models without state; a model with state takes one frame after the other.
+    Thread-safe for models without state; a model with state takes one frame after the other. `style` is as in `Feed`.
     """
 
     def __init__(
-        self, model: ModelFile, engine: Engine, *, working: str | None = None, fit: str = "pad", times: StageTimes
+        self,
+        model: ModelFile,
+        engine: Engine,
+        *,
+        working: str | None = None,
+        fit: str = "pad",
+        style: Array | None = None,
+        times: StageTimes,
     ) -> None:
         self.model, self.engine = model, engine
-        self._working, self._fit, self._times = working, fit, times
+        self._working, self._fit, self._style, self._times = working, fit, style, times
         self._local = threading.local()
         self._output_shapes: dict[Size, dict[str, tuple[int, ...]]] = {}
         self._lock = threading.Lock()
@@ -234,7 +241,7 @@ class Generator:
         manifest = self.model.manifest
         placement = self.placement(picture)
         width, height = placement.network
-        feed = Feed(manifest, placement)
+        feed = Feed(manifest, placement, style=self._style)
         with self._lock:
             if placement.network not in self._output_shapes:
                 state = first_state(manifest, feed.arrays, height, width)

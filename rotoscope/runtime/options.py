@@ -19,6 +19,12 @@ def parse_range(_type: Any, tokens: Any) -> tuple[float, float]:
     return low, high
 
 
+def parse_style(_type: Any, tokens: Any) -> int | str:
+    """Parse 7 on the command line into a seed; anything else, 1.5 too, is the name of a file."""
+    text: str = tokens[0].value
+    return int(text) if text.isdecimal() else text
+
+
 def parse_explicit(_type: Any, tokens: Any) -> str:
     """What only the command line may say: a folder that comes with a rotoscope.toml must not name a program to run."""
     text: str = tokens[0].value
@@ -30,6 +36,7 @@ def parse_explicit(_type: Any, tokens: Any) -> str:
 
 
 Range = Annotated[tuple[float, float] | None, Parameter(converter=parse_range, n_tokens=1, allow_leading_hyphen=True)]
+Style = Annotated[int | str | None, Parameter(converter=parse_style, n_tokens=1, allow_leading_hyphen=True)]
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:
@@ -101,6 +108,9 @@ class TranslateOptions:
     instances: str | None = None
     """For models on label maps with instances: a folder or video of maps, one number for each object."""
 
+    style: Style = None
+    """For models with a style: the seed that it is drawn with, by default 0, or a .npy file such as rotoscope encode writes."""
+
     working_size: str | None = None
     """What the network sees, "640x360", or "360p" for the shorter side; by default the source's size."""
 
@@ -155,6 +165,9 @@ class TranslateOptions:
             raise UsageError(f"mix={self.mix}; accepted: 0 (none of the source) to 1 (only the source)")
         if not 0 <= self.strength <= 1:
             raise UsageError(f"strength={self.strength}; accepted: 0 (as off) to 1 (as steady as can be)")
+        is_seed = isinstance(self.style, int) and self.style >= 0
+        if self.style is not None and not is_seed and not str(self.style).lower().endswith(".npy"):
+            raise UsageError(f"style={self.style}; accepted: a whole number from 0 on, a seed, or a .npy file")
         for name, least in (("keyframes", 1), ("insert", 0), ("window", 1), ("dilation", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name}={getattr(self, name)}; at least {least}")

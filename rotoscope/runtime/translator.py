@@ -22,6 +22,7 @@ from rotoscope.runtime.prefetch import prefetch
 from rotoscope.runtime.sizes import Size
 from rotoscope.runtime.stage_times import StageTimes
 from rotoscope.runtime.steady.plan import plan_steadiness
+from rotoscope.runtime.style import style_codes
 from rotoscope.runtime.windows import windows
 
 MAX_IN_FLIGHT = 8
@@ -51,6 +52,7 @@ class Translator:
             raise UsageError("no model given")
         for index, model in enumerate(chain):
             _check_place(model, is_first=index == 0)
+        styles = style_codes([model.manifest for model in chain], options.style)
         self.times = StageTimes()
         self.threads = options.threads or thread_budget()
         stateless = all(not model.manifest.state for model in chain)
@@ -63,9 +65,10 @@ class Translator:
                 make_engine(model, per_call, self.in_flight),
                 working=options.working_size if index == 0 else None,
                 fit=options.fit,
+                style=style,
                 times=self.times,
             )
-            for index, model in enumerate(chain)
+            for index, (model, style) in enumerate(zip(chain, styles, strict=True))
         ]
         self.steadiness = plan_steadiness(chain, options, self.region, self.times, flow)
 

@@ -24,6 +24,16 @@ def pixel_grid(like: Tensor) -> Tensor:
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
 
 
+def moved(flow: Tensor) -> Tensor:
+    """(N,2,H,W): where the flow leads from every pixel.
+
+    Axis by axis: OpenVINO fuses one sum over both with the convolution that made the flow, and loses all pictures but one.
+    """
+    x, y = pixel_grid(flow).unbind(dim=1)
+    dx, dy = flow.unbind(dim=1)
+    return torch.stack([x + dx, y + dy], dim=1)
+
+
 def sample(image: Tensor, positions: Tensor, width: int, height: int, outside: str) -> Tensor:
     """Bilinear samples at pixel positions, after the division that turns 0..width into -1..1 and 0..height likewise."""
     x, y = positions.unbind(dim=1)
@@ -35,19 +45,19 @@ def sample(image: Tensor, positions: Tensor, width: int, height: int, outside: s
 def warp_border(image: Tensor, flow: Tensor) -> Tensor:
     """Outside continues the nearest border pixel."""
     height, width = image.shape[-2:]
-    return sample(image, pixel_grid(flow) + flow, width - 1, height - 1, "border")
+    return sample(image, moved(flow), width - 1, height - 1, "border")
 
 
 def warp_zeros(image: Tensor, flow: Tensor) -> Tensor:
     """Outside is zero, mixed in bilinearly at the edge."""
     height, width = image.shape[-2:]
-    return sample(image, pixel_grid(flow) + flow, width - 1, height - 1, "zeros")
+    return sample(image, moved(flow), width - 1, height - 1, "zeros")
 
 
 def warp_scaled(image: Tensor, flow: Tensor) -> Tensor:
     """Super SloMo's grid: positions are divided by the number of pixels, so that zero flow moves the picture a little."""
     height, width = image.shape[-2:]
-    return sample(image, pixel_grid(flow) + flow, width, height, "zeros")
+    return sample(image, moved(flow), width, height, "zeros")
 
 
 def cost_volume(first: Tensor, second: Tensor, reach: int = 4) -> Tensor:

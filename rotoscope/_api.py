@@ -173,7 +173,7 @@ def make_translator(
     )
 
 
-def Translator(  # noqa: N802  used like a class, and design of the package: opened, closed, streamed through
+def Translator(  # noqa: N802  users hold it like a class
     model: str | Path | Model, *, engine: str | Engine | None = None, **options: Any
 ) -> BaseTranslator:
     """A translator for streams of frames: `with rotoscope.Translator("starry") as t: for frame in t.stream(frames): ...`.

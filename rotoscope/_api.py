@@ -98,7 +98,7 @@ class Model:
 
     def engine(self, options: TranslateOptions, *, threads: int, calls: int) -> Engine:
         """The engine that the options name, `calls` at once of `threads` threads each; made once for each way to run."""
-        key = (options.engine, options.precision, options.device, options.op_library, threads, calls)
+        key = (options.engine, options.precision, options.device, options.compiled, options.op_library, threads, calls)
         if key not in self._engines:
             self._engines[key] = make_engine(self, options, threads=threads, calls=calls)
         return self._engines[key]

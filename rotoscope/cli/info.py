@@ -12,6 +12,7 @@ from rotoscope.runtime.options import Range, TranslateOptions
 
 if TYPE_CHECKING:
     from rotoscope.frame import VideoInfo
+    from rotoscope.manifest import FrameInput, FrameOutput
     from rotoscope.runtime.model_file import ModelFile
 
 
@@ -122,19 +123,20 @@ def _model_rows(model: "ModelFile") -> list[tuple[str, Any]]:
     size = (
         f"{frame.width}x{frame.height} only" if frame.fixed_size else f"any, padded to a multiple of {frame.multiple}"
     )
+    coming_in, coming_out = _picture_coding(frame), _picture_coding(output)
+    if frame.labels is not None and frame.is_ids:
+        coming_in = f"{frame.dtype}, numbers of {frame.labels.num} classes"
+    if output.content != "picture":
+        coming_out = f"{output.dtype}, {'dx, dy in pixels' if output.content == 'flow' else 'a code'}"
     rows: list[tuple[str, Any]] = [
         ("model", f"{manifest.name} ({model.path})"),
         ("system", manifest.system or "unknown"),
         ("parameters", f"{model.num_parameters:,}"),
-        (
-            "input",
-            f"{frame.tensor}: {frame.dtype} {frame.layout} {frame.order}, {frame.range[0]:g}..{frame.range[1]:g}",
-        ),
+        ("kind", manifest.kind),
+        ("input", f"{frame.tensor}: {coming_in}"),
+        ("with", ", ".join(manifest.inputs[1:]) or "no further inputs"),
         ("size", size),
-        (
-            "output",
-            f"{output.tensor}: {output.dtype} {output.layout} {output.order}, {output.range[0]:g}..{output.range[1]:g}",
-        ),
+        ("output", f"{output.tensor}: {coming_out}"),
         ("scale", f"{output.scale}x"),
         ("state", ", ".join(tensor.input for tensor in manifest.state) or "none: frames are independent"),
         ("licence", manifest.licence or "not stated"),
@@ -142,6 +144,10 @@ def _model_rows(model: "ModelFile") -> list[tuple[str, Any]]:
     ]
     rows.extend(("inferred", reason) for reason in model.inferred)
     return rows
+
+
+def _picture_coding(end: "FrameInput | FrameOutput") -> str:
+    return f"{end.dtype} {end.layout} {end.order}, {end.range[0]:g}..{end.range[1]:g}"
 
 
 def _model_json(model: "ModelFile") -> dict[str, Any]:

@@ -130,3 +130,10 @@ def test_an_encoder_makes_no_pictures_and_takes_no_style(folder):
         rotoscope.load(folder / "style.onnx")(picture)
     with pytest.raises(rotoscope.UsageError, match="takes no style"):
         rotoscope.load(folder / "style.onnx", style=1).encode(picture)
+
+
+def test_info_says_what_goes_in_and_what_comes_out(folder, rotoscope_main):
+    rows = dict(line.split(maxsplit=1) for line in rotoscope_main("info", folder / "munit.onnx")[1].splitlines())
+    assert (rows["kind"], rows["with"], rows["output"]) == ("translate", "style", "picture: float32 NCHW RGB, -1..1")
+    rows = dict(line.split(maxsplit=1) for line in rotoscope_main("info", folder / "style.onnx")[1].splitlines())
+    assert (rows["kind"], rows["with"], rows["output"]) == ("encode", "no further inputs", "style: float32, a code")

@@ -16,7 +16,7 @@ from rotoscope.errors import ModelRefused
 from rotoscope.export.coding import Arrays, in_common_units, recoded, restated
 from rotoscope.export.differences import Difference
 from rotoscope.manifest import Manifest
-from rotoscope.runtime.engines.engine import Engine, Tensors
+from rotoscope.runtime.engines.engine import Engine, State, Tensors
 from rotoscope.runtime.golden import golden_inputs
 
 
@@ -159,11 +159,16 @@ class Pair:
         """Those of the first form."""
         return self.a.engine.output_shapes(inputs, state)
 
-    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+    def held(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The array itself: both forms are given the same values."""
+        return array
+
+    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
         """One call of both."""
+        before = {name: np.asarray(tensor) for name, tensor in state.items()}
         ours, theirs = self.a.manifest, self.b.manifest
-        made = self._runners[0].call(inputs, state)
-        beside = self._runners[1].call(recoded(inputs, ours, theirs), restated(state, ours, theirs))
+        made = self._runners[0].call(inputs, before)
+        beside = self._runners[1].call(recoded(inputs, ours, theirs), restated(before, ours, theirs))
         for (name, a), b in zip(made.items(), beside.values(), strict=True):
             if a.size != b.size:
                 raise ModelRefused(
@@ -174,9 +179,9 @@ class Pair:
                 self.differences[name] = Difference(name, is_picture)
             self.differences[name].add(*in_common_units(name, a, ours, b, theirs))
         if self._free:
-            self._let_drift(inputs, state, made)
+            self._let_drift(inputs, before, made)
         for name, array in (*out.items(), *out_state.items()):
-            np.copyto(array, made[name])
+            np.copyto(np.asarray(array), made[name])
 
     def _let_drift(self, inputs: Tensors, state: Tensors, made: Arrays) -> None:
         """Each form goes on by itself, from the state given where that is not the one which the last call left."""

@@ -8,16 +8,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor, nn
 
 from rotoscope.errors import ModelRefused, UsageError
 from rotoscope.export.graph import Graph
-from rotoscope.runtime.engines.engine import Tensors
+from rotoscope.runtime.engines.engine import Held, State, Tensors
 
 REDUCED = {"fp16": torch.float16, "bf16": torch.bfloat16}
 PRECISIONS = ("fp64", "fp32", *REDUCED)
 WARM_UP_CALLS = 3  # before a CUDA graph is captured: libraries choose algorithms and allocate at their first calls
+
+
+class DeviceTensor:
+    """A state tensor as torch has it; on the CPU it shares the memory of the array that it began as."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self.shape = tuple(tensor.shape)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
+        return np.array(self.tensor.cpu().numpy(), dtype, copy=copy)
 
 
 class TorchEngine:
@@ -60,32 +71,41 @@ class TorchEngine:
         self._lock = threading.Lock()  # a CUDA graph has one set of buffers
         self.description = f"torch {precision} {device}{' compiled' if compiled else ''}"
 
-    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
-        """One call; results are copied into the arrays given, which may be any of the outputs."""
-        made = self._call({**inputs, **state})
-        for name, array in (*out.items(), *out_state.items()):
-            np.copyto(array, made[name].reshape(array.shape))
+    def held(self, array: NDArray[np.generic]) -> DeviceTensor:
+        """The array on the engine's device; calls then read and write it there."""
+        return DeviceTensor(torch.from_numpy(array).to(self._device))
+
+    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
+        """One call; results are copied into the arrays and tensors given, which may be any of the outputs."""
+        with self._lock if self._device.type == "cuda" else nullcontext():
+            made = self._call({**inputs, **state})
+            for name, place in (*out.items(), *out_state.items()):
+                if isinstance(place, DeviceTensor):
+                    place.tensor.copy_(made[name].view_as(place.tensor))
+                else:
+                    np.copyto(np.asarray(place), made[name].cpu().numpy().reshape(place.shape))
 
     def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
         """Shapes as the module produces them."""
         try:
-            return {name: array.shape for name, array in self._call({**inputs, **state}).items()}
+            with self._lock:
+                return {name: tuple(tensor.shape) for name, tensor in self._call({**inputs, **state}).items()}
         except RuntimeError as error:
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
             reason = str(error).strip().splitlines()[0][:200]
             raise ModelRefused(f"torch cannot run this network on {shapes}: {reason}") from error
 
-    def _call(self, arrays: Tensors) -> dict[str, NDArray[np.generic]]:
-        given = [torch.from_numpy(np.require(arrays[name], requirements=["C", "W"])) for name in self._inputs]
+    def _call(self, arrays: State) -> dict[str, Tensor]:
+        """All outputs by name, on the engine's device; on a GPU they are the graph's own, good until its next call."""
+        given = [_tensor(arrays[name]) for name in self._inputs]
         if self._device.type == "cpu":
             made = self._forward(given)
-            return {name: tensor.numpy() for name, tensor in zip(self._outputs, made, strict=True)}
-        with self._lock:
+        else:
             key = tuple((tensor.shape, tensor.dtype) for tensor in given)
             if key not in self._graphs:
                 self._graphs[key] = _Graph(self, given)
             made = self._graphs[key].replay(given)
-            return {name: tensor.cpu().numpy() for name, tensor in zip(self._outputs, made, strict=True)}
+        return dict(zip(self._outputs, made, strict=True))
 
     @torch.inference_mode()
     def _forward(self, given: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -96,6 +116,13 @@ class TorchEngine:
             made = self._module(*given)
         tensors = (made,) if isinstance(made, Tensor) else tuple(made)
         return tuple(tensor.to(self._dtype) if tensor.is_floating_point() else tensor for tensor in tensors)
+
+
+def _tensor(held: Held) -> Tensor:
+    """What a call is given, as a tensor that shares its memory."""
+    if isinstance(held, DeviceTensor):
+        return held.tensor
+    return torch.from_numpy(np.require(np.asarray(held), requirements=["C", "W"]))
 
 
 def _widen_inputs(module: nn.Module) -> None:

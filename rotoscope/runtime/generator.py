@@ -11,7 +11,7 @@ from rotoscope.frame import Array, Picture
 from rotoscope.kernels.interleave import interleave
 from rotoscope.kernels.warp import warp
 from rotoscope.manifest import Composite, Manifest
-from rotoscope.runtime.engines.engine import Engine
+from rotoscope.runtime.engines.engine import Engine, Held
 from rotoscope.runtime.feed import Feed
 from rotoscope.runtime.float_picture import float_picture, resized
 from rotoscope.runtime.golden import first_state
@@ -49,12 +49,15 @@ class _Buffers:
 
 
 class NetworkState:
-    """The recurrent tensors of one stream: double-buffered, handed in and out of each call."""
+    """The recurrent tensors of one stream: double-buffered, handed in and out of each call.
 
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
-        self._tensors: dict[str, Array] | None = None
-        self._spare: dict[str, Array] = {}
+    They stay where the engine holds them, or on the CPU where pictures are finished outside the graph.
+    """
+
+    def __init__(self, manifest: Manifest, engine: Engine) -> None:
+        self._manifest, self._engine = manifest, engine
+        self._tensors: dict[str, Held] | None = None
+        self._spare: dict[str, Held] = {}
 
     def reset(self) -> None:
         """Forget everything: the next frame is a first frame."""
@@ -62,33 +65,32 @@ class NetworkState:
 
     def saved(self) -> dict[str, Array] | None:
         """A copy of everything, by input name; None before a first frame."""
-        return None if self._tensors is None else {name: array.copy() for name, array in self._tensors.items()}
+        return None if self._tensors is None else {name: np.array(tensor) for name, tensor in self._tensors.items()}
 
     def restore(self, saved: Mapping[str, Array] | None) -> None:
         """Go on from what `saved` gave, or from arrays of the same names and shapes."""
         wanted = {tensor.input for tensor in self._manifest.state}
         if saved is not None and set(saved) != wanted:
             raise UsageError(f"state {', '.join(sorted(saved))}; {self._manifest.name} has {', '.join(sorted(wanted))}")
-        dtypes = {tensor.input: tensor.dtype for tensor in self._manifest.state}
-        self._tensors = None if saved is None else {name: saved[name].astype(dtypes[name]) for name in wanted}
-        self._spare = self._spares()
+        if saved is None:
+            self._tensors = None
+        else:
+            self._begin({tensor.input: saved[tensor.input].astype(tensor.dtype) for tensor in self._manifest.state})
 
-    def current(
-        self, inputs: Mapping[str, Array], height: int, width: int
-    ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """(state inputs, arrays for the state outputs) for a network input of this size; `inputs` are the others."""
+    def current(self, inputs: Mapping[str, Array], height: int, width: int) -> tuple[dict[str, Held], dict[str, Held]]:
+        """(state inputs, places for the state outputs) for a network input of this size; `inputs` are the others."""
         shapes = {tensor.input: tensor.resolve(height, width) for tensor in self._manifest.state}
         if self._tensors is None or any(self._tensors[name].shape != shape for name, shape in shapes.items()):
-            self._tensors = first_state(self._manifest, inputs, height, width)
-            self._spare = self._spares()
+            self._begin(first_state(self._manifest, inputs, height, width))
+            assert self._tensors is not None
         return self._tensors, {name: self._spare[name] for name in self._manifest.state_outputs}
 
     def finish(self, composite: Composite, outputs: Mapping[str, Array]) -> Array:
         """Make the picture that the graph left unfinished, (3,H,W), and put it into its history."""
         assert self._tensors is not None
         (tensor,) = (tensor for tensor in self._manifest.state if tensor.input == composite.state)
-        before: Array = self._tensors[tensor.input][0]
-        after: Array = self._spare[tensor.output][0]
+        before: Array = np.asarray(self._tensors[tensor.input])[0]
+        after: Array = np.asarray(self._spare[tensor.output])[0]
         flow = np.ascontiguousarray(np.moveaxis(outputs[composite.flow][0], 0, 2))
         picture = warp(np.ascontiguousarray(before[-3:]), flow)
         picture *= outputs[composite.carried][0]
@@ -106,13 +108,14 @@ class NetworkState:
                 self._tensors[tensor.input],
             )
 
-    def _spares(self) -> dict[str, Array]:
-        tensors = self._tensors or {}
-        return {
-            tensor.output: np.empty_like(tensors[tensor.input])
-            for tensor in self._manifest.state
-            if tensor.input in tensors
-        }
+    def _begin(self, arrays: Mapping[str, Array]) -> None:
+        """Take these values, and make places for the next."""
+        places = {tensor.output: np.empty(arrays[tensor.input].shape, tensor.dtype) for tensor in self._manifest.state}
+        if self._manifest.composite:
+            self._tensors, self._spare = dict(arrays), dict(places)
+        else:
+            self._tensors = {name: self._engine.held(array) for name, array in arrays.items()}
+            self._spare = {name: self._engine.held(array) for name, array in places.items()}
 
 
 def filled(source: Picture, mask: Array | None, result: Array, region: tuple[int, int, int, int]) -> Array:
@@ -144,7 +147,7 @@ class Generator:
         self._local = threading.local()
         self._output_shapes: dict[Size, dict[str, tuple[int, ...]]] = {}
         self._lock = threading.Lock()
-        self.state = NetworkState(model.manifest)
+        self.state = NetworkState(model.manifest, engine)
         black, white = model.manifest.output.range
         self._out_scale = [1 / (white - black)] * 3
         self._out_offset = [-black / (white - black)] * 3

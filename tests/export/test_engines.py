@@ -37,7 +37,8 @@ def supported_here(kind):
         pytest.skip("this CPU has no bf16 arithmetic")
 
 
-@pytest.mark.parametrize("case", traced_cases())
+# From the last on: another process exports the first ones at the same time, for test_onnx.py.
+@pytest.mark.parametrize("case", traced_cases()[::-1])
 @pytest.mark.parametrize("kind", ["onnxruntime fp32", "openvino fp32", "openvino bf16", "torch bf16"])
 def test_every_network_is_the_same_on_every_engine(kind, case, exported):
     supported_here(kind)
@@ -83,3 +84,34 @@ def test_the_torch_engine_refuses_what_it_cannot_do(graph):
 def test_the_torch_engine_says_which_shape_does_not_fit(graph):
     with pytest.raises(ModelRefused, match=r"torch cannot run this network on frame \[1, 4, 16, 16\]"):
         TorchEngine(graph).output_shapes({"frame": np.zeros((1, 4, 16, 16), np.float32)}, {})
+
+
+@pytest.mark.parametrize("kind", ["onnxruntime fp32", "openvino fp32", "torch fp32"])
+@pytest.mark.parametrize("case", [case for case in traced_cases() if case.id.startswith("TransformNet")])
+def test_state_that_stays_where_the_network_runs_is_the_state_that_is_handed_over(case, kind, exported):
+    path, manifest, loaded = exported(case)
+    one = form(kind, path, manifest, as_graph(loaded, name=str(case)))
+    inputs, state = golden_inputs(manifest, seed=0, height=32, width=40)
+    shapes = one.engine.output_shapes(inputs, state)
+    out = {name: np.empty(shapes[name], np.float32) for name in manifest.outputs}
+
+    def places():
+        return {tensor.output: np.empty(shapes[tensor.output], np.float32) for tensor in manifest.state}
+
+    def following(made):
+        return {tensor.input: made[tensor.output] for tensor in manifest.state}
+
+    handed = places()
+    one.engine.run(inputs, state, out, handed)
+    again = places()
+    one.engine.run(inputs, following(handed), out, again)
+    expected = out[manifest.outputs[0]].copy()
+
+    held = {name: one.engine.held(array.copy()) for name, array in state.items()}
+    first, second = ({name: one.engine.held(array) for name, array in places().items()} for _ in range(2))
+    one.engine.run(inputs, held, out, first)
+    one.engine.run(inputs, following(first), out, second)
+    np.testing.assert_array_equal(out[manifest.outputs[0]], expected)
+    for name, tensor in second.items():
+        assert tensor.shape == again[name].shape
+        np.testing.assert_array_equal(np.array(tensor), again[name])

@@ -22,6 +22,7 @@ from rotoscope.manifest import (
     StateTensor,
     Window,
 )
+from rotoscope.runtime.engines.fake import FakeEngine
 from rotoscope.runtime.feed import Feed, widened
 from rotoscope.runtime.generator import NetworkState
 from rotoscope.runtime.sizes import place
@@ -275,7 +276,7 @@ def counting():
 
 
 def test_a_saved_state_goes_on_where_it_was():
-    state = NetworkState(counting())
+    state = NetworkState(counting(), FakeEngine(counting()))
     assert state.saved() is None
     given, taken = state.current({}, 8, 4)
     assert given["was"].shape == (1, 1, 4, 2)
@@ -294,7 +295,7 @@ def test_a_saved_state_goes_on_where_it_was():
 
 def test_a_state_of_another_model_is_refused():
     with pytest.raises(rotoscope.UsageError, match="state memory; net has was"):
-        NetworkState(counting()).restore({"memory": np.zeros(1)})
+        NetworkState(counting(), FakeEngine(counting())).restore({"memory": np.zeros(1)})
 
 
 def test_a_cut_forgets_the_state(tmp_path):

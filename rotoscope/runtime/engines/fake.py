@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rotoscope.manifest import Manifest
-from rotoscope.runtime.engines.engine import Tensors
+from rotoscope.runtime.engines.engine import State, Tensors
 
 
 class FakeEngine:
@@ -33,7 +33,11 @@ class FakeEngine:
         self.calls = 0
         self._lock = threading.Lock()
 
-    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+    def held(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The array itself."""
+        return array
+
+    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
         """Apply the function; state outputs are the state inputs plus one."""
         with self._lock:
             call, self.calls = self.calls, self.calls + 1
@@ -41,7 +45,7 @@ class FakeEngine:
             time.sleep(self.seconds)
         out[self.manifest.output.tensor][...] = self.function(inputs[self.manifest.frame.tensor], call)
         for tensor in self.manifest.state:
-            out_state[tensor.output][...] = state[tensor.input] + 1
+            np.copyto(np.asarray(out_state[tensor.output]), np.asarray(state[tensor.input]) + 1)
 
     def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
         """The frame's shape for the picture, the inputs' for the state."""

@@ -6,15 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import DTypeLike, NDArray
 
 from rotoscope.errors import ModelRefused, UsageError
 from rotoscope.runtime.cache import cache_folder
-from rotoscope.runtime.engines.engine import Tensors
+from rotoscope.runtime.engines.engine import State, Tensors
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-
-
 _EXTRAS = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda,tensorrt"}
+
+
+class DeviceTensor:
+    """A state tensor in the memory of an execution provider; on the CPU it shares the memory of the array that it began as."""
+
+    def __init__(self, array: NDArray[np.generic], device: str) -> None:
+        self.value = onnxruntime.OrtValue.ortvalue_from_numpy(array, device, 0)
+        self.shape: tuple[int, ...] = array.shape
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
+        return np.array(self.value.numpy(), dtype, copy=copy)
 
 
 class OnnxRuntimeEngine:
@@ -53,16 +63,28 @@ class OnnxRuntimeEngine:
             raise ModelRefused(f"{model}: ONNX Runtime refuses it: {_first_line(error)}") from error
         if self._session.get_providers()[0] != provider:
             raise ModelRefused(f"{model}: {provider} did not start; ONNX Runtime would run on the CPU instead")
+        self._memory = "cpu" if device == "cpu" else "cuda"
         library = "" if op_library is None else f" with {Path(op_library).name}"
         self.description = f"onnxruntime {precision} {device}{library}"
 
-    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
-        """One call; results are written into the arrays given, without a copy on the CPU."""
+    def held(self, array: NDArray[np.generic]) -> DeviceTensor:
+        """The array in the provider's memory; calls then read and write it there."""
+        return DeviceTensor(array, self._memory)
+
+    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
+        """One call; results are written into the arrays and tensors given, without a copy on the CPU."""
         binding = self._session.io_binding()
-        for name, array in (*inputs.items(), *state.items()):
-            binding.bind_cpu_input(name, array)
-        for name, array in (*out.items(), *out_state.items()):
-            binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for name, given in (*inputs.items(), *state.items()):
+            if isinstance(given, DeviceTensor):
+                binding.bind_ortvalue_input(name, given.value)
+            else:
+                binding.bind_cpu_input(name, np.asarray(given))
+        for name, place in (*out.items(), *out_state.items()):
+            if isinstance(place, DeviceTensor):
+                binding.bind_ortvalue_output(name, place.value)
+            else:
+                array = np.asarray(place)
+                binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         self._session.run_with_iobinding(binding)
 
     def ends_within(self, tensors: Tensors, seconds: float) -> bool:

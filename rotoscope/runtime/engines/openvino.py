@@ -4,10 +4,12 @@ import functools
 import threading
 from pathlib import Path
 
+import numpy as np
 import openvino
+from numpy.typing import NDArray
 
 from rotoscope.errors import ModelRefused, UsageError
-from rotoscope.runtime.engines.engine import Tensors
+from rotoscope.runtime.engines.engine import State, Tensors
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -57,13 +59,15 @@ class OpenVinoEngine:
         self._requests = threading.local()
         self.description = f"openvino {precision} cpu"
 
-    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+    def held(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The array itself: the network reads and writes it in place."""
+        return array
+
+    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
         """One call on this thread's own request; results are written into the arrays given."""
         request = self._request()
-        for name, array in (*inputs.items(), *state.items()):
-            request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
-        for name, array in (*out.items(), *out_state.items()):
-            request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+        for name, array in (*inputs.items(), *state.items(), *out.items(), *out_state.items()):
+            request.set_tensor(name, openvino.Tensor(np.asarray(array), shared_memory=True))
         request.infer()
 
     def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from platformdirs import user_config_path
 
 from rotoscope.errors import ModelRefused, UsageError
 from rotoscope.runtime.cache import cache_folder, cached, file_digest, key_of
-from rotoscope.runtime.engines.engine import Tensors
+from rotoscope.runtime.engines.engine import State, Tensors
 from rotoscope.runtime.golden import golden_inputs
 from rotoscope.runtime.media.part_file import part_file
 from rotoscope.runtime.model_file import ModelFile
@@ -192,6 +194,17 @@ def _monitor(trt: Any, on_progress: Callable[[str, float], None]) -> Any:
     return Monitor()
 
 
+class DeviceTensor:
+    """A state tensor on the GPU."""
+
+    def __init__(self, array: NDArray[np.generic], cupy: Any) -> None:
+        self.array = cupy.array(array)
+        self.shape = array.shape
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
+        return np.array(self.array.get(), dtype, copy=copy)
+
+
 class TensorRtEngine:
     """A built engine on one GPU; calls take turns, because an execution context has one set of shapes."""
 
@@ -221,12 +234,18 @@ class TensorRtEngine:
             )
         return cls(build_engine(model), precision=precision)
 
-    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+    def held(self, array: NDArray[np.generic]) -> DeviceTensor:
+        """The array on the GPU; calls then read and write it there."""
+        return DeviceTensor(array, self._cupy)
+
+    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
         """One call: copied to the GPU, run and copied back on one stream, waited for once."""
+        places = {**out, **out_state}
+        held = {name: place.array for name, place in places.items() if isinstance(place, DeviceTensor)}
         with self._lock, self._stream:
-            made = self._enqueue({**inputs, **state})
-            for name, array in (*out.items(), *out_state.items()):
-                made[name].get(stream=self._stream, out=array, blocking=False)
+            made = self._enqueue({**inputs, **state}, held)
+            for name in places.keys() - held.keys():
+                made[name].get(stream=self._stream, out=places[name], blocking=False)
             self._stream.synchronize()
 
     def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
@@ -235,20 +254,26 @@ class TensorRtEngine:
             self._take_shapes({**inputs, **state})
             return {name: tuple(self._context.get_tensor_shape(name)) for name in self._outputs}
 
-    def _enqueue(self, arrays: Tensors) -> dict[str, Any]:
-        self._take_shapes(arrays)
-        on_device = {name: self._cupy.asarray(array) for name, array in arrays.items()}
+    def _enqueue(self, given: State, places: dict[str, Any]) -> dict[str, Any]:
+        """Start a call; outputs go to the places given, all others into memory of their own."""
+        self._take_shapes(given)
+        on_device = {
+            name: tensor.array if isinstance(tensor, DeviceTensor) else self._cupy.asarray(tensor)
+            for name, tensor in given.items()
+        }
         for name in self._outputs:
-            on_device[name] = self._cupy.empty(tuple(self._context.get_tensor_shape(name)), self._dtypes[name])
+            on_device[name] = places.get(name)
+            if on_device[name] is None:
+                on_device[name] = self._cupy.empty(tuple(self._context.get_tensor_shape(name)), self._dtypes[name])
         for name, array in on_device.items():
             self._context.set_tensor_address(name, array.data.ptr)
         if not self._context.execute_async_v3(self._stream.ptr):
             raise ModelRefused(f"{self.description}: the call failed; the log of TensorRT says why")
         return on_device
 
-    def _take_shapes(self, arrays: Tensors) -> None:
-        for name, array in arrays.items():
-            if not self._context.set_input_shape(name, array.shape):
+    def _take_shapes(self, given: State) -> None:
+        for name, tensor in given.items():
+            if not self._context.set_input_shape(name, tensor.shape):
                 raise UsageError(
-                    f"{self.description}: {name} {list(array.shape)} is outside the sizes it was built for (--size)"
+                    f"{self.description}: {name} {list(tensor.shape)} is outside the sizes it was built for (--size)"
                 )

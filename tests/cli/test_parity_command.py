@@ -164,6 +164,15 @@ def test_without_two_precisions_or_two_frames_flicker_is_not_bounded(here, ident
     assert code == 0 and "E_warp: not measured" in out and "ratio" not in out
 
 
+def test_a_lower_precision_is_judged_by_pictures_where_there_are_some(here, identity, rotoscope_main):
+    weights = helper.make_tensor("weights", TensorProto.INT8, [8], range(8))
+    blurred = helper.make_node("AveragePool", ["in"], ["out"], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    blur = tiny_models.save(here / "blur.onnx", [blurred], constants=[weights])
+    assert rotoscope_main("parity", identity, blur)[0] == 1  # noise does not survive it
+    code, out, _ = rotoscope_main("parity", identity, blur, "--clip", grey_folder(here / "clip", [0, 200]))
+    assert code == 0 and "random inputs" in out
+
+
 def test_the_clip_is_seen_at_the_working_size(here, identity, rotoscope_main):
     clip = grey_folder(here / "clip", [0, 200])
     other = tiny_models.affine(here / "other.onnx", 1.0, 0.1)

@@ -18,7 +18,7 @@ def targets(flow: F32) -> F32:
 
 
 def sampled(picture: F32, places: F32) -> F32:
-    """A picture of one or two channels at `places`; at the targets of a flow it is aligned to its grid, as by `kernels.warp`."""
+    """A picture of one or two channels, read at `places`; at the targets of a flow that aligns it, like `kernels.warp`."""
     remap: Any = cv2.remap  # its annotations do not know that one map may hold both coordinates
     return np.asarray(remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 

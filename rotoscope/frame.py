@@ -60,13 +60,13 @@ class Motion:
     """How the source of a frame and of the one before it lie on each other; estimated once, shared by all who follow it.
 
     to_previous    (H,W,2) float32, pixels: what this frame shows at p is at p + to_previous(p) in the one before
-    from_previous  (H,W,2) float32, pixels: the way back, on the grid of the frame before
+    from_previous  (H,W,2) float32, pixels: the way back, on the grid of the frame before; None where nobody asked
     trust          (H,W) float32 in [0,1]: how surely the frame before shows the same thing there
     trust_ahead    the same for the way back, on the grid of the frame before; None where nobody asked
     """
 
     to_previous: Array
-    from_previous: Array
+    from_previous: Array | None
     trust: Array
     trust_ahead: Array | None = None
 

@@ -70,10 +70,11 @@ def _resize_flow(
     for y in range(row_begin, row_end):
         sum_lines(flow, 0, 2 * width, first_y[y], weights_y[y], line)
         target = out[2 * y * width_out :]
-        for x in range(width_out):
-            first, weights = first_x[x], weights_x[x]
-            u, v = np.float32(0), np.float32(0)
-            for t in range(weights.shape[0]):
-                u += line[2 * (first + t)] * weights[t]
-                v += line[2 * (first + t) + 1] * weights[t]
-            target[2 * x], target[2 * x + 1] = u * factor_x, v * factor_y
+        if weights_x.shape[1] == 2:  # all flows but those of one column; without the inner loop
+            for x in range(width_out):
+                first, left, right = 2 * np.int64(first_x[x]), weights_x[x, 0], weights_x[x, 1]
+                target[2 * x] = (line[first] * left + line[first + 2] * right) * factor_x
+                target[2 * x + 1] = (line[first + 1] * left + line[first + 3] * right) * factor_y
+        else:
+            for x in range(width_out):
+                target[2 * x], target[2 * x + 1] = line[0] * factor_x, line[1] * factor_y

@@ -238,17 +238,22 @@ def _gather_cubic(picture: Any, layout: Any, vectors: bool, count: int, spot: An
             to_y[k] = min(max(row, np.int32(0)), np.int32(height - 1)) * np.int32(width * pixel_stride)
     if vectors:
         for k in range(count):
+            top, low = np.int64(lines[1, k]), np.int64(lines[2, k])
             x0, x1, x2, x3 = np.int64(x[0, k]), np.int64(x[1, k]), np.int64(x[2, k]), np.int64(x[3, k])
+            a, b = load4(picture, top + x1), load4(picture, top + x2)
+            if part[0, k] == 0 and part[1, k] == 0:  # still places are common, and whole pixels
+                store4(out, 4 * k, a)
+                continue
+            c, d = load4(picture, low + x1), load4(picture, low + x2)
+            w0, w1, w2, w3 = across[0, k], across[1, k], across[2, k], across[3, k]
             value = splat4(np.float32(0))
             for j in range(4):
-                line, weight = np.int64(lines[j, k]), along[j, k]
-                value = add_scaled4(value, load4(picture, line + x0), weight * across[0, k])
-                value = add_scaled4(value, load4(picture, line + x1), weight * across[1, k])
-                value = add_scaled4(value, load4(picture, line + x2), weight * across[2, k])
-                value = add_scaled4(value, load4(picture, line + x3), weight * across[3, k])
-            top, low = np.int64(lines[1, k]), np.int64(lines[2, k])
-            a, b = load4(picture, top + x1), load4(picture, top + x2)
-            c, d = load4(picture, low + x1), load4(picture, low + x2)
+                first = np.int64(lines[j, k])
+                line = scaled4(load4(picture, first + x0), w0)
+                line = add_scaled4(line, load4(picture, first + x1), w1)
+                line = add_scaled4(line, load4(picture, first + x2), w2)
+                line = add_scaled4(line, load4(picture, first + x3), w3)
+                value = add_scaled4(value, line, along[j, k])
             value = higher4(value, lower4(lower4(a, b), lower4(c, d)))
             store4(out, 4 * k, lower4(value, higher4(higher4(a, b), higher4(c, d))))
         return

@@ -26,5 +26,6 @@ def fitted(motion: Motion, region: Region, size: tuple[int, int]) -> Motion:
         part = np.ascontiguousarray(values[rows, columns])
         return part if part.shape == size else np.asarray(cv2.resize(part, size[::-1], interpolation=cv2.INTER_LINEAR))
 
+    back = None if motion.from_previous is None else flow(motion.from_previous)
     ahead = None if motion.trust_ahead is None else trust(motion.trust_ahead)
-    return Motion(flow(motion.to_previous), flow(motion.from_previous), trust(motion.trust), ahead)
+    return Motion(flow(motion.to_previous), back, trust(motion.trust), ahead)

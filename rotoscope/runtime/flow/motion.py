@@ -41,7 +41,7 @@ class MotionEstimator:
     flow         estimates it
     scale        of the pictures that it sees, in (0, 1]
     sees_colour  it takes (H,W,3) RGB rather than (H,W) luma
-    both_ways    the way back is judged too (`Motion.trust_ahead`)
+    both_ways    the way back is carried and judged too (`Motion.from_previous`, `Motion.trust_ahead`)
     """
 
     def __init__(
@@ -69,15 +69,11 @@ class MotionEstimator:
         to_previous = np.asarray(cv2.multiply(there, both), np.float32)
         from_previous = np.asarray(cv2.multiply(back, both), np.float32)
         trusted, remaining = trust(now.luma, before.luma, to_previous, from_previous)
-        ahead = None
+        way_back = ahead = None
         if self.both_ways:
+            way_back = np.asarray(resize_flow(from_previous, size))
             ahead = _enlarged(trust(before.luma, now.luma, from_previous, to_previous)[0], size)
-        motion = Motion(
-            to_previous=np.asarray(resize_flow(to_previous, size)),
-            from_previous=np.asarray(resize_flow(from_previous, size)),
-            trust=_enlarged(trusted, size),
-            trust_ahead=ahead,
-        )
+        motion = Motion(np.asarray(resize_flow(to_previous, size)), way_back, _enlarged(trusted, size), ahead)
         return motion, remaining
 
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from rotoscope.runtime.flow.agreement import F32, along, pixel_positions, round_trip
+from rotoscope.runtime.flow.agreement import F32, round_trip, sampled, targets
 
 ROUND_TRIP_PX2 = 1.0
 DIFFERENCE_LEVELS = 15.0  # of 255
@@ -19,11 +19,14 @@ def trust(a: F32, b: F32, flow_ab: F32, flow_ba: F32) -> tuple[F32, float]:
     a, b              (H,W) float32 luma, 0 to 255
     flow_ab, flow_ba  (H,W,2) float32, pixels
     """
-    difference = cv2.absdiff(a, along(b, flow_ab))
-    nearby = cv2.GaussianBlur(difference, (0, 0), NEIGHBOURHOOD_PX) / DIFFERENCE_LEVELS
-    result = np.exp(-(round_trip(flow_ab, flow_ba, ROUND_TRIP_PX2) + nearby * nearby))
     height, width = a.shape
-    places = flow_ab + pixel_positions(height, width)
-    x, y = places[..., 0], places[..., 1]
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    return np.asarray(result * inside, np.float32), float(difference.mean())
+    places = targets(flow_ab)
+    difference = np.asarray(cv2.absdiff(a, sampled(b, places)), np.float32)
+    nearby = np.asarray(cv2.GaussianBlur(difference, (0, 0), NEIGHBOURHOOD_PX), np.float32)
+    nearby /= DIFFERENCE_LEVELS
+    nearby *= nearby
+    doubt = round_trip(flow_ab, sampled(flow_ba, places), ROUND_TRIP_PX2)
+    doubt += nearby
+    np.negative(doubt, out=doubt)
+    inside = cv2.inRange(places, (0, 0), (width - 1, height - 1))
+    return np.asarray(cv2.copyTo(np.exp(doubt, out=doubt), inside), np.float32), float(difference.mean())

@@ -5,6 +5,9 @@ fixed amount overshoots in one octave and misses the next; here each octave is r
 pictures have, as far as history was used. Only what is shown is raised, never what the next frame builds on.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -39,32 +42,37 @@ class Detail:
         averaged, framewise  (H,W,4) float32 RGB in [0,1]
         weight               (H,W) float32 in [0,1]: where history was used
         """
-        bands, weights = _bands(_grey(averaged)), [weight]
+        grey = _grey(averaged)
+        bands, weights = _bands(grey), [weight]
         for _ in range(OCTAVES - 1):
             weights.append(np.asarray(cv2.pyrDown(weights[-1])))
         measured = self._age < SETTLED or self._age % MEASURED_EVERY == 0
         self._age += 1
         if measured:
-            now = [
-                [_energy(all_channels), 3 * _energy(grey, mask), 3 * _energy(grey, mask * mask), _energy(whole)]
-                for all_channels, grey, whole, mask in zip(
-                    _bands(averaged), bands, _bands(framewise), weights, strict=True
-                )
-            ]
-            self._energies = MEMORY * self._energies + (1 - MEMORY) * np.transpose(now)
-        plain, once, twice, framewise_energy = self._energies
-        more: F32 = np.zeros_like(np.asarray(cv2.pyrDown(bands[-1]), np.float32))
-        for band, gain, mask in reversed(
-            list(zip(bands, gains(plain, once, twice, self._aim * framewise_energy), weights, strict=True))
-        ):
-            more = np.asarray(cv2.add(cv2.multiply(band, mask, scale=gain - 1), _enlarged(more, band)), np.float32)
-        shown = np.asarray(cv2.add(averaged, cv2.merge([more, more, more, np.zeros_like(more)])), np.float32)
+            plain, wanted, plain_grey = map(_energies, (_bands(averaged), _bands(framewise), bands))
+            once, twice = np.transpose([_weighted_energies(*pair) for pair in zip(bands, weights, strict=True)])
+            now = np.stack([plain, 3 * once, 3 * twice, wanted])
+            self._energies = MEMORY * self._energies + (1 - MEMORY) * now
+        more = self._more(bands, weights)
         if measured:
-            # Octaves overlap: what one gains shows in the next, which then aims lower.
-            reached = [_energy(band) for band in _bands(shown)]
-            self._aim *= np.sqrt(np.clip([row[3] for row in now] / np.maximum(reached, TINY), 0.5, 2))
+            # Octaves overlap: what one gains shows in the next, which then aims lower. One plane is added to three channels, so
+            # that only the energy of their mean changes.
+            reached = plain + 3 * (_energies(_bands(np.asarray(cv2.add(grey, more), np.float32))) - plain_grey)
+            self._aim *= np.sqrt(np.clip(wanted / np.maximum(reached, TINY), 0.5, 2))
             self._aim = np.clip(self._aim, *AIMS)
-        return shown
+        return _added(averaged, more)
+
+    def _more(self, bands: list[F32], weights: list[F32]) -> F32:
+        """What is added to the mean of the channels; the bands are used up."""
+        plain, once, twice, wanted = self._energies
+        factors = gains(plain, once, twice, self._aim * wanted) - 1
+        more: F32 | None = None
+        for band, factor, mask in reversed(list(zip(bands, factors, weights, strict=True))):
+            # In place: a fresh buffer costs more than the sum.
+            cv2.multiply(band, mask, dst=band, scale=factor)
+            more = band if more is None else np.asarray(cv2.add(band, _enlarged(more, band), dst=band), np.float32)
+        assert more is not None
+        return more
 
 
 def gains(plain: F64, once: F64, twice: F64, wanted: F64) -> F64:
@@ -78,7 +86,17 @@ def gains(plain: F64, once: F64, twice: F64, wanted: F64) -> F64:
 
 
 def _grey(picture: F32) -> F32:
-    return np.asarray(cv2.transform(picture, np.array([[1, 1, 1, 0]], np.float32) / 3), np.float32)
+    """The mean of three channels of four: a product of matrices, which takes half the time of OpenCV's transform."""
+    gemm: Any = cv2.gemm  # its annotations do not know that nothing need be added
+    mean = gemm(picture.reshape(-1, 4), np.array([[1], [1], [1], [0]], np.float32) / 3, 1, None, 0)
+    return np.asarray(mean, np.float32).reshape(picture.shape[:2])
+
+
+def _added(picture: F32, more: F32) -> F32:
+    """The picture, one plane added to three channels of four."""
+    channels = np.array([[1, 1, 1, 0]], np.float32)
+    added = cv2.gemm(more.reshape(-1, 1), channels, 1, picture.reshape(-1, 4), 1)
+    return np.asarray(added, np.float32).reshape(picture.shape)
 
 
 def _bands(picture: F32) -> list[F32]:
@@ -86,7 +104,8 @@ def _bands(picture: F32) -> list[F32]:
     bands = []
     for _ in range(OCTAVES):
         coarser = np.asarray(cv2.pyrDown(picture), np.float32)
-        bands.append(picture - _enlarged(coarser, picture))
+        smooth = _enlarged(coarser, picture)
+        bands.append(np.asarray(cv2.subtract(picture, smooth, dst=smooth), np.float32))
         picture = coarser
     return bands
 
@@ -95,11 +114,24 @@ def _enlarged(picture: F32, like: F32) -> F32:
     return np.asarray(cv2.pyrUp(picture, dstsize=(like.shape[1], like.shape[0])), np.float32)
 
 
-def _energy(band: F32, weight: F32 | None = None) -> float:
-    """Sum over pixels and channels of the squared differences to the right and below, each pixel weighted."""
-    total = 0.0
-    for near, far, there in ((band[:, :-1], band[:, 1:], np.s_[:, :-1]), (band[:-1], band[1:], np.s_[:-1])):
+def _energies(bands: list[F32]) -> F64:
+    """Of each band: the sum over pixels and channels of the squared differences to the right and below."""
+    return np.array([sum(cv2.norm(far, near, cv2.NORM_L2SQR) for near, far, _ in _neighbours(band)) for band in bands])
+
+
+def _weighted_energies(band: F32, weight: F32) -> tuple[float, float]:
+    """The same, each pixel weighted by its weight, and by the square of it."""
+    once = twice = 0.0
+    for near, far, there in _neighbours(band):
         steps = cv2.subtract(far, near)
-        weighted = steps if weight is None else cv2.multiply(steps, weight[there])
-        total += float(np.vdot(steps, weighted))
-    return total
+        weighted = cv2.multiply(steps, weight[there])
+        twice += cv2.norm(weighted, cv2.NORM_L2SQR)
+        once += cv2.sumElems(cv2.multiply(steps, weighted, dst=weighted))[0]
+    return once, twice
+
+
+def _neighbours(band: F32) -> Iterator[tuple[F32, F32, tuple[slice, slice]]]:
+    """(pixels, their neighbours, where they are), to the right and below."""
+    everything = slice(None)
+    yield band[:, :-1], band[:, 1:], (everything, slice(-1))
+    yield band[:-1], band[1:], (slice(-1), everything)

@@ -121,7 +121,7 @@ class HyperCon:
             onward, sure = (
                 (motion.from_previous, motion.trust_ahead) if sign > 0 else (motion.to_previous, motion.trust)
             )
-            assert sure is not None
+            assert onward is not None and sure is not None
             gap = moments[min(here, here + sign)]
             far = moments[here + sign].translated
             trust = sure if flow is None or trust is None else trust * _moved(sure, flow)

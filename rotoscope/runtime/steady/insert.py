@@ -15,7 +15,7 @@ LEAST_VISIBLE = 1e-3
 
 
 def insert_frames(frames: Iterable[Frame], num: int, times: StageTimes) -> Iterator[Frame]:
-    """The frames, and between every two of a scene `num` more, evenly in time; they must carry motion."""
+    """The frames, and between every two of a scene `num` more, evenly in time; they must carry motion, both ways."""
     before: Frame | None = None
     before_picture: Array | None = None
     for frame in frames:
@@ -38,10 +38,11 @@ def between(a: Frame, b: Frame, picture_a: Array, picture_b: Array, motion: Moti
     a does not is taken from b alone. A point of its mask is known if all that flows into it is.
 
     picture_a, picture_b  (H,W,4) float32 RGB
-    motion                of b
+    motion                of b, both ways
     """
     t = np.float32(time)
     there, back = motion.from_previous, motion.to_previous  # from a to b, from b to a
+    assert there is not None
     to_a = (t * t) * back - (t * (1 - t)) * there
     to_b = ((1 - t) * (1 - t)) * there - (t * (1 - t)) * back
     seen_in_a = (1 - t) * np.maximum(motion.trust, np.float32(LEAST_VISIBLE))

@@ -38,13 +38,16 @@ def drifting(num, dx=3, width=192, height=128):
 
 @pytest.mark.parametrize("sees_colour", [False, True])
 def test_motion_leads_to_the_frame_before_and_back(sees_colour):
-    first, second = moved(drifting(2), sees_colour=sees_colour)
+    first, second = moved(drifting(2), sees_colour=sees_colour, both_ways=True)
     assert first.motion is None
     inner = np.s_[16:-16, 16:-16]
     assert np.abs(np.median(second.motion.to_previous[inner], axis=(0, 1)) - (3, 0)).max() < 0.2
     assert np.abs(np.median(second.motion.from_previous[inner], axis=(0, 1)) - (-3, 0)).max() < 0.2
     assert second.motion.trust[inner].mean() > 0.9 and second.motion.trust.shape == (128, 192)
-    assert second.motion.trust_ahead is None
+    assert second.motion.trust_ahead[inner].mean() > 0.9
+    _, one_way = moved(drifting(2), sees_colour=sees_colour)
+    assert np.array_equal(one_way.motion.to_previous, second.motion.to_previous)
+    assert one_way.motion.from_previous is None and one_way.motion.trust_ahead is None
 
 
 def test_what_the_frame_before_does_not_show_is_not_trusted():

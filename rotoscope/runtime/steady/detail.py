@@ -6,7 +6,6 @@ pictures have, as far as history was used. Only what is shown is raised, never w
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 OCTAVES = 4
+SMALLEST_PX = 2**OCTAVES  # side of a picture that has as many
 LEAST, MOST = 0.7, 1.8  # gain
 AIMS = 0.5, 1.5  # times the frame-wise energy
 TINY = 1e-12
@@ -42,6 +42,8 @@ class Detail:
         averaged, framewise  (H,W,4) float32 RGB in [0,1]
         weight               (H,W) float32 in [0,1]: where history was used
         """
+        if min(averaged.shape[:2]) < SMALLEST_PX:
+            return averaged
         grey = _grey(averaged)
         bands, weights = _bands(grey), [weight]
         for _ in range(OCTAVES - 1):
@@ -86,17 +88,13 @@ def gains(plain: F64, once: F64, twice: F64, wanted: F64) -> F64:
 
 
 def _grey(picture: F32) -> F32:
-    """The mean of three channels of four: a product of matrices, which takes half the time of OpenCV's transform."""
-    gemm: Any = cv2.gemm  # its annotations do not know that nothing need be added
-    mean = gemm(picture.reshape(-1, 4), np.array([[1], [1], [1], [0]], np.float32) / 3, 1, None, 0)
-    return np.asarray(mean, np.float32).reshape(picture.shape[:2])
+    """The mean of three channels of four. Not by cv2.gemm: its OpenBLAS keeps the other cores spinning."""
+    return np.asarray(cv2.transform(picture, np.array([[1, 1, 1, 0]], np.float32) / 3), np.float32)
 
 
 def _added(picture: F32, more: F32) -> F32:
     """The picture, one plane added to three channels of four."""
-    channels = np.array([[1, 1, 1, 0]], np.float32)
-    added = cv2.gemm(more.reshape(-1, 1), channels, 1, picture.reshape(-1, 4), 1)
-    return np.asarray(added, np.float32).reshape(picture.shape)
+    return np.asarray(cv2.add(picture, cv2.merge([more, more, more, np.zeros_like(more)])), np.float32)
 
 
 def _bands(picture: F32) -> list[F32]:

@@ -39,6 +39,14 @@ def test_strength_0_changes_nothing():
     assert np.allclose(steadied(frames, 0.0), plain, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (8, 8), (15, 40), (16, 16), (17, 33)])
+def test_pictures_of_any_size_are_steadied(size):
+    plain = [frame.result[..., :3].copy() for frame in moving_frames(6, size, flicker=0.05)]
+    results = steadied(moving_frames(6, size, flicker=0.05))
+    assert results[5].shape == plain[5].shape and np.isfinite(results[5]).all()
+    assert not np.allclose(results[5], plain[5], atol=1e-3)
+
+
 def test_history_follows_the_motion_and_stays_as_sharp_after_300_frames():
     frames = moving_frames(300, dx=0.37, dy=-0.21)
     # The window jumps back every 20 frames, as if it had gone on.

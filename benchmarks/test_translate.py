@@ -237,6 +237,7 @@ def test_overlap(benchmark, clip, tmp_path):
     assert frames_of(target) == num_frames
 
 
+@pytest.mark.timeout(3600)  # the long clip takes many minutes
 def test_memory_does_not_grow(benchmark, tmp_path):
     """Peak memory of the 10,883-frame 1080p clip against that of its first 300 frames, each in a process of its own."""
     import json

@@ -16,6 +16,7 @@ from av.codec.context import CodecContext, OptionFlags
 from rotoscope.errors import UsageError
 from rotoscope.frame import Colour
 from rotoscope.runtime.media.colour_tags import range_of, space_of
+from rotoscope.runtime.media.ordinary_priority import ordinary_priority
 
 # Container by file name ending: FFmpeg's muxer and the encoder that everybody can play.
 CONTAINERS = {
@@ -172,7 +173,8 @@ def _try_to_open(name: str, pixel_format: str, video: VideoFormat, options: Mapp
     try:
         configure(context, video, pixel_format, threads)
         context.options = dict(options)
-        context.open()
+        with ordinary_priority():
+            context.open()
         if context.options:
             return f"{', '.join(context.options)} not understood"
     except (av.FFmpegError, ValueError, OSError) as error:

@@ -16,6 +16,7 @@ from rotoscope.errors import OutputFailed
 from rotoscope.frame import Frame, Picture
 from rotoscope.runtime.media.copied_streams import CopiedStreams
 from rotoscope.runtime.media.encoder import CONTAINERS, RGB_FORMATS, Encoder, VideoFormat, configure
+from rotoscope.runtime.media.ordinary_priority import ordinary_priority
 from rotoscope.runtime.media.part_file import part_file
 from rotoscope.runtime.media.timing import TimeRepair
 
@@ -73,9 +74,10 @@ class VideoWriter:
         picture.time_base = self.time_base
         if self._palette is not None:
             picture = self._palette.convert(picture)
-        if self._copied is not None:
-            self._copied.mux_until(self._container, frame.seconds)
-        self._container.mux(self._stream.encode(picture))
+        with ordinary_priority():  # whatever is written first opens the encoder
+            if self._copied is not None:
+                self._copied.mux_until(self._container, frame.seconds)
+            self._container.mux(self._stream.encode(picture))
         self.num_frames += 1
 
     def finish(self) -> None:

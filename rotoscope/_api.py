@@ -173,7 +173,7 @@ def make_translator(
     )
 
 
-def Translator(  # noqa: N802  users hold it like a class
+def Translator(  # noqa: N802  called as the class is whose object it returns
     model: str | Path | Model, *, engine: str | Engine | None = None, **options: Any
 ) -> BaseTranslator:
     """A translator for streams of frames: `with rotoscope.Translator("starry") as t: for frame in t.stream(frames): ...`.

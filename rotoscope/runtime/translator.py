@@ -26,6 +26,7 @@ from rotoscope.runtime.style import style_codes
 from rotoscope.runtime.windows import windows
 
 MAX_IN_FLIGHT = 8
+MAX_CARRIED = 16  # frames between key frames that may wait for one of them
 STEADIED_AHEAD = 2  # finished frames that may wait for the encoder
 
 MakeEngine = Callable[[ModelFile, int, int], Engine]
@@ -210,14 +211,19 @@ class Translator:
             return
 
         waiting: deque[Future[Frame]] = deque()
+        painted = 0  # of them, those that are not carried
         with ExitStack() as stack:
             pool = ThreadPoolExecutor(self.in_flight, thread_name_prefix="rotoscope-translate")
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
             for neighbours in windows(frames, window):
                 waiting.append(pool.submit(work_alone, neighbours))
-                # One more than can run, so that no worker waits while the consumer is busy with a result.
-                if len(waiting) > self.in_flight + 1:
-                    yield waiting.popleft().result()
+                painted += not neighbours[now].carried
+                # One more than can run, so that no worker waits while the consumer is busy with a result. Carried frames need
+                # no worker: where there are key frames, as many of these are in work, and what comes out comes evenly.
+                while painted > self.in_flight + 1 or len(waiting) > self.in_flight + MAX_CARRIED:
+                    frame = waiting.popleft().result()
+                    painted -= not frame.carried
+                    yield frame
             while waiting:
                 yield waiting.popleft().result()
 

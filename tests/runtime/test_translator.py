@@ -1,6 +1,7 @@
 """Frames through models: order, state, chains, sizes, and the same pictures however many threads work."""
 
 import random
+import threading
 import time
 from fractions import Fraction
 
@@ -46,21 +47,18 @@ def test_order_is_kept_however_long_each_frame_takes(in_flight, identity):
     assert values(done) == pytest.approx(range(60), abs=1e-3)
 
 
-def test_several_frames_are_really_in_flight(identity):
-    running, most = 0, 0
+@pytest.mark.parametrize("keyframes", [1, 4])
+def test_as_many_frames_as_asked_for_are_in_the_network_at_once(keyframes, identity):
+    meeting = threading.Barrier(3)
 
-    def count(picture, _call):
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        time.sleep(0.02)
-        running -= 1
+    def meet(picture, call):
+        if call:  # the first comes alone, to find the shapes
+            meeting.wait(timeout=20)  # breaks, and fails the translation, unless two others come
         return picture
 
-    engine = fake(identity, count)
-    with rotoscope.Translator(identity, engine=engine, in_flight=3) as translator:
-        list(translator.stream(frame(n) for n in range(12)))
-    assert 2 <= most <= 3
+    engine, num_frames = fake(identity, meet), 12 * keyframes + 1
+    with rotoscope.Translator(identity, engine=engine, in_flight=3, steady="off", keyframes=keyframes) as translator:
+        assert len(list(translator.stream(frame(n, 100) for n in range(num_frames)))) == num_frames
 
 
 @pytest.mark.parametrize(("steady", "most"), [("off", 5), ("blend", 9)])  # blend: those steadied ahead, too

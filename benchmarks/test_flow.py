@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rotoscope.demo import Scene, Sensor
-from rotoscope.runtime.flow.dis import DisFlow
+from rotoscope.runtime.flow.dis import EFFORTS, DisFlow
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 ROUNDS = int(os.environ.get("ROUNDS", "20"))
@@ -71,7 +71,7 @@ def measure(benchmark, estimate, pairs, rounds=ROUNDS):
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.75, 0.5, 0.25])
-@pytest.mark.parametrize("preset", ["ultrafast", "fast", "medium"])
+@pytest.mark.parametrize("preset", list(EFFORTS))
 def test_dis(benchmark, preset, scale, pairs):
     measure(benchmark, DisFlow(preset, scale), pairs)
 

@@ -54,7 +54,8 @@ class MotionEstimator:
         size = tuple(max(SHORTEST_SIDE, round(side * self.scale)) for side in (picture.width, picture.height))
         plane = picture.planes[0]
         if self.sees_colour or plane.ndim == 3:
-            small = cv2.resize(rgb_picture(picture), size, interpolation=cv2.INTER_AREA)
+            as_it_is = plane.ndim == 3 and plane.dtype == np.uint8 and picture.colour.full_range
+            small = cv2.resize(plane if as_it_is else rgb_picture(picture), size, interpolation=cv2.INTER_AREA)
             grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
             return View(np.asarray(small if self.sees_colour else grey, np.uint8), np.asarray(grey, np.float32))
         luma = cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 2 ** (picture.depth - 8)

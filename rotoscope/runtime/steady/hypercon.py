@@ -125,11 +125,12 @@ class HyperCon:
             gap = moments[min(here, here + sign)]
             far = moments[here + sign].translated
             trust = sure if flow is None or trust is None else trust * _moved(sure, flow)
+            votes = trust > VOTES_FROM
             for step in range(1, self.around.steps + 1):
                 if whole * self.around.steps + step in wanted:
                     part = onward if step == self.around.steps else onward * np.float32(step / self.around.steps)
                     picture = far if step == self.around.steps else gap.inserted[step - 1 if sign > 0 else -step]
-                    yield picture, part if flow is None else compose_flow(flow, part), trust > VOTES_FROM
+                    yield picture, part if flow is None else compose_flow(flow, part), votes
             flow = onward if flow is None else compose_flow(flow, onward)
 
     def _motion(self, frame: Frame) -> Motion | None:

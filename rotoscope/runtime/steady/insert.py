@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 
 from rotoscope.frame import Array, Frame, Motion, Picture
@@ -40,13 +41,13 @@ def between(a: Frame, b: Frame, picture_a: Array, picture_b: Array, motion: Moti
     picture_a, picture_b  (H,W,4) float32 RGB
     motion                of b, both ways
     """
-    t = np.float32(time)
+    t = float(time)
     there, back = motion.from_previous, motion.to_previous  # from a to b, from b to a
     assert there is not None
-    to_a = (t * t) * back - (t * (1 - t)) * there
-    to_b = ((1 - t) * (1 - t)) * there - (t * (1 - t)) * back
-    seen_in_a = (1 - t) * np.maximum(motion.trust, np.float32(LEAST_VISIBLE))
-    weight = t / (seen_in_a + t)
+    to_a = cv2.addWeighted(back, t * t, there, -t * (1 - t), 0)
+    to_b = cv2.addWeighted(there, (1 - t) * (1 - t), back, -t * (1 - t), 0)
+    seen_in_a = np.maximum(motion.trust, np.float32(LEAST_VISIBLE))
+    weight = np.asarray(cv2.divide(t, cv2.addWeighted(seen_in_a, 1 - t, seen_in_a, 0, t)), np.float32)
     mask = None
     if a.mask is not None and b.mask is not None:
         known = np.empty(b.mask.shape, np.uint8)

@@ -156,12 +156,13 @@ def levels(pictures):
     return [np.uint8(np.round(np.clip(picture, 0, 1) * 255)) for picture in pictures]
 
 
-def flicker(results):
+def flicker(results, scene=SCENE):
     """Mean E_warp of (H,W,3) float pictures by the scene's true flow."""
-    pairs = enumerate(pairwise(levels(results)))
-    return float(
-        np.mean([warping_error(a, b, SCENE.flow(t, t + 1), ~SCENE.occlusion(t, t + 1)) for t, (a, b) in pairs])
-    )
+
+    def error(a, b, t):
+        return warping_error(a, b, scene.flow(t, t + 1), ~scene.occlusion(t, t + 1))
+
+    return float(np.mean([error(a, b, t) for t, (a, b) in enumerate(pairwise(levels(results)))]))
 
 
 def closeness(results, plain):
@@ -194,7 +195,7 @@ def test_hypercon(benchmark, kind, pictures, errors):
         e_warp_gain=round(flicker(plain) / errors[kind], 2),
         lpips=closeness(results, plain),
     )
-    assert errors["rotoscope"] <= 1.02 * errors[kind]
+    assert errors["rotoscope"] <= 1.03 * errors[kind]
 
 
 @pytest.mark.benchmark(group="the bundled look, end to end, 640x360")
@@ -211,3 +212,54 @@ def test_chain(benchmark, options, tmp_path):
     done = benchmark.pedantic(run, rounds=ROUNDS, warmup_rounds=1)
     benchmark.extra_info.update(fps=done.frames_out / benchmark.stats["min"])
     assert done.frames_out == 90
+
+
+@pytest.fixture(scope="module")
+def resnet9(tmp_path_factory):
+    """CycleGAN's generator of published size with random weights: it costs what a trained one costs."""
+    torch = pytest.importorskip("torch")
+    from rotoscope.networks.resnet import ResnetGenerator
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("resnet9") / "latest_net_G_A.pth"
+    torch.save(ResnetGenerator().state_dict(), path)
+    return rotoscope.load(path)
+
+
+SMALL = Scene(256, 256, 48)
+
+
+@pytest.fixture(scope="module")
+def small_clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("small") / "clip.mp4"
+    make_clip(path, width=SMALL.width, height=SMALL.height, num_frames=SMALL.num_frames)
+    return path
+
+
+def translated(clip, model, **options):
+    """(H,W,3) float32 results, before any encoding."""
+    with rotoscope.read(clip) as frames, rotoscope.Translator(model, **options) as translator:
+        return [frame.result[..., :3] for frame in translator.stream(frames)]
+
+
+@pytest.fixture(scope="module")
+def plain(small_clip, resnet9):
+    return translated(small_clip, resnet9, steady="off")
+
+
+@pytest.mark.benchmark(group="ResNet-9 at 256x256, end to end")
+@pytest.mark.parametrize("options", [
+    {"steady": "off"}, {"steady": "off", "keyframes": 4}, {"steady": "blend", "keyframes": 4},
+], ids=lambda options: " ".join(map(str, options.values())))  # fmt: skip
+def test_key_frames_of_a_heavy_network(benchmark, options, resnet9, small_clip, plain, tmp_path):
+    def run():
+        return rotoscope.translate(small_clip, tmp_path / "out.mp4", model=resnet9, overwrite=True, **options)
+
+    done = benchmark.pedantic(run, rounds=ROUNDS, warmup_rounds=1)
+    shown = translated(small_clip, resnet9, **options)
+    benchmark.extra_info.update(
+        fps=round(done.frames_out / benchmark.stats["median"], 2),
+        e_warp_gain=round(flicker(plain, SMALL) / flicker(shown, SMALL), 2),
+        lpips=closeness(shown, plain),
+    )
+    assert done.frames_out == SMALL.num_frames

@@ -86,7 +86,7 @@ def print_run(run: "Run") -> None:
         f"{run.frames_out}/{run.frames_in} frames, {run.seconds:.1f} s ({run.fps:.1f} fps){_kept(run)} -> {run.target}"
     ]
     shares = ", ".join(f"{stage} {entry['share']:.0%}" for stage, entry in run.stages.items())
-    rows.append(f"{run.engine}; steady {run.steady}; {run.encoder}; {shares}")
+    rows.append(f"{run.engine}; steady {run.steady}; {run.encoder}; {shares}{_flicker(run)}")
     rows.extend(f"note: {note}" for note in run.notes)
     rows.extend(f"lost: {count} {what}" for what, count in run.losses.items())
     for row in rows:
@@ -112,6 +112,14 @@ def write_report(run: "Run", options: TranslateOptions, path: Path) -> None:
     content = {**asdict(run), "fps": round(run.fps, 3), "options": asdict(options), "versions": versions}
     with part_file(path, overwrite=options.overwrite) as part:
         part.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _flicker(run: "Run") -> str:
+    if run.flicker is None:
+        return ""
+    return (
+        f"; flicker {run.flicker.frame_by_frame:.4f} -> {run.flicker.shown:.4f}, sharpness {run.flicker.sharpness:.0%}"
+    )
 
 
 def _kept(run: "Run") -> str:

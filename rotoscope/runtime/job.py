@@ -75,8 +75,9 @@ def run_job(
             elapsed = time.perf_counter() - begin
             on_progress(Progress(writer.num_frames, _expected(info, options), elapsed, translator.times.shares()))
     notes = [*reader.notes, *format_notes(info, plan), *(copied.notes if copied is not None else ())]
-    if translator.steadiness.note:
-        notes.append(translator.steadiness.note)
+    steadiness = translator.steadiness
+    if steadiness.note:
+        notes.append(steadiness.note)
     if writer.num_coincident:
         notes.append(f"{writer.num_coincident} frames moved by one tick of the container's clock")
     return Run(
@@ -85,7 +86,8 @@ def run_job(
         models=tuple(generator.model.name for generator in translator.generators),
         model_sha256=tuple(generator.model.sha256 for generator in translator.generators),
         engine=translator.description,
-        steady=translator.steadiness.description,
+        steady=steadiness.description,
+        flicker=steadiness.flicker.measured if steadiness.flicker is not None else None,
         encoder=plan.description,
         frames_in=counted.num + sum(reader.losses[loss] for loss in LOST_FRAMES),
         frames_out=writer.num_frames,

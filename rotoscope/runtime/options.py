@@ -196,6 +196,20 @@ class TranslateOptions:
 
 
 @dataclass(frozen=True)
+class Flicker:
+    """What steadying did, on every twelfth pair of frames.
+
+    frame_by_frame, shown  mean squared difference of neighbouring frames along the motion, where it is trusted, over the
+                           three channels, pictures in [0,1]: E_warp (Lai et al., ECCV 2018) but for the masks
+    sharpness              gradient energy of what is shown over that of frame by frame
+    """
+
+    frame_by_frame: float
+    shown: float
+    sharpness: float
+
+
+@dataclass(frozen=True)
 class Run:
     """What ran and how it went."""
 
@@ -205,6 +219,7 @@ class Run:
     model_sha256: tuple[str, ...]
     engine: str
     steady: str
+    flicker: Flicker | None
     encoder: str
     frames_in: int
     frames_out: int

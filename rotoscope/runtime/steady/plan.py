@@ -13,6 +13,7 @@ from rotoscope.runtime.options import TranslateOptions
 from rotoscope.runtime.sizes import Size
 from rotoscope.runtime.stage_times import StageTimes
 from rotoscope.runtime.steady.blend import Blend
+from rotoscope.runtime.steady.flicker import FlickerMeter
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
 from rotoscope.runtime.steady.insert import insert_frames
 from rotoscope.runtime.steady.keyframes import Carry, choose_keys
@@ -36,6 +37,7 @@ class Steadiness:
     after       what the translated frames go through, in order, on one thread; None: nothing
     look_ahead  source frames that must be known before one can be shown
     note        what it costs, for the user; empty: nothing worth a line
+    flicker     measures what it does; None where there is no frame-wise result to compare with
     """
 
     description: str
@@ -43,6 +45,7 @@ class Steadiness:
     after: Stage | None = None
     look_ahead: int = 0
     note: str = ""
+    flicker: FlickerMeter | None = None
 
 
 def plan_steadiness(
@@ -65,6 +68,7 @@ def plan_steadiness(
         estimator = MotionEstimator(DisFlow(scale=1.0), scale=WORKING_SCALE, both_ways=both_ways)
     else:
         estimator = MotionEstimator(flow, scale=1.0, sees_colour=True, both_ways=both_ways)
+    flicker = FlickerMeter(region, times)
     if name == "hypercon":
         around = Neighbourhood(
             insert=options.insert, window=options.window, dilation=options.dilation, pool=options.pool
@@ -73,14 +77,20 @@ def plan_steadiness(
         return Steadiness(
             f"hypercon, {options.insert} inserted, {pooled}",
             before=lambda frames: insert_frames(with_motion(frames, estimator, times), options.insert, times),
-            after=HyperCon(around, region, times),
+            after=flicker.around(HyperCon(around, region, times)),
             look_ahead=around.reach,
             note=f"hypercon: the network runs {around.steps} times for a frame; each is shown {around.reach} late",
+            flicker=flicker,
         )
     blend, carry = Blend(options.strength, region, times), Carry(region, times)
     how = f"blend {options.strength:g}" if name == "blend" else name
     if options.keyframes == 1:
-        return Steadiness(how, before=lambda frames: with_motion(frames, estimator, times), after=blend)
+        return Steadiness(
+            how,
+            before=lambda frames: with_motion(frames, estimator, times),
+            after=flicker.around(blend),
+            flicker=flicker,
+        )
     return Steadiness(
         f"{how}, key frames {options.keyframes}",
         before=lambda frames: choose_keys(with_motion(frames, estimator, times), options.keyframes),

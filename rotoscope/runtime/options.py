@@ -82,7 +82,7 @@ class TranslateOptions:
     """What keeps the result from flickering; by default blend, for models with state or a window of frames off."""
 
     strength: float = 0.75
-    """How much steadiness blend and keyframes may buy with closeness to the frame-wise result, 0 to 1."""
+    """How much steadiness blend, and hypercon with --pool weighted, may buy with closeness to the frame-wise result, 0 to 1."""
 
     flow: str = "dis"
     """What finds the motion: dis, or onnx:FILE for a flow network."""
@@ -99,8 +99,8 @@ class TranslateOptions:
     dilation: int = 2
     """hypercon: steps between these neighbours, inserted frames counted."""
 
-    pool: Literal["mean", "median"] = "mean"
-    """hypercon: how they are pooled; mean for styles, median for filled holes."""
+    pool: Literal["mean", "median", "weighted"] = "mean"
+    """hypercon: how they are pooled; mean for styles, median for filled holes, weighted by nearness, trust and --strength."""
 
     mask: str | None = None
     """For models that fill holes: a video, folder or picture of the source's size, white in the hole."""

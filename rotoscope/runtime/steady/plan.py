@@ -71,12 +71,17 @@ def plan_steadiness(
     flicker = FlickerMeter(region, times)
     if name == "hypercon":
         around = Neighbourhood(
-            insert=options.insert, window=options.window, dilation=options.dilation, pool=options.pool
-        )
-        pooled = f"{options.pool} of {2 * options.window + 1}"
+            insert=options.insert,
+            window=options.window,
+            dilation=options.dilation,
+            pool=options.pool,
+            strength=options.strength,
+        ).needed()
+        how = f"weighted mean {options.strength:g}" if options.pool == "weighted" else options.pool
+        pooled = f"{how} of {2 * options.window + 1}"
         return Steadiness(
-            f"hypercon, {options.insert} inserted, {pooled}",
-            before=lambda frames: insert_frames(with_motion(frames, estimator, times), options.insert, times),
+            f"hypercon, {around.insert} inserted, {pooled}",
+            before=lambda frames: insert_frames(with_motion(frames, estimator, times), around.insert, times),
             after=flicker.around(HyperCon(around, region, times)),
             look_ahead=around.reach,
             note=f"hypercon: the network runs {around.steps} times for a frame; each is shown {around.reach} late",

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from rotoscope.frame import Frame, Motion, Picture
+from rotoscope.metrics.response import response, with_change
 
 
 def texture(width, height, seed=0):
@@ -52,3 +53,35 @@ def even_motion(size, dx, dy):
 
 def whole(size):
     return (0, 0, *size)
+
+
+CHANGED_AT, NUM_CHANGING = 8, 14
+
+
+def changed_runs(steady, since=CHANGED_AT):
+    """How much of a sudden change in one place, at frame 8 of 14, is shown at each frame from `since` on: 0 to 1.
+
+    steady  frames without motion, to be estimated -> their steadied results (H,W,3)
+    """
+    size, region = (160, 96), np.s_[30:66, 50:110]
+    canvas, chance = texture(240, 176), np.random.default_rng(0)
+    flicker = [0.03 * chance.standard_normal((96, 160, 3)).astype(np.float32) for _ in range(NUM_CHANGING)]
+
+    def run(changed):
+        frames = moving_frames(NUM_CHANGING, size)
+        for t, frame in enumerate(frames):
+            source = np.uint8(255 * np.clip(shown(canvas, t, size, 0.5, 0.0), 0, 1))
+            source = with_change(source, region) if changed and t >= CHANGED_AT else source
+            frame.source.planes[0][:] = source
+            frame.motion = None
+            frame.result = four(source.astype(np.float32) / 255 + flicker[t])
+        plain = [frame.result[..., :3].copy() for frame in frames]
+        return steady(frames), plain
+
+    (still, plain), (moved, plain_moved) = run(False), run(True)
+    # What the change adds frame by frame is known from its first frame on.
+    wanted = [max(t, CHANGED_AT) for t in range(NUM_CHANGING)]
+    return [
+        response(still[t], moved[t], plain[wanted[t]], plain_moved[wanted[t]], region)
+        for t in range(since, NUM_CHANGING)
+    ]

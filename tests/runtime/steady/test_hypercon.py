@@ -1,10 +1,16 @@
 """HyperCon: what is inserted, who votes, what is never looked at."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from moving import four, moving_frames, whole
+from moving import changed_runs, four, moving_frames, texture, whole
 
 from rotoscope.kernels.warp import warp
+from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
+from rotoscope.metrics.response import frames_until
+from rotoscope.runtime.flow.dis import DisFlow
+from rotoscope.runtime.flow.motion import MotionEstimator, with_motion
 from rotoscope.runtime.stage_times import StageTimes
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
 from rotoscope.runtime.steady.insert import insert_frames
@@ -70,6 +76,20 @@ def test_pooling_equals_the_published_formula(insert, window, dilation, pool):
         assert np.abs(frame.result - expected)[INNER].max() < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("insert", "window", "dilation", "runs"), [(3, 2, 2, 2), (1, 3, 2, 1), (5, 2, 4, 3), (3, 2, 1, 4)]
+)
+def test_idle_frames_are_not_inserted_and_nothing_changes(insert, window, dilation, runs):
+    def pooled(around):
+        frames = translated(moving_frames(7, dx=1.5), around.insert, lambda picture, _count: picture**2)
+        return [frame.result for frame in HyperCon(around, whole, StageTimes())(frames)]
+
+    asked = Neighbourhood(insert=insert, window=window, dilation=dilation)
+    assert asked.needed().steps == runs and asked.needed().reach == asked.reach
+    for a, b in zip(pooled(asked), pooled(asked.needed()), strict=True):
+        assert np.abs(a - b).max() < 1e-6
+
+
 def test_a_distrusted_neighbour_does_not_vote():
     frames = moving_frames(3)
     frames[1].motion.trust[:] = 0
@@ -77,6 +97,56 @@ def test_a_distrusted_neighbour_does_not_vote():
     around = Neighbourhood(insert=0, window=1, dilation=1)
     shown = list(HyperCon(around, whole, StageTimes())(translated(frames, 0, lambda p, count: p * 0 + count)))
     assert [float(frame.result[0, 0, 0]) for frame in shown] == pytest.approx([0, 1.5, 1.5])
+
+
+def test_a_weighted_neighbour_counts_by_its_distance_and_its_trust():
+    frames = moving_frames(3)
+    frames[1].motion.trust_ahead[:] = 0.5  # and `trust`, which is the same array
+    around = Neighbourhood(insert=0, window=2, dilation=1, pool="weighted", strength=0.6)
+    shown = list(HyperCon(around, whole, StageTimes())(translated(frames, 0, lambda p, count: p * 0 + count)))
+    near, far = 0.5 * 0.6, 0.5 * 0.6**2  # from the first frame, past its half trusted neighbour
+    assert float(shown[0].result[0, 0, 0]) == pytest.approx((near * 1 + far * 2) / (1 + near + far))
+    assert float(shown[2].result[0, 0, 0]) == pytest.approx((2 + 0.6 * 1 + 0.5 * 0.36 * 0) / (1 + 0.6 + 0.5 * 0.36))
+
+
+def test_weighted_at_strength_0_changes_nothing():
+    around = Neighbourhood(insert=0, window=2, dilation=1, pool="weighted", strength=0.0)
+    shown = list(HyperCon(around, whole, StageTimes())(moving_frames(4, flicker=0.05)))
+    plain = moving_frames(4, flicker=0.05)
+    assert all(np.allclose(a.result, b.result, atol=1e-6) for a, b in zip(shown, plain, strict=True))
+
+
+def weighted(frames, strength=0.75, window=3):
+    around = Neighbourhood(insert=0, window=window, dilation=1, pool="weighted", strength=strength)
+    return [frame.result[..., :3].copy() for frame in HyperCon(around, whole, StageTimes())(frames)]
+
+
+def test_weighted_keeps_the_detail_that_frame_by_frame_has():
+    def frames():
+        made = moving_frames(30, dx=0.4)
+        for frame in made[:20]:  # another texture of the same kind at every moment
+            frame.result = four(0.6 * frame.result[..., :3] + 0.4 * texture(96, 64, seed=100 + frame.index))
+        return made[:20]
+
+    plain, results = [frame.result[..., :3] for frame in frames()], weighted(frames())
+    energies = [[gradient_energy(picture) for picture in pictures[6:]] for pictures in (results, plain)]
+    assert np.abs(relative_energy(*energies) - 1).max() < 0.1
+    change = [np.mean([np.square(b - a).mean() for a, b in pairwise(video[6:])]) for video in (results, plain)]
+    assert change[0] < 0.5 * change[1]
+
+
+@pytest.mark.parametrize("around", [
+    Neighbourhood(insert=0, window=3, dilation=1, pool="weighted"),
+    Neighbourhood(insert=0, window=1, dilation=1, pool="mean"),
+], ids=lambda around: around.pool)  # fmt: skip
+def test_a_sudden_change_of_one_place_is_there_within_three_frames_and_not_before(around):
+    def steady(frames):
+        moving = with_motion(frames, MotionEstimator(DisFlow(scale=1.0), both_ways=True), StageTimes())
+        return [frame.result[..., :3].copy() for frame in HyperCon(around, whole, StageTimes())(moving)]
+
+    assert frames_until(changed_runs(steady)) <= 2
+    early = changed_runs(steady, since=4)[:4]
+    assert np.abs(early).max() < 0.1
 
 
 def test_no_neighbour_lies_beyond_a_cut():

@@ -116,7 +116,8 @@ def test_one_thread_and_several_give_the_same_frames(options, tmp_path, identity
 
 @pytest.mark.parametrize(("options", "calls"), [
     ({"steady": "blend"}, 12),
-    ({"steady": "hypercon", "insert": 3}, 12 + 3 * 10),  # nothing is inserted across the cut
+    ({"steady": "hypercon", "insert": 3, "dilation": 1}, 12 + 3 * 10),  # nothing is inserted across the cut
+    ({"steady": "hypercon", "insert": 3, "dilation": 2}, 12 + 10),  # nor what nobody looks at
     ({"keyframes": 3, "steady": "off"}, 4),
 ])  # fmt: skip
 def test_the_network_runs_as_often_as_promised(options, calls, tmp_path, identity):
@@ -132,5 +133,6 @@ def test_hypercon_says_what_it_costs(tmp_path, identity):
     run = rotoscope.translate(
         moving_clip(tmp_path / "clip.mp4"), tmp_path / "out.mp4", model=identity, steady="hypercon"
     )
-    assert "hypercon: the network runs 4 times for a frame; each is shown 1 late" in run.notes
+    cost = "hypercon: the network runs 2 times for a frame; each is shown 1 late"
+    assert cost in run.notes and "hypercon, 1 inserted, mean of 5" in run.steady
     assert run.frames_out == 12

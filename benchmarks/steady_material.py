@@ -1,0 +1,180 @@
+"""What steady_quality.py judges methods on: clips, their frame-by-frame translations, and flow to judge with.
+
+Translations and flows take minutes, so they are made once and kept in a folder.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+import rotoscope
+from rotoscope.demo.clip import noisy_frames
+from rotoscope.demo.scene import Scene
+from rotoscope.demo.sensor import Sensor
+from rotoscope.frame import Frame, Picture
+from rotoscope.metrics.warping_error import visible
+from rotoscope.runtime.flow.dis import DisFlow
+from rotoscope.runtime.flow.motion import MotionEstimator, with_motion
+from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.steady.insert import insert_frames
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+CLIPS, WEIGHTS = DATA / "videos" / "clips", DATA / "weights"
+MOST_PX = 640
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A network on a clip.
+
+    weights  a checkpoint; None: the bundled look
+    clip     a video; None: the demo clip, whose flow is known
+    size     (width, height) that it is reduced to; None: at most 640 pixels across
+    start_s  seconds from its beginning
+    """
+
+    weights: Path | None
+    clip: Path | None
+    size: tuple[int, int] | None
+    start_s: float = 0.0
+
+
+MOSAIC, CANDY, RAIN = (WEIGHTS / "transformernet" / f"{name}_fp16.pth" for name in ("mosaic", "candy", "rain_princess"))
+PAIRS = {
+    "car": Pair(MOSAIC, CLIPS / "car-detection.mp4", (640, 360), 4.0),
+    "flower": Pair(CANDY, CLIPS / "flower.mp4", (640, 360), 0.5),
+    "sintel": Pair(MOSAIC, CLIPS / "demo.mp4", (640, 272)),
+    "bikes": Pair(RAIN, CLIPS / "bikes.mp4", (640, 272)),
+    "walk": Pair(WEIGHTS / "cartoongan" / "cartoongan_hayao_fp16.pth", CLIPS / "walk.mkv", (480, 360), 0.8),
+    "demo": Pair(None, None, (640, 360)),
+}
+
+
+class Judge(NamedTuple):
+    """Flow from each frame to the next, (N-1,H,W,2), and where it is to be believed, (N-1,H,W) bool."""
+
+    flow: np.ndarray
+    valid: np.ndarray
+
+
+class Material:
+    """Source, frame-by-frame translation, motion and judges of one pair.
+
+    judges  "RAFT-small", or "true" on the demo clip; and "DIS medium" at full size: none of them is what methods follow
+    """
+
+    def __init__(self, name: str, pair: Pair, num_frames: int, cache: Path) -> None:
+        stored = kept(cache / f"{name}.{num_frames}.npz", lambda: translated(pair, num_frames))
+        self.name, self.pair = name, pair
+        self.source = list(stored["source"])
+        self.plain = [four(picture) for picture in stored["plain"]]
+        first = "true" if pair.clip is None else "RAFT-small"
+        self.judges = {
+            first: Judge(stored["flow"], stored["valid"].astype(bool)),
+            "DIS medium": judge(self.source, DisFlow("medium", scale=1.0)),
+        }
+        estimator = MotionEstimator(DisFlow(scale=1.0), both_ways=True)
+        self.motions = [frame.motion for frame in with_motion(self._bare(), estimator, StageTimes())]
+        made = kept(cache / f"{name}.{num_frames}.inserted.npz", self._translated_between)
+        self._between = [four(picture) for picture in made["between"]]
+
+    def _bare(self) -> Iterator[Frame]:
+        for t, source in enumerate(self.source):
+            yield Frame(t, t, Fraction(1, 25), 1, Picture((source,)))
+
+    def frames(self, *, trusted: bool = True) -> Iterator[Frame]:
+        """Translated frames with their motion, trusted where it deserves it or everywhere."""
+        for frame, plain, motion in zip(self._bare(), self.plain, self.motions, strict=True):
+            frame.result, frame.motion = plain.copy(), motion
+            if motion is not None and not trusted:
+                frame.motion = replace(motion, trust=np.ones_like(motion.trust))
+            yield frame
+
+    def finer(self) -> Iterator[Frame]:
+        """The same with a translated frame half-way between every two."""
+        between = iter(self._between)
+        for frame in self.frames():
+            if frame.motion is not None:
+                yield replace(frame, result=next(between), motion=None, inserted=True)
+            yield frame
+
+    def _translated_between(self) -> dict[str, np.ndarray]:
+        """Translations of the inserted frames, in order, (N,H,W,3) float16."""
+        frames = (replace(frame, motion=motion) for frame, motion in zip(self._bare(), self.motions, strict=True))
+        translator = rotoscope.Translator(network(self.pair), steady="off", in_flight=1)
+        inserted = [frame for frame in insert_frames(frames, 1, StageTimes()) if frame.inserted]
+        results = [translator.translate(frame).result[..., :3] for frame in inserted]
+        return {"between": np.stack(results).astype(np.float16)}
+
+
+def kept(path: Path, make) -> dict[str, np.ndarray]:
+    """What was stored, made first if it is not there."""
+    if not path.exists():
+        np.savez(path, **make())
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+def network(pair: Pair) -> rotoscope.Model:
+    return rotoscope.load("starry") if pair.weights is None else rotoscope.load(pair.weights, engine="torch")
+
+
+def translated(pair: Pair, num_frames: int) -> dict[str, np.ndarray]:
+    """Source (N,H,W,3) uint8, translation (N,H,W,3) float16 in [0,1], and the first judge."""
+    if pair.clip is None:
+        scene = Scene(*pair.size, num_frames)
+        source = list(noisy_frames(scene, Sensor(seed=0)))
+        flow = np.stack([scene.flow(t, t + 1) for t in range(num_frames - 1)])
+        valid = ~np.stack([scene.occlusion(t, t + 1) for t in range(num_frames - 1)])
+    else:
+        source = list(read(pair, num_frames))
+        flow, valid = judge(source, raft())
+    model = network(pair)
+    plain = np.stack([model(picture) for picture in source])
+    return {"source": np.stack(source), "plain": plain.astype(np.float16) / 255, "flow": flow, "valid": valid}
+
+
+def read(pair: Pair, num_frames: int) -> Iterator[np.ndarray]:
+    """The first frames of a pair's clip, (H,W,3) uint8."""
+    with rotoscope.read(pair.clip, start=pair.start_s) as reader:
+        for _, frame in zip(range(num_frames), reader, strict=False):
+            width = min(MOST_PX, frame.source.width)
+            size = pair.size or (width, round(width * frame.source.height / frame.source.width))
+            yield cv2.resize(rotoscope.rgb(frame.source), size, interpolation=cv2.INTER_AREA)
+
+
+def judge(pictures: list[np.ndarray], estimate) -> Judge:
+    """Flow there, believed where the way back leads home."""
+
+    def flows(video: Iterable[np.ndarray]) -> list[np.ndarray]:
+        return [estimate(a, b) for a, b in pairwise(video)]
+
+    there, back = flows(pictures), flows(pictures[::-1])[::-1]
+    return Judge(np.stack(there), np.stack([visible(a, b) for a, b in zip(there, back, strict=True)]))
+
+
+def raft():
+    """RAFT-small: two pictures (H,W,3) uint8 -> (H,W,2) float32."""
+    import torch
+
+    from rotoscope.export.checkpoint import open_checkpoint
+
+    model = open_checkpoint(WEIGHTS / "flow" / "raft-small.pth").network.float()
+
+    def estimate(a, b):
+        a, b = (torch.from_numpy(picture).permute(2, 0, 1)[None].float() for picture in (a, b))
+        with torch.inference_mode():
+            return np.ascontiguousarray(model(a, b)[0].permute(1, 2, 0).numpy())
+
+    return estimate
+
+
+def four(picture: np.ndarray) -> np.ndarray:
+    """(H,W,3) -> (H,W,4) float32, the fourth channel 0."""
+    return np.ascontiguousarray(np.dstack([picture, np.zeros_like(picture[..., :1])]), np.float32)

@@ -1,4 +1,4 @@
-"""All fronts of steady_quality.py in one drawing: a panel for each pair, LPIPS to frame by frame against E_warp."""
+"""All fronts of steady_quality.py in one drawing: a panel for each pair, LPIPS to frame by frame against gain in E_warp."""
 
 import re
 
@@ -6,13 +6,29 @@ from rotoscope.plots.chart import Series, chart
 
 WIDTH, HEIGHT, COLUMNS = 640, 400, 2  # of a panel, in pixels
 LINES = {"blend": r"blend ([\d.]+)", "weighted": r"hypercon, weighted ([\d.]+), i=0.*"}  # the group is the strength
-POINTS = {"controls": r"control: (.*)", "hypercon": r"hypercon, (i=.*)", "key frames": r"(key frames.*)"}
-SHORT = {" 1 px": "", ",": "", "recursion": "rec.", "window": "γ", "dilation": "d", "key frames": "keys"}
-MOST = 1.0  # E_warp over that of frame by frame
+# What is called how; a blur is far from everything else.
+POINTS = {
+    "controls": {
+        "control: history only": "history",
+        "control: recursion 0.6": "0.6",
+        "control: recursion 0.7, cubic": "0.7",
+        "control: recursion 0.7, cubic, unsharp 0.3": "sharp .3",
+        "control: recursion 0.7, cubic, unsharp 0.5": "sharp .5",
+        "control: mean of three": "mean 3",
+        "control: median of five": "median 5",
+    },
+    "hypercon": {
+        "hypercon, i=3 window 2 dilation 2, mean": "mean",
+        "hypercon, i=3 window 2 dilation 2, median": "median",
+        "hypercon, i=1 window 1 dilation 1, mean": "i=1",
+    },
+    "key frames": {"key frames 4": "off", "key frames 4, blend 0.75": "blend"},
+}
+NONE = 0.0, 1.0  # LPIPS and gain at strength 0
 
 
 def fronts(pairs: dict) -> str:
-    """An SVG file's text; pairs as in the JSON file. E_warp is that of the judge who sees less gain."""
+    """An SVG file's text; pairs as in the JSON file. The gain is that seen by the judge who sees less."""
     panels = []
     for index, (name, methods) in enumerate(pairs.items()):
         x, y = WIDTH * (index % COLUMNS), HEIGHT * (index // COLUMNS)
@@ -24,26 +40,20 @@ def fronts(pairs: dict) -> str:
 def panel(name: str, methods: dict) -> str:
     plain, *_ = methods.values()
     places = {
-        method: (found["LPIPS"], max(value / plain["E_warp"][judge] for judge, value in found["E_warp"].items()))
+        method: (found["LPIPS"], min(plain["E_warp"][judge] / value for judge, value in found["E_warp"].items()))
         for method, found in methods.items()
     }
     series = []
     for kind, pattern in LINES.items():
-        found = [(0.0, MOST), *(place for method, place in places.items() if re.fullmatch(pattern, method))]
-        series.append(Series(kind, *zip(*found, strict=True)))
-    for kind, pattern in POINTS.items():
-        found = {short(match[1]): places[match[0]] for method in places if (match := re.fullmatch(pattern, method))}
-        series.append(Series(kind, *zip(*found.values(), strict=True), labels=list(found)))
+        line = [NONE, *(place for method, place in places.items() if re.fullmatch(pattern, method))]
+        series.append(Series(kind, *zip(*line, strict=True)))
+    for kind, names in POINTS.items():
+        points = [places[method] for method in names]
+        series.append(Series(kind, *zip(*points, strict=True), labels=list(names.values())))
     return chart(
         series,
         title=name,
         x_label="LPIPS to frame by frame (left is truer); lines: strength 0, 0.25, 0.5, 0.75, 1",
-        y_label="E_warp over that of frame by frame (lower is steadier)",
+        y_label="gain in E_warp over frame by frame (higher is steadier)",
         size=(WIDTH, HEIGHT),
     )
-
-
-def short(method: str) -> str:
-    for long, brief in SHORT.items():
-        method = method.replace(long, brief)
-    return method

@@ -98,7 +98,7 @@ def seconds_for(width: int, size: tuple[int, int]) -> float:
     """Time of a call of an untrained student at (width, height), with all threads."""
     import numpy as np
 
-    from rotoscope._api import Model, make_engine
+    from rotoscope._engines import make_engine
     from rotoscope.export.onnx import export_onnx
     from rotoscope.runtime.model_file import open_model
     from rotoscope.runtime.options import TranslateOptions
@@ -109,7 +109,7 @@ def seconds_for(width: int, size: tuple[int, int]) -> float:
         path = Path(folder) / "student.onnx"
         manifest = export_onnx(untrained(width), path, name="student")
         columns, rows = (-(-side // manifest.frame.multiple) * manifest.frame.multiple for side in size)
-        engine = make_engine(Model(open_model(path), {}), TranslateOptions(), threads=os.cpu_count() or 1)
+        engine = make_engine(open_model(path), TranslateOptions(), threads=os.cpu_count() or 1)
         picture = np.random.default_rng(0).random((1, 3, rows, columns), np.float32)
         inputs, out = {manifest.frame.tensor: picture}, {manifest.output.tensor: np.empty_like(picture)}
 

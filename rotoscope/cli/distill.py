@@ -13,6 +13,7 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from rotoscope.cli.progress import Style
 from rotoscope.cli.training_run import begin
 from rotoscope.errors import UsageError
 from rotoscope.training.options import DistillOptions, RunOptions
@@ -29,6 +30,7 @@ def distill(
     budget: str | None = None,
     macs: float | None = None,
     size: str = "640x360",
+    progress: Style = "auto",
 ) -> int:
     """Train a compact student of a heavy generator, as wide as a budget allows.
 
@@ -46,6 +48,8 @@ def distill(
         Or: multiply-adds for a frame of `size`, in billions.
     size
         What a frame is for --macs.
+    progress
+        What to show on standard error.
 
     """
     if budget is not None and macs is not None:
@@ -54,7 +58,7 @@ def distill(
         options = replace(options, width=width_in_time(*parse_budget(budget)))
     elif macs is not None:
         options = replace(options, width=width_in_macs(macs * 1e9, parse_size(size)))
-    return begin(replace(options, teacher=teacher), run)
+    return begin(replace(options, teacher=teacher), run, progress)
 
 
 def parse_budget(text: str) -> tuple[float, tuple[int, int]]:

@@ -94,7 +94,7 @@ def chosen(models: list[ModelFile], options: TranslateOptions) -> str:
         f"{model.path.name} {why}"
         for model in models
         for why, holds in (
-            ("remembers the frames before", model.manifest.state),
+            ("remembers the frames before", model.manifest.state and not model.manifest.shares_statistics),
             ("looks at several frames", model.manifest.frame.window),
         )
         if holds

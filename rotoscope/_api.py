@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rotoscope._engines import make_engine
 from rotoscope._opening import open_named
+from rotoscope._pair_networks import flow_source, interpolator
 from rotoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from rotoscope.runtime.media.source import Reader
     from rotoscope.runtime.model_file import ModelFile
     from rotoscope.runtime.options import Run, TranslateOptions
-    from rotoscope.runtime.pair_model import FlowModel
     from rotoscope.runtime.shared_norm import Calibration
     from rotoscope.runtime.translator import Translator as BaseTranslator
 
@@ -33,7 +33,18 @@ MODEL_OPTIONS = (
     "output_range", "norm", "channel_order", "layout", "multiple", "op_library",
 )  # fmt: skip
 # Those that concern a stream of frames.
-STREAM_OPTIONS = ("in_flight", "steady", "strength", "flow", "keyframes", "insert", "window", "dilation", "pool")
+STREAM_OPTIONS = (
+    "in_flight",
+    "steady",
+    "strength",
+    "flow",
+    "keyframes",
+    "interpolator",
+    "insert",
+    "window",
+    "dilation",
+    "pool",
+)
 
 
 class Model:
@@ -160,7 +171,14 @@ def make_translator(
     if calibration is not None and models[0].file.manifest.shares_statistics:
         learned = _calibrated(models[0], options, engine, calibration)
     files = [model.file for model in models]
-    return Base(files, engine_of, options, flow=flow_source(options), calibration=learned)
+    return Base(
+        files,
+        engine_of,
+        options,
+        flow=flow_source(options),
+        interpolator=interpolator(options),
+        calibration=learned,
+    )
 
 
 def _calibrated(model: Model, options: TranslateOptions, engine: Engine | None, frames: Iterable[Frame]) -> Calibration:
@@ -184,9 +202,9 @@ def Translator(  # noqa: N802  called as the class is whose object it returns
 
     `engine` is a name or an engine object; `calibration` are frames that a model with shared statistics (`norm="shared"`)
     learns them from, before it translates; without, they follow the stream. The other options are those of `load` and of
-    streams: `in_flight`, `steady`, `strength`, `flow`, `keyframes`, `insert`, `window`, `dilation`, `pool`, as in
-    `translate`. After translation
-    `frame.result` is (H,W,4) float32 RGB in [0,1], the fourth channel 0, of the size that the network works at.
+    streams: `in_flight`, `steady`, `strength`, `flow`, `keyframes`, `interpolator`, `insert`, `window`, `dilation`, `pool`,
+    as in `translate`. After translation `frame.result` is (H,W,4) float32 RGB in [0,1], the fourth channel 0, of the size
+    that the network works at.
     """
     if isinstance(engine, str):
         options["engine"] = engine
@@ -237,21 +255,6 @@ def write(target: str | Path, frames: Iterable[Frame], **options: Any) -> int:
     from rotoscope.runtime.write_frames import write_frames
 
     return write_frames(Path(target), frames, _options(options, ("codec", "encoder_options", "overwrite")))
-
-
-def flow_source(options: TranslateOptions) -> FlowModel | None:
-    """The flow network that the options name, on ONNX Runtime; None: DIS."""
-    if options.flow == "dis":
-        return None
-    kind, _, path = options.flow.partition(":")
-    if kind != "onnx" or not path:
-        raise UsageError(f"--flow {options.flow}; accepted: dis, or onnx:FILE with a model of kind flow")
-    from rotoscope.kernels.rows import thread_budget
-    from rotoscope.runtime.options import TranslateOptions as Options
-    from rotoscope.runtime.pair_model import FlowModel
-
-    model = load(path)
-    return FlowModel(model.file, make_engine(model.file, Options(), threads=options.threads or thread_budget()))
 
 
 def open_as_model(model: str | Path | Model, options: TranslateOptions) -> Model:

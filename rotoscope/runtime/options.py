@@ -94,6 +94,9 @@ class TranslateOptions:
     keyframes: int = 1
     """Translate every n-th frame at least and carry it along the motion in between."""
 
+    interpolator: str = "flow"
+    """hypercon: what makes the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
+
     insert: int = 3
     """hypercon: frames put between two, each translated too."""
 

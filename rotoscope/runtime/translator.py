@@ -19,6 +19,7 @@ from rotoscope.runtime.generator import MOVING_S, View, filled
 from rotoscope.runtime.generator import Generator as NetworkGenerator
 from rotoscope.runtime.model_file import ModelFile
 from rotoscope.runtime.options import TranslateOptions
+from rotoscope.runtime.pair_model import InterpolationModel
 from rotoscope.runtime.prefetch import prefetch
 from rotoscope.runtime.shared_norm import Calibration
 from rotoscope.runtime.sizes import Size
@@ -47,6 +48,7 @@ class Translator:
         options: TranslateOptions | None = None,
         *,
         flow: FlowSource | None = None,
+        interpolator: InterpolationModel | None = None,
         calibration: Calibration | None = None,
     ) -> None:
         options = options or TranslateOptions()
@@ -77,7 +79,7 @@ class Translator:
             )
             for index, (model, style) in enumerate(zip(chain, styles, strict=True))
         ]
-        self.steadiness = plan_steadiness(chain, options, self.region, self.times, flow)
+        self.steadiness = plan_steadiness(chain, options, self.region, self.times, flow, interpolator)
 
     def __enter__(self) -> "Translator":
         return self

@@ -24,7 +24,7 @@ from rotoscope.runtime.windows import windows
 
 EVERY = 8  # frames, of which one is learned from
 MOST_FRAMES = 16  # at once
-MOST_PIXELS = 4_000_000  # of all frames at once; a network's layers need some hundred bytes for each
+MOST_PIXELS = 2_000_000  # of all frames at once; the layers of a TransformerNet take 1.4 kB for each
 LEAST_FRAMES = 2  # however large they are
 
 Moment = tuple[Frame, ...]

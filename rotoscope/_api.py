@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rotoscope._engines import make_engine
 from rotoscope._opening import open_named
+from rotoscope._pair_networks import flow_source, interpolator
 from rotoscope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,16 +24,27 @@ if TYPE_CHECKING:
     from rotoscope.runtime.media.source import Reader
     from rotoscope.runtime.model_file import ModelFile
     from rotoscope.runtime.options import Run, TranslateOptions
-    from rotoscope.runtime.pair_model import FlowModel
+    from rotoscope.runtime.shared_norm import Calibration
     from rotoscope.runtime.translator import Translator as BaseTranslator
 
 # Options of `translate` that concern a model and its engine rather than a source and its result.
 MODEL_OPTIONS = (
     "engine", "precision", "device", "compiled", "threads", "style", "working_size", "fit", "hints", "input_range",
-    "output_range", "channel_order", "layout", "multiple", "op_library",
+    "output_range", "norm", "channel_order", "layout", "multiple", "op_library",
 )  # fmt: skip
 # Those that concern a stream of frames.
-STREAM_OPTIONS = ("in_flight", "steady", "strength", "flow", "keyframes", "insert", "window", "dilation", "pool")
+STREAM_OPTIONS = (
+    "in_flight",
+    "steady",
+    "strength",
+    "flow",
+    "keyframes",
+    "interpolator",
+    "insert",
+    "window",
+    "dilation",
+    "pool",
+)
 
 
 class Model:
@@ -122,11 +135,14 @@ def translate(
         if isinstance(item, Model):
             options = {**item.given, **options}
     chosen = _options(options)
-    models = [open_as_model(item, chosen) for item in several]
+    # The first sees the source; those after it see what it made.
+    models = [
+        open_as_model(item, chosen if place == 0 else replace(chosen, norm=None)) for place, item in enumerate(several)
+    ]
     return run_job(
         str(source),
         None if target is None else str(target),
-        lambda: make_translator(models, chosen),
+        lambda frames: make_translator(models, chosen, calibration=frames),
         chosen,
         unconverted=models[0].file.manifest.frame.is_ids,
         on_progress=on_progress,
@@ -134,43 +150,69 @@ def translate(
 
 
 def make_translator(
-    models: Sequence[Model], options: TranslateOptions, *, engine: Engine | None = None
+    models: Sequence[Model],
+    options: TranslateOptions,
+    *,
+    engine: Engine | None = None,
+    calibration: Iterable[Frame] | None = None,
 ) -> BaseTranslator:
-    """A Translator on the engine that the options name, or on an engine object."""
+    """A Translator on the engine that the options name, or on an engine object.
+
+    calibration  frames that a model with shared statistics learns them from, all before it translates any
+    """
     from rotoscope.runtime.translator import Translator as Base
 
-    if engine is not None:
-        return Base(
-            [model.file for model in models],
-            lambda _file, _threads, _calls: engine,
-            options,
-            flow=flow_source(options),
-        )
     by_file = {id(model.file): model for model in models}
 
+    def engine_of(file: ModelFile, threads: int, calls: int) -> Engine:
+        return engine or by_file[id(file)].engine(options, threads=threads, calls=calls)
+
+    learned = None
+    if calibration is not None and models[0].file.manifest.shares_statistics:
+        learned = _calibrated(models[0], options, engine, calibration)
+    files = [model.file for model in models]
     return Base(
-        [model.file for model in models],
-        lambda file, threads, calls: by_file[id(file)].engine(options, threads=threads, calls=calls),
+        files,
+        engine_of,
         options,
         flow=flow_source(options),
+        interpolator=interpolator(options),
+        calibration=learned,
     )
 
 
+def _calibrated(model: Model, options: TranslateOptions, engine: Engine | None, frames: Iterable[Frame]) -> Calibration:
+    from rotoscope.kernels.rows import thread_budget
+    from rotoscope.runtime.shared_norm import calibrate
+
+    # Not the one that translates: it would keep the memory of the batch, and has fewer threads.
+    threads = options.threads or thread_budget()
+    own = engine or make_engine(model.file, options, threads=threads, graph=model.graph)
+    return calibrate(model.file, own, frames, options)
+
+
 def Translator(  # noqa: N802  called as the class is whose object it returns
-    model: str | Path | Model, *, engine: str | Engine | None = None, **options: Any
+    model: str | Path | Model,
+    *,
+    engine: str | Engine | None = None,
+    calibration: Iterable[Frame] | None = None,
+    **options: Any,
 ) -> BaseTranslator:
     """A translator for streams of frames: `with rotoscope.Translator("starry") as t: for frame in t.stream(frames): ...`.
 
-    `engine` is a name or an engine object; the other options are those of `load` and of streams: `in_flight`, `steady`,
-    `strength`, `flow`, `keyframes`, `insert`, `window`, `dilation`, `pool`, as in `translate`. After translation
-    `frame.result` is (H,W,4) float32 RGB in [0,1], the fourth channel 0, of the size that the network works at.
+    `engine` is a name or an engine object; `calibration` are frames that a model with shared statistics (`norm="shared"`)
+    learns them from, before it translates; without, they follow the stream. The other options are those of `load` and of
+    streams: `in_flight`, `steady`, `strength`, `flow`, `keyframes`, `interpolator`, `insert`, `window`, `dilation`, `pool`,
+    as in `translate`. After translation `frame.result` is (H,W,4) float32 RGB in [0,1], the fourth channel 0, of the size
+    that the network works at.
     """
     if isinstance(engine, str):
         options["engine"] = engine
     if isinstance(model, Model):
         options = {**model.given, **options}
     chosen = _options(options, (*MODEL_OPTIONS, *STREAM_OPTIONS))
-    return make_translator([open_as_model(model, chosen)], chosen, engine=None if isinstance(engine, str) else engine)
+    given = None if isinstance(engine, str) else engine
+    return make_translator([open_as_model(model, chosen)], chosen, engine=given, calibration=calibration)
 
 
 def rgb(picture: Picture) -> NDArray[np.uint8]:
@@ -213,21 +255,6 @@ def write(target: str | Path, frames: Iterable[Frame], **options: Any) -> int:
     from rotoscope.runtime.write_frames import write_frames
 
     return write_frames(Path(target), frames, _options(options, ("codec", "encoder_options", "overwrite")))
-
-
-def flow_source(options: TranslateOptions) -> FlowModel | None:
-    """The flow network that the options name, on ONNX Runtime; None: DIS."""
-    if options.flow == "dis":
-        return None
-    kind, _, path = options.flow.partition(":")
-    if kind != "onnx" or not path:
-        raise UsageError(f"--flow {options.flow}; accepted: dis, or onnx:FILE with a model of kind flow")
-    from rotoscope.kernels.rows import thread_budget
-    from rotoscope.runtime.options import TranslateOptions as Options
-    from rotoscope.runtime.pair_model import FlowModel
-
-    model = load(path)
-    return FlowModel(model.file, make_engine(model.file, Options(), threads=options.threads or thread_budget()))
 
 
 def open_as_model(model: str | Path | Model, options: TranslateOptions) -> Model:

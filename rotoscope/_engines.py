@@ -61,6 +61,11 @@ def make_engine(
             precision=options.precision or "fp32",
             compiled=options.compiled,
         )
+    if options.engine == "tensorrt" and file.manifest.shares_statistics:
+        raise UsageError(
+            f"{file.path.name} measures statistics on several frames at once, and engines of tensorrt are built for one; "
+            "accepted: onnxruntime, openvino, torch"
+        )
     if options.compiled:
         raise UsageError(f"--compiled is for the torch engine; {options.engine} compiles what it runs anyway")
     if options.engine == "openvino":

@@ -34,7 +34,8 @@ def open_named(name: str | Path, options: TranslateOptions) -> tuple[ModelFile, 
         return open_for_torch(path, options)
     # These two compute in the precision of the file; OpenVINO takes fp32 and rounds by itself.
     in_fp16 = options.precision == "fp16" and options.engine in ("onnxruntime", "tensorrt")
-    file = exported(path, options.hints, precision="fp16" if in_fp16 else "fp32")
+    precision: Literal["fp32", "fp16"] = "fp16" if in_fp16 else "fp32"
+    file = exported(path, options.hints, precision=precision, shared_statistics=options.norm == "shared")
     return open_model(file, options.model_overrides()), None
 
 
@@ -71,13 +72,15 @@ def open_for_torch(path: Path, options: TranslateOptions) -> tuple[ModelFile, Gr
     from rotoscope.export.options import ExportOptions
     from rotoscope.runtime.model_file import ModelFile
 
-    opened = open_network([path], ExportOptions(hints=options.hints))
+    opened = open_network([path], ExportOptions(hints=options.hints, shared_statistics=options.norm == "shared"))
     manifest = opened.graph.manifest
     file = ModelFile(path, manifest, manifest.checkpoint_sha256, opened.loaded.description.parameters, "fp32")
     return file, opened.graph
 
 
-def exported(path: Path, hints: tuple[str, ...] = (), *, precision: Literal["fp32", "fp16"] = "fp32") -> Path:
+def exported(
+    path: Path, hints: tuple[str, ...], *, precision: Literal["fp32", "fp16"], shared_statistics: bool
+) -> Path:
     """The ONNX file of a checkpoint, in the user's cache; made and proved now if it is not there."""
     from importlib.metadata import version
 
@@ -88,7 +91,7 @@ def exported(path: Path, hints: tuple[str, ...] = (), *, precision: Literal["fp3
         from rotoscope.export.convert import convert
         from rotoscope.export.options import ExportOptions
 
-        options = ExportOptions(name=path.stem, hints=hints, precision=precision)
+        options = ExportOptions(name=path.stem, hints=hints, precision=precision, shared_statistics=shared_statistics)
         opened, pair = convert([path], part, options, proving_engine, overwrite=True)
         logging.getLogger("rotoscope").info("%s; exported once (parity %.0e)", opened, pair.largest)
 
@@ -97,6 +100,7 @@ def exported(path: Path, hints: tuple[str, ...] = (), *, precision: Literal["fp3
         name=path.stem,
         hints=sorted(hints),
         precision=precision,
+        shared_statistics=shared_statistics,
         rotoscope=version("rotoscope"),
     )
     return cached(f"{key}.onnx", make)

@@ -226,6 +226,41 @@ def resnet9(tmp_path_factory):
     return rotoscope.load(path)
 
 
+TINY = Scene(192, 108, 100)
+MANY = 10_000
+
+
+def resident_mb():
+    """Memory that this process holds now, in MB (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
+@pytest.mark.benchmark(group="memory over 10,000 frames of 192x108")
+@pytest.mark.parametrize("options", [
+    {"steady": "blend"}, {"steady": "hypercon"}, {"steady": "blend", "keyframes": 4},
+], ids=lambda options: " ".join(map(str, options.values())))  # fmt: skip
+def test_memory_is_flat(benchmark, options):
+    there = list(noisy_frames(TINY, Sensor(seed=0)))
+    pictures = [*there, *there[-2:0:-1]]  # and back, so that nothing looks like a cut
+
+    def frames():
+        for t in range(MANY):
+            yield Frame(t, t, Fraction(1, 30), 1, Picture((pictures[t % len(pictures)],)))
+
+    def run():
+        with rotoscope.Translator("starry", **options) as translator:
+            return [resident_mb() for frame in translator.stream(frames()) if frame.index % 100 == 99]
+
+    held = benchmark.pedantic(run, rounds=1)
+    early, late = max(held[5:10]), max(held[-5:])
+    benchmark.extra_info.update(frames=MANY, mb_at_1000=round(early), mb_at_10000=round(late))
+    assert len(held) == MANY // 100
+    assert late - early < 10
+
+
 SMALL = Scene(256, 256, 48)
 
 

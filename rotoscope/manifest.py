@@ -291,6 +291,11 @@ class Manifest(_Strict):
             raise ModelRefused(f"{where}: its description is not valid: {field}: {first['msg']}") from error
 
     @property
+    def shares_statistics(self) -> bool:
+        """Its norms take the statistics of several frames: the one state, of which `number` says how much stays."""
+        return self.number is not None and self.number.what == "keep"
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the graph's inputs but the state, in the order of a call."""
         further = (self.second, self.mask, self.instances, self.style, self.number)

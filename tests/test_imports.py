@@ -16,8 +16,10 @@ import rotoscope
 ROOT = Path(rotoscope.__file__).parent
 Import = namedtuple("Import", "module name late line")
 
-# What each part may import of the others. `cli` and `_api` stand on top and may name everything below.
+# What each part may import of the others. `cli` and `_api` stand on top; only they reach what makes an engine of its name.
 NOUNS = {"errors", "frame", "manifest"}
+ENTRANCE = {"_api", "_engines", "_opening", "_pair_networks"}
+FLOOR = ("kernels", "runtime", "demo", "cli", *sorted(ENTRANCE | NOUNS))
 MAY_IMPORT = {
     "errors": set(),
     "frame": set(),
@@ -30,8 +32,11 @@ MAY_IMPORT = {
     "plots": {"metrics"},
     "training": {"networks", "runtime", "kernels", "metrics", "plots", *NOUNS},
     "export": {"networks", "runtime", *NOUNS},
-    "_api": {"runtime", "kernels", "export", *NOUNS},
-    "cli": {"_api", "__init__", "runtime", "kernels", "demo", "export", "training", "metrics", "plots", *NOUNS},
+    "_engines": {"runtime", "export", *NOUNS},
+    "_opening": {"_engines", "runtime", "export", *NOUNS},
+    "_pair_networks": {"_engines", "_opening", "runtime", "kernels", *NOUNS},
+    "_api": {"_engines", "_opening", "_pair_networks", "runtime", "kernels", "export", *NOUNS},
+    "cli": {*ENTRANCE, "__init__", "runtime", "kernels", "demo", "export", "training", "metrics", "plots", *NOUNS},
     "__init__": {"_api", "errors"},
     "__main__": {"cli"},
 }
@@ -91,14 +96,40 @@ def test_kernels_stand_on_numpy_alone_until_one_runs():
             assert item.name.split(".")[0] in (KERNELS_MAY_IMPORT_LATE if item.late else KERNELS_MAY_IMPORT), item
 
 
-@pytest.mark.parametrize("part", ["kernels", "runtime", "demo", "cli", "_api", "frame", "manifest", "errors"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "kernels",
+        "runtime",
+        "demo",
+        "cli",
+        "_api",
+        "_engines",
+        "_opening",
+        "_pair_networks",
+        "frame",
+        "manifest",
+        "errors",
+    ],
+)
 def test_the_floor_never_names_torch(part):
     assert [item for item in imports_of(part) if item.name.split(".")[0] in TORCH] == []
 
 
 def test_only_the_media_module_knows_pyav():
     late_users = {"rotoscope.cli.doctor", "rotoscope.cli.translate"}
-    for part in ("kernels", "runtime", "demo", "cli", "_api", "frame", "manifest"):
+    for part in (
+        "kernels",
+        "runtime",
+        "demo",
+        "cli",
+        "_api",
+        "_engines",
+        "_opening",
+        "_pair_networks",
+        "frame",
+        "manifest",
+    ):
         for item in imports_of(part):
             if item.name.split(".")[0] == "av" and not item.module.startswith("rotoscope.runtime.media."):
                 assert item.late and item.module in late_users, item

@@ -3,7 +3,10 @@
 import onnx
 from onnx import TensorProto, helper
 
+from rotoscope.manifest import FrameInput, FrameOutput, FurtherOutput, Manifest, NumberInput, SecondInput
+
 ANY = ("N", 3, "H", "W")
+NEXT = SecondInput(tensor="second", what="next")
 
 
 def save(
@@ -81,3 +84,48 @@ def nan_above(path, limit):
 
 def scalar(name, value, *, dtype=TensorProto.FLOAT, **_):
     return helper.make_tensor(name, dtype, [], [value])
+
+
+def save_pair(path, nodes, manifest, outputs, constants, inputs=()):
+    """A graph on two pictures, `in` and `second`, and more inputs; `outputs` maps names to shapes."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ANY) for name in ("in", "second")]
+    made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+    graph = helper.make_graph(nodes, "tiny", [*values, *inputs], made, constants)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    proto.metadata_props.add(key="rotoscope", value=manifest.model_dump_json())
+    onnx.save(proto, path)
+    return path
+
+
+def interpolator(path, *, flow):
+    """first + time * (second - first); the flow to the first is constant, to the second its opposite, visibility the time."""
+    manifest = Manifest(
+        name="between", kind="interpolate", frame=FrameInput(tensor="in", multiple=4), second=NEXT,
+        number=NumberInput(tensor="time", what="time", shape=(1, 1, 1, 1), value=0.5), output=FrameOutput(tensor="out"),
+        further=(
+            FurtherOutput(tensor="to_first", what="flow to frame"), FurtherOutput(tensor="to_second", what="flow to second"),
+            FurtherOutput(tensor="seen", what="visibility"),
+        ),
+    )  # fmt: skip
+    nodes = [
+        helper.make_node("Sub", ["second", "in"], ["difference"]),
+        helper.make_node("Mul", ["difference", "time"], ["part"]),
+        helper.make_node("Add", ["in", "part"], ["out"]),
+        helper.make_node("Slice", ["out", "zero", "two", "axis"], ["shape"]),
+        helper.make_node("Mul", ["shape", "nothing"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "first_flow"], ["to_first"]),
+        helper.make_node("Sub", ["zeros", "first_flow"], ["to_second"]),
+        helper.make_node("Slice", ["zeros", "zero", "axis", "axis"], ["one"]),
+        helper.make_node("Add", ["one", "time"], ["seen"]),
+    ]
+    constants = [
+        *(
+            helper.make_tensor(name, TensorProto.INT64, [1], [value])
+            for name, value in (("zero", 0), ("two", 2), ("axis", 1))
+        ),
+        scalar("nothing", 0.0),
+        helper.make_tensor("first_flow", TensorProto.FLOAT, [1, 2, 1, 1], list(flow)),
+    ]
+    time = helper.make_tensor_value_info("time", TensorProto.FLOAT, (1, 1, 1, 1))
+    outputs = {"out": ANY, "to_first": ("N", 2, "H", "W"), "to_second": ("N", 2, "H", "W"), "seen": ("N", 1, "H", "W")}
+    return save_pair(path, nodes, manifest, outputs, constants, [time])

@@ -26,7 +26,7 @@ def build(
         the usual and the largest.
 
     """
-    from rotoscope._api import check_installed
+    from rotoscope._engines import check_installed
     from rotoscope.runtime.model_file import open_model
     from rotoscope.runtime.sizes import parse_size
 

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from rotoscope.cli.progress import Style
 from rotoscope.cli.training_run import begin
 from rotoscope.errors import UsageError
 from rotoscope.training.options import DistillOptions, RunOptions
@@ -29,6 +30,7 @@ def distill(
     budget: str | None = None,
     macs: float | None = None,
     size: str = "640x360",
+    progress: Style = "auto",
 ) -> int:
     """Train a compact student of a heavy generator, as wide as a budget allows.
 
@@ -46,6 +48,8 @@ def distill(
         Or: multiply-adds for a frame of `size`, in billions.
     size
         What a frame is for --macs.
+    progress
+        What to show on standard error.
 
     """
     if budget is not None and macs is not None:
@@ -54,7 +58,7 @@ def distill(
         options = replace(options, width=width_in_time(*parse_budget(budget)))
     elif macs is not None:
         options = replace(options, width=width_in_macs(macs * 1e9, parse_size(size)))
-    return begin(replace(options, teacher=teacher), run)
+    return begin(replace(options, teacher=teacher), run, progress)
 
 
 def parse_budget(text: str) -> tuple[float, tuple[int, int]]:
@@ -98,7 +102,7 @@ def seconds_for(width: int, size: tuple[int, int]) -> float:
     """Time of a call of an untrained student at (width, height), with all threads."""
     import numpy as np
 
-    from rotoscope._api import Model, make_engine
+    from rotoscope._engines import make_engine
     from rotoscope.export.onnx import export_onnx
     from rotoscope.runtime.model_file import open_model
     from rotoscope.runtime.options import TranslateOptions
@@ -109,7 +113,7 @@ def seconds_for(width: int, size: tuple[int, int]) -> float:
         path = Path(folder) / "student.onnx"
         manifest = export_onnx(untrained(width), path, name="student")
         columns, rows = (-(-side // manifest.frame.multiple) * manifest.frame.multiple for side in size)
-        engine = make_engine(Model(open_model(path), {}), TranslateOptions(), threads=os.cpu_count() or 1)
+        engine = make_engine(open_model(path), TranslateOptions(), threads=os.cpu_count() or 1)
         picture = np.random.default_rng(0).random((1, 3, rows, columns), np.float32)
         inputs, out = {manifest.frame.tensor: picture}, {manifest.output.tensor: np.empty_like(picture)}
 

@@ -26,7 +26,8 @@ def doctor(*, warm: bool = False) -> int:
     import av
 
     from rotoscope import __version__
-    from rotoscope._api import INSTALL_AN_ENGINE, bundled_looks, installed_engines
+    from rotoscope._engines import INSTALL_AN_ENGINE, installed_engines
+    from rotoscope._opening import bundled_looks
     from rotoscope.kernels.compile import cache_folder
     from rotoscope.kernels.rows import thread_budget
     from rotoscope.runtime.media.encoder import opens

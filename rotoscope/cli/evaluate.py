@@ -23,6 +23,7 @@ def evaluate(
     reference: str | None = None,
     sweep: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
     model: Annotated[tuple[str, ...], Parameter(name=("-m", "--model"), show_default=False)] = (),
+    response: bool = False,
     options: Annotated[MeasureOptions, Parameter(name="*", group=Group("Measuring"))] = DEFAULTS,
     json: Path | None = None,
     plot: Path | None = None,
@@ -47,6 +48,8 @@ def evaluate(
         combination is tried.
     model
         With --sweep: what translates; several make a chain.
+    response
+        With --sweep: also how many frames pass until 90% of a sudden change of the source is shown.
     options
         What to measure with.
     json
@@ -66,6 +69,8 @@ def evaluate(
             raise UsageError(
                 "--sweep makes result and reference itself; accepted: SOURCE -m MODEL --sweep NAME=VALUE,VALUE"
             )
+    elif response:
+        raise UsageError("--response needs --sweep: it translates the source with a change in it")
     elif result is None or model:
         raise UsageError("accepted: SOURCE RESULT, or SOURCE -m MODEL --sweep NAME=VALUE,VALUE")
     elif reference is None and options.needs_reference:
@@ -78,7 +83,7 @@ def evaluate(
     if result is None:
         from rotoscope.cli.sweep import run_sweep
 
-        content, drawing = run_sweep(source, model, sweep, measure, progress)
+        content, drawing = run_sweep(source, model, sweep, measure, progress, response=response)
     else:
         content, drawing = _evaluate_one(source, result, reference, measure, progress)
     with part_file(json, overwrite=overwrite) as part:

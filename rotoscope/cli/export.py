@@ -43,7 +43,8 @@ def export(
         Replace the file if it exists.
 
     """
-    from rotoscope._api import check_torch, proving_engine
+    from rotoscope._engines import proving_engine
+    from rotoscope._opening import check_torch
     from rotoscope.runtime.media.part_file import check_target
 
     if out.suffix.lower() not in ENDINGS:

@@ -48,7 +48,7 @@ def info(
 
     """
     from rotoscope import read
-    from rotoscope._api import bundled_looks, model_path
+    from rotoscope._opening import bundled_looks, model_path
     from rotoscope.runtime.model_file import open_model, write_described
 
     if file in bundled_looks() or file.endswith(".onnx"):

@@ -139,7 +139,7 @@ def measured(
 
 def _flow(name: str) -> "Callable[[RGB, RGB], F32]":
     """What estimates flow, by its name."""
-    from rotoscope._api import flow_source
+    from rotoscope._pair_networks import flow_source
     from rotoscope.runtime.flow.dis import DisFlow
     from rotoscope.runtime.options import TranslateOptions
 

@@ -123,7 +123,9 @@ class Opened:
 
 def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
     """FILE, or FILE@WORD:WORD... with an engine, a precision, a device or `compiled` in any order."""
-    from rotoscope._api import ENGINES, is_checkpoint, make_engine, open_as_model
+    from rotoscope._api import open_as_model
+    from rotoscope._engines import ENGINES, make_engine
+    from rotoscope._opening import is_checkpoint
     from rotoscope.export.parity import COARSENESS, Form
 
     file, _, text = spec.rpartition("@") if "@" in spec else (spec, "", "")
@@ -139,7 +141,7 @@ def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
             given["device"] = word
     options = TranslateOptions(hints=hints if is_checkpoint(Path(file)) else (), **given)
     model = open_as_model(file, options)
-    engine = make_engine(model, options, threads=threads)
+    engine = make_engine(model.file, options, threads=threads, graph=model.graph)
     precision = max(options.precision or "fp32", model.file.precision, key=COARSENESS.index)
     form = Form(f"{Path(file).name} on {engine.description}", model.file.manifest, engine, precision)
     return Opened(model, form, options)
@@ -265,7 +267,7 @@ def write_worst(pair: "Pair", path: Path, *, overwrite: bool) -> None:
 
 def show_parting(forms: "list[Opened]", threads: int) -> None:
     """Print where two .onnx forms part."""
-    from rotoscope._api import Model, make_engine
+    from rotoscope._engines import make_engine
     from rotoscope.export.bisect import first_difference
     from rotoscope.export.coding import recoded
     from rotoscope.export.parity import EXACT
@@ -280,7 +282,7 @@ def show_parting(forms: "list[Opened]", threads: int) -> None:
 
     def maker(opened: Opened) -> "Callable[[Path], Engine]":
         def make(path: Path) -> "Engine":
-            return make_engine(Model(replace(opened.model.file, path=path), {}), opened.options, threads=threads)
+            return make_engine(replace(opened.model.file, path=path), opened.options, threads=threads)
 
         return make
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rotoscope.cli.measuring import Measurer, Numbers, measured
 from rotoscope.cli.progress import Style, shown_progress
+from rotoscope.cli.sudden_change import SuddenChange
 from rotoscope.errors import InputRefused, UsageError
 from rotoscope.runtime.options import TranslateOptions
 
@@ -20,9 +21,12 @@ SET_HERE = {"rate", "start", "duration", "codec", "overwrite", "compare"}  # a s
 
 
 def run_sweep(
-    source: str, model: Sequence[str], words: Sequence[str], measure: Measurer, progress: Style
+    source: str, model: Sequence[str], words: Sequence[str], measure: Measurer, progress: Style, *, response: bool
 ) -> tuple[dict[str, Any], str]:
-    """Print the table; return what goes into the JSON file, and the drawing of the front."""
+    """Print the table; return what goes into the JSON file, and the drawing of the front.
+
+    response  also find out how soon each setting shows a sudden change
+    """
     from rotoscope.metrics.front import Setting, front, recommended
     from rotoscope.plots.front import front_chart
 
@@ -32,17 +36,31 @@ def run_sweep(
     settings: list[Setting] = []
     with tempfile.TemporaryDirectory() as folder:
         reference, result = str(Path(folder, "reference.mkv")), str(Path(folder, "result.mkv"))
-        _translate(source, reference, model, FRAMEWISE, measure, progress)
+        part = {"rate": measure.options.rate, "duration": measure.options.duration}
+
+        def translate(source: str, target: str, options: dict[str, Any]) -> None:
+            _translate(source, target, model, options, progress)
+
+        translate(source, reference, part | FRAMEWISE)
+        change = None
+        if response:
+            change = SuddenChange(source, measure.options.rate, FRAMEWISE, translate, Path(folder))
         for options in grid:
-            _translate(source, result, model, options, measure, progress)
+            translate(source, result, part | options)
             _, numbers = measured(measure, source, result, reference, progress)
             kind, distance = _fidelity(numbers["to frame by frame"])
             setting = Setting(", ".join(map(str, options.values())), distance, numbers["result"]["E_warp"])
             if not settings:
-                print(f"{names:32}{'E_warp':>10}{'':>14}{kind:>10}{'sharpness, octaves 1 to 4':>28}")
-            _print_row(setting, numbers)
+                last = "  change" if change else ""
+                print(f"{names:32}{'E_warp':>10}{'':>14}{kind:>10}{'sharpness, octaves 1 to 4':>28}{last}")
+            row: dict[str, Any] = {"options": options, "summary": numbers}
+            last = ""
+            if change:
+                row["frames until 90% of a change"] = until = change.frames_until_there(options)
+                last = "       -" if until is None else f"{until:8}"
+            print(_row(setting, numbers) + last)
             settings.append(setting)
-            rows.append({"options": options, "summary": numbers})
+            rows.append(row)
     chosen = recommended(settings)
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in grid[settings.index(chosen)].items())
     print(f"recommended: {flags}")
@@ -84,16 +102,13 @@ def _value(text: str) -> int | float | str:
     return text
 
 
-def _translate(
-    source: str, target: str, model: Sequence[str], options: dict[str, Any], measure: Measurer, progress: Style
-) -> None:
+def _translate(source: str, target: str, model: Sequence[str], options: dict[str, Any], progress: Style) -> None:
     """Into a lossless file, so that the encoder's doing is not taken for the setting's."""
     import rotoscope
 
     with shown_progress(progress) as show:
-        part = {"rate": measure.options.rate, "duration": measure.options.duration}
         run = rotoscope.translate(
-            source, target, model=list(model), on_progress=show, codec="ffv1", overwrite=True, **part, **options
+            source, target, model=list(model), on_progress=show, codec="ffv1", overwrite=True, **options
         )
     if run.losses:
         raise InputRefused(f"{source}: {', '.join(run.losses)}; a damaged video cannot be measured")
@@ -107,8 +122,8 @@ def _fidelity(between: dict[str, float]) -> tuple[str, float]:
     return "1 - SSIM", 1 - between["SSIM"]
 
 
-def _print_row(setting: "Setting", numbers: Numbers) -> None:
+def _row(setting: "Setting", numbers: Numbers) -> str:
     between, plain = numbers["to frame by frame"], numbers["frame by frame"]["E_warp"]
     octaves = " ".join(f"{between[f'gradient energy, octave {octave}']:.0%}" for octave in range(1, 5))
     lower = f"{plain / setting.warping_error:.2f}x lower" if setting.warping_error else ""
-    print(f"{setting.label:32}{setting.warping_error:10.5f}{lower:>14}{setting.distance:10.4f}{octaves:>28}")
+    return f"{setting.label:32}{setting.warping_error:10.5f}{lower:>14}{setting.distance:10.4f}{octaves:>28}"

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 from cyclopts.config import Dict
 
+from rotoscope.cli.progress import Style
 from rotoscope.cli.training_run import CONFIG, SYSTEMS, begin, carry_out, from_toml
 from rotoscope.errors import UsageError
 from rotoscope.training.options import RunOptions, SystemOptions
@@ -28,8 +29,9 @@ def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
     def command(
         options: Annotated[kind, Parameter(name="*", group=Group("System"))],  # type: ignore[valid-type]  # cyclopts reads it at run time
         run: Annotated[RunOptions, Parameter(name="*", group=Group("Run"))],
+        progress: Annotated[Style, Parameter(group=Group("Run"), help="What to show on standard error.")] = "auto",
     ) -> int:
-        return begin(options, run)
+        return begin(options, run, progress)
 
     command.__doc__ = (kind.__doc__ or "").partition("\n")[0]
     return command
@@ -76,7 +78,7 @@ def read_config(path: Path, system: tuple[str, ...]) -> dict[str, Any]:
 
 
 @train.command
-def resume(folder: Path, /, *, steps: int | None = None) -> int:
+def resume(folder: Path, /, *, steps: int | None = None, progress: Style = "auto") -> int:
     """Go on with a run that was stopped or killed, exactly where its newest checkpoint left it.
 
     Parameters
@@ -85,8 +87,10 @@ def resume(folder: Path, /, *, steps: int | None = None) -> int:
         The run's folder.
     steps
         Stop after this many steps instead of what the run was told.
+    progress
+        What to show on standard error.
 
     """
     options, run = from_toml(folder / CONFIG)
     run = replace(run, out=folder)
-    return carry_out(options, run if steps is None else replace(run, steps=steps), resume=True)
+    return carry_out(options, run if steps is None else replace(run, steps=steps), progress, resume=True)

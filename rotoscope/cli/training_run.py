@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rotoscope.cli.progress import Style
 from rotoscope.errors import UsageError
 from rotoscope.training.options import (
     BlindConsistencyOptions,
@@ -54,23 +55,23 @@ SYSTEMS: dict[type[SystemOptions], tuple[str, str]] = {
 }
 
 
-def begin(options: SystemOptions, run: RunOptions) -> int:
+def begin(options: SystemOptions, run: RunOptions, progress: Style) -> int:
     """Train from the beginning, in a folder that holds no run yet."""
     if any(run.out.glob("checkpoints/step-*.pt")):
         raise UsageError(f"{run.out} holds a run already; `rotoscope train resume {run.out}` goes on with it")
     run.out.mkdir(parents=True, exist_ok=True)
     (run.out / CONFIG).write_text(as_toml(options, run))
-    return carry_out(options, run, resume=False)
+    return carry_out(options, run, progress, resume=False)
 
 
-def carry_out(options: SystemOptions, run: RunOptions, *, resume: bool) -> int:
+def carry_out(options: SystemOptions, run: RunOptions, progress: Style, *, resume: bool) -> int:
     """Train, showing progress; exit code 0, or 130 if it was stopped."""
     try:
         trainer = importlib.import_module("rotoscope.training.trainer")
     except ModuleNotFoundError as error:
         raise UsageError(f'{error.name} is not installed; this installs it: pip install ".[train]"') from error
     told = {"system": options.system, **asdict(options), **asdict(run)}
-    with shown_training(options.system) as show:
+    with shown_training(options.system, progress) as show:
         finished = trainer.train(
             lambda: make_system(options), run, told, batch=options.batch, resume=resume, on_progress=show
         )
@@ -133,8 +134,36 @@ def _typed(annotation: Any, value: Any) -> Any:
 
 
 @contextmanager
-def shown_training(title: str) -> "Iterator[Callable[[TrainingProgress], None]]":
-    """A progress bar with the newest losses on a terminal; a line now and then elsewhere."""
+def shown_training(title: str, style: Style) -> "Iterator[Callable[[TrainingProgress], None]]":
+    """A bar with the newest losses, a JSON line a report, nothing; by default the bar on a terminal, elsewhere plain lines."""
+    if style == "none":
+        yield lambda _progress: None
+    elif style == "json":
+        yield lambda progress: print(json.dumps(_as_row(progress)), file=sys.stderr, flush=True)
+    elif style == "auto" and not sys.stderr.isatty():
+        yield lambda progress: print(
+            f"step {progress.step}/{progress.total}  {progress.seconds:.0f} s  {_losses(progress)}", file=sys.stderr
+        )
+    else:
+        yield from _bar(title)
+
+
+def _as_row(progress: "TrainingProgress") -> dict[str, Any]:
+    a_step = progress.seconds / progress.step
+    return {
+        "step": progress.step,
+        "total": progress.total,
+        "seconds": round(progress.seconds, 3),
+        "eta_seconds": round(a_step * (progress.total - progress.step), 1),
+        "losses": dict(progress.terms),
+    }
+
+
+def _losses(progress: "TrainingProgress") -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in progress.terms.items())
+
+
+def _bar(title: str) -> "Iterator[Callable[[TrainingProgress], None]]":
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -145,19 +174,11 @@ def shown_training(title: str) -> "Iterator[Callable[[TrainingProgress], None]]"
         TimeRemainingColumn,
     )
 
-    def losses(progress: "TrainingProgress") -> str:
-        return "  ".join(f"{name} {value:.4g}" for name, value in progress.terms.items())
-
-    if not sys.stderr.isatty():
-        yield lambda progress: print(
-            f"step {progress.step}/{progress.total}  {progress.seconds:.0f} s  {losses(progress)}", file=sys.stderr
-        )
-        return
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("[dim]{task.fields[losses]}"), console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=None, losses="")
 
         def show(progress: "TrainingProgress") -> None:
-            bar.update(task, total=progress.total, completed=progress.step, losses=losses(progress))
+            bar.update(task, total=progress.total, completed=progress.step, losses=_losses(progress))
 
         yield show

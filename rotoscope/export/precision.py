@@ -29,9 +29,11 @@ HEADROOM = 4.0  # other engines round differently from the one that was measured
 
 
 def check_halving(manifest: Manifest) -> None:
-    """Raise UsageError for models that give positions themselves (flow, interpolation), and without onnxruntime."""
+    """Raise UsageError for models whose numbers fp16 cannot hold (flow, interpolation, statistics), and without onnxruntime."""
     if manifest.kind in ("flow", "interpolate"):
         raise UsageError(f"--precision fp16: {manifest.name} computes positions in pixels, which need fp32")
+    if manifest.shares_statistics:
+        raise UsageError(f"--precision fp16: {manifest.name} measures variances of its layers, which needs fp32")
     if importlib.util.find_spec("onnxruntime") is None:
         raise UsageError('--precision fp16 needs onnxruntime: pip install ".[cpu]"')
 

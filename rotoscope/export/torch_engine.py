@@ -68,7 +68,9 @@ class TorchEngine:
         self._inputs = *manifest.inputs, *(tensor.input for tensor in manifest.state)
         self._outputs = *manifest.outputs, *manifest.state_outputs
         self._graphs: dict[tuple[Any, ...], _Graph] = {}
-        self._lock = threading.Lock()  # a CUDA graph has one set of buffers
+        self._lock = threading.Lock()
+        # A CUDA graph has one set of buffers, and norms that share statistics hold those of the call that runs.
+        self._one_call = self._device.type == "cuda" or manifest.shares_statistics
         self.description = f"torch {precision} {device}{' compiled' if compiled else ''}"
 
     def held(self, array: NDArray[np.generic]) -> DeviceTensor:
@@ -77,7 +79,7 @@ class TorchEngine:
 
     def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
         """One call; results are copied into the arrays and tensors given, which may be any of the outputs."""
-        with self._lock if self._device.type == "cuda" else nullcontext():
+        with self._lock if self._one_call else nullcontext():
             made = self._call({**inputs, **state})
             for name, place in (*out.items(), *out_state.items()):
                 if isinstance(place, DeviceTensor):

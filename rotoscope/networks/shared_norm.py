@@ -24,7 +24,8 @@ def measure(x: Tensor) -> Tensor:
     """(N,C,H,W) -> (4,C): mean, reciprocal of the biased deviation, least and greatest normalised value, over all frames."""
     mean = x.mean(dim=(0, 2, 3))
     centred = x - mean.view(1, -1, 1, 1)
-    rate = torch.rsqrt(centred.square().mean(dim=(0, 2, 3)) + EPSILON)
+    # 1 / sqrt(variance + EPSILON), in a form without a sum that the ONNX exporter takes for one with nothing and drops.
+    rate = torch.rsqrt(centred.square().mean(dim=(0, 2, 3)) / EPSILON + 1) / EPSILON**0.5
     normalised = centred * rate.view(1, -1, 1, 1)
     return torch.stack([mean, rate, normalised.amin(dim=(0, 2, 3)), normalised.amax(dim=(0, 2, 3))])
 

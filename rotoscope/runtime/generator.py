@@ -1,23 +1,25 @@
 """One network on one engine: picture in, float picture out, through buffers that are allocated once per thread."""
 
+import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rotoscope.errors import ModelRefused, RotoscopeError, UsageError
-from rotoscope.frame import Array, Picture
+from rotoscope.frame import Array, Frame, Picture
 from rotoscope.kernels.interleave import interleave
-from rotoscope.kernels.warp import warp
-from rotoscope.manifest import Composite, Manifest
-from rotoscope.runtime.engines.engine import Engine, Held
+from rotoscope.runtime.engines.engine import Engine, State, Tensors
 from rotoscope.runtime.feed import Feed
 from rotoscope.runtime.float_picture import float_picture, resized
 from rotoscope.runtime.golden import first_state
 from rotoscope.runtime.model_file import ModelFile
+from rotoscope.runtime.network_state import NetworkState
 from rotoscope.runtime.sizes import Placement, Size, place
 from rotoscope.runtime.stage_times import StageTimes
+
+MOVING_S = 2.0  # after so many seconds moving statistics hold 1/e of what they held
 
 
 class NotFinite(RotoscopeError):
@@ -29,13 +31,24 @@ class View:
     """What one call sees of a stream: the pictures of its window, oldest first (one without a window), and what is beside them.
 
     `masks` ((H,W) bool, True in the hole) and `instances` belong to the same frames; `translated` is what another network
-    made of the last of them.
+    made of the last of them; `elapsed_s` is the time since the call before, in seconds.
     """
 
     pictures: tuple[Picture, ...]
     masks: tuple[Array | None, ...] = ()
     instances: tuple[Picture | None, ...] = ()
     translated: Picture | None = None
+    elapsed_s: float = 0.0
+
+    @classmethod
+    def of(cls, frames: Sequence[Frame], elapsed_s: float = 0.0) -> "View":
+        """What the frames of one window show."""
+        return cls(
+            tuple(frame.source for frame in frames),
+            masks=tuple(frame.mask for frame in frames),
+            instances=tuple(frame.instances for frame in frames),
+            elapsed_s=elapsed_s,
+        )
 
 
 @dataclass
@@ -48,74 +61,17 @@ class _Buffers:
     scale: int
 
 
-class NetworkState:
-    """The recurrent tensors of one stream: double-buffered, handed in and out of each call.
-
-    They stay where the engine holds them, or on the CPU where pictures are finished outside the graph.
-    """
-
-    def __init__(self, manifest: Manifest, engine: Engine) -> None:
-        self._manifest, self._engine = manifest, engine
-        self._tensors: dict[str, Held] | None = None
-        self._spare: dict[str, Held] = {}
-
-    def reset(self) -> None:
-        """Forget everything: the next frame is a first frame."""
-        self._tensors = None
-
-    def saved(self) -> dict[str, Array] | None:
-        """A copy of everything, by input name; None before a first frame."""
-        return None if self._tensors is None else {name: np.array(tensor) for name, tensor in self._tensors.items()}
-
-    def restore(self, saved: Mapping[str, Array] | None) -> None:
-        """Go on from what `saved` gave, or from arrays of the same names and shapes."""
-        wanted = {tensor.input for tensor in self._manifest.state}
-        if saved is not None and set(saved) != wanted:
-            raise UsageError(f"state {', '.join(sorted(saved))}; {self._manifest.name} has {', '.join(sorted(wanted))}")
-        if saved is None:
-            self._tensors = None
-        else:
-            self._begin({tensor.input: saved[tensor.input].astype(tensor.dtype) for tensor in self._manifest.state})
-
-    def current(self, inputs: Mapping[str, Array], height: int, width: int) -> tuple[dict[str, Held], dict[str, Held]]:
-        """(state inputs, places for the state outputs) for a network input of this size; `inputs` are the others."""
-        shapes = {tensor.input: tensor.resolve(height, width) for tensor in self._manifest.state}
-        if self._tensors is None or any(self._tensors[name].shape != shape for name, shape in shapes.items()):
-            self._begin(first_state(self._manifest, inputs, height, width))
-            assert self._tensors is not None
-        return self._tensors, {name: self._spare[name] for name in self._manifest.state_outputs}
-
-    def finish(self, composite: Composite, outputs: Mapping[str, Array]) -> Array:
-        """Make the picture that the graph left unfinished, (3,H,W), and put it into its history."""
-        assert self._tensors is not None
-        (tensor,) = (tensor for tensor in self._manifest.state if tensor.input == composite.state)
-        before: Array = np.asarray(self._tensors[tensor.input])[0]
-        after: Array = np.asarray(self._spare[tensor.output])[0]
-        flow = np.ascontiguousarray(np.moveaxis(outputs[composite.flow][0], 0, 2))
-        picture = warp(np.ascontiguousarray(before[-3:]), flow)
-        picture *= outputs[composite.carried][0]
-        picture += outputs[composite.drawn][0]
-        after[:-3], after[-3:] = before[3:], picture
-        finished: Array = after[-3:]
-        return finished
-
-    def advance(self) -> None:
-        """What came out becomes what goes in."""
-        assert self._tensors is not None
-        for tensor in self._manifest.state:
-            self._tensors[tensor.input], self._spare[tensor.output] = (
-                self._spare[tensor.output],
-                self._tensors[tensor.input],
-            )
-
-    def _begin(self, arrays: Mapping[str, Array]) -> None:
-        """Take these values, and make places for the next."""
-        places = {tensor.output: np.empty(arrays[tensor.input].shape, tensor.dtype) for tensor in self._manifest.state}
-        if self._manifest.composite:
-            self._tensors, self._spare = dict(arrays), dict(places)
-        else:
-            self._tensors = {name: self._engine.held(array) for name, array in arrays.items()}
-            self._spare = {name: self._engine.held(array) for name, array in places.items()}
+def call(
+    engine: Engine, label: str, inputs: Tensors, state: State, out: Tensors, out_state: State | None = None
+) -> None:
+    """One call of an engine; whatever it raises becomes a RotoscopeError that begins with the label."""
+    try:
+        engine.run(inputs, state, out, out_state or {})
+    except RotoscopeError:
+        raise
+    except Exception as error:  # engines raise their own, undocumented kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise RotoscopeError(f"{label}: {engine.description} failed: {reason}") from error
 
 
 def filled(source: Picture, mask: Array | None, result: Array, region: tuple[int, int, int, int]) -> Array:
@@ -130,6 +86,8 @@ class Generator:
     """Runs one model file on pictures of any size.
 
     Thread-safe for models without state; a model with state takes one frame after the other. `style` is as in `Feed`.
+    `statistics` are those of `shared_norm.calibrate`, which every frame is then normalised with, in any order; without them
+    a model with shared statistics lets them move with the stream: after t seconds exp(-t / 2 s) of the old ones stay.
     """
 
     def __init__(
@@ -140,6 +98,7 @@ class Generator:
         working: str | None = None,
         fit: str = "pad",
         style: Array | None = None,
+        statistics: Mapping[str, Array] | None = None,
         times: StageTimes,
     ) -> None:
         self.model, self.engine = model, engine
@@ -148,6 +107,9 @@ class Generator:
         self._output_shapes: dict[Size, dict[str, tuple[int, ...]]] = {}
         self._lock = threading.Lock()
         self.state = NetworkState(model.manifest, engine)
+        self._frozen: State | None = None
+        if statistics is not None:
+            self._frozen = {name: engine.held(array) for name, array in statistics.items()}
         black, white = model.manifest.output.range
         self._out_scale = [1 / (white - black)] * 3
         self._out_offset = [-black / (white - black)] * 3
@@ -155,7 +117,7 @@ class Generator:
     @property
     def is_stateless(self) -> bool:
         """Frames may be translated in any order and at the same time."""
-        return not self.model.manifest.state
+        return self._frozen is not None or not self.model.manifest.state
 
     def placement(self, picture: Size) -> Placement:
         """Where a picture of this size goes in the network's input."""
@@ -177,7 +139,7 @@ class Generator:
         picture = view.pictures[0]
         buffers = self._buffers((picture.width, picture.height))
         with self._times.measure("prepare"):
-            self._prepare(view, buffers.feed)
+            self.prepare(view, buffers.feed)
         with self._times.measure("translate"):
             raw = self._run(buffers, label)
         with self._times.measure("unpack"):
@@ -188,8 +150,11 @@ class Generator:
                 out = filled(view.pictures[now], view.masks[now], out, buffers.placement.crop)
         return out
 
-    def _prepare(self, view: View, feed: Feed) -> None:
+    def prepare(self, view: View, feed: Feed) -> None:
+        """Put what the view shows into the network's inputs."""
         manifest = self.model.manifest
+        if manifest.shares_statistics and self._frozen is None:
+            feed.number(math.exp(-view.elapsed_s / MOVING_S))
         feed.pictures(view.pictures)
         if manifest.mask:
             feed.masks(view.masks or (None,) * len(view.pictures))
@@ -206,17 +171,14 @@ class Generator:
         """One call of the engine -> its raw picture, without the batch; the state, if there is one, moves on."""
         width, height = buffers.placement.network
         manifest, inputs, outputs = self.model.manifest, buffers.feed.arrays, buffers.outputs
-        state, out_state = ({}, {}) if self.is_stateless else self.state.current(inputs, height, width)
-        try:
-            self.engine.run(inputs, state, outputs, out_state)
-        except RotoscopeError:
-            raise
-        except Exception as error:  # engines raise their own, undocumented kinds
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            raise RotoscopeError(f"{label}: {self.engine.description} failed: {reason}") from error
+        if self.is_stateless:
+            call(self.engine, label, inputs, self._frozen or {}, outputs)
+            alone: Array = outputs[manifest.output.tensor][0]
+            return alone
+        state, out_state = self.state.current(inputs, height, width)
+        call(self.engine, label, inputs, state, outputs, out_state)
         finished = [self.state.finish(composite, outputs) for composite in manifest.composite]
-        if not self.is_stateless:
-            self.state.advance()
+        self.state.advance()
         return finished[0] if finished else outputs[manifest.output.tensor][0]
 
     def _unpacked(self, raw: Array, buffers: _Buffers, label: str) -> Array:

@@ -36,7 +36,7 @@ class Progress:
 def run_job(
     source: str,
     target: str | None,
-    make_translator: Callable[[], Translator],
+    make_translator: Callable[[Iterator[Frame] | None], Translator],
     options: TranslateOptions,
     *,
     unconverted: bool = False,
@@ -47,7 +47,7 @@ def run_job(
     source  a video, picture, folder, glob, %05d pattern, or "-" for y4m on standard input
     target  a video or picture name, a folder, a %05d pattern, "-" for y4m on standard output, or None: named after source
             and model, in the current folder
-    make_translator  called once the source is open
+    make_translator  called once the source is open, with its frames to learn from, unless it can be read only once
     unconverted      the source's pictures are numbers, label maps, not colours
     """
     begin = time.perf_counter()
@@ -58,7 +58,7 @@ def run_job(
         reader = _open(source, options, unconverted=unconverted)
         stack.callback(reader.close)
         info = reader.info
-        translator = make_translator()
+        translator = make_translator(None if source == "-" else _once_more(source, options, unconverted=unconverted))
         plan = plan_output(source, target, reader, translator, options)
         copied = stack.enter_context(_copied(source, reader, plan))
         writer: VideoWriter | PictureWriter = stack.enter_context(_open_writer(plan, reader, copied, options))
@@ -74,10 +74,7 @@ def run_job(
             first_frame_seconds = first_frame_seconds or time.perf_counter() - begin
             elapsed = time.perf_counter() - begin
             on_progress(Progress(writer.num_frames, _expected(info, options), elapsed, translator.times.shares()))
-    notes = [*reader.notes, *format_notes(info, plan), *(copied.notes if copied is not None else ())]
-    steadiness = translator.steadiness
-    if steadiness.note:
-        notes.append(steadiness.note)
+    notes = [*reader.notes, *format_notes(info, plan), *(copied.notes if copied else ()), *translator.notes]
     if writer.num_coincident:
         notes.append(f"{writer.num_coincident} frames moved by one tick of the container's clock")
     return Run(
@@ -86,8 +83,8 @@ def run_job(
         models=tuple(generator.model.name for generator in translator.generators),
         model_sha256=tuple(generator.model.sha256 for generator in translator.generators),
         engine=translator.description,
-        steady=steadiness.description,
-        flicker=steadiness.flicker.measured if steadiness.flicker is not None else None,
+        steady=translator.steadiness.description,
+        flicker=meter.measured if (meter := translator.steadiness.flicker) else None,
         encoder=plan.description,
         frames_in=counted.num + sum(reader.losses[loss] for loss in LOST_FRAMES),
         frames_out=writer.num_frames,
@@ -133,6 +130,13 @@ def _with_beside(frames: Iterable[Frame], options: TranslateOptions, stack: Exit
         maps = _open(options.instances, options, unconverted=True)
         frames = with_instances(frames, stack.enter_context(closing(maps)))
     return frames
+
+
+def _once_more(source: str, options: TranslateOptions, *, unconverted: bool) -> Iterator[Frame]:
+    """The frames of the source and what is beside them, read anew; nothing is opened before the first is asked for."""
+    with ExitStack() as stack:
+        reader = stack.enter_context(closing(_open(source, options, unconverted=unconverted)))
+        yield from _with_beside(reader, options, stack)
 
 
 def _open(source: str, options: TranslateOptions, *, unconverted: bool = False) -> Reader:

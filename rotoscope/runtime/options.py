@@ -87,8 +87,15 @@ class TranslateOptions:
     flow: str = "dis"
     """What finds the motion: dis, or onnx:FILE for a flow network."""
 
+    norm: Literal["shared"] | None = None
+    """shared: instance norm takes the statistics of the clip, measured before, in place of each frame's own; live they follow
+    slowly. By default for models exported so."""
+
     keyframes: int = 1
     """Translate every n-th frame at least and carry it along the motion in between."""
+
+    interpolator: str = "flow"
+    """hypercon: what makes the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
 
     insert: int = 3
     """hypercon: frames put between two, each translated too."""

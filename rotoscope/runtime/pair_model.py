@@ -63,6 +63,7 @@ class InterpolationModel:
         self._names = {output.what: output.tensor for output in model.manifest.further}
         if len(self._names) < 3:
             raise ModelRefused(f"{model.path} gives no flows beside its picture; HyperCon needs them for masks")
+        self.name = model.name
 
     def __call__(self, first: Picture, second: Picture, time: float) -> Between:
         """The frame at `time` in (0,1) from the first picture to the second, of their size."""

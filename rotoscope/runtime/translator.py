@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from fractions import Fraction
 
 import numpy as np
 
@@ -14,11 +15,13 @@ from rotoscope.manifest import Window
 from rotoscope.runtime.engines.engine import Engine
 from rotoscope.runtime.float_picture import float_picture, resized
 from rotoscope.runtime.flow.motion import FlowSource
+from rotoscope.runtime.generator import MOVING_S, View, filled
 from rotoscope.runtime.generator import Generator as NetworkGenerator
-from rotoscope.runtime.generator import View, filled
 from rotoscope.runtime.model_file import ModelFile
 from rotoscope.runtime.options import TranslateOptions
+from rotoscope.runtime.pair_model import InterpolationModel
 from rotoscope.runtime.prefetch import prefetch
+from rotoscope.runtime.shared_norm import Calibration
 from rotoscope.runtime.sizes import Size
 from rotoscope.runtime.stage_times import StageTimes
 from rotoscope.runtime.steady.plan import plan_steadiness
@@ -46,6 +49,8 @@ class Translator:
         options: TranslateOptions | None = None,
         *,
         flow: FlowSource | None = None,
+        interpolator: InterpolationModel | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         options = options or TranslateOptions()
         chain = [models] if isinstance(models, ModelFile) else list(models)
@@ -53,10 +58,13 @@ class Translator:
             raise UsageError("no model given")
         for index, model in enumerate(chain):
             _check_place(model, is_first=index == 0)
+        _check_norm(chain[0], options)
         styles = style_codes([model.manifest for model in chain], options.style)
         self.times = StageTimes()
         self.threads = options.threads or thread_budget()
-        stateless = all(not model.manifest.state for model in chain)
+        self._calibration = calibration
+        self._last_seconds: Fraction | None = None
+        stateless = all(not model.manifest.state for model in (chain if calibration is None else chain[1:]))
         self.in_flight = self._choose_in_flight(options.in_flight, stateless=stateless)
         # One thread per call and one call per core is faster than all threads on one call, wherever it is allowed.
         per_call = max(1, self.threads // self.in_flight)
@@ -67,11 +75,12 @@ class Translator:
                 working=options.working_size if index == 0 else None,
                 fit=options.fit,
                 style=style,
+                statistics=calibration.statistics if calibration and index == 0 else None,
                 times=self.times,
             )
             for index, (model, style) in enumerate(zip(chain, styles, strict=True))
         ]
-        self.steadiness = plan_steadiness(chain, options, self.region, self.times, flow)
+        self.steadiness = plan_steadiness(chain, options, self.region, self.times, flow, interpolator)
 
     def __enter__(self) -> "Translator":
         return self
@@ -84,6 +93,18 @@ class Translator:
         """What runs where, and how much of it at once."""
         kinds = dict.fromkeys(generator.engine.description for generator in self.generators)
         return f"{' + '.join(kinds)}, {self.in_flight} in flight"
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know about how frames are steadied."""
+        notes = [self.steadiness.note] if self.steadiness.note else []
+        if self._calibration is not None:
+            num = self._calibration.num_frames
+            learned = f"{num} frames, one in {self._calibration.every}" if num > 1 else "1 frame"
+            notes.append(f"norm shared: statistics of {learned}")
+        elif self.generators[0].model.manifest.shares_statistics:
+            notes.append(f"norm shared: statistics follow the stream, over {MOVING_S:g} s")
+        return notes
 
     def region(self, picture: Size) -> tuple[int, int, int, int]:
         """(left, top, width, height): the part of a picture of this size that the networks get to see."""
@@ -108,6 +129,7 @@ class Translator:
 
     def reset(self) -> None:
         """Forget all temporal state: what comes next is a new scene."""
+        self._last_seconds = None
         for generator in self.generators:
             generator.state.reset()
 
@@ -130,12 +152,7 @@ class Translator:
             neighbours = (frame,) * (len(self.window.offsets) if self.window else 1)
         label = f"frame {frame.index} ({float(frame.seconds):.3f} s)"
         first, *others = self.generators
-        view = View(
-            tuple(item.source for item in neighbours),
-            masks=tuple(item.mask for item in neighbours),
-            instances=tuple(item.instances for item in neighbours),
-        )
-        result = first(view, label)
+        result = first(View.of(neighbours, self._elapsed_s(frame)), label)
         for generator in others:
             picture = Picture((result,))
             if generator.model.manifest.kind == "stabilise":
@@ -145,6 +162,13 @@ class Translator:
                 result = generator(View((picture,)), label)
         frame.result = result
         return frame
+
+    def _elapsed_s(self, frame: Frame) -> float:
+        """Seconds since the last translated frame, where frames are translated one after the other."""
+        if self.in_flight > 1:
+            return 0.0
+        before, self._last_seconds = self._last_seconds, frame.seconds
+        return 0.0 if before is None else max(0.0, float(frame.seconds - before))
 
     def stream(
         self, frames: Iterable[Frame], then: Callable[[Frame], Frame] | None = None
@@ -237,6 +261,15 @@ class Translator:
         return wanted or min(self.threads, MAX_IN_FLIGHT)
 
 
+def _check_norm(model: ModelFile, options: TranslateOptions) -> None:
+    """Refuse shared statistics of a model whose graph does not take them."""
+    if options.norm == "shared" and not model.manifest.shares_statistics:
+        raise UsageError(
+            f"--norm shared: {model.path.name} was not exported for it; from its checkpoint: "
+            "rotoscope export CHECKPOINT NEW.onnx --shared-statistics"
+        )
+
+
 def _check_place(model: ModelFile, *, is_first: bool) -> None:
     """Refuse what cannot stand at this place of a chain."""
     manifest = model.manifest
@@ -252,6 +285,7 @@ def _check_place(model: ModelFile, *, is_first: bool) -> None:
             ("label maps", manifest.frame.labels),
             ("several frames", manifest.frame.window),
             ("a mask", manifest.mask),
+            ("statistics of the source", manifest.shares_statistics),
         )
         if there
     ]

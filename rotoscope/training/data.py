@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rotoscope.errors import InputRefused, UsageError
 from rotoscope.runtime.media.source import open_source
-from rotoscope.training.frames import Clip, clips_of
+from rotoscope.training.frames import Clip, clips_of, divided
 
 Array = NDArray[Any]
 
@@ -50,12 +50,12 @@ class Geometry:
 
 
 class Domain:
-    """Samples of one kind: `length` consecutive frames of a clip, in one or several aligned views.
+    """Samples of one kind: `length` consecutive frames of a scene of a clip, in one or several aligned views.
 
     views   by name, the path of its clips (see `clips_of`); all views have the same clips of the same lengths and sizes
     labels  names of views that hold numbers rather than colours: read as stored, resized to the nearest pixel
-    length  frames of a sample, clips with fewer stay out; it doubles every `doubles_every` epochs (0: never), up to what the
-            shortest clip has
+    length  frames of a sample, scenes with fewer stay out; it doubles every `doubles_every` epochs (0: never), up to what the
+            shortest scene has
     """
 
     def __init__(
@@ -70,17 +70,19 @@ class Domain:
         side = geometry.resize if geometry.scale == (1.0, 1.0) else 0
         self.clips = {name: clips_of(path, shorter_side=0 if name in labels else side) for name, path in views.items()}
         self.geometry, self.length, self.doubles_every, self.labels = geometry, length, doubles_every, frozenset(labels)
-        lengths = self._lengths(views)
+        self._check_alike(views)
+        self.clips = divided(self.clips)
+        lengths = [len(clip) for clip in next(iter(self.clips.values()))]
         self.windows = [(clip, start) for clip, frames in enumerate(lengths) for start in range(frames - length + 1)]
         where = ", ".join(str(path) for path in views.values())
         if sum(lengths) < FEWEST:
             raise InputRefused(f"{where}: {sum(lengths)} picture; training needs at least {FEWEST}")
         self.longest = min((frames for frames in lengths if frames >= length), default=0)
         if not self.windows:
-            raise InputRefused(f"{where}: no clip of {length} frames; the longest has {max(lengths)}")
+            raise InputRefused(f"{where}: no scene of {length} frames; the longest has {max(lengths)}")
 
-    def _lengths(self, views: Mapping[str, Path]) -> list[int]:
-        """Frames of each clip, the same in every view."""
+    def _check_alike(self, views: Mapping[str, Path]) -> None:
+        """Refuse views with other numbers of clips or frames."""
         first, *others = views
         lengths = [len(clip) for clip in self.clips[first]]
         for other in others:
@@ -90,7 +92,6 @@ class Domain:
                     f"{views[first]} and {views[other]} do not match: "
                     f"{sum(lengths)} pictures in {len(lengths)} clips against {sum(theirs)} in {len(theirs)}"
                 )
-        return lengths
 
     def __len__(self) -> int:
         return len(self.windows)

@@ -1,14 +1,16 @@
 """From videos and folders to training frames: clips of picture files, decoded once and kept.
 
 A path stands for one or several clips: a folder of pictures is one, a video is one, and a folder of such things holds as
-many. Videos are decoded into the user's cache the first time, as PNG; `rotoscope frames` does the same into a folder of
-one's own.
+many. Videos are decoded into the user's cache the first time, as PNG, with a list of the frames at which a scene begins;
+`rotoscope frames` does the same into a folder of one's own.
 """
 
 import hashlib
+import json
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -18,10 +20,15 @@ from platformdirs import user_cache_path
 
 from rotoscope.errors import InputRefused, OutputFailed
 from rotoscope.runtime.float_picture import rgb_picture
+from rotoscope.runtime.flow.dis import DisFlow
+from rotoscope.runtime.flow.motion import MotionEstimator, with_motion
 from rotoscope.runtime.media.pictures import READABLE, sequence_files
 from rotoscope.runtime.media.source import open_source
+from rotoscope.runtime.stage_times import StageTimes
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".y4m", ".mpg", ".ts", ".mxf")
+CUTS = "cuts.json"  # beside the frames: the numbers of those at which a scene begins
+CUT_SIDE_PX = 180  # shorter side of the pictures that cuts are looked for in, at most half the video's
 PNG_COMPRESSION = 1  # zlib's fastest: frames are read far more often than anybody counts their bytes
 
 Clip = list[Path]
@@ -48,10 +55,27 @@ def clips_of(path: Path, *, shorter_side: int = 0) -> list[Clip]:
     return clips
 
 
+def divided(views: Mapping[str, list[Clip]]) -> dict[str, list[Clip]]:
+    """Aligned views of clips, each clip divided where a scene begins in any of its views."""
+    scenes: dict[str, list[Clip]] = {name: [] for name in views}
+    for clips in zip(*views.values(), strict=True):
+        cuts = {cut for clip in clips for cut in _cuts(clip) if 0 < cut < len(clip)}
+        for begin, end in pairwise([0, *sorted(cuts), len(clips[0])]):
+            for name, clip in zip(views, clips, strict=True):
+                scenes[name].append(clip[begin:end])
+    return scenes
+
+
+def _cuts(clip: Clip) -> list[int]:
+    """What decoding found; nothing for pictures that somebody else has put there."""
+    file = clip[0].with_name(CUTS)
+    return list(json.loads(file.read_text())) if file.exists() else []
+
+
 def _cached(video: Path, shorter_side: int) -> Clip:
     """The frames of a video in the user's cache; another file under the same name is another entry."""
     status = video.stat()
-    told = f"{video.resolve()}|{status.st_size}|{status.st_mtime_ns}|{shorter_side}"
+    told = f"{video.resolve()}|{status.st_size}|{status.st_mtime_ns}|{shorter_side}|with {CUTS}"
     folder = (
         user_cache_path("rotoscope") / "frames" / f"{video.stem[:40]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     )
@@ -68,19 +92,24 @@ def extract_frames(
     every: int = 1,
     on_frame: Callable[[int], None] = lambda _done: None,
 ) -> int:
-    """Decode every `every`-th frame of a video into a new folder as 00000.png, 00001.png ...; returns how many.
+    """Decode every `every`-th frame of a video into a new folder as 00000.png, 00001.png ..., with its cuts; returns how many.
 
     The folder appears when it is complete. Raises InputRefused or OutputFailed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = folder.with_name(f".{folder.name}.part-{secrets.token_hex(4)}")
-    count = 0
+    count, cuts, is_cut = 0, [], False
     try:
         staging.mkdir()
         with open_source(str(source)) as reader:
-            for frame in reader:
+            scale = min(0.5, CUT_SIDE_PX / min(reader.info.width, reader.info.height))
+            for frame in with_motion(reader, MotionEstimator(DisFlow(scale=1.0), scale=scale), StageTimes()):
+                is_cut |= frame.cut
                 if frame.index % every:
                     continue
+                if is_cut:
+                    cuts.append(count)
+                    is_cut = False
                 bgr = cv2.cvtColor(reduced(rgb_picture(frame.source), shorter_side), cv2.COLOR_RGB2BGR)
                 _, encoded = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
                 (staging / f"{count:05d}.png").write_bytes(encoded.tobytes())
@@ -88,6 +117,7 @@ def extract_frames(
                 on_frame(count)
         if not count:
             raise InputRefused(f"{source}: no frame could be decoded")
+        (staging / CUTS).write_text(json.dumps(cuts) + "\n")
         if not folder.exists():  # somebody else may have been quicker
             staging.rename(folder)
     except OSError as error:

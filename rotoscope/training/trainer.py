@@ -8,20 +8,15 @@ DistributedDataParallel, because that follows only one forward pass through one 
 through several networks several times, some of them (gradient penalties) differentiating twice.
 """
 
-import json
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -29,13 +24,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from rotoscope.errors import RotoscopeError, UsageError
 from rotoscope.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
 from rotoscope.training.data import TrainingData, batches
+from rotoscope.training.devices import make_fabric
 from rotoscope.training.options import RunOptions
-from rotoscope.training.report import read_log, write_grid, write_report
+from rotoscope.training.record import Means, Record
+from rotoscope.training.stopping import stop_on_signal
 from rotoscope.training.system import Batch, System, Update
 
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 NUM_SAMPLES = 4
-REPORT_SECONDS = 10.0  # run.html is written this often at most
 
 
 class LossNotFinite(RotoscopeError):
@@ -51,49 +46,6 @@ class TrainingProgress:
     first: int
     seconds: float
     terms: Mapping[str, float]
-
-
-@dataclass
-class Means:
-    """Running means of loss terms, kept on their device until somebody asks."""
-
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def names(self) -> list[str]:
-        """What there is a mean of."""
-        return list(self.sums)
-
-    def add(self, terms: Mapping[str, Tensor]) -> None:
-        """One more value of each of these terms."""
-        for name, term in terms.items():
-            self.sums[name] = self.sums[name] + term.detach() if name in self.sums else term.detach()
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-    def take(self) -> dict[str, float]:
-        """The means; then begin anew."""
-        found = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
-        self.sums.clear()
-        self.counts.clear()
-        return found
-
-
-def make_fabric(run: RunOptions) -> Fabric:
-    """Devices as the options say, or as torchrun says if it started this process."""
-    local, world = (int(os.environ.get(name, run.devices)) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
-    if run.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: no CUDA device here; accepted: cpu, auto")
-    if run.precision == "fp16" and (run.device in ("cpu", "mps") or not torch.cuda.is_available()):
-        raise UsageError("--precision fp16 trains on CUDA devices alone; accepted here: bf16 or fp32")
-    return Fabric(
-        accelerator=run.device,
-        devices=local,
-        num_nodes=world // local,
-        strategy="ddp" if world > 1 else "auto",
-        precision=PRECISIONS[run.precision],  # type: ignore[arg-type]
-        loggers=TensorBoardLogger(root_dir=run.out, name="tensorboard", version=""),
-    )
 
 
 def train(
@@ -129,13 +81,13 @@ def train(
             # A broken loss leaves nothing worth keeping, a wrong option comes first, and other processes would be waited for.
             if not isinstance(error, LossNotFinite | UsageError) and fabric.world_size == 1:
                 trainer.checkpoint()
-            trainer.report(f"stopped: {error}", is_running=False)
+            trainer.record.write_page(f"stopped: {error}", is_running=False)
             raise
         finally:
             fabric.logger.finalize("success")
     if finished:
         trainer.save_results(run.out)
-    trainer.report("finished" if finished else "stopped; `rotoscope train resume` goes on", is_running=False)
+    trainer.record.write_page("finished" if finished else "stopped; `rotoscope train resume` goes on", is_running=False)
     return finished
 
 
@@ -170,11 +122,9 @@ class Trainer:
         self.step = 0
         self.best = float("inf")
         self.seconds = 0.0  # of work, over all parts of a run that was resumed
-        self.means, self.means_for_best = Means(), Means()
         self.folder = run.out
-        self.reported = 0.0
-        for name in ("checkpoints", "samples"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self.record, self.means_for_best = Record(fabric, run.out, options), Means()
+        (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
 
     def go(self, stopped: Callable[[], bool], on_progress: Callable[[TrainingProgress], None]) -> bool:
         """Train to the end (True), or until somebody wants to stop (False); either way the last step has a checkpoint."""
@@ -192,7 +142,7 @@ class Trainer:
         )
         begun = -1
         if first == 0:
-            (self.folder / "log.jsonl").unlink(missing_ok=True)  # of a run that ended before its first checkpoint
+            self.record.begin()
             self.sample(samples)
         while self.step < self.total:
             epoch = self.step // self.epoch_steps
@@ -209,7 +159,8 @@ class Trainer:
             self.seconds = time.monotonic() - started
             is_last = self.step == self.total or self.all_agree(stopped())
             if self.step % run.log_every == 0 or is_last:
-                on_progress(TrainingProgress(self.step, self.total, first, self.seconds, self.log()))
+                terms = self.record.write_row(self.step, self.total, self.seconds)
+                on_progress(TrainingProgress(self.step, self.total, first, self.seconds, terms))
             if self.step % run.sample_every == 0 or is_last:
                 self.sample(samples)
             if self.step % run.save_every == 0 or is_last:
@@ -249,7 +200,7 @@ class Trainer:
         loss = torch.stack([term.float() for term in update.terms.values()])
         if not bool(loss.isfinite().all()):
             self.stop_at(update, batch)
-        self.means.add(update.terms)
+        self.record.means.add(update.terms)
         if self.run.best_by:
             self.means_for_best.add(update.terms)
         self.fabric.backward(loss.sum() * share, inputs=parameters_of(self.optimisers[update.optimiser]))
@@ -288,28 +239,6 @@ class Trainer:
         flag = torch.tensor(float(wish), device=self.fabric.device)
         return float(self.fabric.all_reduce(flag, reduce_op="sum")) > 0  # type: ignore[arg-type]
 
-    def log(self) -> dict[str, float]:
-        """One row: mean terms over the steps since the last row, and over all processes."""
-        terms = self.means.take()
-        if self.fabric.world_size > 1:
-            means = self.fabric.all_reduce(torch.tensor(list(terms.values()), device=self.fabric.device))
-            terms = dict(zip(terms, cast(Tensor, means).tolist(), strict=True))
-        if self.fabric.global_rank == 0:
-            self.fabric.log_dict(terms, self.step)
-            row = {"step": self.step, "seconds": round(self.seconds, 3), **terms}
-            with (self.folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            now = time.monotonic()
-            if now - self.reported > REPORT_SECONDS:
-                self.reported = now
-                self.report(f"step {self.step:,} of {self.total:,}", is_running=True)
-        return terms
-
-    def report(self, state: str, *, is_running: bool) -> None:
-        """Write run.html."""
-        if self.fabric.global_rank == 0:
-            write_report(self.folder, self.options, state=state, is_running=is_running)
-
     def sample(self, batch: Batch) -> None:
         """Draw the grid of fixed samples, with averaged weights if there are any; nothing of the run's chance is used up."""
         if self.fabric.global_rank:
@@ -321,8 +250,7 @@ class Trainer:
             self.system.eval()
             columns = self.system.samples(batch)
             self.system.train()
-        arrays = {name: pictures.float().cpu().numpy() for name, pictures in columns.items()}
-        write_grid(self.folder / "samples" / f"step-{self.step:08d}.jpg", arrays)
+        self.record.write_samples(self.step, columns)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -371,9 +299,7 @@ class Trainer:
             self.average.load_state_dict(state["average"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         set_random_state(state["random"])
-        if self.fabric.global_rank == 0:
-            rows = [row for row in read_log(self.folder / "log.jsonl") if row["step"] <= self.step]
-            (self.folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self.record.go_on(self.step)
 
     def keep_best(self) -> None:
         """Save the weights if the chosen term was never lower."""
@@ -413,21 +339,3 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["cpu"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """A function that says whether Ctrl-C or SIGTERM came; the first waits for the step's end, a second one does not."""
-    came: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-        if len(came) > 1:
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -170,3 +170,21 @@ def test_a_sweep_prints_a_row_for_each_setting_and_recommends_one(clips, rotosco
     distances = [1 - row["summary"]["to frame by frame"]["SSIM"] for row in content["settings"]]
     assert distances[0] < distances[1]  # the weaker one stays closer to frame by frame
     ElementTree.parse(clips / "source.sweep.svg")
+
+
+def test_a_sweep_says_how_soon_a_sudden_change_is_shown(here, rotoscope_main, identity):
+    write_clip("source.mkv", make=lambda _, *size: texture(0, *size), size=(96, 64), frames=30, **LOSSLESS)
+    words = "--sweep", "steady=off", "--sweep", "keyframes=1,8", "--response", "--duration", "0.4"
+    code, out, err = rotoscope_main("evaluate", "source.mkv", "-m", identity, *words)
+    assert code == 0, err
+    content = json.loads((here / "source.sweep.json").read_text())
+    # The change comes with frame 10; of the key frames 0, 8 and 16 the last is the first to show it.
+    assert [row["frames until 90% of a change"] for row in content["settings"]] == [0, 6]
+    assert [line.split()[-1] for line in out.splitlines()[:3]] == ["change", "0", "6"]
+
+
+def test_a_response_needs_a_sweep_and_frames(clips, rotoscope_main, identity):
+    code, _, err = rotoscope_main("evaluate", "source.mkv", "steady.mkv", "--response")
+    assert (code, err.count("\n")) == (2, 1) and "--response needs --sweep" in err
+    code, _, err = rotoscope_main("evaluate", "source.mkv", "-m", identity, "--sweep", "strength=1", "--response")
+    assert code == 3 and "accepted with --response: at least 25" in err

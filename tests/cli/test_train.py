@@ -1,5 +1,6 @@
 """rotoscope train, frames: what is said, what is refused, what is left behind."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -33,6 +34,15 @@ def test_a_run_goes_from_flags_to_weights(photos, tmp_path, rotoscope_main):
     assert lines[-1] == f"{run}/*.safetensors; curves and samples in {run}/run.html"
     config = (run / "config.toml").read_text()
     assert 'system = "cyclegan"\n' in config and "steps = 2\n" in config and "identity = 0.5\n" in config
+
+
+def test_machines_get_a_json_line_a_report(photos, tmp_path, rotoscope_main):
+    words = ["train", "cyclegan", *photos, *TINY, "--out", tmp_path / "run", "--log-every", 1]
+    code, _, err = rotoscope_main(*words, "--steps", 2, "--progress", "json")
+    first, second = (json.loads(line) for line in err.splitlines() if line.startswith("{"))
+    assert (code, first["step"], second["step"], second["total"], second["eta_seconds"]) == (0, 1, 2, 2, 0)
+    assert first["eta_seconds"] > 0 and 0 < first["losses"]["cycle_a"] < 100
+    assert rotoscope_main("train", "resume", tmp_path / "run", "--steps", 3, "--progress", "none")[2].count("\n") == 1
 
 
 def test_a_finished_run_is_not_started_again_but_goes_on(photos, tmp_path, rotoscope_main):

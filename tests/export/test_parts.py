@@ -25,7 +25,7 @@ def pair(here):
 
 
 def exported(path, folder, part, **options):
-    convert([path], folder / "part.onnx", ExportOptions(part=part, **options), rotoscope._api.proving_engine)
+    convert([path], folder / "part.onnx", ExportOptions(part=part, **options), rotoscope._engines.proving_engine)
     return rotoscope.load(folder / "part.onnx")
 
 
@@ -109,7 +109,7 @@ def test_other_networks_have_no_such_part(case, here):
 def test_what_is_for_whole_networks_is_refused(part, target, options, said, pair, here):
     chosen = ExportOptions(part=part, hints=("direction=AtoB",), **options)
     with pytest.raises(UsageError, match=said):
-        convert([here / "pair.pt"], here / target, chosen, rotoscope._api.proving_engine)
+        convert([here / "pair.pt"], here / target, chosen, rotoscope._engines.proving_engine)
     assert not (here / target).exists()
 
 

@@ -24,7 +24,7 @@ from rotoscope.manifest import (
 )
 from rotoscope.runtime.engines.fake import FakeEngine
 from rotoscope.runtime.feed import Feed, widened
-from rotoscope.runtime.generator import NetworkState
+from rotoscope.runtime.network_state import NetworkState
 from rotoscope.runtime.sizes import place
 
 

@@ -1,36 +1,23 @@
 """Networks on two frames, from model files whose answers are known."""
 
 import numpy as np
-import onnx
 import pytest
 import tiny_models
 from onnx import TensorProto, helper
 
 import rotoscope
 from rotoscope.frame import Picture
-from rotoscope.manifest import FrameInput, FrameOutput, FurtherOutput, Manifest, NumberInput, SecondInput
+from rotoscope.manifest import FrameInput, FrameOutput, Manifest
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.model_file import open_model
 from rotoscope.runtime.pair_model import FlowModel, InterpolationModel
-
-NEXT = SecondInput(tensor="second", what="next")
-
-
-def save(path, nodes, manifest, outputs, constants, inputs=()):
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, tiny_models.ANY) for name in ("in", "second")]
-    made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
-    graph = helper.make_graph(nodes, "tiny", [*values, *inputs], made, constants)
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    proto.metadata_props.add(key="rotoscope", value=manifest.model_dump_json())
-    onnx.save(proto, path)
-    return path
 
 
 @pytest.fixture
 def flow_file(tmp_path):
     """dx is the mean of red, dy of green, of the second picture less the first, in 0..255."""
     manifest = Manifest(
-        name="flow", kind="flow", frame=FrameInput(tensor="in", range=(0, 255), multiple=8), second=NEXT,
+        name="flow", kind="flow", frame=FrameInput(tensor="in", range=(0, 255), multiple=8), second=tiny_models.NEXT,
         output=FrameOutput(tensor="flow", content="flow"),
     )  # fmt: skip
     nodes = [
@@ -41,7 +28,7 @@ def flow_file(tmp_path):
         helper.make_tensor(name, TensorProto.INT64, [1], [value])
         for name, value in (("begin", 0), ("end", 2), ("axis", 1))
     ]
-    return save(tmp_path / "flow.onnx", nodes, manifest, {"flow": ("N", 2, "H", "W")}, constants)
+    return tiny_models.save_pair(tmp_path / "flow.onnx", nodes, manifest, {"flow": ("N", 2, "H", "W")}, constants)
 
 
 def opened(kind, path, **options):
@@ -82,42 +69,7 @@ def test_a_model_of_another_kind_is_refused(flow_file, identity):
 
 
 def test_an_interpolator_mixes_by_time_and_tells_where_pixels_come_from(tmp_path):
-    """first + time * (second - first); the flows are constants, the visibility is the time."""
-    manifest = Manifest(
-        name="between", kind="interpolate", frame=FrameInput(tensor="in", multiple=4), second=NEXT,
-        number=NumberInput(tensor="time", what="time", shape=(1, 1, 1, 1), value=0.5), output=FrameOutput(tensor="out"),
-        further=(
-            FurtherOutput(tensor="to_first", what="flow to frame"), FurtherOutput(tensor="to_second", what="flow to second"),
-            FurtherOutput(tensor="seen", what="visibility"),
-        ),
-    )  # fmt: skip
-    nodes = [
-        helper.make_node("Sub", ["second", "in"], ["difference"]),
-        helper.make_node("Mul", ["difference", "time"], ["part"]),
-        helper.make_node("Add", ["in", "part"], ["out"]),
-        helper.make_node("Slice", ["out", "zero", "two", "axis"], ["shape"]),
-        helper.make_node("Mul", ["shape", "nothing"], ["zeros"]),
-        helper.make_node("Add", ["zeros", "first_flow"], ["to_first"]),
-        helper.make_node("Sub", ["zeros", "first_flow"], ["to_second"]),
-        helper.make_node("Slice", ["zeros", "zero", "axis", "axis"], ["one"]),
-        helper.make_node("Add", ["one", "time"], ["seen"]),
-    ]
-    constants = [
-        *(
-            helper.make_tensor(name, TensorProto.INT64, [1], [value])
-            for name, value in (("zero", 0), ("two", 2), ("axis", 1))
-        ),
-        tiny_models.scalar("nothing", 0.0),
-        helper.make_tensor("first_flow", TensorProto.FLOAT, [1, 2, 1, 1], [2.0, -3.0]),
-    ]
-    time = helper.make_tensor_value_info("time", TensorProto.FLOAT, (1, 1, 1, 1))
-    outputs = {
-        "out": tiny_models.ANY,
-        "to_first": ("N", 2, "H", "W"),
-        "to_second": ("N", 2, "H", "W"),
-        "seen": ("N", 1, "H", "W"),
-    }
-    path = save(tmp_path / "between.onnx", nodes, manifest, outputs, constants, [time])
+    path = tiny_models.interpolator(tmp_path / "between.onnx", flow=(2.0, -3.0))
     made = opened(InterpolationModel, path)(Picture((flat(100, 0),)), Picture((flat(200, 40),)), 0.25)
     assert made.picture.shape == (21, 30, 4)
     np.testing.assert_allclose(made.picture[5, 5, :3] * 255, [125, 10, 0], atol=1e-3)

@@ -145,7 +145,7 @@ def test_a_foreign_engine_file_is_refused_by_its_ending(tmp_path):
 
 
 def test_without_tensorrt_the_error_says_how_to_install_it(identity, rotoscope_main):
-    if "tensorrt" in rotoscope._api.installed_engines():
+    if "tensorrt" in rotoscope._engines.installed_engines():
         pytest.skip("TensorRT is installed")
     code, _, err = rotoscope_main("build", identity)
     assert code == 2 and 'pip install ".[tensorrt]"' in err

@@ -75,6 +75,25 @@ def test_no_window_reaches_from_one_clip_into_the_next(tmp_path):
     assert domain.windows == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
 
 
+def test_no_window_reaches_over_a_cut_of_a_video(tmp_path, cache):
+    """Two scenes of 6 frames, a texture each, that move by a pixel a frame; in the other view the cut is not seen."""
+
+    def scenes(index, width, height):
+        wide = np.random.default_rng(index // 6).integers(0, 256, (height // 4, width // 2, 3), np.uint8)
+        wide = cv2.resize(wide, (2 * width, height), interpolation=cv2.INTER_CUBIC)
+        return np.ascontiguousarray(wide[:, index : index + width])
+
+    video = tiny_clips.write_clip(tmp_path / "video.mkv", frames=12, size=(160, 96), make=scenes, codec="ffv1")
+    grey = tiny_data.folder(tmp_path / "grey", count=12, size=96)
+    domain = Domain({"a": video}, Geometry(), length=4)
+    assert [len(scene) for scene in domain.clips["a"]] == [6, 6]
+    assert domain.windows == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    both = Domain({"b": grey, "a": video}, Geometry(), length=4)
+    assert [[len(scene) for scene in view] for view in both.clips.values()] == [[6, 6], [6, 6]]
+    assert extract_frames(video, tmp_path / "thinned", every=5) == 3
+    assert (tmp_path / "thinned" / "cuts.json").read_text() == "[2]\n"  # frames 0, 5 and 10; the scene begins at 6
+
+
 def test_sequences_double_until_the_shortest_clip_is_used_up(tmp_path):
     tiny_data.clips(tmp_path / "a", count=1, frames=7)
     for index in range(3):
@@ -140,7 +159,7 @@ def test_frames_look_like_the_video(tmp_path):
 
     with read(video) as reader:
         wanted = [rgb(frame.source) for frame in reader][::2]
-    found = [read_picture(path) for path in sorted((tmp_path / "frames").iterdir())]
+    found = [read_picture(path) for path in sorted((tmp_path / "frames").glob("*.png"))]
     assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
 
 
@@ -169,7 +188,7 @@ def test_what_cannot_be_trained_on_is_refused_before_training(tmp_path, cache, m
 
 def test_clips_that_are_too_short_are_refused(tmp_path):
     tiny_data.clips(tmp_path / "a", frames=4)
-    with pytest.raises(InputRefused, match="no clip of 11 frames; the longest has 4"):
+    with pytest.raises(InputRefused, match="no scene of 11 frames; the longest has 4"):
         Domain({"a": tmp_path / "a"}, Geometry(), length=11)
 
 

@@ -16,8 +16,9 @@ from rotoscope.errors import InputRefused, OutputFailed, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.training.checkpoints import checkpoint_steps, load_checkpoint, save_checkpoint
 from rotoscope.training.cyclegan import CycleGan
+from rotoscope.training.devices import make_fabric
 from rotoscope.training.options import CycleGanOptions, RunOptions
-from rotoscope.training.trainer import LossNotFinite, Trainer, make_fabric, train
+from rotoscope.training.trainer import LossNotFinite, Trainer, train
 
 SIZE = {"resize": 36, "crop": 32, "width": 2, "blocks": 1, "discriminator_width": 2, "discriminator_layers": 2}
 

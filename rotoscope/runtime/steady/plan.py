@@ -10,6 +10,7 @@ from rotoscope.runtime.flow.fitted import Region
 from rotoscope.runtime.flow.motion import FlowSource, MotionEstimator, with_motion
 from rotoscope.runtime.model_file import ModelFile
 from rotoscope.runtime.options import TranslateOptions
+from rotoscope.runtime.pair_model import InterpolationModel
 from rotoscope.runtime.sizes import Size
 from rotoscope.runtime.stage_times import StageTimes
 from rotoscope.runtime.steady.blend import Blend
@@ -54,11 +55,13 @@ def plan_steadiness(
     region: Callable[[Size], Region],
     times: StageTimes,
     flow: FlowSource | None = None,
+    interpolator: InterpolationModel | None = None,
 ) -> Steadiness:
     """What the options ask for; raises UsageError where it makes no sense for these models.
 
     region  (width, height) of a source -> the part of it that results show
     flow    finds the motion in place of DIS, from pictures in colour at full size
+    interpolator  makes the frames that hypercon inserts, in place of the flow
     """
     name = chosen(models, options)
     if name == "off" and options.keyframes == 1:
@@ -77,11 +80,14 @@ def plan_steadiness(
             pool=options.pool,
             strength=options.strength,
         ).needed()
+        inserted = f"{around.insert} inserted{f' by {interpolator.name}' if interpolator else ''}"
         how = f"weighted mean {options.strength:g}" if options.pool == "weighted" else options.pool
         pooled = f"{how} of {2 * options.window + 1}"
         return Steadiness(
-            f"hypercon, {around.insert} inserted, {pooled}",
-            before=lambda frames: insert_frames(with_motion(frames, estimator, times), around.insert, times),
+            f"hypercon, {inserted}, {pooled}",
+            before=lambda frames: insert_frames(
+                with_motion(frames, estimator, times), around.insert, times, interpolator
+            ),
             after=flicker.around(HyperCon(around, region, times)),
             look_ahead=around.reach,
             note=f"hypercon: the network runs {around.steps} times for a frame; each is shown {around.reach} late",
@@ -109,7 +115,7 @@ def chosen(models: list[ModelFile], options: TranslateOptions) -> str:
         f"{model.path.name} {why}"
         for model in models
         for why, holds in (
-            ("remembers the frames before", model.manifest.state),
+            ("remembers the frames before", model.manifest.state and not model.manifest.shares_statistics),
             ("looks at several frames", model.manifest.frame.window),
         )
         if holds
@@ -119,6 +125,10 @@ def chosen(models: list[ModelFile], options: TranslateOptions) -> str:
         raise UsageError(f"--steady hypercon: {alone[0]}, and must not be shown inserted ones; accepted: off, blend")
     if alone and options.keyframes > 1:
         raise UsageError(f"--keyframes {options.keyframes}: {alone[0]}, and needs every one; accepted: 1")
+    if name != "hypercon" and options.interpolator != "flow":
+        raise UsageError(
+            f"--interpolator {options.interpolator}: {name} inserts no frames; accepted: --steady hypercon"
+        )
     if name == "hypercon" and options.keyframes > 1:
         raise UsageError(f"--keyframes {options.keyframes}: hypercon translates every frame; accepted: off, blend")
     if name == "hypercon" and 2 * options.window + 1 > MAX_POOLED:

@@ -4,13 +4,18 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import tiny_clips
+import tiny_models
 from moving import changed_runs, four, moving_frames, texture, whole
 
 from rotoscope.kernels.warp import warp
 from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
 from rotoscope.metrics.response import frames_until
+from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.flow.dis import DisFlow
 from rotoscope.runtime.flow.motion import MotionEstimator, with_motion
+from rotoscope.runtime.model_file import open_model
+from rotoscope.runtime.pair_model import InterpolationModel
 from rotoscope.runtime.stage_times import StageTimes
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
 from rotoscope.runtime.steady.insert import insert_frames
@@ -44,6 +49,61 @@ def test_a_point_of_an_inserted_mask_is_a_hole_if_any_of_it_comes_from_one():
     expected = np.zeros((64, 96), bool)
     expected[20:30, 22:32] = True  # half of the way
     assert np.array_equal(middle.mask, expected)
+
+
+@pytest.fixture
+def network(tmp_path):
+    """An interpolator that mixes by the time, and says that what it shows lay 2 pixels to the left in the first."""
+    path = tiny_models.interpolator(tmp_path / "between.onnx", flow=(-2.0, 0.0))
+    return InterpolationModel(open_model(path), OnnxRuntimeEngine(path))
+
+
+def test_a_network_makes_what_is_inserted(network):
+    frames = moving_frames(3, dx=4.0)
+    a, b = (frame.source.planes[0].astype(np.float32) / 255 for frame in frames[:2])
+    made = list(insert_frames(frames, 3, StageTimes(), network))
+    assert [frame.inserted for frame in made] == [False, True, True, True] * 2 + [False]
+    for step in (1, 2, 3):
+        expected = a + step / 4 * (b - a)
+        np.testing.assert_allclose(made[step].source.planes[0][..., :3], expected, atol=1e-5)
+        assert made[step].motion is None
+
+
+def test_masks_move_along_the_flows_of_the_network(network):
+    frames = moving_frames(2, dx=4.0)
+    for frame in frames:
+        frame.mask = np.zeros((64, 96), bool)
+    frames[0].mask[20:30, 20:30] = True
+    middle = list(insert_frames(frames, 1, StageTimes(), network))[1]
+    expected = np.zeros((64, 96), bool)
+    expected[20:30, 22:32] = True  # 2 pixels to the left of it is the hole of the first
+    assert np.array_equal(middle.mask, expected)
+
+
+def test_a_network_is_named_on_the_command_line(here, identity, rotoscope_main):
+    tiny_clips.write_clip(here / "clip.mp4", frames=4)
+    tiny_models.interpolator(here / "between.onnx", flow=(0.0, 0.0))
+    words = ["translate", "clip.mp4", "out.mp4", "-m", identity, "--interpolator", "onnx:between.onnx"]
+    code, _, err = rotoscope_main(*words, "--steady", "hypercon", "--insert", "1", "--dilation", "1")
+    assert code == 0
+    assert "steady hypercon, 1 inserted by between, mean of 5" in err
+
+
+@pytest.mark.parametrize(("words", "reason"), [
+    (["onnx:between.onnx"], "--interpolator onnx:between.onnx: blend inserts no frames; accepted: --steady hypercon"),
+    (["onnx:between.onnx", "--steady", "off"], "off inserts no frames"),
+    (["slomo", "--steady", "hypercon"], "--interpolator slomo; accepted: flow, or onnx:FILE with a model of kind interpolate"),
+    (["onnx:identity.onnx", "--steady", "hypercon"], "of kind translate; this needs one of kind interpolate"),
+    (["onnx:none.onnx", "--steady", "hypercon"], "none.onnx: neither a file nor"),
+])  # fmt: skip
+def test_networks_that_do_not_fit_are_refused_in_one_line(words, reason, here, identity, rotoscope_main):
+    tiny_clips.write_clip(here / "clip.mp4", frames=2)
+    tiny_models.interpolator(here / "between.onnx", flow=(0.0, 0.0))
+    tiny_models.identity(here / "identity.onnx")
+    code, _, err = rotoscope_main("translate", "clip.mp4", "out.mp4", "-m", identity, "--interpolator", *words)
+    assert code in (2, 4)
+    assert reason in err
+    assert len(err.splitlines()) == 1
 
 
 def test_nothing_is_inserted_across_a_cut():

@@ -2,7 +2,7 @@
 
     python benchmarks/shared_norm_quality.py --cache FOLDER [--pairs car flower ...] [--frames 24]
 
-Needs ../shared (clips and weights). Pairs, judge and numbers are those of steady_quality.py; the statistics are calibrated on
+Needs ../shared (clips and weights). Pairs, judges and numbers are those of steady_quality.py; the statistics are calibrated on
 every 8th frame and frozen.
 """
 
@@ -10,7 +10,8 @@ import argparse
 from fractions import Fraction
 from pathlib import Path
 
-from steady_quality import PAIRS, WEIGHTS, Material, blended, measure
+from steady_material import PAIRS, WEIGHTS, Material
+from steady_quality import blended, gains, measure
 
 import rotoscope
 from rotoscope.frame import Frame, Picture
@@ -25,7 +26,7 @@ def frames_of(pictures):
 def with_shared_norm(material, name):
     """The frames of the pair again, translated with shared statistics."""
     with rotoscope.Translator(
-        WEIGHTS / PAIRS[name][0], norm="shared", steady="off", calibration=frames_of(material.source)
+        PAIRS[name].weights, norm="shared", steady="off", calibration=frames_of(material.source)
     ) as translator:
         print(f"{name:7} {', '.join(translator.notes)}")
         return [frame.result for frame in translator.stream(frames_of(material.source))]
@@ -46,7 +47,7 @@ def main():
     options.cache.mkdir(parents=True, exist_ok=True)
     distance = LpipsDistance(WEIGHTS / "lpips" / "lpips_squeeze_v0.1.pth")
     for name in options.pairs:
-        material = Material(name, options.frames, options.cache)
+        material = Material(name, PAIRS[name], options.frames, options.cache)
         shared = with_shared_norm(material, name)
         methods = {
             "frame by frame": material.plain,
@@ -57,12 +58,9 @@ def main():
         plain = None
         for method, results in methods.items():
             numbers = measure(material, list(results), distance)
-            plain = plain or numbers["E_warp"]
-            octaves = " ".join(f"{value:.2f}" for value in numbers["octaves"])
-            print(
-                f"{name:7} {method:24} gain {plain / numbers['E_warp']:5.2f}  LPIPS {numbers['LPIPS']:.4f}  {octaves}",
-                flush=True,
-            )
+            plain = plain or numbers
+            gain = "  ".join(f"{judge} {value:5.2f}" for judge, value in gains(numbers, plain).items())
+            print(f"{name:7} {method:24} {gain}  LPIPS {numbers['LPIPS']:.4f}  {numbers['octaves']}", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ POINTS = {
         "hypercon, i=3 window 2 dilation 2, median": "median",
         "hypercon, i=1 window 1 dilation 1, mean": "i=1",
     },
-    "key frames": {"key frames 4": "off", "key frames 4, blend 0.75": "blend"},
+    "key frames": {"key frames 4": "keys", "key frames 4, blend 0.75": "keys, blend"},
 }
 NONE = 0.0, 1.0  # LPIPS and gain at strength 0
 
@@ -52,7 +52,7 @@ def panel(name: str, methods: dict) -> str:
         series.append(Series(kind, *zip(*points, strict=True), labels=list(names.values())))
     return chart(
         series,
-        title=name,
+        title=name.partition(" by ")[0],
         x_label="LPIPS to frame by frame (left is truer); lines: strength 0, 0.25, 0.5, 0.75, 1",
         y_label="gain in E_warp over frame by frame (higher is steadier)",
         size=(WIDTH, HEIGHT),

@@ -81,8 +81,7 @@ class Material:
         }
         estimator = MotionEstimator(DisFlow(scale=1.0), both_ways=True)
         self.motions = [frame.motion for frame in with_motion(self._bare(), estimator, StageTimes())]
-        made = kept(cache / f"{name}.{num_frames}.inserted.npz", self._translated_between)
-        self._between = [four(picture) for picture in made["between"]]
+        self._inserted = cache / f"{name}.{num_frames}.inserted.npz"
 
     def _bare(self) -> Iterator[Frame]:
         for t, source in enumerate(self.source):
@@ -98,7 +97,7 @@ class Material:
 
     def finer(self) -> Iterator[Frame]:
         """The same with a translated frame half-way between every two."""
-        between = iter(self._between)
+        between = (four(picture) for picture in kept(self._inserted, self._translated_between)["between"])
         for frame in self.frames():
             if frame.motion is not None:
                 yield replace(frame, result=next(between), motion=None, inserted=True)

@@ -66,16 +66,16 @@ def pictures():
 
 
 def ours(pictures):
-    times = StageTimes()
+    times, around = StageTimes(), AROUND.needed()
     frames = (Frame(t, t, Fraction(1, 30), 1, Picture((picture,))) for t, picture in enumerate(pictures))
     moving = with_motion(frames, MotionEstimator(DisFlow(scale=1.0), scale=WORKING_SCALE, both_ways=True), times)
 
     def translated():
-        for frame in insert_frames(moving, AROUND.insert, times):
+        for frame in insert_frames(moving, around.insert, times):
             frame.result = PAINT(frame.source.planes[0], channels=4)
             yield frame
 
-    pooled = HyperCon(AROUND, lambda size: (0, 0, *size), times)(translated())
+    pooled = HyperCon(around, lambda size: (0, 0, *size), times)(translated())
     return [frame.result[..., :3] for frame in pooled]
 
 

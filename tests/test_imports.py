@@ -90,46 +90,25 @@ def test_imports_point_one_way(part):
     assert wrong == []
 
 
+FLOOR = (
+    "kernels", "runtime", "demo", "cli", "_api", "_engines", "_opening", "_pair_networks", "frame", "manifest", "errors",
+)  # fmt: skip
+
+
 def test_kernels_stand_on_numpy_alone_until_one_runs():
     for item in imports_of("kernels"):
         if is_third_party(item.name):
             assert item.name.split(".")[0] in (KERNELS_MAY_IMPORT_LATE if item.late else KERNELS_MAY_IMPORT), item
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        "kernels",
-        "runtime",
-        "demo",
-        "cli",
-        "_api",
-        "_engines",
-        "_opening",
-        "_pair_networks",
-        "frame",
-        "manifest",
-        "errors",
-    ],
-)
+@pytest.mark.parametrize("part", FLOOR)
 def test_the_floor_never_names_torch(part):
     assert [item for item in imports_of(part) if item.name.split(".")[0] in TORCH] == []
 
 
 def test_only_the_media_module_knows_pyav():
     late_users = {"rotoscope.cli.doctor", "rotoscope.cli.translate"}
-    for part in (
-        "kernels",
-        "runtime",
-        "demo",
-        "cli",
-        "_api",
-        "_engines",
-        "_opening",
-        "_pair_networks",
-        "frame",
-        "manifest",
-    ):
+    for part in FLOOR:
         for item in imports_of(part):
             if item.name.split(".")[0] == "av" and not item.module.startswith("rotoscope.runtime.media."):
                 assert item.late and item.module in late_users, item

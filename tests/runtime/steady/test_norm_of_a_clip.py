@@ -187,7 +187,8 @@ def test_frozen_statistics_survive_a_cut(files):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"steady": "blend"}, {"steady": "hypercon", "insert": 1, "window": 1, "dilation": 1}, {"steady": "blend", "keyframes": 3},
+    {}, {"steady": "blend"}, {"steady": "blend", "keyframes": 3},
+    {"steady": "hypercon", "insert": 1, "window": 1, "dilation": 1},
 ], ids=str)  # fmt: skip
 def test_one_thread_and_several_give_the_same_frames(options, files):
     alone, together = (

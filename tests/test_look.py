@@ -58,6 +58,17 @@ def test_starry_flickers_on_a_noisy_clip(scene, sources, results):
     assert warping_error(scene, results["starry"]) >= 10 * warping_error(scene, sources)
 
 
+def test_scream_was_trained_to_hold_still(scene, results):
+    """In relation to what there is to see: a look of less contrast flickers less for nothing."""
+    error = {look: warping_error(scene, results[look]) / np.var(np.stack(results[look]) / 255) for look in LOOKS}
+    assert error["scream"] < 0.5 * error["starry"]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_it_is_called_what_its_file_is_called(look):
+    assert rotoscope.load(look).file.manifest.name == look
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_it_is_a_painting_not_a_colour_filter(look, sources, results):
     """No function of the colour alone explains the result: strokes carry most of its variance."""

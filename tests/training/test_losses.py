@@ -358,7 +358,7 @@ def test_content_and_style_of_a_look_are_distances_relative_to_their_targets(loo
 def test_a_look_that_changes_nothing_is_as_steady_as_the_noise_that_it_is_shown(look):
     terms = look.terms(torch.zeros(8, 3, 64, 64))
     mean_deviation = 0.025  # of the sensor's noise; and the mean absolute value of a normal number is 0.8 of it
-    assert float(terms["temporal"]) == pytest.approx(5 * 0.8 * mean_deviation, rel=0.6)
+    assert float(terms["temporal"]) == pytest.approx(1.5 * 0.8 * mean_deviation, rel=0.6)
     assert terms["variation"] == terms["overshoot"] == 0
 
 

@@ -51,7 +51,7 @@ class LookOptions(SystemOptions):
     content: float = 1.0
     style: float = 2.0
     variation: float = 2.0
-    temporal: float = 5.0
+    temporal: float = 1.5
 
     def __post_init__(self) -> None:
         super().__post_init__()

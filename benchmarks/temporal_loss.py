@@ -1,16 +1,16 @@
 """Does the temporal loss pay? Single-frame training with and without it, on the same pictures from the same seeds.
 
     python benchmarks/temporal_loss.py --a PHOTOGRAPHS --b PAINTINGS --lpips lpips_squeeze_v0.1.pth --work FOLDER \
-        [--seeds 0 1 2] [--weight 10] [--epochs 4 8] [--json FILE]
+        [--seeds 0 1 2] [--weight 10] [--steps 600] [--json FILE]
 
-Trains `single-frame` (MUNIT with all weights 1) at small width, every fifth picture of both domains held out. Both trainings
-share their first epochs: from the very start a weight of 10 makes networks as small as these paint grey and nothing else,
-which is steady. Measured on the held-out photographs, turned into paintings:
+Trains `single-frame` at small width, every fifth picture of both domains held out, with MUNIT's own weight of 10 for pictures
+and cycles: where all weights are 1, a temporal weight of 10 makes networks as small as these paint grey and nothing else, which
+is steady. Measured on the held-out photographs, turned into paintings:
 
     E_warp     a camera glides over the photograph, whose flow is therefore known, in front of a noisy sensor; the paintings of
                neighbouring frames in one style, aligned by that flow, mean squared difference of [0,1], border left out
-    diversity  LPIPS between paintings of one photograph in two random styles, four pairs for each
-    Frechet    distance of SqueezeNet features (128 channels, averaged over the picture) between what was painted, eight styles
+    diversity  LPIPS between paintings of one photograph in two random styles, two pairs for each
+    Frechet    distance of SqueezeNet features (128 channels, averaged over the picture) between what was painted, four styles
                for each photograph, and all paintings of the domain
     contrast   standard deviation of a painting's pixels: a grey result is steady and worth nothing
 
@@ -42,10 +42,13 @@ from rotoscope.training.trainer import train
 HELD_OUT_EVERY = 5
 SIZE_PX = 96  # of what is measured
 CROP_PX = 64  # of what is trained on
-SIZES = {"width": 16, "blocks": 2, "hidden": 64, "discriminator_width": 16, "discriminator_layers": 3}
+SETTINGS = {
+    "width": 16, "blocks": 2, "hidden": 64, "discriminator_width": 16, "discriminator_layers": 3,
+    "learning_rate": 4e-4, "picture": 10.0, "cycle": 10.0,
+}  # fmt: skip
 NUM_FRAMES = 4
 BORDER_PX = 8
-STYLES = 8
+STYLES = 4
 STYLES_IN_MOTION = 2
 FEATURE_TAP = 1
 GOALS = {"E_warp": "0.90 or less", "diversity": "0.98 or more", "Frechet": "1.02 or less"}
@@ -152,29 +155,14 @@ def shown(picture):
     return cv2.resize(square, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)[np.newaxis]
 
 
-def train_one(work, a, b, *, seed, weight, epochs):
-    """`rotoscope train single-frame`, unless it was; its folder.
-
-    The temporal loss sets in after `alone` epochs. Until then runs of one seed are the same, bit for bit, whatever the
-    weight, so that part is trained once: the others go on from the plain run's checkpoint.
-    """
-    alone, all_of_them = epochs
-    epoch_steps = max(len(list(folder.iterdir())) for folder in (a, b))
-    plain, out = work / f"seed{seed}-temporal0", work / f"seed{seed}-temporal{weight:g}"
+def train_one(out, a, b, *, seed, weight, steps):
+    """`rotoscope train single-frame`, unless it was."""
     if (out / "AtoB.safetensors").exists():
-        return out
-    shared = f"checkpoints/step-{alone * epoch_steps:08d}.pt"
-    (out / "checkpoints").mkdir(parents=True)
-    if weight:
-        shutil.copy(plain / shared, out / "checkpoints")
-    options = SingleFrameOptions(
-        a=a, b=b, resize=SIZE_PX, crop=CROP_PX, learning_rate=4e-4, temporal=weight, temporal_after=alone, **SIZES
-    )
-    often = {"log_every": 100, "sample_every": 500, "save_every": alone * epoch_steps, "keep": 99}
-    run = RunOptions(out=out, seed=seed, steps=all_of_them * epoch_steps, device="cpu", **often)
-    told = {"system": options.system, **asdict(options)}
-    train(lambda: Munit(options), run, told, batch=options.batch, resume=bool(weight))
-    return out
+        return
+    out.mkdir(parents=True)
+    options = SingleFrameOptions(a=a, b=b, resize=SIZE_PX, crop=CROP_PX, temporal=weight, **SETTINGS)
+    run = RunOptions(out=out, seed=seed, steps=steps, device="cpu", log_every=50, sample_every=200, keep=1)
+    train(lambda: Munit(options), run, {"system": options.system, **asdict(options)}, batch=options.batch)
 
 
 def main():
@@ -185,7 +173,7 @@ def main():
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--weight", type=float, default=10.0)
-    parser.add_argument("--epochs", type=int, nargs=2, default=[4, 8], help="without the temporal loss, and in all")
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     (a, photographs), (b, _) = split(options.a, options.work), split(options.b, options.work)
@@ -194,7 +182,8 @@ def main():
     runs, ratios = [], {}
     for seed in options.seeds:
         for weight in (0.0, options.weight):
-            out = train_one(options.work, a, b, seed=seed, weight=weight, epochs=options.epochs)
+            out = options.work / f"seed{seed}-temporal{weight:g}"
+            train_one(out, a, b, seed=seed, weight=weight, steps=options.steps)
             numbers = measure(out / "AtoB.safetensors", photographs, paintings, lpips)
             runs.append({"seed": seed, "weight": weight, **numbers})
             print("  ".join(f"{name} {value:.5g}" for name, value in runs[-1].items()), flush=True)
@@ -207,8 +196,9 @@ def main():
         print(f"{name:10} x {ratios[name]['of means']:.3f}  seeds {listed}  {goal}")
     if options.json:
         content = {
-            "cpu": cpu_name(), "weight": options.weight, "epochs": options.epochs, "crop_px": CROP_PX,
-            "measured_at_px": SIZE_PX, "sizes": SIZES, "photographs_held_out": len(photographs), "runs": runs, "ratios": ratios,
+            "cpu": cpu_name(), "weight": options.weight, "steps": options.steps, "crop_px": CROP_PX,
+            "measured_at_px": SIZE_PX, "settings": SETTINGS, "photographs_held_out": len(photographs),
+            "runs": runs, "ratios": ratios,
         }  # fmt: skip
         options.json.write_text(json.dumps(content, indent=1) + "\n")
 

@@ -65,7 +65,6 @@ class Munit(System):
         for discriminator in (self.d_a, self.d_b):
             normal(discriminator)
         rate, decay = options.learning_rate, options.weight_decay
-        self.temporal_weight = 0.0 if options.temporal_after else options.temporal
         self.optimisers = {
             "generators": adam(rate, self.a, self.b, weight_decay=decay),
             "discriminators": adam(rate, self.d_a, self.d_b, weight_decay=decay),
@@ -114,12 +113,12 @@ class Munit(System):
             "content": options.content * l1_loss(content_again, content),
             "fool": options.adversarial * to_fool(way.judge(fake), "lsgan"),
         }
-        if options.cycle or self.temporal_weight:
+        if options.cycle or options.temporal:
             cycle = way.source.decode(content_again, own_style)
             if options.cycle:
                 terms["cycle"] = options.cycle * l1_loss(cycle, picture)
-            if self.temporal_weight:
-                terms["temporal"] = self.temporal_weight * self.temporal(way, picture, style, decoded, cycle)
+            if options.temporal:
+                terms["temporal"] = options.temporal * self.temporal(way, picture, style, decoded, cycle)
         return {f"{name}_{way.name}": term for name, term in terms.items()}
 
     @staticmethod
@@ -132,10 +131,6 @@ class Munit(System):
         next_cycle = way.source.decode(way.target.encode_content(next_fake), own_style)
         next_decoded = way.source.decode(content, own_style)
         return temporal_loss(next_decoded, decoded, flow) + temporal_loss(next_cycle, cycle, flow)
-
-    def begin_epoch(self, epoch: int) -> None:
-        """The temporal loss sets in, perhaps."""
-        self.temporal_weight = self.options.temporal if epoch >= self.options.temporal_after else 0.0
 
     def length(self, epoch_steps: int) -> int:
         """All iterations."""

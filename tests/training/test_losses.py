@@ -158,21 +158,6 @@ def test_the_temporal_loss_of_munit_is_zero_but_for_noise_where_everything_moves
     assert system.temporal(way, picture, torch.zeros(1, 8, 1, 1), picture + 0.6, picture + 0.3) > 0.49
 
 
-def test_the_temporal_loss_of_munit_sets_in_when_it_is_told_to(tmp_path):
-    batch = {"a": torch.rand(1, 3, 64, 64), "b": torch.rand(1, 3, 64, 64)}
-    system = munit(tmp_path, temporal=10.0, temporal_after=2)
-    plain = munit(tmp_path)
-    plain.load_state_dict(system.state_dict())
-    moves = []
-    for each in (system, plain):
-        each.begin_epoch(1)
-        torch.manual_seed(0)
-        moves.append(list(each.step(batch)))
-    assert [move.terms for move in moves[0]] == [move.terms for move in moves[1]]  # nothing of it, not even its chance
-    system.begin_epoch(2)
-    assert "temporal_a" in list(system.step(batch))[1].terms
-
-
 def test_munit_draws_styles_afresh_for_each_update(tmp_path, monkeypatch):
     system = munit(tmp_path)
     drawn = []

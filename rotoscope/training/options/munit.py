@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rotoscope.training.options.limits import at_least
 from rotoscope.training.options.system import TwoDomains
 
 
@@ -43,8 +42,6 @@ class MunitOptions(TwoDomains):
         Weight of the way to the other domain and back; 0 leaves it out.
     temporal
         Weight of the temporal loss on synthesised motion; 0 leaves it out.
-    temporal_after
-        Epochs before the temporal loss sets in: at small sizes a young network finds that grey is steady, and stays there.
 
     """
 
@@ -67,11 +64,6 @@ class MunitOptions(TwoDomains):
     content: float = 1.0
     cycle: float = 0.0
     temporal: float = 0.0
-    temporal_after: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(self, "temporal_after", 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The bundled look: small, proved, a painting rather than a filter, and honestly flickering frame by frame."""
+"""The bundled looks: small, described, paintings rather than filters; and how much each flickers frame by frame."""
 
 from importlib import resources
 
@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import rotoscope
+from rotoscope._api import bundled_looks
 from rotoscope.demo import Scene, Sensor
 from rotoscope.demo.clip import noisy_frames
 
-LOOK = "starry"
+LOOKS = bundled_looks()
 NUM_FRAMES = 12
 
 
@@ -26,8 +27,8 @@ def sources(scene):
 
 @pytest.fixture(scope="module")
 def results(sources):
-    look = rotoscope.load(LOOK)
-    return [look(frame) for frame in sources]
+    """By look, its paintings of all frames."""
+    return {name: [look(frame) for frame in sources] for name in LOOKS for look in [rotoscope.load(name)]}
 
 
 def warping_error(scene, frames):
@@ -44,21 +45,34 @@ def warping_error(scene, frames):
     return np.mean(errors)
 
 
-def test_it_is_at_most_one_megabyte_with_a_card():
+@pytest.mark.parametrize("look", LOOKS)
+def test_it_is_at_most_one_megabyte_with_a_card(look):
     folder = resources.files("rotoscope") / "models"
-    assert len((folder / f"{LOOK}.onnx").read_bytes()) <= 1_000_000
-    card = (folder / f"{LOOK}.md").read_text()
-    for word in ("painting", "photographs", "licence", "command", "time"):
+    assert len((folder / f"{look}.onnx").read_bytes()) <= 1_000_000
+    card = (folder / f"{look}.md").read_text()
+    for word in ("painting", "photographs", "licence", "command", "time", "warping error"):
         assert word in card.lower()
 
 
-def test_it_flickers_on_a_noisy_clip(scene, sources, results):
-    assert warping_error(scene, results) >= 10 * warping_error(scene, sources)
+def test_starry_flickers_on_a_noisy_clip(scene, sources, results):
+    assert warping_error(scene, results["starry"]) >= 10 * warping_error(scene, sources)
 
 
-def test_it_is_a_painting_not_a_colour_filter(sources, results):
+def test_scream_was_trained_to_hold_still(scene, results):
+    """In relation to what there is to see: a look of less contrast flickers less for nothing."""
+    error = {look: warping_error(scene, results[look]) / np.var(np.stack(results[look]) / 255) for look in LOOKS}
+    assert error["scream"] < 0.5 * error["starry"]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_it_is_called_what_its_file_is_called(look):
+    assert rotoscope.load(look).file.manifest.name == look
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_it_is_a_painting_not_a_colour_filter(look, sources, results):
     """No function of the colour alone explains the result: strokes carry most of its variance."""
-    source, result = sources[0].astype(np.float64), results[0].astype(np.float64)
+    source, result = sources[0].astype(np.float64), results[look][0].astype(np.float64)
     bins = (sources[0] // 16).astype(int)
     index = bins[..., 0] * 256 + bins[..., 1] * 16 + bins[..., 2]
     counts = np.maximum(np.bincount(index.ravel(), minlength=4096), 1)

@@ -50,9 +50,9 @@ def warp_nearest(pictures: Tensor, flow: Tensor) -> Tensor:
     return moved.to(pictures.dtype)
 
 
-def next_frame(pictures: Tensor, flow: Tensor) -> Tensor:
-    """The pictures warped, with a little noise of a deviation drawn anew for each of them."""
-    low, high = NOISE
+def next_frame(pictures: Tensor, flow: Tensor, *, noise: tuple[float, float] = NOISE) -> Tensor:
+    """The pictures warped, with noise of a deviation drawn anew for each of them from this range."""
+    low, high = noise
     deviation = low + (high - low) * torch.rand(pictures.shape[0], 1, 1, 1, device=pictures.device)
     moved = warp_nearest(pictures, flow)
     return moved + deviation * torch.randn_like(moved)

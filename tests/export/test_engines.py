@@ -37,6 +37,9 @@ def supported_here(kind):
         pytest.skip("this CPU has no bf16 arithmetic")
 
 
+@pytest.mark.timeout(
+    900
+)  # the first of a network exports it, which takes a minute, and many where others want the cores
 # From the last on: another process exports the first ones at the same time, for test_onnx.py.
 @pytest.mark.parametrize("case", traced_cases()[::-1])
 @pytest.mark.parametrize("kind", ["onnxruntime fp32", "openvino fp32", "openvino bf16", "torch bf16"])

@@ -7,18 +7,21 @@ from golden_training import golden
 from torch import nn
 
 from rotoscope.networks.features import VggFeatures
+from rotoscope.networks.squeezenet import SqueezeNetFeatures
 from rotoscope.networks.vid2vid import Composite
 from rotoscope.training import blind_consistency, vid2vid
 from rotoscope.training.blind_consistency import BlindConsistency
 from rotoscope.training.dualgan import DualGan
 from rotoscope.training.fast_style_transfer import FastStyleTransfer, gram_matrix, normalised
 from rotoscope.training.inpainting import Hole, Inpainting, discounted, draw_hole
+from rotoscope.training.look import STYLE_SHARES, Look, total_variation
 from rotoscope.training.munit import Munit
 from rotoscope.training.options import (
     BlindConsistencyOptions,
     DualGanOptions,
     FastStyleOptions,
     InpaintingOptions,
+    LookOptions,
     MunitOptions,
     Pix2PixOptions,
     RecycleGanOptions,
@@ -308,6 +311,46 @@ def test_style_is_zero_for_the_painting_itself_and_content_for_the_photograph(tm
     assert system.terms(painted, photo)["style"] == 0
     assert system.terms(photo, photo)["content"] == 0
     assert system.terms(photo, painted)["style"] > 0
+
+
+@pytest.fixture
+def look(tmp_path):
+    """The losses of a look, of which the network does nothing and SqueezeNet is random."""
+    torch.manual_seed(0)
+    torch.save(SqueezeNetFeatures().state_dict(), tmp_path / "squeezenet.pth")
+    tiny_data.write(tmp_path / "painting.png", tiny_data.blobs(3, 64))
+    system = Look(
+        LookOptions(
+            photos=tmp_path,
+            painting=tmp_path / "painting.png",
+            squeezenet=tmp_path / "squeezenet.pth",
+            painting_side=64,
+            width=8,
+        )
+    )
+    system.generator = Same()
+    return system
+
+
+def test_content_and_style_of_a_look_are_distances_relative_to_their_targets(look):
+    painting, photo = look.painting(), torch.rand(1, 3, 64, 64) * 2 - 1
+    assert look.content_and_style(painting, photo)[1] == 0
+    assert look.content_and_style(photo, photo)[0] == 0
+    look.targets = [target * 2 for target in look.targets]  # half of every target is missing: a quarter of its energy
+    assert look.content_and_style(painting, photo)[1] == number(sum(STYLE_SHARES) / 4)
+
+
+def test_a_look_that_changes_nothing_is_as_steady_as_the_noise_that_it_is_shown(look):
+    terms = look.terms(torch.zeros(8, 3, 64, 64))
+    mean_deviation = 0.025  # of the sensor's noise; and the mean absolute value of a normal number is 0.8 of it
+    assert float(terms["temporal"]) == pytest.approx(1.5 * 0.8 * mean_deviation, rel=0.6)
+    assert terms["variation"] == terms["overshoot"] == 0
+
+
+def test_total_variation_is_the_mean_square_of_neighbours_differences():
+    slope = torch.arange(8.0).expand(1, 3, 8, 8)
+    assert total_variation(slope) == 1
+    assert total_variation(slope + slope.mT * 2) == 5
 
 
 # blind consistency

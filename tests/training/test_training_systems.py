@@ -8,16 +8,19 @@ import torch
 from rotoscope.errors import UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.features import VggFeatures
+from rotoscope.networks.squeezenet import SqueezeNetFeatures
 from rotoscope.training.blind_consistency import BlindConsistency
 from rotoscope.training.dualgan import DualGan
 from rotoscope.training.fast_style_transfer import FastStyleTransfer
 from rotoscope.training.inpainting import Inpainting
+from rotoscope.training.look import Look
 from rotoscope.training.munit import Munit
 from rotoscope.training.options import (
     BlindConsistencyOptions,
     DualGanOptions,
     FastStyleOptions,
     InpaintingOptions,
+    LookOptions,
     MunitOptions,
     Pix2PixOptions,
     RecycleGanOptions,
@@ -172,6 +175,18 @@ def test_fast_style(tmp_path, vgg_file):
     sizes = {"batch": 2, "resize": 32, "crop": 32, "width": 2}
     options = FastStyleOptions(photos=photos, painting=tmp_path / "painting.png", vgg16=vgg_file(16), **sizes)
     recognised(trained(FastStyleTransfer, options, tmp_path), style="fast style transfer")
+
+
+def test_a_look(tmp_path):
+    torch.manual_seed(0)
+    torch.save(SqueezeNetFeatures().state_dict(), tmp_path / "squeezenet.pth")
+    photos = tiny_data.folder(tmp_path / "photos")
+    tiny_data.write(tmp_path / "painting.png", tiny_data.blobs(99, 48))
+    sizes = {"batch": 2, "crop": 64, "width": 8, "painting_side": 64}
+    options = LookOptions(
+        photos=photos, painting=tmp_path / "painting.png", squeezenet=tmp_path / "squeezenet.pth", **sizes
+    )
+    recognised(trained(Look, options, tmp_path), look="compact student")
 
 
 def test_blind_consistency(tmp_path, vgg_file):

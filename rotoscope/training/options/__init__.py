@@ -9,6 +9,7 @@ from rotoscope.training.options.distill import DistillOptions
 from rotoscope.training.options.dualgan import DualGanOptions
 from rotoscope.training.options.fast_style_transfer import FastStyleOptions
 from rotoscope.training.options.inpainting import InpaintingOptions
+from rotoscope.training.options.look import LookOptions
 from rotoscope.training.options.munit import MunitOptions, SingleFrameOptions
 from rotoscope.training.options.pix2pix import Pix2PixOptions
 from rotoscope.training.options.recycle_gan import RecycleGanOptions
@@ -24,6 +25,7 @@ __all__ = [
     "DualGanOptions",
     "FastStyleOptions",
     "InpaintingOptions",
+    "LookOptions",
     "MunitOptions",
     "Pix2PixOptions",
     "RecycleGanOptions",

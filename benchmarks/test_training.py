@@ -1,0 +1,133 @@
+"""A CycleGAN step: the trainer beside the loop that people write, with the same networks.
+
+The loop is eager fp32 in the order of the published code: translations and cycles, identity, generators' losses with the
+discriminators frozen, then each discriminator backwards on real and on older fakes. No reading, logging or sampling on either
+side. Sizes: width 32, nine blocks, 128x128, one picture a side.
+"""
+
+import itertools
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from rotoscope.networks.resnet import ResnetGenerator  # noqa: E402
+from rotoscope.training.cyclegan import CycleGan  # noqa: E402
+from rotoscope.training.discriminators import PatchDiscriminator  # noqa: E402
+from rotoscope.training.image_pool import ImagePool  # noqa: E402
+from rotoscope.training.initialise import normal  # noqa: E402
+from rotoscope.training.options import CycleGanOptions, RunOptions  # noqa: E402
+from rotoscope.training.trainer import Trainer, make_fabric  # noqa: E402
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+WIDTH, BLOCKS, SIZE_PX = 32, 9, 128
+KINDS = {
+    "rotoscope": {},
+    "rotoscope --channels-last": {"channels_last": True},
+    "rotoscope --precision bf16": {"precision": "bf16"},
+    "rotoscope --precision bf16 --channels-last": {"precision": "bf16", "channels_last": True},
+}
+
+
+class StraightforwardLoop:
+    """The published training step, written out."""
+
+    def __init__(self):
+        self.g_ab, self.g_ba = (ResnetGenerator(width=WIDTH, num_blocks=BLOCKS) for _ in "ab")
+        self.d_a, self.d_b = (PatchDiscriminator(width=WIDTH) for _ in "ab")
+        for network in (self.g_ab, self.g_ba, self.d_a, self.d_b):
+            normal(network)
+        generators = itertools.chain(self.g_ab.parameters(), self.g_ba.parameters())
+        discriminators = itertools.chain(self.d_a.parameters(), self.d_b.parameters())
+        self.optimiser_g = torch.optim.Adam(generators, 2e-4, betas=(0.5, 0.999))
+        self.optimiser_d = torch.optim.Adam(discriminators, 2e-4, betas=(0.5, 0.999))
+        self.pool_a, self.pool_b = ImagePool(50), ImagePool(50)
+        self.l1, self.l2 = torch.nn.L1Loss(), torch.nn.MSELoss()
+
+    def judge(self, discriminator, real, fake):
+        scores = discriminator(real)
+        loss_real = self.l2(scores, torch.ones_like(scores))
+        scores = discriminator(fake.detach())
+        loss = (loss_real + self.l2(scores, torch.zeros_like(scores))) * 0.5
+        loss.backward()
+        return loss.item()
+
+    def step(self, batch):
+        a, b = batch["a"], batch["b"]
+        fake_b = self.g_ab(a)
+        again_a = self.g_ba(fake_b)
+        fake_a = self.g_ba(b)
+        again_b = self.g_ab(fake_a)
+        discriminators = [*self.d_a.parameters(), *self.d_b.parameters()]
+        for parameter in discriminators:
+            parameter.requires_grad = False
+        self.optimiser_g.zero_grad()
+        fool_b, fool_a = self.d_b(fake_b), self.d_a(fake_a)
+        loss = (
+            self.l2(fool_b, torch.ones_like(fool_b))
+            + self.l2(fool_a, torch.ones_like(fool_a))
+            + 10 * (self.l1(again_a, a) + self.l1(again_b, b))
+            + 5 * (self.l1(self.g_ab(b), b) + self.l1(self.g_ba(a), a))
+        )
+        loss.backward()
+        self.optimiser_g.step()
+        for parameter in discriminators:
+            parameter.requires_grad = True
+        self.optimiser_d.zero_grad()
+        judged = self.judge(self.d_a, a, self.pool_a(fake_a)) + self.judge(self.d_b, b, self.pool_b(fake_b))
+        self.optimiser_d.step()
+        return loss.item(), judged
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two pictures of noise for each domain; what they show changes nothing about the time."""
+    random = np.random.default_rng(0)
+    found = {}
+    for name in "ab":
+        found[name] = tmp_path_factory.mktemp(name)
+        for index in range(2):
+            cv2.imwrite(str(found[name] / f"{index}.png"), random.integers(0, 256, (SIZE_PX, SIZE_PX, 3), np.uint8))
+    return found
+
+
+def make_trainer(folders, out, **flags):
+    """What `rotoscope train cyclegan` with these flags would run."""
+    sizes = {"width": WIDTH, "blocks": BLOCKS, "discriminator_width": WIDTH, "resize": SIZE_PX, "crop": SIZE_PX}
+    options = CycleGanOptions(**folders, **sizes)
+    run = RunOptions(out=out, device="cpu", **flags)
+    return Trainer(make_fabric(run), CycleGan(options), run, {}, options.batch)
+
+
+@pytest.mark.benchmark(group=f"CycleGAN step, width {WIDTH}, {SIZE_PX}x{SIZE_PX}")
+@pytest.mark.parametrize("kind", [*KINDS, "straightforward loop"])
+def test_cyclegan_step(benchmark, folders, tmp_path, kind):
+    torch.manual_seed(0)
+    trainer = make_trainer(folders, tmp_path, **KINDS.get(kind, {}))
+    batch = trainer.data.batch([0])
+    loop = StraightforwardLoop() if kind not in KINDS else None
+    step = (lambda: loop.step(batch)) if loop else (lambda: trainer.play([trainer.on_device(batch)]))
+    before = [weights.clone() for weights in (loop or trainer.system).g_ab.parameters()]
+    benchmark.pedantic(step, rounds=ROUNDS, warmup_rounds=2)
+    after = list((loop or trainer.system).g_ab.parameters())
+    assert any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert all(bool(weights.isfinite().all()) for weights in after)
+
+
+def test_both_learn_the_same(folders, tmp_path):
+    """Not a timing: from the same weights and pictures both do the same, or the comparison would be worth nothing."""
+    torch.manual_seed(0)
+    trainer = make_trainer(folders, tmp_path)
+    loop = StraightforwardLoop()
+    batch = trainer.data.batch([0])
+    for name in ("g_ab", "g_ba", "d_a", "d_b"):
+        getattr(loop, name).load_state_dict(getattr(trainer.system, name).state_dict())
+    loop.step(batch)
+    trainer.play([batch])
+    for name in ("g_ab", "g_ba", "d_a", "d_b"):
+        ours, theirs = getattr(trainer.system, name).state_dict(), getattr(loop, name).state_dict()
+        for key, value in ours.items():
+            torch.testing.assert_close(value, theirs[key], atol=5e-4, rtol=0)

@@ -282,6 +282,7 @@ def plain(small_clip, resnet9):
     return translated(small_clip, resnet9, steady="off")
 
 
+@pytest.mark.timeout(3600)  # a busy machine takes a second for a frame
 @pytest.mark.benchmark(group="ResNet-9 at 256x256, end to end")
 @pytest.mark.parametrize("options", [
     {"steady": "off"}, {"steady": "off", "keyframes": 4}, {"steady": "blend", "keyframes": 4},

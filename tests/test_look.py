@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rotoscope
-from rotoscope._api import bundled_looks
+from rotoscope._opening import bundled_looks
 from rotoscope.demo import Scene, Sensor
 from rotoscope.demo.clip import noisy_frames
 

@@ -14,26 +14,44 @@ from typing import Any
 
 MIN_ROWS_PER_THREAD = 32  # below this the hand-over costs more than it saves
 
-_lock = threading.Lock()
 _local = threading.local()
-_budget = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-_pool: ThreadPoolExecutor | None = None
+
+
+class _Workers:
+    """The threads that kernels share; they start when first needed."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def set_budget(self, threads: int) -> None:
+        with self._lock:
+            if threads != self.budget:
+                # Not shut down: another run may be using it, and its threads end with the last that does.
+                self._pool = None
+            self.budget = threads
+
+    def pool(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.budget, thread_name_prefix="rotoscope-rows")
+            return self._pool
+
+
+_workers = _Workers(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1))
 
 
 def thread_budget() -> int:
     """How many threads kernels, engines and codecs may keep busy at once; the number of usable cores unless set."""
-    return _budget
+    return _workers.budget
 
 
 def set_thread_budget(threads: int) -> None:
     """Set the budget of the process; takes effect for kernels at their next call."""
-    global _budget, _pool  # noqa: PLW0603  # one pool for the process is the point of this module
     if threads < 1:
         raise ValueError(f"{threads=}; at least 1 is needed")
-    with _lock:
-        if threads != _budget:
-            _pool = None  # not shut down: another run may be using it, and its threads end with the last one that does
-        _budget = threads
+    _workers.set_budget(threads)
 
 
 @contextmanager
@@ -49,14 +67,10 @@ def serial_rows() -> Iterator[None]:
 
 def run_rows(kernel: Callable[..., object], num_rows: int, *args: Any) -> list[Any]:
     """Call `kernel(row_begin, row_end, *args)` over [0, num_rows), split over the pool; returns what the calls return."""
-    global _pool  # noqa: PLW0603
-    parts = min(_budget, num_rows // MIN_ROWS_PER_THREAD)
+    parts = min(_workers.budget, num_rows // MIN_ROWS_PER_THREAD)
     if parts <= 1 or getattr(_local, "serial", False):
         return [kernel(0, num_rows, *args)]
-    with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(_budget, thread_name_prefix="rotoscope-rows")
-        pool = _pool
+    pool = _workers.pool()
     bounds = [num_rows * part // parts for part in range(parts + 1)]
     futures = [pool.submit(kernel, begin, end, *args) for begin, end in pairwise(bounds[1:])]
     first = kernel(bounds[0], bounds[1], *args)  # the caller's thread works too

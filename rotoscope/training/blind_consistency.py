@@ -16,7 +16,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss
-from torch.optim import Adam
 
 from rotoscope.networks.transformnet import TransformNet
 from rotoscope.networks.warps import warp_border
@@ -25,7 +24,7 @@ from rotoscope.training.options import BlindConsistencyOptions
 from rotoscope.training.perceptual import imagenet, vgg
 from rotoscope.training.reference_flow import reference_flow
 from rotoscope.training.schedules import halved_every
-from rotoscope.training.system import Batch, Result, System, Update
+from rotoscope.training.system import LONG_MEMORY, Batch, Result, System, Update, adam
 
 ALPHA = 50.0  # how fast belief in the flow falls with the colour error
 FIRST_LONG_TERM = 2
@@ -58,7 +57,7 @@ class BlindConsistency(System):
         self.options = options
         self.network = TransformNet(options.width, options.blocks)
         self.perceive = [vgg(16, options.vgg16, "relu4_3", weight=options.perceptual)]  # in a list: not trained
-        self.optimisers = {"network": Adam(self.network.parameters(), options.learning_rate)}
+        self.optimisers = {"network": adam(options.learning_rate, self.network, betas=LONG_MEMORY)}
 
     def domains(self) -> list[Domain]:
         """Clips of source and processed frames, placed alike, at random scales, turns and directions of time."""

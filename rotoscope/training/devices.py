@@ -1,6 +1,8 @@
 """What a run trains on: devices, processes and precision, by Lightning Fabric."""
 
 import os
+import shutil
+import sys
 
 import torch
 from lightning_fabric import Fabric
@@ -9,6 +11,10 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from rotoscope.errors import UsageError
 from rotoscope.training.options import RunOptions
 
+COMPILERS = {
+    "darwin": "clang++",
+    "win32": "cl",
+}  # that torch.compile looks for on a CPU, unless CXX names another; else g++
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
@@ -19,7 +25,7 @@ def make_fabric(run: RunOptions) -> Fabric:
         raise UsageError("--device cuda: no CUDA device here; accepted: cpu, auto")
     if run.precision == "fp16" and (run.device in ("cpu", "mps") or not torch.cuda.is_available()):
         raise UsageError("--precision fp16 trains on CUDA devices alone; accepted here: bf16 or fp32")
-    return Fabric(
+    fabric = Fabric(
         accelerator=run.device,
         devices=local,
         num_nodes=world // local,
@@ -27,3 +33,7 @@ def make_fabric(run: RunOptions) -> Fabric:
         precision=PRECISIONS[run.precision],  # type: ignore[arg-type]
         loggers=TensorBoardLogger(root_dir=run.out, name="tensorboard", version=""),
     )
+    compiler = os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
+    if run.compile and fabric.device.type == "cpu" and not shutil.which(compiler):
+        raise UsageError(f"--compile needs a C++ compiler on a CPU; {compiler} was not found")
+    return fabric

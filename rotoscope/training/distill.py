@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import l1_loss
-from torch.optim import Adam
 from torch.utils.flop_counter import FlopCounterMode
 
 from rotoscope.errors import UsageError
@@ -27,7 +26,7 @@ from rotoscope.training.data import Domain
 from rotoscope.training.options import DistillOptions
 from rotoscope.training.schedules import warm_then_cosine
 from rotoscope.training.synthetic_flow import draw_flow, next_frame, temporal_loss
-from rotoscope.training.system import Batch, Result, System, Update, geometry_of
+from rotoscope.training.system import LONG_MEMORY, Batch, Result, System, Update, adam, geometry_of
 
 WIDTHS = tuple(range(16, 257, 8))  # channels; vector units like multiples of 8
 WARM_SHARE = 0.05  # of the steps, in which the learning rate rises
@@ -88,7 +87,7 @@ class Distillation(System):
             raise UsageError("--look needs --lpips FILE (LPIPS v0.1 of SqueezeNet), or --look 0")
         lpips = load_lpips("squeeze", options.lpips).requires_grad_(False) if options.lpips and options.look else None
         self.lpips = [lpips]  # in a list: not trained
-        self.optimisers = {"student": Adam(self.student.parameters(), options.learning_rate)}
+        self.optimisers = {"student": adam(options.learning_rate, self.student, betas=LONG_MEMORY)}
 
     def domains(self) -> list[Domain]:
         """Frames or photographs."""

@@ -16,7 +16,7 @@ from rotoscope.networks.fast_style import TransformerNet
 from rotoscope.training.data import Domain, read_picture
 from rotoscope.training.options import FastStyleOptions
 from rotoscope.training.perceptual import imagenet, vgg
-from rotoscope.training.system import Batch, Result, System, Update, geometry_of
+from rotoscope.training.system import LONG_MEMORY, Batch, Result, System, Update, adam, geometry_of
 
 STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 CONTENT_TAP = 1
@@ -51,7 +51,7 @@ class FastStyleTransfer(System):
         painting = torch.from_numpy(np.ascontiguousarray(read_picture(options.painting).transpose(2, 0, 1)))
         with torch.no_grad():
             self.targets = [gram_matrix(tap) for tap in features(normalised(painting[None].float()))]
-        self.optimisers = {"generator": torch.optim.Adam(self.generator.parameters(), options.learning_rate)}
+        self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=LONG_MEMORY)}
 
     def domains(self) -> list[Domain]:
         """Photographs."""

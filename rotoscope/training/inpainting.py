@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.optim import Adam
+from torch import Tensor, nn
 
 from rotoscope.errors import UsageError
 from rotoscope.networks.contextual_attention import ContextualInpainter
@@ -25,7 +24,7 @@ from rotoscope.training.adversarial import gradient_penalty, to_fool, to_judge
 from rotoscope.training.data import Domain
 from rotoscope.training.discriminators import WholeDiscriminator
 from rotoscope.training.options import InpaintingOptions
-from rotoscope.training.system import Batch, Result, System, Update, geometry_of, weights_of
+from rotoscope.training.system import Batch, Result, System, Update, adam, geometry_of
 
 WIDENING_LOCAL, WIDENING_GLOBAL = (1, 2, 4, 8), (1, 2, 4, 4)
 KERNELS = (5, 5, 5, 5)
@@ -91,10 +90,9 @@ class Inpainting(System):
             3, options.crop, width, widening=WIDENING_GLOBAL, kernels=KERNELS, normed=False
         )
         rate, betas = options.learning_rate, (0.5, 0.9)
-        critics = weights_of(self.critic_of_hole, self.critic_of_picture)
         self.optimisers = {
-            "generator": Adam(self.generator.parameters(), rate, betas=betas),
-            "critics": Adam(critics, rate, betas=betas),
+            "generator": adam(rate, self.generator, betas=betas),
+            "critics": adam(rate, self.critic_of_hole, self.critic_of_picture, betas=betas),
         }
 
     def domains(self) -> list[Domain]:
@@ -136,6 +134,10 @@ class Inpainting(System):
             "outside": options.outside * around,
             "fool": options.adversarial * to_fool(scores, "wgan"),
         }
+
+    def called(self) -> list[nn.Module]:
+        """Both halves of the generator, and the critics."""
+        return [*self.generator.children(), self.critic_of_hole, self.critic_of_picture]
 
     def length(self, epoch_steps: int) -> int:
         """All epochs."""

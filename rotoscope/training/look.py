@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Adam
 
 from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.squeezenet import load_squeezenet
@@ -25,7 +24,7 @@ from rotoscope.training.fast_style_transfer import gram_matrix
 from rotoscope.training.options import LookOptions
 from rotoscope.training.schedules import warm_then_cosine
 from rotoscope.training.synthetic_flow import draw_flow, next_frame, temporal_loss
-from rotoscope.training.system import Batch, Result, System, Update
+from rotoscope.training.system import LONG_MEMORY, Batch, Result, System, Update, adam
 
 CONTENT_TAP = 2
 STYLE_SHARES = (1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25)  # of SqueezeNet's seven taps
@@ -47,7 +46,7 @@ class Look(System):
         self.features = [features]  # in a list: not trained
         with torch.no_grad():
             self.targets = [gram_matrix(tap) for tap in features(self.painting())]
-        self.optimisers = {"generator": Adam(self.generator.parameters(), options.learning_rate)}
+        self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=LONG_MEMORY)}
 
     def painting(self) -> Tensor:
         """(1,3,H,W) RGB in [-1,1], at the size that was asked for."""

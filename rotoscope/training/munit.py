@@ -132,6 +132,10 @@ class Munit(System):
         next_decoded = way.source.decode(content, own_style)
         return temporal_loss(next_decoded, decoded, flow) + temporal_loss(next_cycle, cycle, flow)
 
+    def called(self) -> list[nn.Module]:
+        """Halves of the auto-encoders, and the discriminators."""
+        return [*self.a.children(), *self.b.children(), self.d_a, self.d_b]
+
     def length(self, epoch_steps: int) -> int:
         """All iterations."""
         return self.options.iterations

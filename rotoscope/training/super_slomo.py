@@ -17,7 +17,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss, mse_loss
-from torch.optim import Adam
 
 from rotoscope.networks.superslomo import MEAN, SuperSloMo, flows_at
 from rotoscope.networks.warps import warp_scaled
@@ -26,7 +25,7 @@ from rotoscope.training.initialise import kaiming
 from rotoscope.training.options import SuperSlomoOptions
 from rotoscope.training.perceptual import vgg
 from rotoscope.training.schedules import divided_at
-from rotoscope.training.system import Batch, Result, System, Update, geometry_of
+from rotoscope.training.system import LONG_MEMORY, Batch, Result, System, Update, adam, geometry_of
 
 
 def roughness(flow: Tensor) -> Tensor:
@@ -43,7 +42,7 @@ class SuperSlomoSystem(System):
         self.network = SuperSloMo()
         kaiming(self.network)
         self.perceive = [vgg(16, options.vgg16, "relu4_3", weight=options.perceptual)]  # in a list: not trained
-        self.optimisers = {"network": Adam(self.network.parameters(), options.learning_rate)}
+        self.optimisers = {"network": adam(options.learning_rate, self.network, betas=LONG_MEMORY)}
 
     def domains(self) -> list[Domain]:
         """Clips of consecutive frames."""

@@ -11,6 +11,9 @@ from rotoscope.training.options import SystemOptions
 
 Batch = dict[str, Tensor]
 
+SHORT_MEMORY = (0.5, 0.999)  # Adam's betas where networks learn from each other
+LONG_MEMORY = (0.9, 0.999)  # and where one descends a fixed loss
+
 
 class Update(NamedTuple):
     """One move of a step: the loss terms, weights included, whose sum the optimiser of this name descends."""
@@ -60,6 +63,10 @@ class System(nn.Module):
         """Columns of a sample grid by caption, each (N,3,H,W) in [-1,1], for a batch of fixed samples."""
         raise NotImplementedError
 
+    def called(self) -> list[nn.Module]:
+        """Modules with weights that a step calls: what can be compiled, which other methods than `forward` cannot."""
+        return [child for child in self.children() if weights_of(child)]
+
     def begin_epoch(self, epoch: int) -> None:
         """Called before the first step of every epoch, and when a run resumes in its middle."""
 
@@ -69,9 +76,11 @@ def weights_of(*networks: nn.Module) -> list[nn.Parameter]:
     return [parameter for network in networks for parameter in network.parameters()]
 
 
-def adam(rate: float, *networks: nn.Module, weight_decay: float = 0.0) -> Adam:
-    """Adam with the short memory that most of these systems train with."""
-    return Adam(weights_of(*networks), rate, betas=(0.5, 0.999), weight_decay=weight_decay)
+def adam(
+    rate: float, *networks: nn.Module, betas: tuple[float, float] = SHORT_MEMORY, weight_decay: float = 0.0
+) -> Adam:
+    """Adam, each weight read and written once (`fused`)."""
+    return Adam(weights_of(*networks), rate, betas=betas, weight_decay=weight_decay, fused=True)
 
 
 def geometry_of(options: SystemOptions, multiple: int) -> Geometry:

@@ -113,9 +113,8 @@ class Trainer:
             average = get_ema_multi_avg_fn(run.ema)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(self.results, multi_avg_fn=average)
         if run.compile:
-            for network in system.children():
-                if any(True for _ in network.parameters()):  # pools have none
-                    network.compile()
+            for module in system.called():
+                module.compile()
         self.data = TrainingData(system.domains(), run.seed)
         self.epoch_steps = max(1, self.data.epoch_size // (batch * run.accumulate * fabric.world_size))
         self.total = run.steps or system.length(self.epoch_steps)

@@ -159,6 +159,11 @@ class Vid2VidSystem(System):
             )
         ]
 
+    def called(self) -> list[nn.Module]:
+        """The generator scale by scale, the encoder, and each discriminator."""
+        encoder = [] if self.encoder is None else [self.encoder]
+        return [*self.generator.children(), *encoder, self.judge, *self.temporal_judges]
+
     def begin_epoch(self, epoch: int) -> None:
         """Coarser scales stay as they are for the first epochs, if the options say so."""
         for scale in range(self.options.scales - 1):

@@ -1,5 +1,6 @@
 """GAN losses against the published ones and against hand-made answers."""
 
+import copy
 import math
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from golden_training import golden
 
 from rotoscope.training.adversarial import gradient_penalty, to_fool, to_judge, to_value
-from rotoscope.training.discriminators import MunitDiscriminator
+from rotoscope.training.discriminators import MunitDiscriminator, PatchDiscriminator
 
 
 @pytest.mark.parametrize("name", ["patchgan_n3_in", "patchgan_n3_bn_cond"])
@@ -60,3 +61,19 @@ def test_the_penalty_trains_the_discriminator():
     one_pixel = torch.rand(1, 1, 1, 1)
     gradient_penalty(lambda x: (weight * x).flatten(), one_pixel, torch.rand(1, 1, 1, 1)).backward()
     assert weight.grad.item() == pytest.approx(2 * (3 - 1), rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # the compiler looks there
+def test_gradient_penalty_differentiates_compiled_networks_twice():
+    torch.manual_seed(0)
+    eager = PatchDiscriminator(width=2, num_layers=1)
+    compiled = copy.deepcopy(eager)
+    compiled.compile(backend="aot_eager")
+    real, fake = torch.rand(2, 1, 3, 16, 16)
+    compiled(real).sum().backward()  # now it is
+    compiled.zero_grad()
+    for network in (eager, compiled):
+        torch.manual_seed(1)
+        gradient_penalty(network, real, fake).backward()
+    for one, other in zip(eager.parameters(), compiled.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)

@@ -64,3 +64,13 @@ def test_the_temporal_loss_is_zero_for_generators_that_leave_pictures_as_they_ar
     assert 2 * 0.001 * 0.79 < loss < 2 * 0.002 * 0.81
     moves = system.step({"a": picture, "b": picture})
     assert {"temporal_a", "temporal_b"} <= set(next(moves).terms)
+
+
+def test_whole_pictures_of_unequal_sizes_keep_their_identity_too(tmp_path):
+    system = cyclegan(tmp_path)
+    a, b = torch.rand(1, 3, 32, 40), torch.rand(1, 3, 48, 32)
+    terms = next(system.step({"a": a, "b": b})).terms
+    with torch.no_grad():
+        for name, network, picture in (("identity_a", system.g_ba, a), ("identity_b", system.g_ab, b)):
+            expected = 5 * (network(picture) - picture).abs().mean()
+            torch.testing.assert_close(terms[name].detach(), expected)

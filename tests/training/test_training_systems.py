@@ -32,7 +32,8 @@ from rotoscope.training.options import (
 from rotoscope.training.pix2pix import Pix2Pix
 from rotoscope.training.recycle_gan import RecycleGan
 from rotoscope.training.super_slomo import SuperSlomoSystem
-from rotoscope.training.trainer import train
+from rotoscope.training.system import weights_of
+from rotoscope.training.trainer import parameters_of, train
 from rotoscope.training.vid2vid import Vid2VidSystem
 
 
@@ -54,11 +55,21 @@ def vgg_file(tmp_path):
 
 
 def trained(system, options, tmp_path, **run):
-    """The folder of a short run."""
+    """The folder of a short run, in which everything that learnt was called, as --compile needs it."""
     out = tmp_path / "run"
     out.mkdir()
     run = RunOptions(out=out, device="cpu", **{"steps": 2, "log_every": 1, "sample_every": 2, **run})
-    assert train(lambda: system(options), run, {"system": options.system}, batch=options.batch)
+    called, made = set(), []
+
+    def make():
+        made.append(system(options))
+        for module in made[0].called():
+            module.register_forward_hook(lambda module, _inputs, _output: called.add(module))
+        return made[0]
+
+    assert train(make, run, {"system": options.system}, batch=options.batch)
+    weights = [each for optimiser in made[0].optimisers.values() for each in parameters_of(optimiser)]
+    assert {each for each in weights if each.grad is not None} <= set(weights_of(*called))
     assert (out / "samples" / "step-00000002.jpg").stat().st_size > 1000
     return out
 

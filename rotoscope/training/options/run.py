@@ -33,7 +33,7 @@ class RunOptions:
     channels_last
         Keep pictures interleaved in memory: faster convolutions on most devices.
     compile
-        Compile networks with torch.compile.
+        Compile networks with torch.compile: a minute or two at first, then faster steps; on a CPU it needs a C++ compiler.
     ema
         Weight of the past in a running average of the generators, such as 0.999, which then is the result; 0 is none.
     log_every

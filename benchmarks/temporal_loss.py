@@ -1,7 +1,7 @@
 """Does the temporal loss pay? Single-frame training with and without it, on the same pictures from the same seeds.
 
     python benchmarks/temporal_loss.py --a PHOTOGRAPHS --b PAINTINGS --lpips lpips_squeeze_v0.1.pth --work FOLDER \
-        [--seeds 0 1 2] [--weight 10] [--steps 600] [--json FILE]
+        [--seeds 0 1 2] [--weights 2 10] [--steps 600] [--json FILE]
 
 Trains `single-frame` at small width, every fifth picture of both domains held out, with MUNIT's own weight of 10 for pictures
 and cycles: where all weights are 1, a temporal weight of 10 makes networks as small as these paint grey and nothing else, which
@@ -21,7 +21,7 @@ import argparse
 import json
 import shutil
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import cv2
@@ -172,35 +172,40 @@ def main():
     parser.add_argument("--lpips", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--weight", type=float, default=10.0)
+    parser.add_argument("--weights", type=float, nargs="+", default=[2.0, 10.0])
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     (a, photographs), (b, _) = split(options.a, options.work), split(options.b, options.work)
     paintings = sorted(options.b.iterdir())
     lpips = load_lpips("squeeze", options.lpips)
-    runs, ratios = [], {}
-    for seed in options.seeds:
-        for weight in (0.0, options.weight):
-            out = options.work / f"seed{seed}-temporal{weight:g}"
-            train_one(out, a, b, seed=seed, weight=weight, steps=options.steps)
-            numbers = measure(out / "AtoB.safetensors", photographs, paintings, lpips)
-            runs.append({"seed": seed, "weight": weight, **numbers})
-            print("  ".join(f"{name} {value:.5g}" for name, value in runs[-1].items()), flush=True)
+    runs = []
+    for seed, weight in product(options.seeds, (0.0, *options.weights)):
+        out = options.work / f"seed{seed}-temporal{weight:g}"
+        train_one(out, a, b, seed=seed, weight=weight, steps=options.steps)
+        numbers = measure(out / "AtoB.safetensors", photographs, paintings, lpips)
+        runs.append({"seed": seed, "weight": weight, **numbers})
+        print("  ".join(f"{name} {value:.5g}" for name, value in runs[-1].items()), flush=True)
+    ratios = {f"{weight:g}": compare(runs, weight) for weight in options.weights}
+    if options.json:
+        content = {
+            "cpu": cpu_name(), "steps": options.steps, "crop_px": CROP_PX, "measured_at_px": SIZE_PX,
+            "settings": SETTINGS, "photographs_held_out": len(photographs), "runs": runs, "ratios": ratios,
+        }  # fmt: skip
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def compare(runs, weight):
+    """Every number with this weight as a multiple of that without, printed and returned."""
+    ratios = {}
     for name in ("E_warp", "diversity", "Frechet", "contrast"):
-        without, with_it = ([run[name] for run in runs if bool(run["weight"]) == having] for having in (False, True))
+        without, with_it = ([run[name] for run in runs if run["weight"] == each] for each in (0.0, weight))
         each = [after / before for before, after in zip(without, with_it, strict=True)]
         ratios[name] = {"of means": sum(with_it) / sum(without), "each seed": each}
         listed = ", ".join(f"{ratio:.3f}" for ratio in each)
         goal = f"(goal {GOALS[name]})" if name in GOALS else ""
-        print(f"{name:10} x {ratios[name]['of means']:.3f}  seeds {listed}  {goal}")
-    if options.json:
-        content = {
-            "cpu": cpu_name(), "weight": options.weight, "steps": options.steps, "crop_px": CROP_PX,
-            "measured_at_px": SIZE_PX, "settings": SETTINGS, "photographs_held_out": len(photographs),
-            "runs": runs, "ratios": ratios,
-        }  # fmt: skip
-        options.json.write_text(json.dumps(content, indent=1) + "\n")
+        print(f"weight {weight:g}  {name:10} x {ratios[name]['of means']:.3f}  seeds {listed}  {goal}")
+    return ratios
 
 
 if __name__ == "__main__":

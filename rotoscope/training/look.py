@@ -4,10 +4,13 @@ Fast style transfer (Johnson, Alahi, Fei-Fei 2016) on the features of SqueezeNet
 its target, so that weights mean the same for every layer and every painting. For a photograph x and its painting y,
 
     content |phi_2(y) - phi_2(x)|^2 + style sum_j s_j |Gram(phi_j(y)) - Gram(phi_j(painting))|^2
-        + variation (|dy/du|^2 + |dy/dv|^2) + overshoot max(0, |y| - 1)^2 + temporal |G(x') - W(y)|
+        + tone |light(y) - t(light(x))|^2 + variation (|dy/du|^2 + |dy/dv|^2) + overshoot max(0, |y| - 1)^2
+        + temporal |G(x') - W(y)|
 
-with x' a synthesised next frame (see `synthetic_flow`). Its noise is what a small sensor makes, not the trace of it that the
-published loss adds: strokes that grow out of noise are most of what flickers.
+with light(.) the luma of patches, which features as shallow as these do not keep, and t the linear map from the range of
+photographs to that of the painting (luminance as in "Preserving Color in Neural Artistic Style Transfer", Gatys et al. 2016);
+and with x' a synthesised next frame (see `synthetic_flow`). Its noise is what a small sensor makes, not the trace of it that
+the published loss adds: strokes that grow out of noise are most of what flickers.
 """
 
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.squeezenet import load_squeezenet
@@ -32,6 +36,10 @@ SCALE = (0.57, 1.33)  # sizes at which photographs are seen, as factors of their
 EXPOSURE = (0.7, 1.2)  # and how bright
 SENSOR_NOISE = (0.0, 0.05)  # range of the deviation, for pictures in [-1,1]
 WARM_SHARE = 0.05  # of the steps, in which the learning rate rises
+LUMA = (0.299, 0.587, 0.114)
+PATCH = 8  # side of the patches whose light is compared, pixels
+LEAST_DEVIATION = 0.02  # of the light of a painting, in [-1,1]; a flat one has none
+PHOTO_LIGHT = (-0.1, 0.5)  # mean and deviation of the luma of photographs, in [-1,1]
 CELL = 4  # side of the cells that the network paints in, pixels
 
 
@@ -45,7 +53,10 @@ class Look(System):
         features = load_squeezenet(str(options.squeezenet))
         self.features = [features]  # in a list: not trained
         with torch.no_grad():
-            self.targets = [gram_matrix(tap) for tap in features(self.painting())]
+            painting = self.painting()
+            self.targets = [gram_matrix(tap) for tap in features(painting)]
+            lights = light(painting)
+            self.light = (float(lights.mean()), max(float(lights.std()), LEAST_DEVIATION))
         self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=LONG_MEMORY)}
 
     def painting(self) -> Tensor:
@@ -79,6 +90,7 @@ class Look(System):
         terms = {
             "content": options.content * content,
             "style": options.style * style,
+            "tone": options.tone * self.tone(painted, photos),
             "variation": options.variation * total_variation(painted),
             # Values outside [-1,1] are cut off when the picture is written; this keeps them from being needed.
             "overshoot": (painted.abs() - 1).clamp(min=0).square().mean(),
@@ -103,6 +115,12 @@ class Look(System):
         ]
         return content, torch.stack(style).sum()
 
+    def tone(self, painted: Tensor, photos: Tensor) -> Tensor:
+        """How far light and dark are from the photographs', in the painting's range and relative to it; pictures in [-1,1]."""
+        (of_photos, spread), (mean, deviation) = PHOTO_LIGHT, self.light
+        target = mean + deviation / spread * (light(photos) - of_photos)
+        return (light(painted) - target).square().mean() / deviation**2
+
     def length(self, epoch_steps: int) -> int:
         """All iterations."""
         return self.options.iterations
@@ -118,6 +136,12 @@ class Look(System):
     def samples(self, batch: Batch) -> dict[str, Tensor]:
         """Photographs, and painted."""
         return {"photo": batch["photos"], "painted": self.generator(batch["photos"])}
+
+
+def light(pictures: Tensor) -> Tensor:
+    """Mean luma of patches of 8x8 pixels, for pictures (N,3,H,W): (N,1,H/8,W/8)."""
+    weights = torch.tensor(LUMA, device=pictures.device).view(1, 3, 1, 1)
+    return avg_pool2d((pictures * weights).sum(dim=1, keepdim=True), PATCH)
 
 
 def total_variation(pictures: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from rotoscope.training.blind_consistency import BlindConsistency
 from rotoscope.training.dualgan import DualGan
 from rotoscope.training.fast_style_transfer import FastStyleTransfer, gram_matrix, normalised
 from rotoscope.training.inpainting import Hole, Inpainting, discounted, draw_hole
-from rotoscope.training.look import STYLE_SHARES, Look, total_variation
+from rotoscope.training.look import STYLE_SHARES, Look, light, total_variation
 from rotoscope.training.munit import Munit
 from rotoscope.training.options import (
     BlindConsistencyOptions,
@@ -338,6 +338,16 @@ def test_content_and_style_of_a_look_are_distances_relative_to_their_targets(loo
     assert look.content_and_style(photo, photo)[0] == 0
     look.targets = [target * 2 for target in look.targets]  # half of every target is missing: a quarter of its energy
     assert look.content_and_style(painting, photo)[1] == number(sum(STYLE_SHARES) / 4)
+
+
+def test_the_tone_of_a_look_is_the_photographs_light_in_the_range_of_the_painting(look):
+    grey = torch.full((1, 3, 16, 16), 0.4)  # one deviation of photographs, 0.5, above their mean, -0.1
+    look.light = (0.2, 0.3)
+    assert float(look.tone(grey + 0.1, grey)) == pytest.approx(0, abs=1e-10)  # one of the painting's above its mean
+    assert float(look.tone(grey + 0.25, grey)) == number(0.15**2 / 0.3**2)
+    green = torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 16, 24)
+    assert light(green).shape == (1, 1, 2, 3)
+    assert float(light(green).mean()) == number(0.587)
 
 
 def test_a_look_that_changes_nothing_is_as_steady_as_the_noise_that_it_is_shown(look):

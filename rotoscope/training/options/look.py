@@ -30,6 +30,8 @@ class LookOptions(SystemOptions):
         Weight of the photograph's features.
     style
         Weight of the painting's Gram matrices.
+    tone
+        Weight of light and dark: where the photograph is bright, so is what is painted.
     variation
         Weight of the differences from pixel to pixel.
     temporal
@@ -50,6 +52,7 @@ class LookOptions(SystemOptions):
     width: int = 64
     content: float = 1.0
     style: float = 2.0
+    tone: float = 1.0
     variation: float = 2.0
     temporal: float = 1.5
 

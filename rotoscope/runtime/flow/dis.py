@@ -73,7 +73,7 @@ class DisFlow:
 
     def working_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) at which the flow is estimated; small sides are enlarged."""
-        return tuple(max(SHORTEST_SIDE, round(side * self.scale)) for side in (width, height))  # type: ignore[return-value]
+        return max(SHORTEST_SIDE, round(width * self.scale)), max(SHORTEST_SIDE, round(height * self.scale))
 
 
 def _reduced(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -70,10 +70,10 @@ def open_for_torch(path: Path, options: TranslateOptions) -> tuple[ModelFile, Gr
     check_torch(path)
     from rotoscope.export.convert import open_network
     from rotoscope.export.options import ExportOptions
-    from rotoscope.runtime.model_file import ModelFile
+    from rotoscope.runtime.model_file import ModelFile, overridden
 
     opened = open_network([path], ExportOptions(hints=options.hints, shared_statistics=options.norm == "shared"))
-    manifest = opened.graph.manifest
+    manifest = overridden(opened.graph.manifest, options.model_overrides())
     file = ModelFile(path, manifest, manifest.checkpoint_sha256, opened.loaded.description.parameters, "fp32")
     return file, opened.graph
 

@@ -5,7 +5,9 @@ import sys
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from rotoscope.errors import UsageError
 from rotoscope.runtime.options import Range, TranslateOptions
@@ -26,13 +28,14 @@ def info(
     output_range: Range = None,
     channel_order: Literal["rgb", "bgr"] | None = None,
     multiple: int | None = None,
+    hint: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
 ) -> int:
-    """Show what a video, picture or model is.
+    """Show what a video, picture, model or checkpoint is.
 
     Parameters
     ----------
     file
-        A video, a picture, an .onnx file or the name of a bundled look.
+        A video, a picture, an .onnx file, a checkpoint or the name of a bundled look.
     write
         Write a copy of the model with its description inside (inferred, with the overrides given here).
     json
@@ -45,20 +48,25 @@ def info(
         Override: order of the channels.
     multiple
         Override: sides are padded to a multiple of this.
+    hint
+        KEY=VALUE that an ambiguous checkpoint needs, for example direction=BtoA (repeat it).
 
     """
     from rotoscope import read
-    from rotoscope._opening import bundled_looks, model_path
+    from rotoscope._opening import bundled_looks, is_checkpoint, model_path, open_for_torch
     from rotoscope.runtime.model_file import open_model, write_described
 
+    options = TranslateOptions(
+        input_range=input_range, output_range=output_range, channel_order=channel_order, multiple=multiple, hints=hint
+    )
+    if is_checkpoint(Path(file)):
+        if write is not None:
+            raise UsageError(f"--write is for model files; rotoscope export {file} makes one")
+        model, _ = open_for_torch(model_path(file), options)
+        _print(_model_json(model) if json else _model_rows(model), as_json=json)
+        return 0
     if file in bundled_looks() or file.endswith(".onnx"):
-        overrides = TranslateOptions(
-            input_range=input_range,
-            output_range=output_range,
-            channel_order=channel_order,
-            multiple=multiple,
-        ).model_overrides()
-        model = open_model(model_path(file), overrides)
+        model = open_model(model_path(file), options.model_overrides())
         _print(_model_json(model) if json else _model_rows(model), as_json=json)
         if write is not None:
             if write.exists():

@@ -68,7 +68,7 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
     else:
         manifest, inferred = infer_manifest(proto, path, layout=(overrides or {}).get("frame.layout"))
     if overrides:
-        manifest = _override(manifest, overrides)
+        manifest = overridden(manifest, overrides)
         inferred = tuple(line for line in inferred if line.split(":")[0] not in {_label(key) for key in overrides})
     _check_names(path, proto, manifest)
     sizes = dict.fromkeys(_PRECISIONS.values(), 0)
@@ -271,7 +271,8 @@ def _label(key: str) -> str:
     }.get(key, key)
 
 
-def _override(manifest: Manifest, overrides: dict[str, Any]) -> Manifest:
+def overridden(manifest: Manifest, overrides: dict[str, Any]) -> Manifest:
+    """The manifest with items replaced, {"frame.range": (0, 255), ...}; raises UsageError if it then makes no sense."""
     data = manifest.model_dump()
     for key, value in overrides.items():
         part, _, name = key.partition(".")

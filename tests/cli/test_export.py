@@ -105,6 +105,21 @@ def test_what_cannot_be_exported_is_one_line(words, code, said, checkpoint, roto
 # Straight from a checkpoint
 
 
+def test_info_of_a_checkpoint_says_what_it_was_recognised_as(checkpoint, rotoscope_main):
+    before = sorted(checkpoint.parent.iterdir())
+    code, out, _ = rotoscope_main("info", checkpoint, "--input-range", "0,255")
+    assert code == 0
+    rows = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert rows["system"] == "compact student" and rows["input"].endswith("0..255")
+    assert rows["sha256"] == cache.file_digest(checkpoint)
+    code, _, err = rotoscope_main("info", checkpoint, "--write", "copy.onnx")
+    assert code == 2 and "rotoscope export" in err
+    checkpoint.write_bytes(b"nothing")
+    code, _, err = rotoscope_main("info", checkpoint)
+    assert code == 4 and err.count("\n") == 1
+    assert sorted(checkpoint.parent.iterdir()) == before
+
+
 def test_translate_exports_a_checkpoint_once(checkpoint, photo, folder, rotoscope_main):
     code, _, err = rotoscope_main("translate", photo, "-m", checkpoint)
     assert code == 0 and "6 k parameters" in err and "exported once (parity " in err.splitlines()[0]

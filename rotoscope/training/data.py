@@ -4,6 +4,7 @@ A sample is a pure function of its position in the run and the seed, whoever rea
 what makes a resumed run, a run with more reading processes and a run on more devices see the same pictures.
 """
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from rotoscope.errors import InputRefused, UsageError
+from rotoscope.errors import InputRefused, RotoscopeError, UsageError
 from rotoscope.runtime.media.source import open_source
 from rotoscope.training.frames import Clip, clips_of, divided
 
@@ -211,13 +212,14 @@ def to_tensor(frames: Array) -> Tensor:
 class TrainingData(Dataset[dict[str, Tensor]]):
     """The sample at every position of a run; each domain goes through its windows in an order of its own, epoch by epoch."""
 
-    def __init__(self, domains: Sequence[Domain], seed: int) -> None:
-        self.domains, self.seed = domains, seed
-        self.epoch_size = max(len(domain) for domain in domains)
+    def __init__(self, domains: Sequence[Domain], seed: int, per_step: int = 1) -> None:
+        """`per_step` samples, over all devices, make a step; an epoch has whole steps."""
+        self.domains, self.seed, self.per_step = domains, seed, per_step
+        self.epoch_steps = max(1, max(len(domain) for domain in domains) // per_step)
 
     def __getitem__(self, position: int) -> dict[str, Tensor]:
         random = np.random.default_rng((self.seed, position))
-        epoch = position // self.epoch_size
+        epoch = position // self.per_step // self.epoch_steps
         found: dict[str, Tensor] = {}
         for number, domain in enumerate(self.domains):
             round_, place = divmod(position, len(domain))
@@ -226,9 +228,40 @@ class TrainingData(Dataset[dict[str, Tensor]]):
         return found
 
     def batch(self, positions: Sequence[int]) -> dict[str, Tensor]:
-        """The samples at some positions, stacked."""
-        found: dict[str, Tensor] = torch.utils.data.default_collate([self[position] for position in positions])
-        return found
+        """The samples at some positions, stacked. Raises InputRefused if their sizes differ."""
+        samples = [self[position] for position in positions]
+        for name, first in samples[0].items():
+            for other in samples[1:]:
+                if other[name].shape != first.shape:
+                    sizes = " and ".join(f"{tensor.shape[-1]}x{tensor.shape[-2]}" for tensor in (first, other[name]))
+                    raise InputRefused(
+                        f"pictures of {sizes} do not go into one batch: --batch 1, or --crop to one size"
+                    )
+        return _stacked(samples)
+
+    def alike(self, most: int) -> dict[str, Tensor]:
+        """Those of the first few samples that have the sizes of the very first, stacked."""
+        samples = [self[position] for position in range(most)]
+        sizes = [{name: view.shape for name, view in sample.items()} for sample in samples]
+        return _stacked([sample for sample, size in zip(samples, sizes, strict=True) if size == sizes[0]])
+
+
+def _stacked(samples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = torch.utils.data.default_collate(samples)
+    return found
+
+
+class BatchOrError(Dataset[dict[str, Tensor] | RotoscopeError]):
+    """Batches by their positions, or why there is none: what a reading process raises comes back buried in its traceback."""
+
+    def __init__(self, data: TrainingData) -> None:
+        self.data = data
+
+    def __getitem__(self, positions: Sequence[int]) -> dict[str, Tensor] | RotoscopeError:
+        try:
+            return self.data.batch(positions)
+        except RotoscopeError as error:
+            return error
 
 
 class BatchesOfOneProcess(Sampler[list[int]]):
@@ -249,14 +282,23 @@ def batches(
     data: TrainingData, batch: int, *, rank: int, world: int, first: int, workers: int, pin: bool
 ) -> Iterator[dict[str, Tensor]]:
     """Batches for one process, for ever."""
-    return iter(
-        DataLoader(
-            data,
-            batch_sampler=BatchesOfOneProcess(batch, rank=rank, world=world, first=first),
-            num_workers=workers,
-            # A plain fork copies the locks of threads that it does not copy, and what held them never lets go.
-            multiprocessing_context="forkserver" if workers else None,
-            pin_memory=pin,
-            generator=torch.Generator(),  # its own, so that reading draws nothing from the run's
-        )
+    loader = DataLoader(
+        BatchOrError(data),
+        sampler=BatchesOfOneProcess(batch, rank=rank, world=world, first=first),
+        batch_size=None,  # a position of the loader is a batch
+        num_workers=workers,
+        worker_init_fn=_leave_interrupts_to_the_run,
+        # A plain fork copies the locks of threads that it does not copy, and what held them never lets go.
+        multiprocessing_context="forkserver" if workers else None,
+        pin_memory=pin,
+        generator=torch.Generator(),  # its own, so that reading draws nothing from the run's
     )
+    for found in loader:
+        if isinstance(found, RotoscopeError):
+            raise found
+        yield found
+
+
+def _leave_interrupts_to_the_run(_worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; those that read go on until the run has saved itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 from torch.optim import RMSprop
 
+from rotoscope.errors import UsageError
 from rotoscope.networks.dualgan import DualGenerator
 from rotoscope.training.adversarial import gradient_penalty, to_fool, to_judge
 from rotoscope.training.data import Domain
@@ -32,6 +33,8 @@ class DualGan(System):
     def __init__(self, options: DualGanOptions) -> None:
         super().__init__()
         self.options = options
+        if not options.crop:
+            raise UsageError("--crop 0; DualGAN's critics look at pictures of one size")
         self.g_ab, self.g_ba = (DualGenerator(width=options.width) for _ in "ab")
         self.d_a, self.d_b = (WholeDiscriminator(3, options.crop, options.discriminator_width) for _ in "ab")
         for network in (self.g_ab, self.g_ba, self.d_a, self.d_b):

@@ -35,7 +35,7 @@ class ImagePool(nn.Module):
             return picture
         place = self.random.randint(0, self.size - 1)
         older, self.kept[place] = self.kept[place], picture.clone()
-        return older
+        return older.to(picture.device)  # a checkpoint gives them back on the CPU
 
     def get_extra_state(self) -> dict[str, Any]:
         """Everything that decides what comes back next."""

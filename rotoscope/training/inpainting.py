@@ -3,8 +3,7 @@
 A rectangle somewhere in each picture is taken out, smaller than `hole` by up to `jitter` pixels a side. The generator
 descends
 
-    reconstruction |x - fine| + coarse |x - coarse drawing|, in the hole, discounted by gamma^(distance to its border) for
-        the coarse drawing
+    reconstruction |x - fine| + coarse |x - coarse drawing|, in the hole, discounted by gamma^(distance to its border)
     outside, the same around the hole, per pixel of the surroundings
     adversarial: minus the scores of two Wasserstein critics, one of the hole's square and one of the whole picture
 
@@ -126,8 +125,9 @@ class Inpainting(System):
         """All terms of the generator, weighted; pictures (N,3,H,W) BGR in [-1,1]."""
         options, mask = self.options, hole.mask
         off_coarse, off_fine = (coarse - photos).abs(), (fine - photos).abs()
-        inside = hole.square(options.coarse * off_coarse * discounted(mask, options.discount) + off_fine * mask).mean()
-        around = ((options.coarse * off_coarse + off_fine) * (1 - mask)).mean() / (1 - mask).mean()
+        off = options.coarse * off_coarse + off_fine
+        inside = hole.square(off * discounted(mask, options.discount)).mean()
+        around = (off * (1 - mask)).mean() / (1 - mask).mean()
         scores = self.critic_of_picture(completed), self.critic_of_hole(hole.square(completed))
         return {
             "reconstruction": options.reconstruction * inside,

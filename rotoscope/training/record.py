@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from rotoscope.runtime.media.part_file import part_file
 from rotoscope.training.report import read_log, write_grid, write_report
 
 REPORT_SECONDS = 10.0  # run.html is written this often at most
@@ -20,7 +21,7 @@ REPORT_SECONDS = 10.0  # run.html is written this often at most
 class Means:
     """Running means of loss terms, kept on their device until somebody asks."""
 
-    sums: dict[str, Tensor] = field(default_factory=dict)
+    sums: dict[str, Tensor | float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -31,8 +32,18 @@ class Means:
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """One more value of each of these terms."""
         for name, term in terms.items():
-            self.sums[name] = self.sums[name] + term.detach() if name in self.sums else term.detach()
+            self.sums[name] = (
+                self.sums.get(name, 0.0) + term.detach().float()
+            )  # thousands of them: more digits than bf16 has
             self.counts[name] = self.counts.get(name, 0) + 1
+
+    def state(self) -> dict[str, Any]:
+        """What `go_on` takes."""
+        return {"sums": {name: float(total) for name, total in self.sums.items()}, "counts": dict(self.counts)}
+
+    def go_on(self, state: Mapping[str, Any]) -> None:
+        """Add to what there was."""
+        self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
 
     def take(self) -> dict[str, float]:
         """The means; then begin anew."""
@@ -63,7 +74,8 @@ class Record:
         """Forget what came after this step."""
         if self._fabric.global_rank == 0:
             rows = [row for row in read_log(self._log) if row["step"] <= step]
-            self._log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            with part_file(self._log, overwrite=True) as part:
+                part.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     def write_row(self, step: int, total: int, seconds: float) -> dict[str, float]:
         """Mean terms over the steps since the last row, and over all processes."""

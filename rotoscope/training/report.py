@@ -23,10 +23,11 @@ STYLE = "body{font:15px system-ui,sans-serif;margin:2em;max-width:1320px}img{max
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """Rows of a run's log, in order."""
+    """Rows of a run's log, in order; a last one that a full disk cut short is left out."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    *lines, _unfinished = path.read_text().split("\n")
+    return [json.loads(line) for line in lines]
 
 
 def write_report(folder: Path, options: Mapping[str, Any], *, state: str, is_running: bool) -> None:

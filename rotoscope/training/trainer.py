@@ -115,9 +115,14 @@ class Trainer:
         if run.compile:
             for module in system.called():
                 module.compile()
-        self.data = TrainingData(system.domains(), run.seed)
-        self.epoch_steps = max(1, self.data.epoch_size // (batch * run.accumulate * fabric.world_size))
-        self.total = run.steps or system.length(self.epoch_steps)
+        self.data = TrainingData(system.domains(), run.seed, batch * run.accumulate * fabric.world_size)
+        self.epoch_steps = self.data.epoch_steps
+        length = system.length(self.epoch_steps)
+        self.total = run.steps or length
+        if self.total > length:
+            raise UsageError(
+                f"--steps {run.steps}: the learning rate's schedule ends after {length}; more epochs or iterations?"
+            )
         self.step = 0
         self.best = float("inf")
         self.seconds = 0.0  # of work, over all parts of a run that was resumed
@@ -129,7 +134,7 @@ class Trainer:
         """Train to the end (True), or until somebody wants to stop (False); either way the last step has a checkpoint."""
         run, first = self.run, self.step
         started = time.monotonic() - self.seconds
-        samples = {key: value.to(self.fabric.device) for key, value in self.data.batch(range(NUM_SAMPLES)).items()}
+        samples = {key: value.to(self.fabric.device) for key, value in self.data.alike(NUM_SAMPLES).items()}
         reader = batches(
             self.data,
             self.batch,
@@ -228,7 +233,7 @@ class Trainer:
         broken = ", ".join(f"{name} {value}" for name, value in terms.items() if not abs(value) < float("inf"))
         raise LossNotFinite(
             f"step {self.step}: loss {broken}; its batch is in {where}. "
-            "Go on from the last checkpoint with a lower --learning-rate or with --precision fp32"
+            f"In {self.folder / 'config.toml'} lower learning_rate or set precision to fp32, then resume"
         )
 
     def all_agree(self, wish: bool) -> bool:
@@ -270,11 +275,13 @@ class Trainer:
     def checkpoint(self) -> None:
         """Save everything that decides how the run goes on; keep the weights if they are the best so far."""
         self.fabric.barrier()
-        if self.run.best_by:
+        is_whole = self.step % self.run.save_every == 0  # the mean of a part of the interval would compare with wholes
+        if self.run.best_by and (is_whole or (self.step == self.total and self.best == float("inf"))):
             self.keep_best()
         state = {
             "step": self.step,
             "best": self.best,
+            "means_for_best": self.means_for_best.state(),
             "seconds": self.seconds,
             "system": self.system.state_dict(),
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
@@ -291,6 +298,7 @@ class Trainer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on as if never stopped."""
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+        self.means_for_best.go_on(state["means_for_best"])
         self.system.load_state_dict(state["system"])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
@@ -301,8 +309,11 @@ class Trainer:
         self.record.go_on(self.step)
 
     def keep_best(self) -> None:
-        """Save the weights if the chosen term was never lower."""
+        """Save the weights if the chosen term, a mean over all processes, was never lower."""
         mean = self.means_for_best.take().get(self.run.best_by, float("inf"))
+        if self.fabric.world_size > 1:
+            of_all = self.fabric.all_reduce(torch.tensor(mean, device=self.fabric.device), reduce_op="mean")
+            mean = float(cast(Tensor, of_all))
         if mean < self.best:
             self.best = mean
             self.save_results(self.folder / "best")

@@ -20,12 +20,14 @@ instance, which the generator sees beside the labels: what is left open by the l
 variant).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, l1_loss
@@ -151,7 +153,10 @@ class Vid2VidSystem(System):
         views = {"labels": options.labels, "frames": options.frames}
         if options.instances is not None:
             views["instances"] = options.instances
-        geometry = geometry_of(options, self.generator.size_multiple)
+        multiple = self.generator.size_multiple
+        if self.encoder is not None:
+            multiple = math.lcm(multiple, self.encoder.size_multiple)
+        geometry = geometry_of(options, multiple)
         numbers = ("labels", "instances")
         return [
             Domain(
@@ -274,7 +279,7 @@ class Vid2VidSystem(System):
             "steady": weight * masked_l1(made.picture, steady, believed),
         }
         if not self.options.first_frames:
-            terms["weight"] = weight * masked_l1(made.weight, torch.zeros_like(made.weight), believed)
+            terms["weight"] = masked_l1(made.weight, torch.zeros_like(made.weight), believed)
         return terms
 
     def perceptual(self, picture: Tensor, real: Tensor) -> Tensor:
@@ -339,7 +344,10 @@ class Vid2VidSystem(System):
 
 def load_coarser(generator: Vid2Vid, path: Path) -> None:
     """Give the coarser scales the weights that an earlier run left; the finest ones stay new."""
-    weights = load_file(path)
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelRefused(f"{path}: {error}") from error
     wanted = generator.state_dict()
     mismatched = [key for key, value in weights.items() if key not in wanted or wanted[key].shape != value.shape]
     if mismatched or not weights:

@@ -1,6 +1,7 @@
 """rotoscope train, frames: what is said, what is refused, what is left behind."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -124,17 +125,20 @@ def test_a_mistake_in_the_data_leaves_no_run_behind(here, rotoscope_main):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_says_how_to_go_on(number, photos, tmp_path):
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGINT, 1), (signal.SIGTERM, 0)])
+def test_a_stopped_run_says_how_to_go_on(number, workers, photos, tmp_path):
     run = tmp_path / "run"
-    words = ["train", "cyclegan", *photos, *TINY, "--out", run, "--steps", 100_000, "--log-every", 1]
-    command = [sys.executable, "-m", "rotoscope", *map(str, words)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    words = ["train", "cyclegan", *photos, *TINY, "--out", run, "--epochs", 100_000, "--log-every", 1]
+    command = [sys.executable, "-m", "rotoscope", *map(str, words), "--workers", str(workers)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         deadline = time.monotonic() + 60
         while not (run / "log.jsonl").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        process.send_signal(number)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does it: those that read pictures get it too
+        else:
+            process.send_signal(number)
         err = process.stderr.read()
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith(f"stopped; rotoscope train resume {run} goes on")

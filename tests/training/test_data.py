@@ -219,3 +219,36 @@ def test_a_tiny_picture_is_refused_rather_than_blown_up(tmp_path):
 def test_a_crop_that_the_network_cannot_take_is_refused():
     with pytest.raises(UsageError, match="--crop 250: this network takes sides that are multiples of 4"):
         Geometry(resize=286, crop=250, multiple=4)
+
+
+def test_whole_pictures_of_two_shapes_make_no_batch_but_samples(tmp_path):
+    for index, width in enumerate((24, 32, 24, 40)):
+        tiny_data.write(tmp_path / "a" / f"{index}.png", np.zeros((16, width, 3), np.uint8))
+    data = TrainingData([Domain({"a": tmp_path / "a"}, Geometry(flip=False))], seed=0)
+    with pytest.raises(
+        InputRefused, match=r"pictures of \d+x16 and \d+x16 do not go into one batch: --batch 1, or --crop"
+    ):
+        data.batch(range(4))
+    first = data[0]["a"]
+    shown = data.alike(4)["a"]
+    assert shown.shape[1:] == first.shape and torch.equal(shown[0], first)
+    assert len(shown) == sum(data[position]["a"].shape == first.shape for position in range(4))
+
+
+def test_sequences_double_between_two_steps(tmp_path):
+    frames = tiny_data.clips(tmp_path / "a", count=3, frames=8, size=16)
+    domain = Domain({"a": frames}, Geometry(), length=2, doubles_every=1)
+    data = TrainingData([domain], seed=0, per_step=4)
+    for step in range(2 * data.epoch_steps):  # two epochs, the second with four frames a sample
+        assert data.batch(range(4 * step, 4 * step + 4))["a"].shape[1] == (2 if step < data.epoch_steps else 4)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_reading_process_finds_wrong_is_one_line(tmp_path, workers):
+    tiny_data.folder(tmp_path / "a", count=2)
+    (tmp_path / "a" / "001.png").write_bytes(b"nothing")
+    data = TrainingData([Domain({"a": tmp_path / "a"}, Geometry())], 0)
+    reader = batches(data, 2, rank=0, world=1, first=0, workers=workers, pin=False)
+    with pytest.raises(InputRefused) as refused:
+        next(reader)
+    assert str(refused.value) == f"{tmp_path / 'a' / '001.png'}: not a readable picture; mend or remove it"

@@ -245,7 +245,7 @@ def test_vid2vid_weighs_flow_terms_as_it_should(tmp_path):
     assert terms["flow"].item() == number(10 / 2 * 2)
     assert terms["warp"].item() == number(0)  # a still, even picture looks the same wherever it is taken from
     assert terms["steady"].item() == number(10 * 0.5)
-    assert terms["weight"].item() == number(10 * 0.3)
+    assert terms["weight"].item() == number(0.3)  # published without the factor of the others
 
 
 def test_feature_matching_leaves_scores_out_and_weighs_layers_and_scales():
@@ -431,7 +431,7 @@ def test_inpainting_weighs_what_it_should(tmp_path):
     photos = torch.rand(2, 3, 32, 32)
     terms = system.generator_terms(photos, photos + 0.1, photos + 0.2, photos, hole)
     discount = hole.square(discounted(mask, 0.9)).mean().item()
-    assert terms["reconstruction"].item() == number(1.2 * (1.2 * 0.1 * discount + 0.2))
+    assert terms["reconstruction"].item() == number(1.2 * (1.2 * 0.1 + 0.2) * discount)
     assert terms["outside"].item() == number(1.2 * (1.2 * 0.1 + 0.2))
     assert terms["fool"].item() == number(0.001 * -(2 + 3))
 

@@ -7,7 +7,13 @@ from golden_training import golden, golden_facts
 from rotoscope.networks.munit import MunitGenerator
 from rotoscope.training.image_pool import ImagePool
 from rotoscope.training.initialise import kaiming, normal, truncated
-from rotoscope.training.schedules import constant_then_linear, constant_then_to_zero, divided_at, halved_every
+from rotoscope.training.schedules import (
+    constant_then_linear,
+    constant_then_to_zero,
+    divided_at,
+    halved_every,
+    warm_then_cosine,
+)
 from rotoscope.training.synthetic_flow import draw_flow, next_frame, temporal_loss, warp_nearest
 
 
@@ -98,3 +104,16 @@ def test_initial_weights_of_munit_cover_its_dense_layers():
     network = MunitGenerator(width=8, style_channels=8)
     kaiming(network)
     assert network.mlp.model[0].fc.bias.abs().max() == 0
+
+
+def test_a_pool_from_a_checkpoint_gives_pictures_back_where_they_are_judged():
+    pool = ImagePool(1, seed=0)
+    pool(torch.zeros(1, 1, 2, 2))  # kept on the CPU, as a checkpoint's pictures are
+    assert {pool(torch.zeros(1, 1, 2, 2, device="meta")).device.type for _ in range(20)} == {"meta"}
+
+
+def test_no_schedule_falls_below_zero_or_rises_again():
+    assert [constant_then_linear(epoch, 2, 2) for epoch in (4, 5, 50)] == [0, 0, 0]
+    assert [constant_then_to_zero(epoch, 2, 2) for epoch in (4, 5, 50)] == [0, 0, 0]
+    assert constant_then_to_zero(2, 2, 0) == 1
+    assert [warm_then_cosine(step, 100, 0.05) for step in (100, 150, 1000)] == [0, 0, 0]

@@ -18,6 +18,8 @@ from rotoscope.training.checkpoints import checkpoint_steps, load_checkpoint, sa
 from rotoscope.training.cyclegan import CycleGan
 from rotoscope.training.devices import make_fabric
 from rotoscope.training.options import CycleGanOptions, RunOptions
+from rotoscope.training.record import Means
+from rotoscope.training.report import read_log
 from rotoscope.training.trainer import LossNotFinite, Trainer, train
 
 SIZE = {"resize": 36, "crop": 32, "width": 2, "blocks": 1, "discriminator_width": 2, "discriminator_layers": 2}
@@ -269,3 +271,31 @@ def test_two_processes_train_like_one_with_the_doubled_batch(photos, tmp_path):
     assert len(one) == len(two) == 3
     for mine, theirs in zip(one, two, strict=True):
         assert theirs == pytest.approx(mine, rel=1e-4)
+
+
+def test_a_stop_in_between_changes_nothing_about_the_best(photos, tmp_path):
+    def best_of(out):
+        return state_of(out)["best"]
+
+    run_cyclegan(photos, tmp_path / "whole", save_every=4, best_by="cycle_a", steps=8)
+    for steps in (5, 7, 8):  # a single lucky step must not compete with means of four
+        resume = steps > 5
+        run_cyclegan(photos, tmp_path / "parts", save_every=4, best_by="cycle_a", steps=steps, resume=resume)
+    assert best_of(tmp_path / "parts") == pytest.approx(best_of(tmp_path / "whole"), rel=1e-6)
+
+
+def test_steps_beyond_the_schedule_are_refused(photos, tmp_path):
+    with pytest.raises(UsageError, match=r"--steps 11: the learning rate's schedule ends after 10"):
+        run_cyclegan(photos, tmp_path / "run", steps=11, options={"epochs": 1, "epochs_decay": 1}.items())
+
+
+def test_means_of_many_half_precision_terms_keep_their_digits():
+    means = Means()
+    for _ in range(1000):
+        means.add({"term": torch.tensor(0.3, dtype=torch.bfloat16)})
+    assert means.take()["term"] == pytest.approx(0.3, rel=0.01)
+
+
+def test_a_log_that_a_full_disk_cut_short_is_read_up_to_there(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert [row["step"] for row in read_log(tmp_path / "log.jsonl")] == [1, 2]

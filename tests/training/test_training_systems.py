@@ -5,7 +5,7 @@ import pytest
 import tiny_data
 import torch
 
-from rotoscope.errors import UsageError
+from rotoscope.errors import ModelRefused, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
@@ -232,3 +232,21 @@ def test_a_loss_on_features_asks_for_their_file(tmp_path):
     options = BlindConsistencyOptions(source=tmp_path, processed=tmp_path)
     with pytest.raises(UsageError, match=r"needs --vgg16 FILE .* or --perceptual 0"):
         BlindConsistency(options)
+
+
+def test_options_that_a_network_cannot_take_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="--crop 0"):
+        DualGan(DualGanOptions(a=tmp_path, b=tmp_path, crop=0, width=1, discriminator_width=1))
+    options = Vid2VidOptions(
+        **label_clips(tmp_path), **{**VID2VID, "perceptual": 0.0}, start_from=tmp_path / "none.safetensors"
+    )
+    with pytest.raises(ModelRefused, match=r"none.safetensors: "):
+        Vid2VidSystem(options)
+
+
+def test_clips_fit_the_encoder_of_vid2vid_as_well_as_its_generator(tmp_path):
+    options = Vid2VidOptions(
+        **label_clips(tmp_path), **{**VID2VID, "resize": 24, "perceptual": 0.0}, encoder_features=2
+    )
+    (domain,) = Vid2VidSystem(options).domains()
+    assert domain.geometry.multiple == 16

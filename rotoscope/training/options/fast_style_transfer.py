@@ -37,6 +37,7 @@ class FastStyleOptions(SystemOptions):
     vgg16: Path
     batch: int = 4
     resize: int = 256
+    flip: bool = False
     learning_rate: float = 1e-3
     epochs: int = 2
     width: int = 32

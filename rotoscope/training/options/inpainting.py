@@ -34,7 +34,7 @@ class InpaintingOptions(SystemOptions):
     outside
         Weight of the distance to the truth around the hole.
     discount
-        Factor of the first stage's weights for each pixel away from the hole's border.
+        Factor of the weight inside the hole for each pixel away from its border.
     adversarial
         Weight of fooling the critics.
     penalty

@@ -21,7 +21,7 @@ class RunOptions:
     seed
         Of initial weights, data order and everything drawn.
     accumulate
-        Gradients of this many batches make one step: exactly one step of a batch as many times as large.
+        Gradients of this many batches make one step: that of a batch as many times as large, but for batch norm.
     workers
         Processes that read pictures.
     device

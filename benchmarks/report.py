@@ -9,7 +9,11 @@ GOALS = {"loop of today": 1.25, "torch eager loop": 2.0, "expert's loop": 1.1}
 
 
 def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit("python benchmarks/report.py FILE")
     results = json.loads(Path(sys.argv[1]).read_text())
+    if "benchmarks" not in results:
+        sys.exit(f"{sys.argv[1]}: not made by pytest-benchmark but by a script of this folder; its table is in docs/")
     print(f"{results['machine_info']['cpu_name']}, {results['machine_info']['cpu'].get('count', '?')} cores\n")
     groups: dict[str, list[dict]] = {}
     for row in results["benchmarks"]:

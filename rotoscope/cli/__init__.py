@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import tomllib
 from types import FrameType
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
@@ -90,6 +91,8 @@ def _one_line(error: CycloptsError) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, UnusedCliTokensError):
         text = f"{' '.join(error.unused_tokens or [])}: not expected here; is an option before it misspelt?"
+    if isinstance(error.__cause__, tomllib.TOMLDecodeError):
+        return f"rotoscope.toml: not TOML ({error.__cause__})"
     return f"{text} (rotoscope --help lists what there is)"
 
 

@@ -82,6 +82,8 @@ def parity(
 
     if save is not None:
         check_target(save, source=None, overwrite=overwrite)
+    if frames < 1:
+        raise UsageError(f"--frames {frames}; at least 1")
     threads = threads or thread_budget()
     forms = [open_form(spec, hint, threads) for spec in (a, b)]
     if forms[1].form.manifest.frame.dtype == "uint8":

@@ -45,7 +45,7 @@ def translate(
     options
         Everything else.
     model
-        A bundled look or an .onnx file; several make a chain.
+        A bundled look, an .onnx file or a checkpoint; several make a chain.
     progress
         What to show on standard error.
     report

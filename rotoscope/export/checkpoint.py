@@ -52,7 +52,9 @@ def open_checkpoint(*paths: Path, **hints: Any) -> Loaded:
 def read_checkpoint(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """(what the file holds, the hints stored in it); nothing in the file is run."""
     if not path.is_file():
-        raise ModelRefused(f"{path}: no such file")
+        raise ModelRefused(f"{path}: {'a folder; give the file in it' if path.is_dir() else 'no such file'}")
+    if path.suffix.lower() == ".onnx":
+        raise ModelRefused(f"{path}: a model file already, no checkpoint: translate -m takes it as it is")
     if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     if path.suffix.lower() == ".npz":

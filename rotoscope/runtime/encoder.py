@@ -38,7 +38,7 @@ def check_encoder(model: ModelFile) -> None:
     manifest = model.manifest
     if manifest.kind != "encode":
         raise UsageError(
-            f"{model.path} is a model of kind {manifest.kind}; encode takes one of kind encode, such as "
+            f"{manifest.name} is a model of kind {manifest.kind}; encode takes one of kind encode, such as "
             "export --part style-encoder writes"
         )
     if manifest.inputs != (manifest.frame.tensor,) or manifest.frame.window or manifest.frame.labels or manifest.state:

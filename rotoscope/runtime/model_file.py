@@ -55,7 +55,7 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
     has_op_library  whoever runs it brings a library with its custom operators
     """
     if not path.is_file():
-        raise ModelRefused(f"{path}: no such model file")
+        raise ModelRefused(f"{path}: {'a folder; give the file in it' if path.is_dir() else 'no such model file'}")
     try:
         proto = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf and onnx raise many kinds for damaged files

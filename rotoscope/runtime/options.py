@@ -1,6 +1,8 @@
 """Everything a translation can be told, written once: the Python API takes it as keywords, the command line as flags."""
 
 import math
+import numbers
+import os
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -45,6 +47,19 @@ def _choices(hint: Any) -> tuple[Any, ...]:
         return get_args(hint)
     parts = [part for part in get_args(hint) if get_origin(part) is Literal]
     return (*get_args(parts[0]), None) if parts else ()
+
+
+SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
+    int: ((numbers.Integral,), "a whole number"),
+    float: ((numbers.Real,), "a number"),
+    str: ((str, os.PathLike), "text"),
+}
+
+
+def _scalar(hint: Any) -> tuple[tuple[type, ...], str] | None:
+    """Types, and the word for them, of a hint that is a number or text, or one of these or None; None for other hints."""
+    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
+    return SCALARS.get(kinds[0]) if len(kinds) == 1 else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +183,9 @@ class TranslateOptions:
             accepted = [choice for choice in _choices(hint) if choice is not None]
             if accepted and getattr(self, name) not in _choices(hint):
                 raise UsageError(f"{name}={getattr(self, name)!r}; accepted: {', '.join(map(str, accepted))}")
+            kind = _scalar(hint)
+            if kind is not None and getattr(self, name) is not None and not isinstance(getattr(self, name), kind[0]):
+                raise UsageError(f"{name}={getattr(self, name)!r}; accepted: {kind[1]}")
         if not 0 <= self.mix <= 1:
             raise UsageError(f"mix={self.mix}; accepted: 0 (none of the source) to 1 (only the source)")
         if not 0 <= self.strength <= 1:

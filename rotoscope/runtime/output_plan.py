@@ -61,7 +61,8 @@ def plan_output(
     """The plan for one run; raises UsageError for a target, size, encoder or option that cannot work."""
     path = _target_path(source, target, reader, translator)
     if path is not None:
-        check_target(path, source=Path(source) if source != "-" else None, overwrite=options.overwrite)
+        given = Path(source) if source != "-" else None
+        check_target(path, source=given, overwrite=options.overwrite, may_be_folder=True)
     info = reader.info
     if translator.generators[0].model.manifest.frame.labels is not None:
         info = replace(info, pixel_format="rgb24", depth=8)  # what comes of a label map has colours

@@ -95,7 +95,9 @@ class _Call:
 
     def __init__(self, model: ModelFile, engine: Engine, kind: Kind, working: str | None) -> None:
         if model.manifest.kind != kind:
-            raise UsageError(f"{model.path} is a model of kind {model.manifest.kind}; this needs one of kind {kind}")
+            raise UsageError(
+                f"{model.manifest.name} is a model of kind {model.manifest.kind}; this needs one of kind {kind}"
+            )
         self.model, self._engine, self._working = model, engine, working
         self._size: Size | None = None
         self._placement: Placement

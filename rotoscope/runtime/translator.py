@@ -59,6 +59,7 @@ class Translator:
         for index, model in enumerate(chain):
             _check_place(model, is_first=index == 0)
         _check_norm(chain[0], options)
+        _check_extras(chain[0], options)
         styles = style_codes([model.manifest for model in chain], options.style)
         self.times = StageTimes()
         self.threads = options.threads or thread_budget()
@@ -270,15 +271,26 @@ def _check_norm(model: ModelFile, options: TranslateOptions) -> None:
         )
 
 
+def _check_extras(model: ModelFile, options: TranslateOptions) -> None:
+    """Refuse a mask or instances that no input takes."""
+    manifest = model.manifest
+    for name, given, taken in (
+        ("mask", options.mask, manifest.mask),
+        ("instances", options.instances, manifest.instances),
+    ):
+        if given is not None and taken is None:
+            raise UsageError(f"--{name} {given}: {manifest.name} takes none")
+
+
 def _check_place(model: ModelFile, *, is_first: bool) -> None:
     """Refuse what cannot stand at this place of a chain."""
     manifest = model.manifest
     if manifest.kind not in ("translate", "stabilise"):
         raise UsageError(
-            f"{model.path} is a model of kind {manifest.kind}; what makes pictures is translate or stabilise"
+            f"{manifest.name} is a model of kind {manifest.kind}; what makes pictures is translate or stabilise"
         )
     if is_first and manifest.kind == "stabilise":
-        raise UsageError(f"{model.path} steadies what another model made: give that one first")
+        raise UsageError(f"{manifest.name} steadies what another model made: give that one first")
     needs = [
         what
         for what, there in (
@@ -290,4 +302,4 @@ def _check_place(model: ModelFile, *, is_first: bool) -> None:
         if there
     ]
     if needs and not is_first:
-        raise UsageError(f"{model.path} takes {needs[0]}: it must be the first of a chain")
+        raise UsageError(f"{manifest.name} takes {needs[0]}: it must be the first of a chain")

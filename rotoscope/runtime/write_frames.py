@@ -29,7 +29,7 @@ def write_frames(target: Path, frames: Iterable[Frame], options: TranslateOption
         raise UsageError(f"{target}: there are no frames to write")
     if not isinstance(first.result, np.ndarray):
         raise UsageError("frames to write need a result; Translator.stream sets it")
-    check_target(target, source=None, overwrite=options.overwrite)
+    check_target(target, source=None, overwrite=options.overwrite, may_be_folder=True)
     height, width = first.result.shape[:2]
     colour = first.source.colour if len(first.source.planes) > 1 else Colour("709" if height >= HD_HEIGHT else "601")
     finish = Finish(

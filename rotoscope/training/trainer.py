@@ -74,12 +74,13 @@ def train(
         trainer.restore(load_checkpoint(run.out / "checkpoints", rank=fabric.global_rank))
     else:
         torch.manual_seed(run.seed + fabric.global_rank)
+    begun_at = trainer.step
     with stop_on_signal() as stopped:
         try:
             finished = trainer.go(stopped, on_progress)
         except RotoscopeError as error:
             # A broken loss leaves nothing worth keeping, a wrong option comes first, and other processes would be waited for.
-            if not isinstance(error, LossNotFinite | UsageError) and fabric.world_size == 1:
+            if not isinstance(error, LossNotFinite | UsageError) and fabric.world_size == 1 and trainer.step > begun_at:
                 trainer.checkpoint()
             trainer.record.write_page(f"stopped: {error}", is_running=False)
             raise

@@ -158,6 +158,11 @@ def test_y4m_from_a_pipe_into_a_file(here, identity):
     (["translate", "clip.mp4", "-m", "stary"], 4, "neither a file nor a bundled look (those are:"),
     (["translate", "clip.mp4", "-m", "text.onnx"], 4, "not an ONNX file"),
     (["translate", "clip.mp4", "-m", "NAN"], 1, "frame 0 (0.000 s)"),
+    (["translate", "clip.mp4", "-m", "."], 4, "a folder; give the file in it"),
+    (["translate", "clip.mp4", "-m", "M", "--mask", "clip.mp4"], 2, "takes none"),
+    (["translate", "clip.mp4", "-m", "M", "--report", "."], 2, "is a folder"),
+    (["export", "M", "copy.onnx"], 4, "a model file already"),
+    (["parity", "M", "M", "--frames", "0"], 2, "at least 1"),
     (["info", "missing.mp4"], 3, "no such file"),
     (["info", "missing.onnx"], 4, "neither a file"),
     (["info", "clip.mp4", "--write", "copy.onnx"], 2, "--write is for models"),
@@ -174,6 +179,12 @@ def test_errors_are_one_line_with_their_exit_code(words, code, said, clip, here,
     assert said in err
     assert len(err) <= 400 and "Traceback" not in err
     assert names(here) == before
+
+
+def test_a_broken_file_of_defaults_is_named(here, clip, rotoscope_main):
+    (here / "rotoscope.toml").write_text("[translate")
+    code, _, err = rotoscope_main("info", clip)
+    assert code == 2 and err.startswith("rotoscope: rotoscope.toml: not TOML (") and err.count("\n") == 1
 
 
 def test_debug_shows_the_traceback(clip, rotoscope_main):

@@ -148,6 +148,8 @@ def test_a_grid_is_every_combination_of_its_values():
         ),
         (["a.mp4", "-m", "starry", "--sweep", "mix="], "--sweep mix=; accepted"),
         (["a.mp4", "-m", "starry", "--sweep", "mix=0,2"], "mix=2; accepted: 0"),
+        (["a.mp4", "-m", "starry", "--sweep", "mix=0,much"], "mix='much'; accepted: a number"),
+        (["a.mp4", "-m", "starry", "--sweep", "keyframes=1.5"], "keyframes=1.5; accepted: a whole number"),
         (["a.mp4", "b.mp4", "-m", "starry", "--sweep", "mix=0"], "accepted: SOURCE -m MODEL --sweep"),
         (["a.mp4", "--sweep", "mix=0"], "accepted: SOURCE -m MODEL --sweep"),
         (["a.mp4"], "accepted: SOURCE RESULT, or"),

@@ -299,3 +299,11 @@ def test_means_of_many_half_precision_terms_keep_their_digits():
 def test_a_log_that_a_full_disk_cut_short_is_read_up_to_there(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
     assert [row["step"] for row in read_log(tmp_path / "log.jsonl")] == [1, 2]
+
+
+def test_a_run_that_is_refused_before_its_first_step_may_begin_again(photos, tmp_path):
+    for file in photos["b"].iterdir():
+        file.write_bytes(b"nothing")
+    with pytest.raises(InputRefused):
+        run_cyclegan(photos, tmp_path / "run")
+    assert checkpoint_steps(tmp_path / "run" / "checkpoints") == []

@@ -9,15 +9,18 @@ from pathlib import Path
 from rotoscope.errors import OutputFailed, UsageError
 
 
-def check_target(target: Path, *, source: Path | None, overwrite: bool) -> None:
-    """Refuse a target that is the source, exists without `overwrite`, or whose folder is missing or read-only."""
+def check_target(target: Path, *, source: Path | None, overwrite: bool, may_be_folder: bool = False) -> None:
+    """Refuse a target that is the source, exists without `overwrite`, or whose folder is missing or read-only.
+
+    may_be_folder  a folder without an ending takes an image sequence
+    """
     if source is not None and source.exists() and target.exists() and target.samefile(source):
         raise UsageError(f"{target}: input and output are the same file")
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise UsageError(f"{target}: not a regular file")
     if target.is_file() and not overwrite:
         raise UsageError(f"{target} exists; --overwrite replaces it")
-    if target.is_dir() and target.suffix:
+    if target.is_dir() and (target.suffix or not may_be_folder):
         raise UsageError(f"{target} is a folder; give the name of a file in it")
     folder = target.parent
     if not folder.is_dir():

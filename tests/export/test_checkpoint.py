@@ -246,4 +246,4 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path):
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert "no such file" in refusal(tmp_path / "none.pth")
     (tmp_path / "folder.pth").mkdir()
-    assert "no such file" in refusal(tmp_path / "folder.pth")
+    assert "a folder" in refusal(tmp_path / "folder.pth")

@@ -59,23 +59,21 @@ def info(
     options = TranslateOptions(
         input_range=input_range, output_range=output_range, channel_order=channel_order, multiple=multiple, hints=hint
     )
-    if is_checkpoint(Path(file)):
-        if write is not None:
-            raise UsageError(f"--write is for model files; rotoscope export {file} makes one")
-        model, _ = open_for_torch(model_path(file), options)
+    is_weights, is_graph = is_checkpoint(Path(file)), file in bundled_looks() or file.endswith(".onnx")
+    if write is not None and is_weights:
+        raise UsageError(f"--write is for model files; rotoscope export {file} makes one")
+    if write is not None and not is_graph:
+        raise UsageError(f"--write is for models; {file} is not an .onnx file or a bundled look")
+    if write is not None and write.exists():
+        raise UsageError(f"{write} exists")
+    if is_weights or is_graph:
+        path = model_path(file)
+        model = open_for_torch(path, options)[0] if is_weights else open_model(path, options.model_overrides())
         _print(_model_json(model) if json else _model_rows(model), as_json=json)
-        return 0
-    if file in bundled_looks() or file.endswith(".onnx"):
-        model = open_model(model_path(file), options.model_overrides())
-        _print(_model_json(model) if json else _model_rows(model), as_json=json)
         if write is not None:
-            if write.exists():
-                raise UsageError(f"{write} exists")
             write_described(model.path, model.manifest, write)
             print(f"written: {write}", file=sys.stderr)
         return 0
-    if write is not None:
-        raise UsageError(f"--write is for models; {file} is not an .onnx file or a bundled look")
     with read(file) as reader:
         _print(_video_json(reader.info, reader.notes) if json else _video_rows(reader.info, reader.notes), as_json=json)
     return 0

@@ -55,11 +55,10 @@ def train_with_config(
         TOML file of options, as a run leaves one in its folder; flags outrank it.
 
     """
-    train.config = (
-        ()
-        if config is None
-        else (Dict(read_config(config, words[:1]), use_commands_as_keys=False, source=str(config)),)
-    )
+    train.config = ()
+    if config is not None:
+        values = read_config(config, words[:1])
+        train.config = (Dict(values, use_commands_as_keys=False, source=str(config)),)
     code: int = train(words, exit_on_error=False, print_error=False)
     return code
 

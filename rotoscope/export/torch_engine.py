@@ -143,7 +143,7 @@ class _Graph:
 
     def __init__(self, engine: TorchEngine, given: Sequence[Tensor]) -> None:
         self._inputs = [tensor.to(engine._device) for tensor in given]
-        stream = torch.cuda.Stream(engine._device)  # type: ignore[no-untyped-call]
+        stream = torch.cuda.Stream(engine._device)
         stream.wait_stream(torch.cuda.current_stream(engine._device))
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP_CALLS):

@@ -126,7 +126,7 @@ def listen_for_compilation() -> None:
     def announce() -> None:
         log.info("compiling kernels for this machine; done once, then kept in %s", cache_folder())
 
-    class Listener(event.Listener):  # type: ignore[misc, unused-ignore]  # Numba has no annotations
+    class Listener(event.Listener):
         def on_start(self, _event: Any) -> None:
             """Begin to wait."""
             timer = threading.Timer(ANNOUNCE_AFTER_SECONDS, announce)

@@ -60,7 +60,7 @@ def median8(_typing: Any, lines: Any, _count: Any, _start: Any, out: Any) -> Any
     from numba.core import types
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        from llvmlite import ir  # type: ignore[import-untyped, unused-ignore]
+        from llvmlite import ir
 
         source = context.make_array(signature.args[0])(context, builder, args[0])
         target = context.make_array(signature.args[3])(context, builder, args[3])

@@ -191,20 +191,20 @@ def _float4() -> Any:
     from numba.core import types
     from numba.extending import models, register_model
 
-    class Float4(types.Type):  # type: ignore[misc, unused-ignore]  # Numba has no annotations
+    class Float4(types.Type):
         def __init__(self) -> None:
-            super().__init__(name="rotoscope.Float4")  # type: ignore[no-untyped-call, unused-ignore]
+            super().__init__(name="rotoscope.Float4")
 
-    class Float4Model(models.PrimitiveModel):  # type: ignore[misc, unused-ignore]
+    class Float4Model(models.PrimitiveModel):
         def __init__(self, manager: Any, fe_type: Any) -> None:
-            super().__init__(manager, fe_type, _llvm_float4())  # type: ignore[no-untyped-call, unused-ignore]
+            super().__init__(manager, fe_type, _llvm_float4())
 
     register_model(Float4)(Float4Model)
     return Float4()
 
 
 def _llvm() -> Any:
-    from llvmlite import ir  # type: ignore[import-untyped, unused-ignore]
+    from llvmlite import ir
 
     return ir
 

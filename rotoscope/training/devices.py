@@ -11,10 +11,8 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from rotoscope.errors import UsageError
 from rotoscope.training.options import RunOptions
 
-COMPILERS = {
-    "darwin": "clang++",
-    "win32": "cl",
-}  # that torch.compile looks for on a CPU, unless CXX names another; else g++
+# What torch.compile looks for on a CPU, unless CXX names another; elsewhere it is g++.
+COMPILERS = {"darwin": "clang++", "win32": "cl"}
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 

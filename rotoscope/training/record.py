@@ -32,9 +32,8 @@ class Means:
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """One more value of each of these terms."""
         for name, term in terms.items():
-            self.sums[name] = (
-                self.sums.get(name, 0.0) + term.detach().float()
-            )  # thousands of them: more digits than bf16 has
+            # In single precision: thousands of them have more digits than bf16 has.
+            self.sums[name] = self.sums.get(name, 0.0) + term.detach().float()
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def state(self) -> dict[str, Any]:

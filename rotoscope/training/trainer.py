@@ -111,7 +111,7 @@ class Trainer:
         self.results = nn.ModuleDict({name: result.network for name, result in system.results().items()})
         self.average: AveragedModel | None = None
         if run.ema:
-            average = get_ema_multi_avg_fn(run.ema)  # type: ignore[no-untyped-call]
+            average = get_ema_multi_avg_fn(run.ema)
             self.average = AveragedModel(self.results, multi_avg_fn=average)
         if run.compile:
             for module in system.called():

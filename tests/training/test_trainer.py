@@ -273,15 +273,22 @@ def test_two_processes_train_like_one_with_the_doubled_batch(photos, tmp_path):
         assert theirs == pytest.approx(mine, rel=1e-4)
 
 
-def test_a_stop_in_between_changes_nothing_about_the_best(photos, tmp_path):
-    def best_of(out):
-        return state_of(out)["best"]
+def test_a_stop_in_between_changes_nothing_about_the_best(photos, tmp_path, monkeypatch):
+    compared, keep_best = [], Trainer.keep_best
 
+    def noted(trainer):
+        state = trainer.means_for_best.state()
+        compared.append((trainer.step, state["counts"]["cycle_a"], state["sums"]["cycle_a"]))
+        keep_best(trainer)
+
+    monkeypatch.setattr(Trainer, "keep_best", noted)
     run_cyclegan(photos, tmp_path / "whole", save_every=4, best_by="cycle_a", steps=8)
+    whole, compared[:] = list(compared), []
     for steps in (5, 7, 8):  # a single lucky step must not compete with means of four
         resume = steps > 5
         run_cyclegan(photos, tmp_path / "parts", save_every=4, best_by="cycle_a", steps=steps, resume=resume)
-    assert best_of(tmp_path / "parts") == pytest.approx(best_of(tmp_path / "whole"), rel=1e-6)
+    assert [entry[:2] for entry in compared] == [entry[:2] for entry in whole] == [(4, 4), (8, 4)]
+    assert [entry[2] for entry in compared] == pytest.approx([entry[2] for entry in whole], rel=1e-6)
 
 
 def test_steps_beyond_the_schedule_are_refused(photos, tmp_path):
@@ -307,3 +314,14 @@ def test_a_run_that_is_refused_before_its_first_step_may_begin_again(photos, tmp
     with pytest.raises(InputRefused):
         run_cyclegan(photos, tmp_path / "run")
     assert checkpoint_steps(tmp_path / "run" / "checkpoints") == []
+
+
+def test_compiling_reaches_every_module_that_is_called_and_needs_a_compiler(photos, tmp_path, monkeypatch):
+    options = CycleGanOptions(**photos, **SIZE)
+    run = RunOptions(out=tmp_path, device="cpu", compile=True)
+    monkeypatch.setenv("CXX", sys.executable)  # found; nothing is compiled before a step
+    trainer = Trainer(make_fabric(run), CycleGan(options), run, {"system": "cyclegan"}, 1)
+    assert [module._compiled_call_impl is not None for module in trainer.system.called()] == [True] * 4
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UsageError, match=r"--compile needs a C\+\+ compiler on a CPU; no-such-compiler was not found"):
+        make_fabric(run)

@@ -174,7 +174,7 @@ def keep_timings(timings: bytes) -> None:
 
 
 def _monitor(trt: Any, on_progress: Callable[[str, float], None]) -> Any:
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+    class Monitor(trt.IProgressMonitor):
         """TensorRT's own interface; it asks whether to go on, and the answer is yes."""
 
         def __init__(self) -> None:

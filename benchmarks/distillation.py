@@ -22,7 +22,7 @@ from rotoscope.export.convert import count_macs, open_network
 from rotoscope.export.options import ExportOptions
 from rotoscope.metrics.lpips import LpipsDistance
 from rotoscope.metrics.warping_error import visible, warping_error
-from rotoscope.runtime.flow.dis import DisFlow
+from rotoscope.runtime.motion.dis import DisFlow
 
 ROUNDS = 7
 SMALLEST_PX = 32  # height that the small teacher may work at

@@ -14,7 +14,7 @@ from steady_material import PAIRS, WEIGHTS, Material
 from steady_quality import blended, gains, measure
 
 import rotoscope
-from rotoscope.frame import Frame, Picture
+from rotoscope.base.frame import Frame, Picture
 from rotoscope.metrics.lpips import LpipsDistance
 
 

@@ -14,14 +14,14 @@ import cv2
 import numpy as np
 
 import rotoscope
+from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.times import StageTimes
 from rotoscope.demo.clip import noisy_frames
 from rotoscope.demo.scene import Scene
 from rotoscope.demo.sensor import Sensor
-from rotoscope.frame import Frame, Picture
 from rotoscope.metrics.warping_error import visible
-from rotoscope.runtime.flow.dis import DisFlow
-from rotoscope.runtime.flow.motion import MotionEstimator, with_motion
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.motion.dis import DisFlow
+from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
 from rotoscope.runtime.steady.insert import insert_frames
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -34,10 +34,10 @@ from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.metrics.frechet import frechet_distance, statistics_of
 from rotoscope.metrics.warping_error import warping_error
 from rotoscope.networks.lpips import load_lpips
-from rotoscope.training.data import read_picture
-from rotoscope.training.munit import Munit
+from rotoscope.training.data.datasets import read_picture
+from rotoscope.training.loop.trainer import train
 from rotoscope.training.options import RunOptions, SingleFrameOptions
-from rotoscope.training.trainer import train
+from rotoscope.training.systems.munit import Munit
 
 HELD_OUT_EVERY = 5
 SIZE_PX = 96  # of what is measured

@@ -51,10 +51,10 @@ def pictures():
 @pytest.fixture(scope="module")
 def file_of(graph, pictures, tmp_path_factory):
     """A precision -> the path of the network's ONNX file in it."""
+    from rotoscope.base.frame import Picture
     from rotoscope.export.onnx import write_onnx
     from rotoscope.export.precision import to_int8
-    from rotoscope.frame import Picture
-    from rotoscope.runtime.model_file import open_model
+    from rotoscope.runtime.models.model_file import open_model
 
     folder = tmp_path_factory.mktemp("models")
     made = {}

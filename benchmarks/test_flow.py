@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rotoscope.demo import Scene, Sensor
-from rotoscope.runtime.flow.dis import EFFORTS, DisFlow
+from rotoscope.runtime.motion.dis import EFFORTS, DisFlow
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 ROUNDS = int(os.environ.get("ROUNDS", "20"))

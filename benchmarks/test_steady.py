@@ -17,16 +17,16 @@ import numpy as np
 import pytest
 
 import rotoscope
+from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.times import StageTimes
 from rotoscope.demo import Scene, Sensor, make_clip
 from rotoscope.demo.clip import noisy_frames
-from rotoscope.frame import Frame, Picture
 from rotoscope.metrics.warping_error import warping_error
-from rotoscope.runtime.flow.dis import DisFlow
-from rotoscope.runtime.flow.motion import MotionEstimator, with_motion
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.motion.dis import DisFlow
+from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
+from rotoscope.runtime.pipeline.steadiness import WORKING_SCALE
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
 from rotoscope.runtime.steady.insert import insert_frames
-from rotoscope.runtime.steady.plan import WORKING_SCALE
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SIZE = 640, 360

@@ -20,12 +20,12 @@ pytestmark = pytest.mark.filterwarnings(
 )  # the compiler looks there
 
 from rotoscope.networks.resnet import ResnetGenerator  # noqa: E402
-from rotoscope.training.cyclegan import CycleGan  # noqa: E402
-from rotoscope.training.discriminators import PatchDiscriminator  # noqa: E402
-from rotoscope.training.image_pool import ImagePool  # noqa: E402
-from rotoscope.training.initialise import normal  # noqa: E402
+from rotoscope.training.data.image_pool import ImagePool  # noqa: E402
+from rotoscope.training.loop.initialise import normal  # noqa: E402
+from rotoscope.training.loop.trainer import Trainer, make_fabric  # noqa: E402
+from rotoscope.training.losses.discriminators import PatchDiscriminator  # noqa: E402
 from rotoscope.training.options import CycleGanOptions, RunOptions  # noqa: E402
-from rotoscope.training.trainer import Trainer, make_fabric  # noqa: E402
+from rotoscope.training.systems.cyclegan import CycleGan  # noqa: E402
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 WIDTH, BLOCKS, SIZE_PX = 32, 9, 128

@@ -16,7 +16,7 @@ import onnx
 import pytest
 
 import rotoscope
-from rotoscope._opening import model_path
+from rotoscope.assembly.models import model_path
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 LOOK = "starry"

@@ -6,8 +6,8 @@ picture = starry(image)                                 # (H,W,3) uint8 -> (H,W,
 run = rotoscope.translate("in.mp4", "out.mp4", model=starry)
 """
 
-from rotoscope._api import Model, Translator, load, read, rgb, translate, write
-from rotoscope.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
+from rotoscope.api import Model, Translator, load, read, rgb, translate, write
+from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
 
 __version__ = "0.1.0"
 

@@ -3,7 +3,7 @@
 import onnx
 from onnx import TensorProto, helper
 
-from rotoscope.manifest import FrameInput, FrameOutput, FurtherOutput, Manifest, NumberInput, SecondInput
+from rotoscope.base.manifest import FrameInput, FrameOutput, FurtherOutput, Manifest, NumberInput, SecondInput
 
 ANY = ("N", 3, "H", "W")
 NEXT = SecondInput(tensor="second", what="next")

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Env, Toml
 
 from rotoscope import __version__
+from rotoscope.base.errors import RotoscopeError
 from rotoscope.cli.build import build
 from rotoscope.cli.compare import compare
 from rotoscope.cli.demo import demo
@@ -27,7 +28,6 @@ from rotoscope.cli.info import info
 from rotoscope.cli.parity import parity
 from rotoscope.cli.train import train
 from rotoscope.cli.translate import translate
-from rotoscope.errors import RotoscopeError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141

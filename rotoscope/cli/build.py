@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rotoscope.errors import UsageError
+from rotoscope.base.errors import UsageError
 
 
 def build(
@@ -26,9 +26,9 @@ def build(
         the usual and the largest.
 
     """
-    from rotoscope._engines import check_installed
-    from rotoscope.runtime.model_file import open_model
-    from rotoscope.runtime.sizes import parse_size
+    from rotoscope.assembly.engines import check_installed
+    from rotoscope.base.sizes import parse_size
+    from rotoscope.runtime.models.model_file import open_model
 
     if len(size) not in (0, 1, 3):
         raise UsageError(f"--size {' '.join(size)}; accepted: one size, or the smallest, the usual and the largest")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rotoscope.errors import InputRefused, UsageError
+from rotoscope.base.errors import InputRefused, UsageError
 
 if TYPE_CHECKING:
-    from rotoscope.runtime.contact_sheet import Image
+    from rotoscope.plots.contact_sheet import Image
 
 
 def compare(
@@ -53,8 +53,8 @@ def compare(
     import cv2
 
     import rotoscope
-    from rotoscope.runtime.contact_sheet import contact_sheet
-    from rotoscope.runtime.media.part_file import check_target, part_file
+    from rotoscope.base.files import check_target, part_file
+    from rotoscope.plots.contact_sheet import contact_sheet
 
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{out}: a sheet ends in .png or .jpg")

@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rotoscope.base.options import TranslateOptions
 from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.translate import print_run
-from rotoscope.runtime.options import TranslateOptions
 
 LOOK = "starry"
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -29,9 +29,9 @@ def demo(folder: Path = Path("demo"), /, *, overwrite: bool = False, progress: S
 
     """
     import rotoscope
+    from rotoscope.base.files import check_target, part_file
     from rotoscope.demo import Scene, make_clip
     from rotoscope.demo.page import Rendering, write_page
-    from rotoscope.runtime.media.part_file import check_target, part_file
 
     folder.mkdir(parents=True, exist_ok=True)
     clip, painted, page = folder / "clip.mp4", folder / f"clip.{LOOK}.mp4", folder / "demo.html"

@@ -13,9 +13,9 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from rotoscope.base.errors import UsageError
 from rotoscope.cli.progress import Style
 from rotoscope.cli.training_run import begin
-from rotoscope.errors import UsageError
 from rotoscope.training.options import DistillOptions, RunOptions
 
 NUM_TIMED = 15  # calls of a candidate, of which the quickest counts: other work can only slow a call down
@@ -79,7 +79,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def width_in_time(fps: float, size: tuple[int, int]) -> int:
     """The widest student that ONNX Runtime runs so often on this machine, by timing candidates."""
-    from rotoscope.training.distill import widest
+    from rotoscope.training.systems.distill import widest
 
     def fits(width: int) -> bool:
         seconds = seconds_for(width, size)
@@ -91,7 +91,7 @@ def width_in_time(fps: float, size: tuple[int, int]) -> int:
 
 def width_in_macs(macs: float, size: tuple[int, int]) -> int:
     """The widest student of at most so many multiply-adds."""
-    from rotoscope.training.distill import multiply_adds, widest
+    from rotoscope.training.systems.distill import multiply_adds, widest
 
     width = widest(lambda width: multiply_adds(width, size) <= macs)
     print(f"a student of {width} channels: {multiply_adds(width, size) / 1e9:.2f} G multiply-adds", file=sys.stderr)
@@ -102,11 +102,11 @@ def seconds_for(width: int, size: tuple[int, int]) -> float:
     """Time of a call of an untrained student at (width, height), with all threads."""
     import numpy as np
 
-    from rotoscope._engines import make_engine
+    from rotoscope.assembly.engines import make_engine
+    from rotoscope.base.options import TranslateOptions
     from rotoscope.export.onnx import export_onnx
-    from rotoscope.runtime.model_file import open_model
-    from rotoscope.runtime.options import TranslateOptions
-    from rotoscope.training.distill import untrained
+    from rotoscope.runtime.models.model_file import open_model
+    from rotoscope.training.systems.distill import untrained
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses packages that no network here needs
     with TemporaryDirectory() as folder:

@@ -26,8 +26,8 @@ def doctor(*, warm: bool = False) -> int:
     import av
 
     from rotoscope import __version__
-    from rotoscope._engines import INSTALL_AN_ENGINE, installed_engines
-    from rotoscope._opening import bundled_looks
+    from rotoscope.assembly.engines import INSTALL_AN_ENGINE, installed_engines
+    from rotoscope.assembly.models import bundled_looks
     from rotoscope.kernels.compile import cache_folder
     from rotoscope.kernels.rows import thread_budget
     from rotoscope.runtime.media.encoder import opens
@@ -76,7 +76,7 @@ def doctor(*, warm: bool = False) -> int:
 def _proof(engine: str, look: str) -> tuple[str, bool]:
     """What an engine makes of a look's golden check, in words, and whether it passes."""
     import rotoscope
-    from rotoscope.runtime.golden import golden_difference
+    from rotoscope.runtime.models.golden import golden_difference
 
     model = rotoscope.load(look).file
     try:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from rotoscope.errors import InputRefused, UsageError
+from rotoscope.base.errors import InputRefused, UsageError
 
 
 def encode(
@@ -40,7 +40,7 @@ def encode(
     import numpy as np
 
     import rotoscope
-    from rotoscope.runtime.media.part_file import check_target, part_file
+    from rotoscope.base.files import check_target, part_file
 
     if out.suffix.lower() != ".npy":
         raise UsageError(f"{out}: a code ends in .npy")

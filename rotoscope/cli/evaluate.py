@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from rotoscope.base.errors import UsageError
 from rotoscope.cli.measuring import MeasureOptions, Measurer, Numbers, measured
 from rotoscope.cli.progress import Style
-from rotoscope.errors import UsageError
 
 LOWER_IS_BETTER = {"E_warp", "E_warp as printed", "temporal loss"}
 DEFAULTS = MeasureOptions()
@@ -62,7 +62,7 @@ def evaluate(
         What to show on standard error.
 
     """
-    from rotoscope.runtime.media.part_file import check_target, part_file
+    from rotoscope.base.files import check_target, part_file
 
     if sweep:
         if result is not None or reference is not None or not model:

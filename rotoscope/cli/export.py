@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from rotoscope.base.errors import UsageError
 from rotoscope.cli.compare import chosen_frames
-from rotoscope.errors import UsageError
 from rotoscope.export.options import ExportOptions
 
 DEFAULTS = ExportOptions()
@@ -43,9 +43,9 @@ def export(
         Replace the file if it exists.
 
     """
-    from rotoscope._engines import proving_engine
-    from rotoscope._opening import check_torch
-    from rotoscope.runtime.media.part_file import check_target
+    from rotoscope.assembly.engines import proving_engine
+    from rotoscope.assembly.models import check_torch
+    from rotoscope.base.files import check_target
 
     if out.suffix.lower() not in ENDINGS:
         raise UsageError(f"{out}: a model file ends in {' or '.join(ENDINGS)}")
@@ -54,8 +54,8 @@ def export(
     if (options.precision == "int8") != (calibrate is not None):
         raise UsageError("--precision int8 and --calibrate CLIP go together")
     pictures = [] if calibrate is None else chosen_frames(calibrate, CALIBRATION_FRAMES)[0]
+    from rotoscope.base.frame import Picture
     from rotoscope.export.convert import convert
-    from rotoscope.frame import Picture
 
     opened, pair = convert(
         [checkpoint, *finer],

@@ -5,12 +5,12 @@ import math
 import cv2
 import numpy as np
 
-from rotoscope.frame import Frame
+from rotoscope.base.frame import Frame
 from rotoscope.kernels.color_out import color_out
+from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.metrics.pictures import RGB
 from rotoscope.metrics.warping_error import visible, warping_error
-from rotoscope.runtime.float_picture import rgb_picture
-from rotoscope.runtime.flow.dis import DisFlow
+from rotoscope.runtime.motion.dis import DisFlow
 
 
 class Flicker:

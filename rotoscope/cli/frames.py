@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from rotoscope.errors import UsageError
+from rotoscope.base.errors import UsageError
 
 
 def frames(source: Path, folder: Path, /, *, shorter_side: int = 0, every: int = 1) -> int:
@@ -21,7 +21,7 @@ def frames(source: Path, folder: Path, /, *, shorter_side: int = 0, every: int =
         Take every so-manieth frame.
 
     """
-    from rotoscope.training.frames import extract_frames
+    from rotoscope.training.data.frames import extract_frames
 
     if folder.exists():
         raise UsageError(f"{folder} exists; give a new folder")

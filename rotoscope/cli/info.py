@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from rotoscope.errors import UsageError
-from rotoscope.runtime.options import Range, TranslateOptions
+from rotoscope.base.errors import UsageError
+from rotoscope.base.options import Range, TranslateOptions
 
 if TYPE_CHECKING:
-    from rotoscope.frame import VideoInfo
-    from rotoscope.manifest import FrameInput, FrameOutput
-    from rotoscope.runtime.model_file import ModelFile
+    from rotoscope.base.frame import VideoInfo
+    from rotoscope.base.manifest import FrameInput, FrameOutput
+    from rotoscope.runtime.models.model_file import ModelFile
 
 
 def info(
@@ -53,8 +53,8 @@ def info(
 
     """
     from rotoscope import read
-    from rotoscope._opening import bundled_looks, is_checkpoint, model_path, open_for_torch
-    from rotoscope.runtime.model_file import open_model, write_described
+    from rotoscope.assembly.models import bundled_looks, is_checkpoint, model_path, open_for_torch
+    from rotoscope.runtime.models.model_file import open_model, write_described
 
     options = TranslateOptions(
         input_range=input_range, output_range=output_range, channel_order=channel_order, multiple=multiple, hints=hint

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from rotoscope.base.errors import UsageError
 from rotoscope.cli.progress import Style, shown_progress
-from rotoscope.errors import UsageError
 
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation
@@ -128,7 +128,7 @@ def measured(
     measure: Measurer, source: str, result: str, reference: str | None, progress: Style
 ) -> tuple["Evaluation", Numbers]:
     """Measure one result while progress is shown."""
-    from rotoscope.runtime.job import Progress
+    from rotoscope.runtime.pipeline.job import Progress
 
     begin = time.perf_counter()
     with shown_progress(progress) as show:
@@ -139,8 +139,8 @@ def measured(
 
 def _flow(name: str) -> "Callable[[RGB, RGB], F32]":
     """What estimates flow, by its name."""
-    from rotoscope._pair_networks import flow_source
-    from rotoscope.runtime.flow.dis import DisFlow
-    from rotoscope.runtime.options import TranslateOptions
+    from rotoscope.assembly.pair_networks import flow_source
+    from rotoscope.base.options import TranslateOptions
+    from rotoscope.runtime.motion.dis import DisFlow
 
     return flow_source(TranslateOptions(flow=name)) or DisFlow("medium", scale=1.0)

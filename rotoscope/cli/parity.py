@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from rotoscope.errors import UsageError
-from rotoscope.runtime.options import TranslateOptions
+from rotoscope.base.errors import UsageError
+from rotoscope.base.options import TranslateOptions
 
 if TYPE_CHECKING:
-    from rotoscope._api import Model
+    from rotoscope.api import Model
+    from rotoscope.base.engine import Engine
+    from rotoscope.base.frame import Frame
     from rotoscope.cli.flicker import Flicker
     from rotoscope.export.parity import Form, Pair
-    from rotoscope.frame import Frame
-    from rotoscope.runtime.engines.engine import Engine
 
 BEYOND = 1  # exit code
 RECURRENT_CALLS = 8
@@ -75,10 +75,10 @@ def parity(
         Cores to use; by default all.
 
     """
+    from rotoscope.base.files import check_target
+    from rotoscope.base.sizes import parse_size
     from rotoscope.export.parity import WORST_WARPING_RATIO, Pair, run_random
     from rotoscope.kernels.rows import thread_budget
-    from rotoscope.runtime.media.part_file import check_target
-    from rotoscope.runtime.sizes import parse_size
 
     if save is not None:
         check_target(save, source=None, overwrite=overwrite)
@@ -125,9 +125,9 @@ class Opened:
 
 def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
     """FILE, or FILE@WORD:WORD... with an engine, a precision, a device or `compiled` in any order."""
-    from rotoscope._api import open_as_model
-    from rotoscope._engines import ENGINES, make_engine
-    from rotoscope._opening import is_checkpoint
+    from rotoscope.api import open_as_model
+    from rotoscope.assembly.engines import ENGINES, make_engine
+    from rotoscope.assembly.models import is_checkpoint
     from rotoscope.export.parity import COARSENESS, Form
 
     file, _, text = spec.rpartition("@") if "@" in spec else (spec, "", "")
@@ -172,8 +172,8 @@ class Shots:
     def through(self, model: "Model", engine: "Engine") -> "Generator[Frame, None, None]":
         """These frames, decoded anew and translated one by one, without anything that steadies them."""
         from rotoscope import read
-        from rotoscope._api import make_translator
-        from rotoscope.runtime.beside import with_masks
+        from rotoscope.api import make_translator
+        from rotoscope.runtime.pipeline.companions import with_masks
 
         options = TranslateOptions(in_flight=1, steady="off", working_size=self.working_size)
         translator = make_translator([model], options, engine=engine)
@@ -254,7 +254,7 @@ def write_worst(pair: "Pair", path: Path, *, overwrite: bool) -> None:
     import cv2
     import numpy as np
 
-    from rotoscope.runtime.media.part_file import part_file
+    from rotoscope.base.files import part_file
 
     if not pair.first.is_picture or pair.first.worst is None:
         raise UsageError(f"--save: {pair.a.label} makes no pictures")
@@ -269,11 +269,11 @@ def write_worst(pair: "Pair", path: Path, *, overwrite: bool) -> None:
 
 def show_parting(forms: "list[Opened]", threads: int) -> None:
     """Print where two .onnx forms part."""
-    from rotoscope._engines import make_engine
+    from rotoscope.assembly.engines import make_engine
     from rotoscope.export.bisect import first_difference
     from rotoscope.export.coding import recoded
     from rotoscope.export.parity import EXACT
-    from rotoscope.runtime.golden import golden_inputs
+    from rotoscope.runtime.models.golden import golden_inputs
 
     first, second = forms
     if first.model.graph is not None or second.model.graph is not None:

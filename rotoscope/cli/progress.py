@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from rotoscope.runtime.job import Progress
+    from rotoscope.runtime.pipeline.job import Progress
 
 Style = Literal["auto", "bar", "json", "none"]
 JSON_INTERVAL_SECONDS = 0.5

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rotoscope.errors import InputRefused
+from rotoscope.base.errors import InputRefused
 
 SETTLING, WATCHED = 10, 15  # frames before the change, and from it on
 SIDE = 4  # the region that changes is a quarter as wide and high as the picture, in its middle

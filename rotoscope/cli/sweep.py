@@ -7,11 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.base.options import TranslateOptions
 from rotoscope.cli.measuring import Measurer, Numbers, measured
 from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.sudden_change import SuddenChange
-from rotoscope.errors import InputRefused, UsageError
-from rotoscope.runtime.options import TranslateOptions
 
 if TYPE_CHECKING:
     from rotoscope.metrics.front import Setting

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from cyclopts import App, Group, Parameter
 from cyclopts.config import Dict
 
+from rotoscope.base.errors import UsageError
 from rotoscope.cli.progress import Style
 from rotoscope.cli.training_run import CONFIG, SYSTEMS, begin, carry_out, from_toml
-from rotoscope.errors import UsageError
 from rotoscope.training.options import RunOptions, SystemOptions
 
 train = App(

@@ -11,8 +11,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rotoscope.base.errors import UsageError
 from rotoscope.cli.progress import Style
-from rotoscope.errors import UsageError
 from rotoscope.training.options import (
     BlindConsistencyOptions,
     CycleGanOptions,
@@ -32,8 +32,8 @@ from rotoscope.training.options import (
 )
 
 if TYPE_CHECKING:
-    from rotoscope.training.system import System
-    from rotoscope.training.trainer import TrainingProgress
+    from rotoscope.training.loop.system import System
+    from rotoscope.training.loop.trainer import TrainingProgress
 
 Part = TypeVar("Part", SystemOptions, RunOptions)
 
@@ -69,7 +69,7 @@ def begin(options: SystemOptions, run: RunOptions, progress: Style) -> int:
 def carry_out(options: SystemOptions, run: RunOptions, progress: Style, *, resume: bool) -> int:
     """Train, showing progress; exit code 0, or 130 if it was stopped."""
     try:
-        trainer = importlib.import_module("rotoscope.training.trainer")
+        trainer = importlib.import_module("rotoscope.training.loop.trainer")
     except ModuleNotFoundError as error:
         raise UsageError(f'{error.name} is not installed; this installs it: pip install ".[train]"') from error
     told = {"system": options.system, **asdict(options), **asdict(run)}
@@ -87,12 +87,12 @@ def make_system(options: SystemOptions) -> "System":
     """The system that the options belong to."""
     if isinstance(options, DistillOptions):
         import rotoscope
-        from rotoscope.training.distill import Distillation, as_teacher
+        from rotoscope.training.systems.distill import Distillation, as_teacher
 
         # The teacher runs on an engine and is asked picture by picture.
         return Distillation(options, as_teacher(rotoscope.load(options.teacher)))
     module, name = SYSTEMS[type(options)]
-    made: System = getattr(importlib.import_module(f"rotoscope.training.{module}"), name)(options)
+    made: System = getattr(importlib.import_module(f"rotoscope.training.systems.{module}"), name)(options)
     return made
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from rotoscope.base.errors import UsageError
+from rotoscope.base.options import TranslateOptions
 from rotoscope.cli.progress import Style, shown_progress
-from rotoscope.errors import UsageError
-from rotoscope.runtime.options import TranslateOptions
 
 if TYPE_CHECKING:
-    from rotoscope.runtime.options import Run
+    from rotoscope.base.options import Run
 
 FINISHED_WITH_LOSSES = 5
 PACKAGES = {"tensorrt": "tensorrt-cu13"}  # whose name is not the engine's
@@ -53,7 +53,7 @@ def translate(
 
     """
     import rotoscope
-    from rotoscope.runtime.media.part_file import check_target
+    from rotoscope.base.files import check_target
 
     for word in (source, target or ""):
         _refuse_flag(word)
@@ -99,7 +99,7 @@ def write_report(run: "Run", options: TranslateOptions, path: Path) -> None:
     import numpy
 
     from rotoscope import __version__
-    from rotoscope.runtime.media.part_file import part_file
+    from rotoscope.base.files import part_file
 
     versions = {
         "rotoscope": __version__,

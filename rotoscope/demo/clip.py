@@ -7,10 +7,10 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
+from rotoscope.demo.encode_clip import encode_clip
 from rotoscope.demo.scene import Scene
 from rotoscope.demo.sensor import Sensor
 from rotoscope.demo.sound import SAMPLE_RATE, arpeggio
-from rotoscope.runtime.media.encode_clip import encode_clip
 
 
 def make_clip(

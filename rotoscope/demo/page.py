@@ -14,15 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.options import TranslateOptions
 from rotoscope.demo.scene import Scene
-from rotoscope.frame import Frame, Picture
 from rotoscope.metrics.gradient_energy import relative_energy
 from rotoscope.metrics.matched import side_by_side
 from rotoscope.metrics.measures import Measures
 from rotoscope.plots.chart import Series, chart
 from rotoscope.plots.raster import data_uri, through_time
-from rotoscope.runtime.options import TranslateOptions
-from rotoscope.runtime.write_frames import write_frames
+from rotoscope.runtime.pipeline.write import write_frames
 
 TILES_ACROSS = 3
 MILLISECOND = Fraction(1, 1000)  # the clock of webm

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rotoscope.errors import UsageError
-from rotoscope.manifest import FrameInput, FrameOutput
+from rotoscope.base.errors import UsageError
+from rotoscope.base.manifest import FrameInput, FrameOutput
 from rotoscope.networks import Loaded
 from rotoscope.networks.label_maps import encode_labels
 from rotoscope.networks.shared_norm import SharedStatistics

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from rotoscope.runtime.engines.engine import Engine, Tensors
+from rotoscope.base.engine import Engine, Tensors
 
 MakeEngine = Callable[[Path], Engine]
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
 from rotoscope.export.safe_file import MAX_BYTES, check_checkpoint
 from rotoscope.networks import Loaded, from_state_dict
-from rotoscope.runtime.first_bytes import what_it_is
+from rotoscope.runtime.models.first_bytes import what_it_is
 
 DESCRIPTION_KEY = "rotoscope"  # of a .safetensors file's metadata: the hints that its weights need
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.manifest import FrameInput, FrameOutput, Manifest
-from rotoscope.runtime.engines.engine import Tensors
+from rotoscope.base.engine import Tensors
+from rotoscope.base.manifest import FrameInput, FrameOutput, Manifest
 
 Arrays = dict[str, NDArray[np.generic]]
 

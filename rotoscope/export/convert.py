@@ -12,7 +12,11 @@ import torch
 from safetensors.torch import save
 from torch.utils.flop_counter import FlopCounterMode
 
-from rotoscope.errors import ModelRefused, UsageError
+from rotoscope.base.engine import Engine
+from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.files import part_file
+from rotoscope.base.frame import Picture
+from rotoscope.base.times import StageTimes
 from rotoscope.export.adapters import Labels
 from rotoscope.export.checkpoint import DESCRIPTION_KEY, open_checkpoint
 from rotoscope.export.graph import Graph, as_graph
@@ -22,15 +26,11 @@ from rotoscope.export.parity import Form, Pair, run_random
 from rotoscope.export.parts import part_of
 from rotoscope.export.precision import to_int8
 from rotoscope.export.torch_engine import TorchEngine
-from rotoscope.frame import Picture
 from rotoscope.networks import Loaded
-from rotoscope.runtime.cache import file_digest
-from rotoscope.runtime.engines.engine import Engine
-from rotoscope.runtime.generator import Generator, View
-from rotoscope.runtime.golden import golden_inputs
-from rotoscope.runtime.media.part_file import part_file
-from rotoscope.runtime.model_file import ModelFile, open_model
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.models.cache import file_digest
+from rotoscope.runtime.models.golden import golden_inputs
+from rotoscope.runtime.models.model_file import ModelFile, open_model
+from rotoscope.runtime.network.network import Generator, View
 
 MACS_SIZE = (256, 256)  # height, width at which work is counted; the field's tables do
 MAGNIFICATION = 4.0  # between two engines' roundings of one network; they sum in different orders

@@ -10,7 +10,22 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from rotoscope.errors import ModelRefused, UsageError
+from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.manifest import (
+    Composite,
+    FrameInput,
+    FrameOutput,
+    FurtherOutput,
+    InstanceInput,
+    LabelMap,
+    Manifest,
+    MaskInput,
+    NumberInput,
+    SecondInput,
+    StateTensor,
+    StyleInput,
+    Window,
+)
 from rotoscope.export.adapters import (
     ByLabels,
     Drawing,
@@ -25,21 +40,6 @@ from rotoscope.export.adapters import (
     ThreeChannels,
     Uncomposed,
     Windowed,
-)
-from rotoscope.manifest import (
-    Composite,
-    FrameInput,
-    FrameOutput,
-    FurtherOutput,
-    InstanceInput,
-    LabelMap,
-    Manifest,
-    MaskInput,
-    NumberInput,
-    SecondInput,
-    StateTensor,
-    StyleInput,
-    Window,
 )
 from rotoscope.networks import Loaded, share_statistics
 from rotoscope.networks.pwcnet import MULTIPLE as PWC_MULTIPLE

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from onnx import helper
 from torch import Tensor
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
+from rotoscope.base.manifest import METADATA_KEY, GoldenCheck, Manifest
 from rotoscope.export.adapters import FirstFrames, Labels
 from rotoscope.export.graph import Graph, as_graph
 from rotoscope.export.precision import HEADROOM, check_halving, halved, measured
-from rotoscope.manifest import METADATA_KEY, GoldenCheck, Manifest
 from rotoscope.networks import Loaded
-from rotoscope.runtime.golden import Arrays, golden_inputs, sample_output
+from rotoscope.runtime.models.golden import Arrays, golden_inputs, sample_output
 
 OPSET = 18
 GOLDEN_SIZE = (96, 128)  # height, width of the golden check, at least and rounded up to what the network takes

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from rotoscope.errors import UsageError
+from rotoscope.base.errors import UsageError
 
 Part = Literal["style-encoder", "content-encoder"]
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.engine import Engine, State, Tensors
+from rotoscope.base.errors import ModelRefused
+from rotoscope.base.manifest import Manifest
 from rotoscope.export.coding import Arrays, in_common_units, recoded, restated
 from rotoscope.export.differences import Difference
-from rotoscope.manifest import Manifest
-from rotoscope.runtime.engines.engine import Engine, State, Tensors
-from rotoscope.runtime.golden import golden_inputs
+from rotoscope.runtime.models.golden import golden_inputs
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rotoscope.errors import UsageError
+from rotoscope.base.errors import UsageError
 from rotoscope.export.options import Part
 from rotoscope.networks import Loaded, Signature
 from rotoscope.networks.munit import MunitGenerator, MunitPair

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from rotoscope.errors import ModelRefused, UsageError
-from rotoscope.frame import Array, Picture
-from rotoscope.manifest import GoldenCheck, Manifest
-from rotoscope.runtime.feed import Feed
-from rotoscope.runtime.golden import golden_inputs, sample_output
-from rotoscope.runtime.model_file import ModelFile, write_described
-from rotoscope.runtime.sizes import place
+from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.frame import Array, Picture
+from rotoscope.base.manifest import GoldenCheck, Manifest
+from rotoscope.base.sizes import place
+from rotoscope.runtime.models.golden import golden_inputs, sample_output
+from rotoscope.runtime.models.model_file import ModelFile, write_described
+from rotoscope.runtime.network.feed import Feed
 
 # Halved, these lose what the picture needs: statistics are differences of large sums, tanh and softmax decide the last
 # bits of a picture, and a position in fp16 is whole pixels beyond 1024.

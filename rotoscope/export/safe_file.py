@@ -15,8 +15,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from rotoscope.errors import ModelRefused
-from rotoscope.runtime.first_bytes import what_it_is
+from rotoscope.base.errors import ModelRefused
+from rotoscope.runtime.models.first_bytes import what_it_is
 
 MAX_BYTES = 8 << 30
 MAX_PICKLE_BYTES = 16 << 20

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor, nn
 
-from rotoscope.errors import ModelRefused, UsageError
+from rotoscope.base.engine import Held, State, Tensors
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.graph import Graph
-from rotoscope.runtime.engines.engine import Held, State, Tensors
 
 REDUCED = {"fp16": torch.float16, "bf16": torch.bfloat16}
 PRECISIONS = ("fp64", "fp32", *REDUCED)

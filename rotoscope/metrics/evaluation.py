@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rotoscope.errors import InputRefused
+from rotoscope.base.errors import InputRefused
 from rotoscope.metrics.fidelity import psnr, ssim
 from rotoscope.metrics.gradient_energy import OCTAVES, relative_energy, sharpness_drift
 from rotoscope.metrics.matched import Moment

@@ -6,11 +6,11 @@ from fractions import Fraction
 from itertools import zip_longest
 from typing import NamedTuple
 
-from rotoscope.errors import InputRefused
-from rotoscope.frame import Frame
+from rotoscope.base.errors import InputRefused
+from rotoscope.base.frame import Frame
+from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.metrics.pictures import RGB
-from rotoscope.runtime.float_picture import rgb_picture
-from rotoscope.runtime.media.source import Reader, open_source
+from rotoscope.runtime.media.open_source import Reader, open_source
 
 CLOCK_SECONDS = Fraction(1, 100)  # the coarsest clock of a container (gif); two clocks may round to its two sides
 

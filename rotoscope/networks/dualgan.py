@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pad
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
 
 EPSILON = 1e-6
 LEVELS = range(1, 9)

@@ -13,7 +13,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0,1]
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
 from rotoscope.networks.munit_layers import (
     Blocks,
     ContentBlock,

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
 
 EPSILON = 1e-5
 STATISTICS = ("frame", "running")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rotoscope.errors import ModelRefused, UsageError
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.networks.description import Description, Loaded
 from rotoscope.networks.norms import kind_of
 from rotoscope.networks.systems import SYSTEMS, UNSUPPORTED, System, Weights

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
 from rotoscope.networks.norms import norm_kind
 from rotoscope.networks.resnet import ResidualBlock, down, head, numbers, tail, up
 from rotoscope.networks.warps import warp_border

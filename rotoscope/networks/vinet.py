@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
 from rotoscope.networks.transformnet import ConvLstm
 from rotoscope.networks.vinet_layers import WINDOW, Aggregator, Bottleneck, Decoder, Encoder
 from rotoscope.networks.warps import cost_volume, warp_border, warp_zeros

@@ -16,7 +16,7 @@ SIZES = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """pair.pt, and its translation and style encoder from A to B as munit.onnx and style.onnx."""
-    from rotoscope._engines import proving_engine
+    from rotoscope.assembly.engines import proving_engine
     from rotoscope.export.convert import convert
     from rotoscope.export.options import ExportOptions
 

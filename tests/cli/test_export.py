@@ -13,7 +13,7 @@ import torch
 import rotoscope
 from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.resnet import ResnetGenerator
-from rotoscope.runtime import cache
+from rotoscope.runtime.models import cache
 
 
 @pytest.fixture(autouse=True)

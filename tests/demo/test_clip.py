@@ -4,10 +4,10 @@ import av
 import numpy as np
 import pytest
 
+from rotoscope.base.errors import UsageError
 from rotoscope.demo import Scene, Sensor, make_clip
 from rotoscope.demo.clip import noisy_frames
-from rotoscope.errors import UsageError
-from rotoscope.runtime.media.encode_clip import _subsampled, encode_clip
+from rotoscope.demo.encode_clip import _subsampled, encode_clip
 
 FPS = Fraction(30000, 1001)
 

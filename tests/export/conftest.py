@@ -9,8 +9,8 @@ from one_thread import one_thread
 
 from rotoscope.export.onnx import export_onnx
 from rotoscope.networks import from_state_dict
-from rotoscope.runtime.cache import key_of
-from rotoscope.runtime.model_file import open_model
+from rotoscope.runtime.models.cache import key_of
+from rotoscope.runtime.models.model_file import open_model
 
 __all__ = ["exported", "one_thread"]
 

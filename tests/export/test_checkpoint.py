@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.export.safe_file import check_checkpoint
 from rotoscope.networks.resnet import ResnetGenerator

@@ -5,7 +5,7 @@ import pytest
 import torch
 from catalogue import traced_cases
 
-from rotoscope.errors import ModelRefused, UsageError
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.graph import as_graph
 from rotoscope.export.parity import Form, Pair, run_random
 from rotoscope.export.torch_engine import TorchEngine
@@ -13,7 +13,7 @@ from rotoscope.networks import from_state_dict
 from rotoscope.networks.resnet import ResnetGenerator
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.engines.openvino import OpenVinoEngine, has_bf16
-from rotoscope.runtime.golden import golden_inputs
+from rotoscope.runtime.models.golden import golden_inputs
 
 # Random weights that magnify the last bit of a number: no two orders of summing agree to the bound.
 CHAOTIC = ("VINet", "VINet at double size")

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from catalogue import CASES
 
-from rotoscope.frame import Frame, Motion, Picture
+from rotoscope.base.frame import Frame, Motion, Picture
+from rotoscope.base.times import StageTimes
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
-from rotoscope.runtime.model_file import open_model
-from rotoscope.runtime.pair_model import InterpolationModel
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.models.model_file import open_model
+from rotoscope.runtime.network.pair import InterpolationModel
 from rotoscope.runtime.steady.insert import insert_frames
 
 SIZE = (70, 40)  # width, height; padded to 96x64

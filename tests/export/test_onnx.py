@@ -9,17 +9,17 @@ import torch
 from catalogue import CASES, build, traced_cases
 
 import rotoscope
-from rotoscope.errors import ModelRefused, UsageError
+from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.frame import Picture
+from rotoscope.base.manifest import FrameInput, FrameOutput, LabelMap, Manifest, StateTensor, Window
 from rotoscope.export.adapters import Flat, Labels
 from rotoscope.export.graph import Graph, as_graph
 from rotoscope.export.onnx import export_onnx, least_side, run, write_onnx
 from rotoscope.export.precision import to_int8
-from rotoscope.frame import Picture
-from rotoscope.manifest import FrameInput, FrameOutput, LabelMap, Manifest, StateTensor, Window
 from rotoscope.networks import from_state_dict, resnet, unet
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
-from rotoscope.runtime.golden import golden_difference, golden_inputs
-from rotoscope.runtime.model_file import open_model
+from rotoscope.runtime.models.golden import golden_difference, golden_inputs
+from rotoscope.runtime.models.model_file import open_model
 
 BOUND = 1e-3  # of outputs that span 2: the bound between two forms of one network in fp32
 

@@ -10,11 +10,11 @@ import torch
 from catalogue import Case, vid2vid_scale
 
 import rotoscope
+from rotoscope.base.frame import Frame, Picture
 from rotoscope.export.graph import as_graph
 from rotoscope.export.onnx import export_onnx, run
-from rotoscope.frame import Frame, Picture
 from rotoscope.networks import from_state_dict, resnet, vid2vid
-from rotoscope.runtime.golden import first_state
+from rotoscope.runtime.models.golden import first_state
 
 SIZE = (64, 32)  # width, height
 STREET = Case(

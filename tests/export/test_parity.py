@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
+from rotoscope.base.manifest import FrameInput, FrameOutput, Manifest, StateTensor
 from rotoscope.export.differences import Difference
 from rotoscope.export.parity import Form, Pair, run_random
-from rotoscope.manifest import FrameInput, FrameOutput, Manifest, StateTensor
 
 
 class NumpyEngine:

@@ -6,7 +6,7 @@ import torch
 from catalogue import CASES, build
 
 import rotoscope
-from rotoscope.errors import UsageError
+from rotoscope.base.errors import UsageError
 from rotoscope.export.convert import convert, open_network
 from rotoscope.export.options import ExportOptions
 from rotoscope.networks import from_state_dict
@@ -25,7 +25,9 @@ def pair(here):
 
 
 def exported(path, folder, part, **options):
-    convert([path], folder / "part.onnx", ExportOptions(part=part, **options), rotoscope._engines.proving_engine)
+    convert(
+        [path], folder / "part.onnx", ExportOptions(part=part, **options), rotoscope.assembly.engines.proving_engine
+    )
     return rotoscope.load(folder / "part.onnx")
 
 
@@ -109,7 +111,7 @@ def test_other_networks_have_no_such_part(case, here):
 def test_what_is_for_whole_networks_is_refused(part, target, options, said, pair, here):
     chosen = ExportOptions(part=part, hints=("direction=AtoB",), **options)
     with pytest.raises(UsageError, match=said):
-        convert([here / "pair.pt"], here / target, chosen, rotoscope._engines.proving_engine)
+        convert([here / "pair.pt"], here / target, chosen, rotoscope.assembly.engines.proving_engine)
     assert not (here / target).exists()
 
 

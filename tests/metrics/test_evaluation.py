@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rotoscope.errors import InputRefused
+from rotoscope.base.errors import InputRefused
 from rotoscope.metrics.evaluation import evaluate, from_flow
 from rotoscope.metrics.matched import Moment
 from rotoscope.metrics.warping_error import PRINTED

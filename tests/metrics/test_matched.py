@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_clips import pattern, write_clip
 
-from rotoscope.errors import InputRefused
+from rotoscope.base.errors import InputRefused
 from rotoscope.metrics.matched import frames_of, matched_frames, side_by_side
 
 

@@ -6,7 +6,7 @@ from golden_metric import golden_metric
 
 torch = pytest.importorskip("torch")
 
-from rotoscope.errors import ModelRefused  # noqa: E402
+from rotoscope.base.errors import ModelRefused  # noqa: E402
 from rotoscope.metrics.inception import InceptionVector  # noqa: E402
 from rotoscope.metrics.video_features import VideoDistance, VideoVector, sliding_windows  # noqa: E402
 from rotoscope.networks.i3d import I3dFeatures, video_distance  # noqa: E402

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from rotoscope.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused
 from rotoscope.networks.features import AlexNetFeatures, VggFeatures, load_features
 from rotoscope.networks.i3d import I3dFeatures, video_vector
 from rotoscope.networks.inception import InceptionFeatures

@@ -8,7 +8,7 @@ import torch
 from catalogue import CASES, build, run
 from torch import nn
 
-from rotoscope.errors import ModelRefused, UsageError
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.networks import (
     animegan,
     cartoongan,

@@ -7,8 +7,8 @@ import pytest
 import torch
 from golden_training import golden
 
-from rotoscope.training.adversarial import gradient_penalty, to_fool, to_judge, to_value
-from rotoscope.training.discriminators import MunitDiscriminator, PatchDiscriminator
+from rotoscope.training.losses.adversarial import gradient_penalty, to_fool, to_judge, to_value
+from rotoscope.training.losses.discriminators import MunitDiscriminator, PatchDiscriminator
 
 
 @pytest.mark.parametrize("name", ["patchgan_n3_in", "patchgan_n3_bn_cond"])

@@ -3,9 +3,9 @@
 import torch
 from golden_training import golden
 
-from rotoscope.training.cyclegan import CycleGan
+from rotoscope.training.loop.system import weights_of
 from rotoscope.training.options import CycleGanOptions
-from rotoscope.training.system import weights_of
+from rotoscope.training.systems.cyclegan import CycleGan
 
 
 def cyclegan(tmp_path, **options):

@@ -7,15 +7,15 @@ import tiny_clips
 import tiny_data
 import torch
 
-from rotoscope.errors import InputRefused, UsageError
-from rotoscope.training.data import Domain, Geometry, TrainingData, batches, read_labels, read_picture
-from rotoscope.training.frames import clips_of, extract_frames
+from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.training.data.datasets import Domain, Geometry, TrainingData, batches, read_labels, read_picture
+from rotoscope.training.data.frames import clips_of, extract_frames
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """The user's cache in an empty folder."""
-    monkeypatch.setattr("rotoscope.training.frames.user_cache_path", lambda _name: tmp_path / "cache")
+    monkeypatch.setattr("rotoscope.training.data.frames.user_cache_path", lambda _name: tmp_path / "cache")
     return tmp_path / "cache"
 
 

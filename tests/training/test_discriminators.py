@@ -4,7 +4,7 @@ import pytest
 import torch
 from golden_training import golden
 
-from rotoscope.training.discriminators import (
+from rotoscope.training.losses.discriminators import (
     MultiscaleDiscriminator,
     MunitDiscriminator,
     PatchDiscriminator,

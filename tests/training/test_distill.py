@@ -7,13 +7,13 @@ import pytest
 import tiny_data
 import torch
 
-from rotoscope.errors import UsageError
+from rotoscope.base.errors import UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.fast_style import TransformerNet
-from rotoscope.training.distill import Distillation, as_teacher, gradient_distance, multiply_adds, widest
+from rotoscope.training.loop.schedules import warm_then_cosine
+from rotoscope.training.loop.trainer import train
 from rotoscope.training.options import DistillOptions, RunOptions
-from rotoscope.training.schedules import warm_then_cosine
-from rotoscope.training.trainer import train
+from rotoscope.training.systems.distill import Distillation, as_teacher, gradient_distance, multiply_adds, widest
 
 
 def negative(pictures):

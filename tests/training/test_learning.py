@@ -9,18 +9,18 @@ import torch
 
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.warps import warp_border
-from rotoscope.training.blind_consistency import BlindConsistency
-from rotoscope.training.cyclegan import CycleGan
-from rotoscope.training.data import read_picture
+from rotoscope.training.data.datasets import read_picture
+from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
+from rotoscope.training.loop.trainer import train
 from rotoscope.training.options import (
     BlindConsistencyOptions,
     CycleGanOptions,
     Pix2PixOptions,
     RunOptions,
 )
-from rotoscope.training.pix2pix import Pix2Pix
-from rotoscope.training.synthetic_flow import draw_flow, next_frame, temporal_loss
-from rotoscope.training.trainer import train
+from rotoscope.training.systems.blind_consistency import BlindConsistency
+from rotoscope.training.systems.cyclegan import CycleGan
+from rotoscope.training.systems.pix2pix import Pix2Pix
 
 
 def run(system, options, out, steps, **more):

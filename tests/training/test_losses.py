@@ -9,13 +9,8 @@ from torch import nn
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
 from rotoscope.networks.vid2vid import Composite
-from rotoscope.training import blind_consistency, vid2vid
-from rotoscope.training.blind_consistency import BlindConsistency
-from rotoscope.training.dualgan import DualGan
-from rotoscope.training.fast_style_transfer import FastStyleTransfer, gram_matrix, normalised
-from rotoscope.training.inpainting import Hole, Inpainting, discounted, draw_hole
-from rotoscope.training.look import STYLE_SHARES, Look, light, total_variation
-from rotoscope.training.munit import Munit
+from rotoscope.training.loop.system import weights_of
+from rotoscope.training.losses.reference_flow import reference_flow
 from rotoscope.training.options import (
     BlindConsistencyOptions,
     DualGanOptions,
@@ -28,12 +23,17 @@ from rotoscope.training.options import (
     SuperSlomoOptions,
     Vid2VidOptions,
 )
-from rotoscope.training.pix2pix import Pix2Pix
-from rotoscope.training.recycle_gan import RecycleGan
-from rotoscope.training.reference_flow import reference_flow
-from rotoscope.training.super_slomo import SuperSlomoSystem, centred, roughness
-from rotoscope.training.system import weights_of
-from rotoscope.training.vid2vid import Moment, Vid2VidSystem
+from rotoscope.training.systems import blind_consistency, vid2vid
+from rotoscope.training.systems.blind_consistency import BlindConsistency
+from rotoscope.training.systems.dualgan import DualGan
+from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, gram_matrix, normalised
+from rotoscope.training.systems.inpainting import Hole, Inpainting, discounted, draw_hole
+from rotoscope.training.systems.look import STYLE_SHARES, Look, light, total_variation
+from rotoscope.training.systems.munit import Munit
+from rotoscope.training.systems.pix2pix import Pix2Pix
+from rotoscope.training.systems.recycle_gan import RecycleGan
+from rotoscope.training.systems.super_slomo import SuperSlomoSystem, centred, roughness
+from rotoscope.training.systems.vid2vid import Moment, Vid2VidSystem
 
 
 class Same(nn.Module):

@@ -5,16 +5,16 @@ import torch
 from golden_training import golden, golden_facts
 
 from rotoscope.networks.munit import MunitGenerator
-from rotoscope.training.image_pool import ImagePool
-from rotoscope.training.initialise import kaiming, normal, truncated
-from rotoscope.training.schedules import (
+from rotoscope.training.data.image_pool import ImagePool
+from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss, warp_nearest
+from rotoscope.training.loop.initialise import kaiming, normal, truncated
+from rotoscope.training.loop.schedules import (
     constant_then_linear,
     constant_then_to_zero,
     divided_at,
     halved_every,
     warm_then_cosine,
 )
-from rotoscope.training.synthetic_flow import draw_flow, next_frame, temporal_loss, warp_nearest
 
 
 def test_the_pool_exchanges_pictures_as_published():

@@ -12,15 +12,15 @@ import tiny_data
 import torch
 from safetensors import safe_open
 
-from rotoscope.errors import InputRefused, OutputFailed, UsageError
+from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
-from rotoscope.training.checkpoints import checkpoint_steps, load_checkpoint, save_checkpoint
-from rotoscope.training.cyclegan import CycleGan
-from rotoscope.training.devices import make_fabric
+from rotoscope.training.loop.checkpoints import checkpoint_steps, load_checkpoint, save_checkpoint
+from rotoscope.training.loop.devices import make_fabric
+from rotoscope.training.loop.record import Means
+from rotoscope.training.loop.report import read_log
+from rotoscope.training.loop.trainer import LossNotFinite, Trainer, train
 from rotoscope.training.options import CycleGanOptions, RunOptions
-from rotoscope.training.record import Means
-from rotoscope.training.report import read_log
-from rotoscope.training.trainer import LossNotFinite, Trainer, train
+from rotoscope.training.systems.cyclegan import CycleGan
 
 SIZE = {"resize": 36, "crop": 32, "width": 2, "blocks": 1, "discriminator_width": 2, "discriminator_layers": 2}
 
@@ -173,7 +173,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_its_batch(photos, tmp
         value = (one - other).abs().mean()
         return value * float("nan") if next(calls) == 9 else value
 
-    monkeypatch.setattr("rotoscope.training.cyclegan.l1_loss", broken)
+    monkeypatch.setattr("rotoscope.training.systems.cyclegan.l1_loss", broken)
     with pytest.raises(LossNotFinite, match=r"step 2: loss cycle_b nan; its batch is in "):
         run_cyclegan(photos, tmp_path / "run", save_every=1)
     (saved,) = (tmp_path / "run").glob("not-finite-step-*.pt")
@@ -243,9 +243,9 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from rotoscope.training.cyclegan import CycleGan
+from rotoscope.training.systems.cyclegan import CycleGan
 from rotoscope.training.options import CycleGanOptions, RunOptions
-from rotoscope.training.trainer import train
+from rotoscope.training.loop.trainer import train
 a, b, out, batch = sys.argv[1:]
 options = CycleGanOptions(a=Path(a), b=Path(b), batch=int(batch), pool=0, flip=False, resize=36, crop=32, width=2,
                           blocks=1, discriminator_width=2, discriminator_layers=2)

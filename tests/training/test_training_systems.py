@@ -5,16 +5,12 @@ import pytest
 import tiny_data
 import torch
 
-from rotoscope.errors import ModelRefused, UsageError
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
-from rotoscope.training.blind_consistency import BlindConsistency
-from rotoscope.training.dualgan import DualGan
-from rotoscope.training.fast_style_transfer import FastStyleTransfer
-from rotoscope.training.inpainting import Inpainting
-from rotoscope.training.look import Look
-from rotoscope.training.munit import Munit
+from rotoscope.training.loop.system import weights_of
+from rotoscope.training.loop.trainer import parameters_of, train
 from rotoscope.training.options import (
     BlindConsistencyOptions,
     DualGanOptions,
@@ -29,12 +25,16 @@ from rotoscope.training.options import (
     SuperSlomoOptions,
     Vid2VidOptions,
 )
-from rotoscope.training.pix2pix import Pix2Pix
-from rotoscope.training.recycle_gan import RecycleGan
-from rotoscope.training.super_slomo import SuperSlomoSystem
-from rotoscope.training.system import weights_of
-from rotoscope.training.trainer import parameters_of, train
-from rotoscope.training.vid2vid import Vid2VidSystem
+from rotoscope.training.systems.blind_consistency import BlindConsistency
+from rotoscope.training.systems.dualgan import DualGan
+from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer
+from rotoscope.training.systems.inpainting import Inpainting
+from rotoscope.training.systems.look import Look
+from rotoscope.training.systems.munit import Munit
+from rotoscope.training.systems.pix2pix import Pix2Pix
+from rotoscope.training.systems.recycle_gan import RecycleGan
+from rotoscope.training.systems.super_slomo import SuperSlomoSystem
+from rotoscope.training.systems.vid2vid import Vid2VidSystem
 
 
 def negative(rgb):

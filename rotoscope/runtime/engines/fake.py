@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.manifest import Manifest
-from rotoscope.runtime.engines.engine import State, Tensors
+from rotoscope.base.engine import State, Tensors
+from rotoscope.base.manifest import Manifest
 
 
 class FakeEngine:

@@ -8,9 +8,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import DTypeLike, NDArray
 
-from rotoscope.errors import ModelRefused, UsageError
-from rotoscope.runtime.cache import cache_folder
-from rotoscope.runtime.engines.engine import State, Tensors
+from rotoscope.base.engine import State, Tensors
+from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.runtime.models.cache import cache_folder
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _EXTRAS = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda,tensorrt"}

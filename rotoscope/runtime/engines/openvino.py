@@ -8,8 +8,8 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from rotoscope.errors import ModelRefused, UsageError
-from rotoscope.runtime.engines.engine import State, Tensors
+from rotoscope.base.engine import State, Tensors
+from rotoscope.base.errors import ModelRefused, UsageError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 

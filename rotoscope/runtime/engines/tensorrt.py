@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from platformdirs import user_config_path
 
-from rotoscope.errors import ModelRefused, UsageError
-from rotoscope.runtime.cache import cache_folder, cached, file_digest, key_of
-from rotoscope.runtime.engines.engine import State, Tensors
-from rotoscope.runtime.golden import golden_inputs
-from rotoscope.runtime.media.part_file import part_file
-from rotoscope.runtime.model_file import ModelFile
-from rotoscope.runtime.sizes import Size
+from rotoscope.base.engine import State, Tensors
+from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.files import part_file
+from rotoscope.base.sizes import Size
+from rotoscope.runtime.models.cache import cache_folder, cached, file_digest, key_of
+from rotoscope.runtime.models.golden import golden_inputs
+from rotoscope.runtime.models.model_file import ModelFile
 
 MOST_SIDE = 1088  # pixels of the largest picture of an engine that was built without a size
 USUAL_SIZE = (1280, 720)

@@ -1,6 +1,6 @@
 """FFmpeg's numbers for colour (ITU-T H.273) to and from `Colour`, with the project's defaults."""
 
-from rotoscope.frame import Colour
+from rotoscope.base.frame import Colour
 
 UNSPECIFIED = 2
 FULL, LIMITED = 2, 1  # AVColorRange

@@ -16,8 +16,8 @@ import av
 import av.video.reformatter
 import numpy as np
 
-from rotoscope.errors import InputRefused
-from rotoscope.frame import Array, Orientation, Picture
+from rotoscope.base.errors import InputRefused
+from rotoscope.base.frame import Array, Orientation, Picture
 from rotoscope.runtime.media.colour_tags import FULL, LIMITED, colour_of
 
 _PLANAR = {

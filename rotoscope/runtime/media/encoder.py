@@ -13,8 +13,8 @@ import av.codec
 from av.codec.codec import find_best_pix_fmt_of_list
 from av.codec.context import CodecContext, OptionFlags
 
-from rotoscope.errors import UsageError
-from rotoscope.frame import Colour
+from rotoscope.base.errors import UsageError
+from rotoscope.base.frame import Colour
 from rotoscope.runtime.media.colour_tags import range_of, space_of
 from rotoscope.runtime.media.ordinary_priority import ordinary_priority
 

@@ -16,7 +16,7 @@ from typing import Any
 import av
 import av.container
 
-from rotoscope.errors import InputRefused
+from rotoscope.base.errors import InputRefused
 
 # Self-contained formats only; FFmpeg's short names. Nothing here can refer to another file.
 DEMUXERS = (

@@ -6,7 +6,7 @@ import av
 import av.filter
 from av.buffer import Buffer
 
-from rotoscope.frame import Orientation
+from rotoscope.base.frame import Orientation
 
 # Kinds of side data (AVFrameSideDataType) that FFmpeg 8 has and PyAV 18 has no name for: LCEVC, view number, EXIF ...
 _UNNAMED = range(29, 36)

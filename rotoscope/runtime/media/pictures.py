@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rotoscope.errors import InputRefused, OutputFailed, UsageError
-from rotoscope.frame import Array, Frame, Picture, VideoInfo
+from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
+from rotoscope.base.files import place
+from rotoscope.base.frame import Array, Frame, Picture, VideoInfo
 from rotoscope.runtime.media.local_file import open_local
-from rotoscope.runtime.media.part_file import place
 from rotoscope.runtime.media.video_reader import VideoReader
 
 READABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")

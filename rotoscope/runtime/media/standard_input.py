@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import av
 import av.container
 
-from rotoscope.errors import InputRefused
+from rotoscope.base.errors import InputRefused
 
 _POLL_SECONDS = 0.1  # how soon a reader that waits for a silent pipe notices that nobody wants its frames any more
 

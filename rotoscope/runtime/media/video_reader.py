@@ -15,8 +15,8 @@ import av.container
 import av.video
 from av.stream import Disposition
 
-from rotoscope.errors import InputRefused
-from rotoscope.frame import Frame, Orientation, Picture, StreamInfo, VideoInfo
+from rotoscope.base.errors import InputRefused
+from rotoscope.base.frame import Frame, Orientation, Picture, StreamInfo, VideoInfo
 from rotoscope.runtime.media.decoded import codes_of, depth_of, has_alpha, picture_of
 from rotoscope.runtime.media.local_file import INDEXED, RESTARTING
 from rotoscope.runtime.media.orientation import display_matrix, orientation_of

@@ -12,12 +12,12 @@ import av.container
 import av.filter
 import numpy as np
 
-from rotoscope.errors import OutputFailed
-from rotoscope.frame import Frame, Picture
+from rotoscope.base.errors import OutputFailed
+from rotoscope.base.files import part_file
+from rotoscope.base.frame import Frame, Picture
 from rotoscope.runtime.media.copied_streams import CopiedStreams
 from rotoscope.runtime.media.encoder import CONTAINERS, RGB_FORMATS, Encoder, VideoFormat, configure
 from rotoscope.runtime.media.ordinary_priority import ordinary_priority
-from rotoscope.runtime.media.part_file import part_file
 from rotoscope.runtime.media.timing import TimeRepair
 
 MAX_TIMESCALE = 2**31 - 1

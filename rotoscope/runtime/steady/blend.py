@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.frame import Frame
+from rotoscope.base.frame import Frame
+from rotoscope.base.sizes import Size
+from rotoscope.base.times import StageTimes
 from rotoscope.kernels.blend import blend
-from rotoscope.runtime.flow.fitted import Region, fitted
-from rotoscope.runtime.sizes import Size
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.motion.fitted import Region, fitted
 from rotoscope.runtime.steady.detail import Detail
 
 F32 = NDArray[np.float32]

@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.frame import Frame
+from rotoscope.base.frame import Frame
+from rotoscope.base.options import Flicker
+from rotoscope.base.sizes import Size
+from rotoscope.base.times import StageTimes
 from rotoscope.kernels.warp import warp
-from rotoscope.runtime.flow.fitted import Region, fitted
-from rotoscope.runtime.options import Flicker
-from rotoscope.runtime.sizes import Size
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.motion.fitted import Region, fitted
 
 F32 = NDArray[np.float32]
 

@@ -15,13 +15,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.frame import Array, Frame, Motion
+from rotoscope.base.frame import Array, Frame, Motion
+from rotoscope.base.sizes import Size
+from rotoscope.base.times import StageTimes
 from rotoscope.kernels.aggregate import aggregate
 from rotoscope.kernels.compose_flow import compose_flow
 from rotoscope.kernels.warp import warp
-from rotoscope.runtime.flow.fitted import Region, fitted
-from rotoscope.runtime.sizes import Size
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.motion.fitted import Region, fitted
 from rotoscope.runtime.steady.detail import Detail
 
 F32 = NDArray[np.float32]

@@ -10,11 +10,11 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from rotoscope.frame import Array, Frame, Motion, Picture
+from rotoscope.base.frame import Array, Frame, Motion, Picture
+from rotoscope.base.times import StageTimes
+from rotoscope.kernels.float_picture import float_picture
 from rotoscope.kernels.interpolate import interpolate
-from rotoscope.runtime.float_picture import float_picture
-from rotoscope.runtime.pair_model import Between
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.network.pair import Between
 
 LEAST_VISIBLE = 1e-3
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from rotoscope.frame import Array, Frame
+from rotoscope.base.frame import Array, Frame
+from rotoscope.base.sizes import Size
+from rotoscope.base.times import StageTimes
 from rotoscope.kernels.warp import warp
-from rotoscope.runtime.flow.fitted import Region, fitted
-from rotoscope.runtime.sizes import Size
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.motion.fitted import Region, fitted
 
 LEAST_KNOWN = 0.7  # of the picture: where less of the last key frame can still be seen, a new one is due
 

@@ -1,6 +1,6 @@
 """What options are held to."""
 
-from rotoscope.errors import UsageError
+from rotoscope.base.errors import UsageError
 
 
 def at_least(options: object, name: str, least: int) -> None:

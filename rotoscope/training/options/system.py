@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rotoscope.errors import UsageError
+from rotoscope.base.errors import UsageError
 from rotoscope.training.options.limits import at_least
 
 

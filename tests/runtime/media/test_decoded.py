@@ -10,7 +10,7 @@ import pytest
 import tiny_clips
 
 import rotoscope
-from rotoscope.frame import Frame, Orientation
+from rotoscope.base.frame import Frame, Orientation
 from rotoscope.runtime.media.decoded import picture_of
 
 # Four flat quarters as 8-bit Y'CbCr codes: two reds, a grey, a blue.

@@ -6,7 +6,7 @@ import independent
 import numpy as np
 import pytest
 
-from rotoscope.frame import Orientation, Picture
+from rotoscope.base.frame import Orientation, Picture
 from rotoscope.runtime.media.orientation import orientation_of
 
 # (a, b, c, d) of the matrix -> what is seen at the top left, top right, bottom left, bottom right of [[1, 2], [3, 4]]

@@ -15,7 +15,7 @@ import tiny_models
 from said import said
 
 import rotoscope
-from rotoscope.runtime.media.part_file import check_target, part_file
+from rotoscope.base.files import check_target, part_file
 
 
 @pytest.fixture

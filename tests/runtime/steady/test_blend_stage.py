@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from moving import changed_runs, even_motion, four, moving_frames, texture, whole
 
+from rotoscope.base.times import StageTimes
 from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
 from rotoscope.metrics.response import frames_until
-from rotoscope.runtime.flow.dis import DisFlow
-from rotoscope.runtime.flow.motion import MotionEstimator, with_motion
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.motion.dis import DisFlow
+from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
 from rotoscope.runtime.steady.blend import Blend
 
 

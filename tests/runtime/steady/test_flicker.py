@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from moving import moving_frames, whole
 
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.base.times import StageTimes
 from rotoscope.runtime.steady.flicker import FlickerMeter
 
 NOISE = 0.02

@@ -8,15 +8,15 @@ import tiny_clips
 import tiny_models
 from moving import changed_runs, four, moving_frames, texture, whole
 
+from rotoscope.base.times import StageTimes
 from rotoscope.kernels.warp import warp
 from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
 from rotoscope.metrics.response import frames_until
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
-from rotoscope.runtime.flow.dis import DisFlow
-from rotoscope.runtime.flow.motion import MotionEstimator, with_motion
-from rotoscope.runtime.model_file import open_model
-from rotoscope.runtime.pair_model import InterpolationModel
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.runtime.models.model_file import open_model
+from rotoscope.runtime.motion.dis import DisFlow
+from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
+from rotoscope.runtime.network.pair import InterpolationModel
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
 from rotoscope.runtime.steady.insert import insert_frames
 

@@ -3,7 +3,7 @@
 import numpy as np
 from moving import moving_frames, whole
 
-from rotoscope.runtime.stage_times import StageTimes
+from rotoscope.base.times import StageTimes
 from rotoscope.runtime.steady.keyframes import Carry, choose_keys
 
 

@@ -1,0 +1,1 @@
+"""From names to models and engines: the one place that puts rooms together."""

@@ -1,0 +1,113 @@
+"""From what names a model to a model file: a bundled look, an .onnx file, or a checkpoint, which is exported once."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rotoscope.assembly.engines import proving_engine
+from rotoscope.base.errors import ModelRefused, UsageError
+
+if TYPE_CHECKING:
+    from rotoscope.base.options import TranslateOptions
+    from rotoscope.export.graph import Graph
+    from rotoscope.runtime.models.model_file import ModelFile
+
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz")
+
+
+def open_named(name: str | Path, options: TranslateOptions) -> tuple[ModelFile, Graph | None]:
+    """The model file that a name stands for; a checkpoint becomes an ONNX file here, once.
+
+    The graph is that of a checkpoint that the torch engine runs as it is.
+    """
+    from rotoscope.runtime.models.model_file import open_model
+
+    path = model_path(name)
+    if not is_checkpoint(path):
+        has_library = options.op_library is not None
+        return open_model(path, options.model_overrides(), has_op_library=has_library), None
+    if options.engine == "torch":
+        return open_for_torch(path, options)
+    # These two compute in the precision of the file; OpenVINO takes fp32 and rounds by itself.
+    in_fp16 = options.precision == "fp16" and options.engine in ("onnxruntime", "tensorrt")
+    precision: Literal["fp32", "fp16"] = "fp16" if in_fp16 else "fp32"
+    file = exported(path, options.hints, precision=precision, shared_statistics=options.norm == "shared")
+    return open_model(file, options.model_overrides()), None
+
+
+def bundled_looks() -> list[str]:
+    """Names of the looks that ship with the package."""
+    folder = resources.files("rotoscope") / "looks"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".onnx"))
+
+
+def model_path(model: str | Path) -> Path:
+    """The file of a bundled look or of a path; raises ModelRefused with the looks there are."""
+    looks = bundled_looks()
+    if str(model) in looks:
+        return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
+    path = Path(model)
+    if not path.exists():
+        raise ModelRefused(f"{model}: neither a file nor a bundled look (those are: {', '.join(looks) or 'none'})")
+    if path.suffix.lower() in (".engine", ".plan", ".trt"):
+        raise ModelRefused(
+            f"{path}: a built engine is a program, and only those built here run: rotoscope build MODEL.onnx"
+        )
+    return path
+
+
+def is_checkpoint(path: Path) -> bool:
+    """By its ending, whether a file holds weights without a graph."""
+    return path.suffix.lower() in CHECKPOINTS
+
+
+def open_for_torch(path: Path, options: TranslateOptions) -> tuple[ModelFile, Graph]:
+    """A checkpoint that runs as it is, on the torch engine."""
+    check_torch(path)
+    from rotoscope.export.convert import open_network
+    from rotoscope.export.options import ExportOptions
+    from rotoscope.runtime.models.model_file import ModelFile, overridden
+
+    opened = open_network([path], ExportOptions(hints=options.hints, shared_statistics=options.norm == "shared"))
+    manifest = overridden(opened.graph.manifest, options.model_overrides())
+    file = ModelFile(path, manifest, manifest.checkpoint_sha256, opened.loaded.description.parameters, "fp32")
+    return file, opened.graph
+
+
+def exported(
+    path: Path, hints: tuple[str, ...], *, precision: Literal["fp32", "fp16"], shared_statistics: bool
+) -> Path:
+    """The ONNX file of a checkpoint, in the user's cache; made and proved now if it is not there."""
+    from importlib.metadata import version
+
+    from rotoscope.runtime.models.cache import cached, file_digest, key_of
+
+    def make(part: Path) -> None:
+        check_torch(path)
+        from rotoscope.export.convert import convert
+        from rotoscope.export.options import ExportOptions
+
+        options = ExportOptions(name=path.stem, hints=hints, precision=precision, shared_statistics=shared_statistics)
+        opened, pair = convert([path], part, options, proving_engine, overwrite=True)
+        logging.getLogger("rotoscope").info("%s; exported once (parity %.0e)", opened, pair.largest)
+
+    key = key_of(
+        checkpoint=file_digest(path),
+        name=path.stem,
+        hints=sorted(hints),
+        precision=precision,
+        shared_statistics=shared_statistics,
+        rotoscope=version("rotoscope"),
+    )
+    return cached(f"{key}.onnx", make)
+
+
+def check_torch(path: Path) -> None:
+    """Raise UsageError with the command that installs what reads checkpoints."""
+    missing = [name for name in ("torch", "onnxscript", "safetensors") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f'{path}: a checkpoint, which needs {", ".join(missing)}: pip install ".[export]"')

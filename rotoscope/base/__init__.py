@@ -1,0 +1,1 @@
+"""The nouns, protocols and small tools that every other room uses. This room imports nothing of Rotoscope."""

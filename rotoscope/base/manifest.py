@@ -1,0 +1,325 @@
+"""The description that makes a model file self-describing: one JSON entry, key `rotoscope`, in an ONNX file's metadata.
+
+Unknown keys are refused: a misspelt field would otherwise become a default. The same JSON stands beside an engine file.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rotoscope.base.errors import ModelRefused
+
+METADATA_KEY = "rotoscope"
+
+Range = Annotated[tuple[float, float], Field(description="value of black and of white")]
+Triple = tuple[float, float, float]
+Kind = Literal["translate", "stabilise", "interpolate", "flow", "encode"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LabelMap(_Strict):
+    """The frame input is a map of classes; the graph itself turns it into one channel of zeros and ones a class.
+
+    Without a palette the stored numbers are fed as they are, dtype int32, one channel; with one, colours 0..255 are, and
+    the graph takes the class whose colour is nearest.
+    """
+
+    num: int = Field(ge=1)
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> "LabelMap":
+        if self.palette and len(self.palette) != self.num:
+            raise ValueError(f"{len(self.palette)} colours for {self.num} labels")
+        return self
+
+
+class Window(_Strict):
+    """The frame input holds several frames, (N,K,C,H,W): those at these distances from the one to make, oldest first.
+
+    `edge` stands in for what lies before the first or after the last frame of a scene: "repeat" its first or last frame, or
+    "mirror" (frame -2 is frame 2).
+    """
+
+    offsets: tuple[int, ...] = Field(min_length=2)
+    edge: Literal["repeat", "mirror"] = "repeat"
+
+    @model_validator(mode="after")
+    def _check(self) -> "Window":
+        if 0 not in self.offsets or list(self.offsets) != sorted(set(self.offsets)):
+            raise ValueError("offsets go up and one of them is 0, the frame to make")
+        return self
+
+    @property
+    def look_ahead(self) -> int:
+        """Frames that must be known after the one to make."""
+        return max(self.offsets)
+
+    @property
+    def look_back(self) -> int:
+        """Frames that must be kept before it."""
+        return -min(self.offsets)
+
+
+class FrameInput(_Strict):
+    """The picture that the network is fed.
+
+    A value v in [0,1] becomes ((range[0] + v*(range[1]-range[0])) - mean[c]) / std[c], channels in `order`; as uint8 it is
+    rounded and clipped. Further pictures (`second`) are coded in the same way.
+    """
+
+    tensor: str
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    order: Literal["RGB", "BGR"] = "RGB"
+    dtype: Literal["float32", "float16", "uint8", "int32"] = "float32"
+    range: Range = (0.0, 1.0)
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+    multiple: int = Field(
+        default=1, ge=1, le=1024, description="both sides are padded to a multiple of this and cropped after"
+    )
+    padding: Literal["reflect", "edge"] = "reflect"
+    height: int | None = Field(default=None, ge=1, description="set: the only height that the graph takes")
+    width: int | None = Field(default=None, ge=1)
+    minimum: int = Field(default=1, ge=1, description="shortest side that works")
+    labels: LabelMap | None = None
+    window: Window | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "FrameInput":
+        if (self.height is None) != (self.width is None):
+            raise ValueError("height and width are fixed together or not at all")
+        if self.range[0] == self.range[1] or 0.0 in self.std:
+            raise ValueError("range must not be empty and std not zero")
+        if (self.dtype == "int32") != self.is_ids:
+            raise ValueError("int32 is for label maps without a palette, and they are int32")
+        if self.layout == "NHWC" and (self.window or self.is_ids):
+            raise ValueError("windows and label maps are NCHW")
+        if self.labels is not None and self.padding != "edge":
+            raise ValueError("a label map is padded by its edge: there is nothing between two labels")
+        return self
+
+    @property
+    def is_ids(self) -> bool:
+        """The tensor holds class numbers instead of colours."""
+        return self.labels is not None and not self.labels.palette
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """(width, height) where the graph takes only one size."""
+        return (self.width, self.height) if self.width is not None and self.height is not None else None
+
+    def shape(self, height: int, width: int, *, channels: int | None = None) -> tuple[int, ...]:
+        """Of the tensor, or of one beside it with as many channels as given, for one frame of this size."""
+        count = channels if channels is not None else 1 if self.is_ids else 3
+        if self.layout == "NHWC":
+            return 1, height, width, count
+        return (1, *((len(self.window.offsets),) if self.window else ()), count, height, width)
+
+
+class SecondInput(_Strict):
+    """A second picture beside the frame.
+
+    what  "next": the later of two frames, between which there is a flow or a new frame; "translated": what another model
+          made of the frame, to be steadied
+    """
+
+    tensor: str
+    what: Literal["next", "translated"]
+
+
+class MaskInput(_Strict):
+    """Where to paint: (N,1,H,W), with a window (N,K,1,H,W), float32, 1 in the hole and 0 where the picture is known."""
+
+    tensor: str
+
+
+class InstanceInput(_Strict):
+    """Which object a pixel belongs to: int32 ids of the frame input's shape with one channel; the graph finds their edges."""
+
+    tensor: str
+
+
+class StyleInput(_Strict):
+    """An extra input of this shape, the same for a whole run: a code that the user gives, or normal noise times `deviation`."""
+
+    tensor: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "float16"] = "float32"
+    deviation: float = Field(default=1.0, ge=0)
+
+
+class NumberInput(_Strict):
+    """A float32 tensor of one element; `value` is fed where nobody says otherwise.
+
+    what  "time": of the frame to make, 0 at the first and 1 at the second; "keep": the share of the shared statistics that
+          stays from frame to frame, 1 freezes them
+    """
+
+    tensor: str
+    what: Literal["time", "keep"]
+    shape: tuple[Literal[1], ...] = ()
+    value: float
+
+
+class FrameOutput(_Strict):
+    """What comes out; `scale` is the factor of its sides over the input's (2 for a 2x upscaler).
+
+    content  "picture" (C=3); "flow" (C=2): dx, dy in pixels of the input, from the frame to the second; "code": features or
+             a style of any shape
+    """
+
+    tensor: str
+    content: Literal["picture", "flow", "code"] = "picture"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    order: Literal["RGB", "BGR"] = "RGB"
+    dtype: Literal["float32", "float16", "uint8"] = "float32"
+    range: Range = (0.0, 1.0)
+    scale: int = Field(default=1, ge=1, le=16)
+
+
+class FurtherOutput(_Strict):
+    """A tensor that comes out beside the picture.
+
+    what  "flow to frame", "flow to second": from the picture made, in pixels; "visibility": how much of the frame (1) or of
+          the second (0) it shows
+    """
+
+    tensor: str
+    what: Literal["flow to frame", "flow to second", "visibility"]
+
+
+class StateTensor(_Strict):
+    """A tensor that the network hands to its own next call; `shape` may use N, H and W, for example ["N", 128, "H/4", "W/4"].
+
+    `initial` is "zeros" or the name of the frame input or of the second input, whose value stands in before the first
+    call. A network that starts in another way does so inside the graph, where it sees zeros.
+    """
+
+    input: str
+    output: str
+    dtype: Literal["float32", "float16"] = "float32"
+    shape: tuple[int | str, ...]
+    initial: str = "zeros"
+
+    def resolve(self, height: int, width: int) -> tuple[int, ...]:
+        """The shape for a network input of this size."""
+        return tuple(_dimension(item, {"N": 1, "H": height, "W": width}) for item in self.shape)
+
+
+class Composite(_Strict):
+    """A picture that is finished outside the graph: drawn + carried * warp(previous, flow), `warp` as in `kernels.warp`.
+
+    `previous` are the last three channels of the state tensor of this name, (N,C,H,W); its next value is the same tensor
+    without the first three channels, with the finished picture appended.
+    """
+
+    state: str
+    drawn: str
+    carried: str
+    flow: str
+
+
+class GoldenCheck(_Strict):
+    """Sampled output values for one recipe input, so that any engine can prove that it runs this network.
+
+    The recipe is `runtime.golden.golden_inputs`; `values` are the first output, raw, at the flat positions
+    `linspace(0, size-1, 64)` (rounded down).
+    """
+
+    seed: int
+    height: int
+    width: int
+    values: tuple[float, ...] = Field(min_length=64, max_length=64)
+    tolerance: float = Field(gt=0)
+
+
+class Manifest(_Strict):
+    """Everything that is needed to run a network, and where it comes from.
+
+    kind  "translate": a picture for each frame; "stabilise": a steadier picture from the frame and a translation of it;
+          "interpolate": the picture between two frames; "flow": the motion from the frame to the second; "encode": the
+          features or the style of a picture
+    """
+
+    schema_version: Literal[1] = 1
+    kind: Kind = "translate"
+    name: str
+    system: str = ""
+    direction: str = ""
+    licence: str = ""
+    source: str = ""
+    frame: FrameInput
+    second: SecondInput | None = None
+    mask: MaskInput | None = None
+    instances: InstanceInput | None = None
+    style: StyleInput | None = None
+    number: NumberInput | None = None
+    output: FrameOutput
+    further: tuple[FurtherOutput, ...] = ()
+    state: tuple[StateTensor, ...] = ()
+    composite: tuple[Composite, ...] = ()
+    normalisation: Literal["", "none", "instance", "group", "batch by frame", "batch running", "shared"] = ""
+    golden: GoldenCheck | None = None
+    checkpoint_sha256: str = ""
+    exported_by: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> "Manifest":
+        second = {"stabilise": "translated", "interpolate": "next", "flow": "next"}.get(self.kind)
+        if (self.second.what if self.second else None) != second:
+            raise ValueError(
+                f"a model of kind {self.kind} has {f'a second picture, {second}' if second else 'no second picture'}"
+            )
+        content = {"flow": "flow", "encode": "code"}.get(self.kind, "picture")
+        if self.output.content != content:
+            raise ValueError(f"a model of kind {self.kind} gives a {content}, not a {self.output.content}")
+        return self
+
+    @classmethod
+    def from_json(cls, text: str, *, where: str) -> "Manifest":
+        """Parse and validate; raises ModelRefused naming the first wrong field."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "(top)"
+            raise ModelRefused(f"{where}: its description is not valid: {field}: {first['msg']}") from error
+
+    @property
+    def shares_statistics(self) -> bool:
+        """Its norms take the statistics of several frames: the one state, of which `number` says how much stays."""
+        return self.number is not None and self.number.what == "keep"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the graph's inputs but the state, in the order of a call."""
+        further = (self.second, self.mask, self.instances, self.style, self.number)
+        return self.frame.tensor, *(item.tensor for item in further if item is not None)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs but the state."""
+        finished = () if self.composite else (self.output.tensor,)
+        parts = (name for item in self.composite for name in (item.drawn, item.carried, item.flow))
+        return *finished, *parts, *(item.tensor for item in self.further)
+
+    @property
+    def state_outputs(self) -> tuple[str, ...]:
+        """Names of the state's outputs; what is composed outside the graph is no output of it."""
+        outside = {item.state for item in self.composite}
+        return tuple(tensor.output for tensor in self.state if tensor.input not in outside)
+
+
+def _dimension(item: int | str, values: dict[str, int]) -> int:
+    """An integer, a letter, or a letter divided by an integer (rounded up)."""
+    if isinstance(item, int):
+        return item
+    parts = re.fullmatch(r"([NHW])(?:/([1-9]\d*))?", item)
+    if parts is None:
+        raise ModelRefused(f"state shape {item!r}; accepted: a number, N, H, W, H/4, W/4 ...")
+    return -(-values[parts.group(1)] // int(parts.group(2) or 1))

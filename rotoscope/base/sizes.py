@@ -1,0 +1,72 @@
+"""From the picture's size to the network's and back: pure arithmetic, in pixels, (width, height) everywhere."""
+
+import re
+from dataclasses import dataclass
+
+from rotoscope.base.errors import UsageError
+from rotoscope.base.manifest import FrameInput
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a picture gets into the network's input.
+
+    crop     (left, top, width, height): the part of the picture that is used
+    content  the size it is scaled to; it stands at the top left of the input
+    network  the size of the input; the rest is padding
+    """
+
+    crop: tuple[int, int, int, int]
+    content: Size
+    network: Size
+
+    @property
+    def is_direct(self) -> bool:
+        """The picture goes in as it is, padded at most."""
+        return self.crop == (0, 0, *self.content)
+
+
+def parse_size(text: str, picture: Size) -> Size:
+    """Parse 640x360, or 360p: a shorter side of 360 with the aspect kept, the longer one rounded to even."""
+    exact = re.fullmatch(r"(\d+)x(\d+)", text)
+    if exact:
+        width, height = int(exact.group(1)), int(exact.group(2))
+    else:
+        shorter = re.fullmatch(r"(\d+)p", text)
+        if not shorter:
+            raise UsageError(f"size {text!r}; accepted: WIDTHxHEIGHT such as 640x360, or the shorter side such as 360p")
+        side = int(shorter.group(1))
+        factor = side / min(picture)
+        width, height = (side if pixels == min(picture) else 2 * round(pixels * factor / 2) for pixels in picture)
+    if not (0 < width <= 16384 and 0 < height <= 16384):
+        raise UsageError(f"size {text!r}; each side from 1 to 16384 pixels")
+    return width, height
+
+
+def place(picture: Size, frame: FrameInput, *, working: str | None, fit: str) -> Placement:
+    """Where a picture of this size goes in the network's input; `working` is the size the user wants the network to see."""
+    asked = parse_size(working, picture) if working is not None else None
+    if frame.fixed_size is None:
+        content = asked or picture
+        network = tuple(_round_up(max(pixels, frame.minimum), frame.multiple) for pixels in content)
+        return Placement((0, 0, *picture), content, (network[0], network[1]))
+    fixed = frame.fixed_size
+    if asked is not None and asked != fixed:
+        raise UsageError(f"--working-size {asked[0]}x{asked[1]}: this network takes {fixed[0]}x{fixed[1]} only")
+    if fit == "stretch":
+        return Placement((0, 0, *picture), fixed, fixed)
+    factors = fixed[0] / picture[0], fixed[1] / picture[1]
+    if fit == "pad":
+        factor = min(factors)
+        content = (min(fixed[0], round(picture[0] * factor)), min(fixed[1], round(picture[1] * factor)))
+        return Placement((0, 0, *picture), (max(1, content[0]), max(1, content[1])), fixed)
+    factor = max(factors)
+    width, height = (min(side, max(1, round(wanted / factor))) for side, wanted in zip(picture, fixed, strict=True))
+    left, top = (picture[0] - width) // 2, (picture[1] - height) // 2
+    return Placement((left, top, width, height), fixed, fixed)
+
+
+def _round_up(pixels: int, multiple: int) -> int:
+    return -(-pixels // multiple) * multiple

@@ -1,0 +1,1 @@
+"""What a model file is: opening, inspecting and caching it. No engine runs here."""

@@ -1,0 +1,112 @@
+"""The golden check of a model file: recipe inputs and sampled output values, so that an engine can prove itself."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rotoscope.base.engine import Engine
+from rotoscope.base.errors import ModelRefused
+from rotoscope.base.manifest import Manifest
+
+GOLDEN_SAMPLES = 64
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+def golden_inputs(manifest: Manifest, *, seed: int, height: int, width: int) -> tuple[Arrays, Arrays]:
+    """(inputs, state) by name: noise as pictures, in the range and order that the network is fed, and noise as its past.
+
+    Drawn from `numpy.random.default_rng(seed)` in this order: the frame, (H,W,3) in [0,1] for each place of its window
+    (or label numbers, or colours of the palette); the second picture; instances, a grid of 8x8 pixels with ids below 9; the
+    style; each state tensor, in [0,1], a single number 1 (whether there is a past). The hole of a mask is the middle half of
+    both sides. The state is not the one before a first frame, which hides what the recurrent half computes, and whose flat
+    zeros a norm would turn into rounding noise.
+    """
+    random = np.random.default_rng(seed)
+    frame = manifest.frame
+    places = len(frame.window.offsets) if frame.window else 1
+    inputs: Arrays = {frame.tensor: _shaped(manifest, [_frame(manifest, random, height, width) for _ in range(places)])}
+    if manifest.second:
+        inputs[manifest.second.tensor] = _shaped(manifest, [_frame(manifest, random, height, width)])
+    if manifest.mask:
+        mask = np.zeros(frame.shape(height, width, channels=1), np.float32)
+        mask[..., height // 4 : height - height // 4, width // 4 : width - width // 4] = 1
+        inputs[manifest.mask.tensor] = mask
+    if manifest.instances:
+        cells = random.integers(0, 9, (-(-height // 8), -(-width // 8)), dtype=np.int32)
+        ids = cells.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+        shape = frame.shape(height, width, channels=1)
+        inputs[manifest.instances.tensor] = np.array(np.broadcast_to(ids, shape))
+    if manifest.style:
+        draw = random.standard_normal(manifest.style.shape)
+        inputs[manifest.style.tensor] = (draw * manifest.style.deviation).astype(manifest.style.dtype)
+    if manifest.number:
+        inputs[manifest.number.tensor] = np.full(manifest.number.shape, manifest.number.value, np.float32)
+    state: Arrays = {}
+    for tensor in manifest.state:
+        shape = tensor.resolve(height, width)
+        values = np.ones(shape) if np.prod(shape) == 1 else random.random(shape, np.float32)
+        state[tensor.input] = values.astype(tensor.dtype)
+    return inputs, state
+
+
+def first_state(manifest: Manifest, inputs: Mapping[str, NDArray[np.generic]], height: int, width: int) -> Arrays:
+    """State inputs before the first call, for a network input of this size: zeros, or what the manifest names instead."""
+    state: Arrays = {}
+    for tensor in manifest.state:
+        values = np.zeros(tensor.resolve(height, width), tensor.dtype)
+        if tensor.initial != "zeros":
+            if tensor.initial not in (manifest.frame.tensor, manifest.second.tensor if manifest.second else None):
+                raise ModelRefused(f"{manifest.name}: state {tensor.input} starts as {tensor.initial!r}, unknown")
+            values[...] = inputs[tensor.initial]
+        state[tensor.input] = values
+    return state
+
+
+def sample_output(output: NDArray[np.generic]) -> list[float]:
+    """64 values spread evenly over the flattened output."""
+    flat = output.reshape(-1)
+    positions = np.linspace(0, flat.size - 1, GOLDEN_SAMPLES).astype(int)
+    return [float(value) for value in flat[positions]]
+
+
+def golden_difference(manifest: Manifest, engine: Engine) -> float:
+    """The largest difference of an engine's sampled outputs from the file's, in the output's units."""
+    golden = manifest.golden
+    if golden is None:
+        raise ModelRefused(f"{manifest.name} carries no golden check")
+
+    inputs, state = golden_inputs(manifest, seed=golden.seed, height=golden.height, width=golden.width)
+    shapes = engine.output_shapes(inputs, state)
+    out = {name: np.empty(shapes[name], manifest.output.dtype) for name in manifest.outputs}
+    dtypes = {tensor.output: tensor.dtype for tensor in manifest.state}
+    out_state = {name: np.empty(shapes[name], dtypes[name]) for name in manifest.state_outputs}
+    engine.run(inputs, state, out, out_state)
+    return float(np.abs(np.array(sample_output(out[manifest.outputs[0]])) - np.array(golden.values)).max())
+
+
+def _frame(manifest: Manifest, random: np.random.Generator, height: int, width: int) -> NDArray[np.generic]:
+    """One picture (H,W,C) of noise as the network is fed it."""
+    frame = manifest.frame
+    if frame.labels is not None:
+        ids = random.integers(0, frame.labels.num, (height, width), dtype=np.int32)
+        if frame.is_ids:
+            return ids[..., None]
+        picture = np.array(frame.labels.palette, np.float32)[ids] / np.float32(255)
+    else:
+        picture = random.random((height, width, 3), dtype=np.float32)
+    if frame.order == "BGR":
+        picture = picture[..., ::-1]
+    low, high = frame.range
+    values: NDArray[np.generic] = (low + picture * (high - low) - np.array(frame.mean)) / np.array(frame.std)
+    return np.clip(np.rint(values), 0, 255) if frame.dtype == "uint8" else values
+
+
+def _shaped(manifest: Manifest, pictures: list[NDArray[np.generic]]) -> NDArray[np.generic]:
+    """Pictures (H,W,C) as the tensor that holds them."""
+    frame = manifest.frame
+    if frame.layout == "NCHW":
+        pictures = [np.moveaxis(picture, 2, 0) for picture in pictures]
+    values = np.stack(pictures) if frame.window else pictures[0]
+    return np.ascontiguousarray(values[None], dtype=frame.dtype)

@@ -1,0 +1,286 @@
+"""Open a model file: check it, read its manifest, or infer one for a foreign ONNX and say how.
+
+A model from a stranger is data: what it may not do, `model_gate` refuses before an engine sees it.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+from pydantic import ValidationError
+
+from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.manifest import METADATA_KEY, FrameInput, FrameOutput, Manifest
+from rotoscope.runtime.models.cache import file_digest
+from rotoscope.runtime.models.first_bytes import what_it_is
+from rotoscope.runtime.models.gate import check_graph, external_files, tensors
+
+_DTYPES: dict[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
+_PRECISIONS: dict[int, str] = {
+    onnx.TensorProto.FLOAT: "fp32",
+    onnx.TensorProto.FLOAT16: "fp16",
+    onnx.TensorProto.INT8: "int8",
+}
+# Mean of the ImageNet photographs in Caffe's order, blue first: whoever subtracts it wants BGR in 0..255.
+_CAFFE_BLUE_MEAN = 103.939
+_VGG_RED_MEAN = 123.68
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """An ONNX file with its manifest.
+
+    precision  "fp32", "fp16" or "int8": what most of its weights are
+    inferred   per item of the manifest, why it was taken to be so; empty if the file says it itself
+    """
+
+    path: Path
+    manifest: Manifest
+    sha256: str
+    num_parameters: int
+    precision: str
+    inferred: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Short name for messages and file names."""
+        return self.manifest.name
+
+
+def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_library: bool = False) -> ModelFile:
+    """Read and check an ONNX file.
+
+    overrides       replaces items of the manifest: {"frame.range": (0, 255), ...}
+    has_op_library  whoever runs it brings a library with its custom operators
+    """
+    if not path.is_file():
+        raise ModelRefused(f"{path}: {'a folder; give the file in it' if path.is_dir() else 'no such model file'}")
+    try:
+        proto = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf and onnx raise many kinds for damaged files
+        raise ModelRefused(f"{path}: not an ONNX file but {what_it_is(path)}") from error
+    check_graph(path, proto, has_op_library=has_op_library)
+    entry = {prop.key: prop.value for prop in proto.metadata_props}.get(METADATA_KEY)
+    inferred: tuple[str, ...]
+    if entry is not None:
+        manifest, inferred = Manifest.from_json(entry, where=str(path)), ()
+    else:
+        manifest, inferred = infer_manifest(proto, path, layout=(overrides or {}).get("frame.layout"))
+    if overrides:
+        manifest = overridden(manifest, overrides)
+        inferred = tuple(line for line in inferred if line.split(":")[0] not in {_label(key) for key in overrides})
+    _check_names(path, proto, manifest)
+    sizes = dict.fromkeys(_PRECISIONS.values(), 0)
+    for tensor in tensors(proto):
+        if tensor.data_type in _PRECISIONS:
+            sizes[_PRECISIONS[tensor.data_type]] += _size(tensor.dims)
+    precision = max(sizes, key=lambda word: sizes[word])
+    sha256 = file_digest(path, *external_files(path, proto))
+    return ModelFile(path, manifest, sha256, sum(sizes.values()), precision, inferred)
+
+
+def write_described(source: Path, manifest: Manifest, target: Path) -> None:
+    """A copy of an ONNX file with this manifest inside."""
+    proto = onnx.load(source)
+    for index in reversed(range(len(proto.metadata_props))):
+        if proto.metadata_props[index].key == METADATA_KEY:
+            del proto.metadata_props[index]
+    proto.metadata_props.add(key=METADATA_KEY, value=manifest.model_dump_json())
+    onnx.save(proto, target)
+
+
+def infer_manifest(proto: onnx.ModelProto, path: Path, *, layout: Any = None) -> tuple[Manifest, tuple[str, ...]]:
+    """A manifest for a file without one, from shapes, names, graph constants and Windows ML's metadata, with the reasons.
+
+    `layout` is for graphs whose shapes say nothing.
+    """
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in constants]
+    if len(inputs) != 1:
+        names = ", ".join(value.name for value in inputs) or "none"
+        raise ModelRefused(
+            f"{path}: {len(inputs)} inputs ({names}); a file without a description may have one, a picture"
+        )
+    if not proto.graph.output:
+        raise ModelRefused(f"{path}: the graph has no output")
+    in_shape, in_type = _shape(path, inputs[0])
+    out_shape, out_type = _shape(path, proto.graph.output[0])
+    layout = layout or _layout(path, in_shape)
+    out_layout = _layout(path, out_shape, default=layout)
+    height, width = (in_shape[2], in_shape[3]) if layout == "NCHW" else (in_shape[1], in_shape[2])
+    reasons = [f"layout: {layout}, from the input shape {_show(in_shape)}"]
+    if (height is None) != (width is None):
+        raise ModelRefused(f"{path}: input {_show(in_shape)} fixes one side only; both or none are supported")
+    reasons.append(f"size: {f'{width}x{height} only' if height else 'any'}, from the input shape")
+    order, order_reason = _infer_order(proto)
+    reasons.append(f"order: {order}, {order_reason}")
+    span, span_reason = _infer_input_range(proto)
+    reasons.append(f"input range: {span[0]:g}..{span[1]:g}, {span_reason}")
+    out_span, out_reason = _infer_output_range(proto, span)
+    reasons.append(f"output range: {out_span[0]:g}..{out_span[1]:g}, {out_reason}")
+    multiple = 1 if height else _infer_multiple(proto)
+    if not height:
+        reasons.append(
+            f"multiple: {multiple}, from {'the strides in the graph' if multiple > 1 else 'the absence of strides'}"
+        )
+    frame = FrameInput(
+        tensor=inputs[0].name, layout=layout, order=order, dtype=in_type, range=span, multiple=multiple, height=height,
+        width=width,
+    )  # fmt: skip
+    output = FrameOutput(
+        tensor=proto.graph.output[0].name, layout=out_layout, order=order, dtype=out_type, range=out_span,
+        scale=_infer_scale(proto, in_shape, out_shape, layout),
+    )  # fmt: skip
+    if output.scale > 1:
+        reasons.append(f"scale: {output.scale}, from the upsampling in the graph")
+    return Manifest(name=path.stem, frame=frame, output=output), tuple(reasons)
+
+
+def _infer_order(proto: onnx.ModelProto) -> tuple[Any, str]:
+    pixel_format = {prop.key: prop.value for prop in proto.metadata_props}.get("Image.BitmapPixelFormat", "")
+    if pixel_format.lower().startswith("bgr"):
+        return "BGR", f"the file says Image.BitmapPixelFormat={pixel_format}"
+    means = _scaler_means(proto)
+    if means and abs(abs(means[0]) - _CAFFE_BLUE_MEAN) < 0.01:
+        return "BGR", "its first channel has Caffe's blue mean subtracted"
+    return "RGB", "the usual order; --channel-order bgr if colours come out swapped"
+
+
+def _infer_input_range(proto: onnx.ModelProto) -> tuple[tuple[float, float], str]:
+    means = _scaler_means(proto)
+    if means and max(abs(mean) for mean in means) > 2:
+        return (0.0, 255.0), "it subtracts means of 8-bit values itself"
+    if _last_operator(proto) == "Tanh":
+        return (-1.0, 1.0), "the range of its last operator, Tanh"
+    return (0.0, 1.0), "the usual range; --input-range 0,255 or -1,1 if the picture is washed out"
+
+
+def _infer_output_range(proto: onnx.ModelProto, span: tuple[float, float]) -> tuple[tuple[float, float], str]:
+    last = _last_operator(proto)
+    if last == "Tanh":
+        return (-1.0, 1.0), "its last operator is Tanh"
+    if last == "Sigmoid":
+        return (0.0, 1.0), "its last operator is Sigmoid"
+    return span, "as its input"
+
+
+def _infer_multiple(proto: onnx.ModelProto) -> int:
+    """Product of all strides of the way down; an upper bound where branches run in parallel, which only pads more."""
+    product = 1
+    for node in proto.graph.node:
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        if node.op_type in ("Conv", "MaxPool", "AveragePool") and "strides" in attributes:
+            product *= max(attributes["strides"].ints)
+        if node.op_type == "SpaceToDepth":
+            product *= attributes["blocksize"].i
+    return min(product, 256)
+
+
+def _infer_scale(proto: onnx.ModelProto, in_shape: list[Any], out_shape: list[Any], layout: str) -> int:
+    axis = 2 if layout == "NCHW" else 1
+    if isinstance(in_shape[axis], int) and isinstance(out_shape[axis], int):
+        return max(1, int(out_shape[axis]) // int(in_shape[axis]))
+    up, down = 1.0, 1
+    for node in proto.graph.node:
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        if node.op_type == "DepthToSpace":
+            up *= attributes["blocksize"].i
+        elif node.op_type == "ConvTranspose" and "strides" in attributes:
+            up *= max(attributes["strides"].ints)
+        elif node.op_type == "Upsample" and "scales" in attributes:
+            up *= max(attributes["scales"].floats)
+        elif node.op_type in ("Conv", "MaxPool", "AveragePool") and "strides" in attributes:
+            down *= max(attributes["strides"].ints)
+        elif node.op_type == "SpaceToDepth":
+            down *= attributes["blocksize"].i
+    return max(1, round(up / down))
+
+
+def _scaler_means(proto: onnx.ModelProto) -> list[float]:
+    """What the graph adds to its input first, if it does (ONNX Model Zoo's and Core ML's ImageScaler)."""
+    for node in proto.graph.node[:2]:
+        if node.op_type == "ImageScaler":
+            return [
+                float(value) for attribute in node.attribute if attribute.name == "bias" for value in attribute.floats
+            ]
+    return []
+
+
+def _last_operator(proto: onnx.ModelProto) -> str:
+    name = proto.graph.output[0].name
+    return next((node.op_type for node in proto.graph.node if name in node.output), "")
+
+
+def _shape(path: Path, value: onnx.ValueInfoProto) -> tuple[list[int | None], Any]:
+    if not value.type.HasField("tensor_type"):
+        raise ModelRefused(f"{path}: {value.name} is not a tensor")
+    tensor = value.type.tensor_type
+    if tensor.elem_type not in _DTYPES:
+        found = onnx.TensorProto.DataType.Name(tensor.elem_type)
+        raise ModelRefused(f"{path}: {value.name} is {found}; pictures are FLOAT or FLOAT16")
+    shape = [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim]
+    if len(shape) != 4:
+        raise ModelRefused(f"{path}: {value.name} has {len(shape)} dimensions; a picture has 4 (N,3,H,W or N,H,W,3)")
+    return shape, _DTYPES[tensor.elem_type]
+
+
+def _layout(path: Path, shape: list[int | None], default: Any = None) -> Any:
+    if shape[1] == 3:
+        return "NCHW"
+    if shape[3] == 3:
+        return "NHWC"
+    if default and shape[1] is None and shape[3] is None:
+        return default
+    raise ModelRefused(f"{path}: {_show(shape)} has no dimension of 3 channels (--layout nchw or nhwc, if it has)")
+
+
+def _show(shape: list[int | None]) -> str:
+    return "[" + ",".join("?" if item is None else str(item) for item in shape) + "]"
+
+
+def _check_names(path: Path, proto: onnx.ModelProto, manifest: Manifest) -> None:
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    inputs = {value.name for value in proto.graph.input} - constants
+    outputs = {value.name for value in proto.graph.output}
+    fed = {*manifest.inputs, *(tensor.input for tensor in manifest.state)}
+    taken = {*manifest.outputs, *manifest.state_outputs}
+    if fed != inputs:
+        wrong = ", ".join(sorted(fed ^ inputs))
+        raise ModelRefused(f"{path}: description and graph disagree about the inputs ({wrong})")
+    if not taken <= outputs:
+        raise ModelRefused(f"{path}: the graph has no output {', '.join(sorted(taken - outputs))}")
+
+
+def _size(dims: Any) -> int:
+    product = 1
+    for dim in dims:
+        product *= dim
+    return product
+
+
+def _label(key: str) -> str:
+    """The word before the colon in a reason, for an override key."""
+    return {
+        "frame.range": "input range",
+        "output.range": "output range",
+        "frame.order": "order",
+        "frame.layout": "layout",
+        "frame.multiple": "multiple",
+        "output.scale": "scale",
+    }.get(key, key)
+
+
+def overridden(manifest: Manifest, overrides: dict[str, Any]) -> Manifest:
+    """The manifest with items replaced, {"frame.range": (0, 255), ...}; raises UsageError if it then makes no sense."""
+    data = manifest.model_dump()
+    for key, value in overrides.items():
+        part, _, name = key.partition(".")
+        data[part][name] = value
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        item = ".".join(str(part) for part in wrong["loc"])
+        value = ", ".join(f"{key}={value}" for key, value in overrides.items() if key.startswith(item)) or item
+        raise UsageError(f"{value}: {wrong['msg']}") from error

@@ -1,0 +1,31 @@
+"""Motion of the source as motion of its result, which may show a part of it, at another size."""
+
+import cv2
+import numpy as np
+
+from rotoscope.base.frame import Array, Motion
+from rotoscope.kernels.resize_flow import resize_flow
+
+Region = tuple[int, int, int, int]
+
+
+def fitted(motion: Motion, region: Region, size: tuple[int, int]) -> Motion:
+    """The motion within a region, for pictures of that region.
+
+    region  (left, top, width, height), pixels of the source
+    size    (height, width) of the result
+    """
+    left, top, width, height = region
+    rows, columns = slice(top, top + height), slice(left, left + width)
+
+    def flow(field: Array) -> Array:
+        part = np.ascontiguousarray(field[rows, columns])
+        return part if part.shape[:2] == size else resize_flow(part, size)
+
+    def trust(values: Array) -> Array:
+        part = np.ascontiguousarray(values[rows, columns])
+        return part if part.shape == size else np.asarray(cv2.resize(part, size[::-1], interpolation=cv2.INTER_LINEAR))
+
+    back = None if motion.from_previous is None else flow(motion.from_previous)
+    ahead = None if motion.trust_ahead is None else trust(motion.trust_ahead)
+    return Motion(flow(motion.to_previous), back, trust(motion.trust), ahead)

@@ -1,0 +1,160 @@
+"""What a network is fed: the arrays of its inputs for one size, and how pictures, maps and masks get into them."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.base.frame import Array, Picture
+from rotoscope.base.manifest import FrameInput, Manifest
+from rotoscope.base.sizes import Placement, Size
+from rotoscope.kernels.color_in import color_in
+from rotoscope.kernels.float_picture import coding_of, float_picture, resized
+from rotoscope.runtime.network.style import STYLE_SEED, style_code
+
+
+class Feed:
+    """The input arrays of one network at one size, allocated once; not for several threads at once.
+
+    `arrays` maps the manifest's inputs to C-contiguous arrays of its dtypes, batch 1. `style` is what the style input holds,
+    of its shape and dtype; by default what `style_code` draws.
+    """
+
+    def __init__(self, manifest: Manifest, placement: Placement, *, style: Array | None = None) -> None:
+        self._manifest, self._placement = manifest, placement
+        width, height = placement.network
+        frame = manifest.frame
+        self.arrays: dict[str, Array] = {frame.tensor: np.zeros(frame.shape(height, width), frame.dtype)}
+        if manifest.second:
+            self.arrays[manifest.second.tensor] = np.zeros(frame.shape(height, width), frame.dtype)
+        if manifest.mask:
+            self.arrays[manifest.mask.tensor] = np.zeros(frame.shape(height, width, channels=1), np.float32)
+        if manifest.instances:
+            self.arrays[manifest.instances.tensor] = np.zeros(frame.shape(height, width, channels=1), np.int32)
+        if manifest.style:
+            self.arrays[manifest.style.tensor] = style_code(manifest.style, STYLE_SEED) if style is None else style
+        if manifest.number:
+            self.arrays[manifest.number.tensor] = np.full(manifest.number.shape, manifest.number.value, np.float32)
+        low, high = frame.range
+        self._scale = [(high - low) / std for std in frame.std]
+        self._offset = [(low - mean) / std for mean, std in zip(frame.mean, frame.std, strict=True)]
+        self._planar = np.zeros((3, height, width), np.float32)  # for tensors that color_in does not write itself
+        self._whole: Array | None = None  # the last picture before it was cut out and scaled, to be reused
+
+    def pictures(self, pictures: Sequence[Picture]) -> None:
+        """The frame input: one picture, or those of its window, oldest first."""
+        frame = self._manifest.frame
+        for place, picture in zip(_places(frame, self.arrays[frame.tensor]), pictures, strict=True):
+            if frame.is_ids:
+                put_map(_ids(picture, "label"), place[0], self._placement)
+            else:
+                self._put(picture, place)
+
+    def second(self, picture: Picture) -> None:
+        """The second picture."""
+        assert self._manifest.second is not None
+        (place,) = _places(self._manifest.frame, self.arrays[self._manifest.second.tensor])
+        self._put(picture, place)
+
+    def masks(self, masks: Sequence[Array | None]) -> None:
+        """The holes of the same frames: (H,W) bool, True in the hole."""
+        assert self._manifest.mask is not None
+        for place, mask in zip(
+            _places(self._manifest.frame, self.arrays[self._manifest.mask.tensor]), masks, strict=True
+        ):
+            if mask is None:
+                raise UsageError(
+                    f"{self._manifest.name} fills holes; --mask says where: a video, folder or picture, white there"
+                )
+            left, top, width, height = self._placement.crop
+            hole = widened(mask[top : top + height, left : left + width], self._placement.content)
+            put_map(hole, place[0], self._placement)
+
+    def instances(self, pictures: Sequence[Picture | None]) -> None:
+        """The instance maps of the same frames."""
+        assert self._manifest.instances is not None
+        places = _places(self._manifest.frame, self.arrays[self._manifest.instances.tensor])
+        for place, picture in zip(places, pictures, strict=True):
+            if picture is None:
+                raise UsageError(
+                    f"{self._manifest.name} needs the instance of every pixel: --instances, a folder of PNG files"
+                )
+            put_map(_ids(picture, "instance"), place[0], self._placement)
+
+    def number(self, value: float) -> None:
+        """The number input: a time, or a share to keep."""
+        assert self._manifest.number is not None
+        self.arrays[self._manifest.number.tensor][...] = value
+
+    def _put(self, picture: Picture, place: Array) -> None:
+        """One picture into one place, (3,H,W) or (H,W,3) of the tensor's dtype."""
+        frame, placement = self._manifest.frame, self._placement
+        planes, coding = picture.planes, coding_of(picture)
+        if not placement.is_direct:
+            whole = planes[0]
+            if whole.dtype != np.float32:
+                if self._whole is None or self._whole.shape[:2] != (picture.height, picture.width):
+                    self._whole = np.empty((picture.height, picture.width, 4), np.float32)
+                whole = float_picture(picture, self._whole)
+            left, top, width, height = placement.crop
+            part = whole[top : top + height, left : left + width]
+            # Between two colours of a palette there are none.
+            scaled = nearest(part, placement.content) if frame.labels else resized(part, placement.content)
+            planes, coding = (np.ascontiguousarray(scaled),), {}
+        writes_itself = frame.layout == "NCHW" and frame.dtype == "float32"
+        planar = place if writes_itself else self._planar
+        color_in(
+            planes,
+            planar,
+            scale=self._scale,
+            offset=self._offset,
+            bgr=frame.order == "BGR",
+            pad=frame.padding,
+            **coding,
+        )
+        if writes_itself:
+            return
+        values = planar if frame.layout == "NCHW" else np.moveaxis(planar, 0, 2)
+        place[...] = np.clip(np.rint(values), 0, 255) if frame.dtype == "uint8" else values
+
+
+def _places(frame: FrameInput, tensor: Array) -> list[Array]:
+    """The picture of each frame in a tensor of batch 1."""
+    return list(tensor[0]) if frame.window else [tensor[0]]
+
+
+def _ids(picture: Picture, kind: str) -> Array:
+    (plane, *others) = picture.planes
+    if others or plane.ndim != 2 or plane.dtype == np.float32:
+        raise InputRefused(f"a picture in colour where {kind} numbers are needed; PNG files with one channel have them")
+    return plane
+
+
+def put_map(numbers: Array, place: Array, placement: Placement) -> None:
+    """Numbers (H,W) that must not be mixed into (H',W') of a network's input: nearest, and the edge repeated beyond them."""
+    if numbers.shape != placement.content[::-1]:
+        left, top, width, height = placement.crop
+        numbers = nearest(numbers[top : top + height, left : left + width], placement.content)
+    height, width = numbers.shape
+    place[:height, :width] = numbers
+    place[:height, width:] = numbers[:, -1:]
+    place[height:] = place[height - 1 : height]
+
+
+def nearest(picture: Array, size: Size) -> Array:
+    """(H,W,...) at (width, height): of every pixel the one whose area holds its centre."""
+    rows, columns = (
+        ((np.arange(wanted) + 0.5) * (given / wanted)).astype(int)
+        for wanted, given in zip(size[::-1], picture.shape, strict=False)
+    )
+    chosen: Array = picture[rows[:, None], columns]
+    return chosen
+
+
+def widened(mask: Array, size: Size) -> Array:
+    """A hole (H,W) at (width, height), grown to every pixel that shows some of it: what hides must not be seen smeared."""
+    if mask.shape == size[::-1]:
+        return mask
+    shares = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(shares) > 0

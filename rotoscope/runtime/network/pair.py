@@ -1,0 +1,135 @@
+"""Model files that look at two frames: flow between them, or the frame in between."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rotoscope.base.engine import Engine
+from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.frame import Array, Picture
+from rotoscope.base.manifest import Kind
+from rotoscope.base.sizes import Placement, Size, place
+from rotoscope.kernels.interleave import interleave
+from rotoscope.kernels.resize_flow import resize_flow
+from rotoscope.runtime.models.golden import first_state
+from rotoscope.runtime.models.model_file import ModelFile
+from rotoscope.runtime.network.feed import Feed
+
+
+class FlowModel:
+    """A flow network (RAFT, PWC-Net) as a flow source; called like `runtime.flow.dis.DisFlow`. Not for several threads at once.
+
+    model    of kind "flow": tensors of two pictures, `frame` and `second`, to `flow` (N,2,H,W), pixels (dx, dy)
+    engine   that runs it
+    working  the size that the network sees, such as "640x360" or "360p"; by default the pictures'
+    """
+
+    def __init__(self, model: ModelFile, engine: Engine, *, working: str | None = None) -> None:
+        self._call = _Call(model, engine, "flow", working)
+
+    def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """F_ab, (H,W,2) float32 pixels on the grid of a: what a shows at p is at p + F_ab(p) in b.
+
+        a, b  (H,W,3) RGB uint8, of one size
+        """
+        made, content = self._call(Picture((a,)), Picture((b,)))
+        (name,) = self._call.model.manifest.outputs
+        return self._call.flow(made[name], content, a.shape[:2])
+
+
+class Between(NamedTuple):
+    """A frame between two, and where its pixels come from.
+
+    picture               (H,W,4) float32 RGB in [0,1]
+    to_first, to_second   (H,W,2) float32 pixels, flow from it to the two frames
+    visibility            (H,W) float32: 1 where it shows the first, 0 where it shows the second
+    """
+
+    picture: NDArray[np.float32]
+    to_first: NDArray[np.float32]
+    to_second: NDArray[np.float32]
+    visibility: NDArray[np.float32]
+
+
+class InterpolationModel:
+    """A frame interpolator (Super SloMo). Not for several threads at once.
+
+    model    of kind "interpolate": two pictures and a time to the picture, both flows and the visibility
+    """
+
+    def __init__(self, model: ModelFile, engine: Engine) -> None:
+        self._call = _Call(model, engine, "interpolate", None)
+        self._names = {output.what: output.tensor for output in model.manifest.further}
+        if len(self._names) < 3:
+            raise ModelRefused(f"{model.path} gives no flows beside its picture; HyperCon needs them for masks")
+        self.name = model.name
+
+    def __call__(self, first: Picture, second: Picture, time: float) -> Between:
+        """The frame at `time` in (0,1) from the first picture to the second, of their size."""
+        if not 0 < time < 1:
+            raise ValueError(f"{time=}; accepted: between 0 and 1")
+        made, content = self._call(first, second, time)
+        size = (first.height, first.width)
+        output = self._call.model.manifest.output
+        low, high = output.range
+        picture = np.empty((*size, 4), np.float32)
+        planar = np.ascontiguousarray(made[output.tensor][0], np.float32)
+        interleave(
+            planar,
+            picture,
+            scale=[1 / (high - low)] * 3,
+            offset=[-low / (high - low)] * 3,
+            bgr=output.order == "BGR",
+        )
+        return Between(
+            picture,
+            self._call.flow(made[self._names["flow to frame"]], content, size),
+            self._call.flow(made[self._names["flow to second"]], content, size),
+            np.ascontiguousarray(made[self._names["visibility"]][0, 0, : size[0], : size[1]], np.float32),
+        )
+
+
+class _Call:
+    """Two pictures through an engine, in arrays that are allocated once for each size."""
+
+    def __init__(self, model: ModelFile, engine: Engine, kind: Kind, working: str | None) -> None:
+        if model.manifest.kind != kind:
+            raise UsageError(
+                f"{model.manifest.name} is a model of kind {model.manifest.kind}; this needs one of kind {kind}"
+            )
+        self.model, self._engine, self._working = model, engine, working
+        self._size: Size | None = None
+        self._placement: Placement
+        self._feed: Feed
+        self._out: dict[str, Array]
+
+    def __call__(self, first: Picture, second: Picture, number: float | None = None) -> tuple[dict[str, Array], Size]:
+        """(outputs by name, (width, height) of the part of them that shows the picture)."""
+        size = (first.width, first.height)
+        if (second.width, second.height) != size:
+            raise ValueError(f"pictures of {size} and {(second.width, second.height)}; accepted: two of one size")
+        if size != self._size:
+            self._allocate(size)
+        self._feed.pictures((first,))
+        self._feed.second(second)
+        if number is not None:
+            self._feed.number(number)
+        self._engine.run(self._feed.arrays, {}, self._out, {})
+        return self._out, self._placement.content
+
+    @staticmethod
+    def flow(raw: Array, content: Size, size: tuple[int, ...]) -> NDArray[np.float32]:
+        """(1,2,H',W') as (H,W,2) of a picture's size."""
+        width, height = content
+        flow = np.ascontiguousarray(np.moveaxis(raw[0, :, :height, :width], 0, 2), np.float32)
+        return flow if flow.shape[:2] == size else np.asarray(resize_flow(flow, (size[0], size[1])), np.float32)
+
+    def _allocate(self, size: Size) -> None:
+        manifest = self.model.manifest
+        self._placement = place(size, manifest.frame, working=self._working, fit="stretch")
+        self._feed = Feed(manifest, self._placement)
+        width, height = self._placement.network
+        shapes = self._engine.output_shapes(self._feed.arrays, first_state(manifest, self._feed.arrays, height, width))
+        self._out = {name: np.empty(shapes[name], manifest.output.dtype) for name in manifest.outputs}
+        self._size = size

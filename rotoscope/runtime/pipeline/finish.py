@@ -1,0 +1,89 @@
+"""The last stage: mix, resize, set side by side, and quantise once into the encoder's code values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rotoscope.base.frame import Array, Colour, Frame, Picture
+from rotoscope.base.sizes import Size
+from rotoscope.base.times import StageTimes
+from rotoscope.kernels.color_out import color_out
+from rotoscope.kernels.float_picture import float_picture, resized
+
+LEFT = (0.0, 0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """Turns a frame's float result into a Picture of code values.
+
+    size          of the result (before `compare` doubles the width)
+    region        (left, top, width, height): the part of the source that the result shows
+    pixel_format  one of `media.encoder.WRITABLE`
+    """
+
+    size: Size
+    region: tuple[int, int, int, int]
+    pixel_format: str
+    colour: Colour
+    depth: int
+    mix: float
+    compare: bool
+    times: StageTimes
+
+    @property
+    def written_size(self) -> Size:
+        """(width, height) of the pictures that come out."""
+        return (self.size[0] * 2, self.size[1]) if self.compare else self.size
+
+    def __call__(self, frame: Frame) -> Frame:
+        """Finish one frame."""
+        with self.times.measure("finish"):
+            assert isinstance(frame.result, np.ndarray)
+            picture = resized(frame.result, self.size)
+            if self.mix or self.compare:
+                source = self._source(frame.source)
+                if self.mix:
+                    picture = picture * np.float32(1 - self.mix) + source * np.float32(self.mix)
+                if self.compare:
+                    picture = np.ascontiguousarray(np.concatenate([source, picture], axis=1))
+            frame.result = self._quantise(picture)
+        return frame
+
+    def _source(self, source: Picture) -> Array:
+        left, top, width, height = self.region
+        rgb = float_picture(source)[top : top + height, left : left + width]
+        return resized(rgb, self.size)
+
+    def _quantise(self, picture: Array) -> Picture:
+        if self.colour.full_range:
+            # Full range leaves no room outside the RGB cube: clipped after the matrix, an overshoot would shift its hue.
+            picture = np.clip(picture, 0, 1)
+        planes = empty_planes(self.pixel_format, self.written_size, self.depth)
+        coding: dict[str, Any] = {
+            "matrix": self.colour.matrix,
+            "full_range": self.colour.full_range,
+            "depth": self.depth,
+        }
+        color_out(picture, planes, siting=LEFT if _is_420(planes) else (0.0, 0.0), **coding)
+        return Picture(tuple(planes), self.colour, self.depth)
+
+
+def _is_420(planes: list[Array]) -> bool:
+    return len(planes) > 1 and planes[1].shape[0] != planes[0].shape[0]
+
+
+def empty_planes(pixel_format: str, size: Size, depth: int) -> list[Array]:
+    """Arrays for the code values of one picture."""
+    width, height = size
+    dtype = np.uint8 if depth == 8 else np.uint16
+    if pixel_format in ("rgb24", "rgb48le", "gbrp", "bgr0"):
+        return [np.empty((height, width, 3), dtype)]
+    if pixel_format == "gray":
+        return [np.empty((height, width), dtype)]
+    half_width, half_height = -(-width // 2), -(-height // 2)
+    if pixel_format == "nv12":
+        return [np.empty((height, width), dtype), np.empty((half_height, half_width, 2), dtype)]
+    chroma = {"420": (half_height, half_width), "422": (height, half_width), "444": (height, width)}[pixel_format[3:6]]
+    return [np.empty((height, width), dtype), np.empty(chroma, dtype), np.empty(chroma, dtype)]

@@ -1,0 +1,158 @@
+"""Decide, before the first frame, where the result goes, how large it is and what encodes it: what cannot work fails now."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from rotoscope.base.errors import UsageError
+from rotoscope.base.files import check_target
+from rotoscope.base.frame import VideoInfo
+from rotoscope.base.options import TranslateOptions
+from rotoscope.base.sizes import parse_size
+from rotoscope.runtime.media.encoder import (
+    CONTAINERS,
+    Encoder,
+    VideoFormat,
+    choose_encoder,
+    output_suffix,
+    parse_encoder_options,
+)
+from rotoscope.runtime.media.open_source import Reader
+from rotoscope.runtime.media.pictures import PATTERN, is_picture_target
+from rotoscope.runtime.media.pictures import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.pipeline.finish import Finish
+from rotoscope.runtime.pipeline.translator import Translator
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """Where and how a result is written.
+
+    path     None is standard output
+    finish   the stage that makes code values
+    encoder  with its picture format; None for pictures
+    """
+
+    path: Path | None
+    finish: Finish
+    encoder: Encoder | None = None
+    video: VideoFormat | None = None
+
+    @property
+    def muxer(self) -> str:
+        """FFmpeg's name of the container."""
+        return "yuv4mpegpipe" if self.path is None else CONTAINERS[self.path.suffix.lower()][0]
+
+    @property
+    def description(self) -> str:
+        """Encoder and pixel format, for reports."""
+        if self.encoder is None:
+            return f"pictures, {self.finish.depth} bit"
+        return f"{self.encoder.codec} {self.encoder.pixel_format}"
+
+
+def plan_output(
+    source: str,
+    target: str | None,
+    reader: Reader,
+    translator: Translator,
+    options: TranslateOptions,
+) -> OutputPlan:
+    """The plan for one run; raises UsageError for a target, size, encoder or option that cannot work."""
+    path = _target_path(source, target, reader, translator)
+    if path is not None:
+        given = Path(source) if source != "-" else None
+        check_target(path, source=given, overwrite=options.overwrite, may_be_folder=True)
+    info = reader.info
+    if translator.generators[0].model.manifest.frame.labels is not None:
+        info = replace(info, pixel_format="rgb24", depth=8)  # what comes of a label map has colours
+    source_size = (info.width, info.height)
+    size, region = translator.natural_size(source_size), translator.region(source_size)
+    if options.output_size:
+        size = parse_size(options.output_size, region[2:])
+    finish = Finish(
+        size=size, region=region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix, compare=options.compare,
+        times=translator.times,
+    )  # fmt: skip
+    if is_picture_target(path):
+        assert path is not None
+        if options.codec or options.encoder_options:
+            raise UsageError(f"--codec and -e are for videos; {path} is a picture")
+        deep = info.depth > 8 and (path.suffix.lower() in ("", ".png"))
+        return OutputPlan(path, replace(finish, depth=16 if deep else 8, pixel_format="rgb48le" if deep else "rgb24"))
+    width, height = finish.written_size
+    aspect = info.sample_aspect * Fraction(region[2], region[3]) / Fraction(size[0], size[1])
+    video = VideoFormat(
+        width=width,
+        height=height,
+        time_base=info.time_base,
+        rate=info.average_rate,
+        # Rounding to whole pixels is not anamorphic; a real change of aspect is.
+        sample_aspect=info.sample_aspect
+        if abs(aspect / info.sample_aspect - 1) < 0.01
+        else aspect.limit_denominator(255),
+        colour=info.colour,
+        chroma=_chroma(info.pixel_format),
+        depth=info.depth,
+    )
+    encoder = choose_encoder(
+        video,
+        suffix=".y4m" if path is None else output_suffix(path),
+        codec=options.codec,
+        options=parse_encoder_options(options.encoder_options),
+        threads=translator.threads,
+    )
+    return OutputPlan(path, replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth), encoder, video)
+
+
+def _chroma(pixel_format: str) -> str:
+    for chroma in ("420", "422", "444"):
+        if chroma in pixel_format:
+            return chroma
+    if pixel_format in ("nv12", "p010le"):
+        return "420"
+    if pixel_format.startswith(("gray", "ya")):
+        return "gray"
+    return "444" if pixel_format.startswith(("yuv", "yuva")) else "rgb"
+
+
+def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
+    """What the output's format could not keep of the source's, in sentences."""
+    encoder, finish = plan.encoder, plan.finish
+    notes: list[str] = []
+    if encoder is None or plan.path is None:
+        left = {"audio": "sound", "subtitle": "subtitles"}
+        kinds = dict.fromkeys(left[stream.kind] for stream in info.streams if stream.kind in left)
+        notes.extend(
+            f"{kind} left out: {'y4m has none' if plan.path is None else 'pictures have none'}" for kind in kinds
+        )
+    if encoder is not None:
+        chroma = _chroma(info.pixel_format)
+        odd = finish.written_size[0] % 2 or finish.written_size[1] % 2
+        if odd and chroma == "420" and "444" in encoder.pixel_format:
+            notes.append(f"odd size: {encoder.codec} takes it as {encoder.pixel_format} only")
+        elif chroma in ("422", "444", "rgb") and "420" in encoder.pixel_format:
+            notes.append(
+                f"{info.pixel_format} is written as {encoder.pixel_format} (-e pix_fmt=yuv444p keeps more colour)"
+            )
+        if info.depth > 8 and encoder.depth == 8:
+            notes.append(f"{info.depth} bits are written as 8")
+    return notes
+
+
+def _target_path(source: str, target: str | None, reader: Reader, translator: Translator) -> Path | None:
+    """Where the result goes; None is standard output."""
+    if target == "-" or (target is None and source == "-"):
+        return None
+    if target is not None:
+        return Path(target)
+    model = "+".join(generator.model.name for generator in translator.generators)
+    stem, suffix = Path(source).stem, Path(source).suffix.lower()
+    if reader.is_picture:
+        return Path(f"{stem}.{model}{suffix if suffix in PICTURE_SUFFIXES else '.png'}")
+    if reader.info.container == "pictures":
+        name = (
+            Path(source).resolve().name if Path(source).is_dir() else PATTERN.sub("", stem).strip("*?_-. ") or "frames"
+        )
+        return Path(f"{name}-{model}".replace(".", "-"))  # an ending would make it a file
+    return Path(f"{stem}.{model}{suffix if suffix in CONTAINERS else '.mp4'}")

@@ -1,0 +1,73 @@
+"""Encode translated frames from anywhere: the writing half of the pipeline alone."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from rotoscope.base.errors import UsageError
+from rotoscope.base.files import check_target
+from rotoscope.base.frame import Colour, Frame
+from rotoscope.base.options import TranslateOptions
+from rotoscope.base.times import StageTimes
+from rotoscope.runtime.media.colour_tags import HD_HEIGHT
+from rotoscope.runtime.media.encoder import VideoFormat, choose_encoder, output_suffix, parse_encoder_options
+from rotoscope.runtime.media.pictures import PictureWriter, is_picture_target
+from rotoscope.runtime.media.video_writer import VideoWriter, open_writer
+from rotoscope.runtime.pipeline.finish import Finish
+
+
+def write_frames(target: Path, frames: Iterable[Frame], options: TranslateOptions) -> int:
+    """Write frames whose result is (H,W,4) float32 RGB; the first one's size, times and colour are the stream's."""
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise UsageError(f"{target}: there are no frames to write")
+    if not isinstance(first.result, np.ndarray):
+        raise UsageError("frames to write need a result; Translator.stream sets it")
+    check_target(target, source=None, overwrite=options.overwrite, may_be_folder=True)
+    height, width = first.result.shape[:2]
+    colour = first.source.colour if len(first.source.planes) > 1 else Colour("709" if height >= HD_HEIGHT else "601")
+    finish = Finish(
+        size=(width, height),
+        region=(0, 0, width, height),
+        pixel_format="rgb24",
+        colour=colour,
+        depth=8,
+        mix=0.0,
+        compare=False,
+        times=StageTimes(),
+    )
+    with ExitStack() as stack:
+        if is_picture_target(target):
+            writer = stack.enter_context(PictureWriter(target, overwrite=options.overwrite))
+            return _write_all(writer, chain([first], frames), finish)
+        rate = 1 / (first.duration * first.time_base) if first.duration else None
+        video = VideoFormat(
+            width=width, height=height, time_base=first.time_base, rate=rate,
+            sample_aspect=Fraction(1), colour=colour, chroma="420", depth=8,
+        )  # fmt: skip
+        encoder = choose_encoder(
+            video,
+            suffix=output_suffix(target),
+            codec=options.codec,
+            options=parse_encoder_options(options.encoder_options),
+            threads=options.threads or 0,
+        )
+        finish = replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth)
+        video_writer = stack.enter_context(
+            open_writer(
+                target, video, encoder, None, offset=max(Fraction(0), -first.seconds), overwrite=options.overwrite
+            )
+        )
+        return _write_all(video_writer, chain([first], frames), finish)
+
+
+def _write_all(writer: PictureWriter | VideoWriter, frames: Iterable[Frame], finish: Finish) -> int:
+    for frame in frames:
+        writer.write(finish(frame))
+    return writer.num_frames

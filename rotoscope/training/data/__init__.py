@@ -1,0 +1,1 @@
+"""Training data: folders of pictures, frames of clips, synthetic motion."""

@@ -1,0 +1,137 @@
+"""From videos and folders to training frames: clips of picture files, decoded once and kept.
+
+A path stands for one or several clips: a folder of pictures is one, a video is one, and a folder of such things holds as
+many. Videos are decoded into the user's cache the first time, as PNG, with a list of the frames at which a scene begins;
+`rotoscope frames` does the same into a folder of one's own.
+"""
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from rotoscope.base.errors import InputRefused, OutputFailed
+from rotoscope.base.times import StageTimes
+from rotoscope.kernels.float_picture import rgb_picture
+from rotoscope.runtime.media.open_source import open_source
+from rotoscope.runtime.media.pictures import READABLE, sequence_files
+from rotoscope.runtime.motion.dis import DisFlow
+from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
+
+VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".y4m", ".mpg", ".ts", ".mxf")
+CUTS = "cuts.json"  # beside the frames: the numbers of those at which a scene begins
+CUT_SIDE_PX = 180  # shorter side of the pictures that cuts are looked for in, at most half the video's
+PNG_COMPRESSION = 1  # zlib's fastest: frames are read far more often than anybody counts their bytes
+
+Clip = list[Path]
+
+
+def clips_of(path: Path, *, shorter_side: int = 0) -> list[Clip]:
+    """The clips that a path stands for, each its pictures in order, at least one; videos are decoded if they were not yet.
+
+    Frames of videos are reduced to `shorter_side` pixels if that is given and they are larger. Raises InputRefused.
+    """
+    if not path.exists():
+        raise InputRefused(f"{path}: no such file or folder")
+    if path.is_file():
+        if path.suffix.lower() in READABLE:
+            return [[path]]
+        return [_cached(path, shorter_side)]
+    inner = sorted(item for item in path.iterdir() if not item.name.startswith("."))
+    if any(item.suffix.lower() in READABLE and item.is_file() for item in inner):
+        return [sequence_files(str(path)) or []]
+    several = [item for item in inner if item.is_dir() or item.suffix.lower() in VIDEOS]
+    clips = [clip for item in several for clip in clips_of(item, shorter_side=shorter_side)]
+    if not clips:
+        raise InputRefused(f"{path}: no pictures ({', '.join(READABLE)}), videos or folders of them in this folder")
+    return clips
+
+
+def divided(views: Mapping[str, list[Clip]]) -> dict[str, list[Clip]]:
+    """Aligned views of clips, each clip divided where a scene begins in any of its views."""
+    scenes: dict[str, list[Clip]] = {name: [] for name in views}
+    for clips in zip(*views.values(), strict=True):
+        cuts = {cut for clip in clips for cut in _cuts(clip) if 0 < cut < len(clip)}
+        for begin, end in pairwise([0, *sorted(cuts), len(clips[0])]):
+            for name, clip in zip(views, clips, strict=True):
+                scenes[name].append(clip[begin:end])
+    return scenes
+
+
+def _cuts(clip: Clip) -> list[int]:
+    """What decoding found; nothing for pictures that somebody else has put there."""
+    file = clip[0].with_name(CUTS)
+    return list(json.loads(file.read_text())) if file.exists() else []
+
+
+def _cached(video: Path, shorter_side: int) -> Clip:
+    """The frames of a video in the user's cache; another file under the same name is another entry."""
+    status = video.stat()
+    told = f"{video.resolve()}|{status.st_size}|{status.st_mtime_ns}|{shorter_side}|with {CUTS}"
+    folder = (
+        user_cache_path("rotoscope") / "frames" / f"{video.stem[:40]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    )
+    if not folder.is_dir():
+        extract_frames(video, folder, shorter_side=shorter_side)
+    return sequence_files(str(folder)) or []
+
+
+def extract_frames(
+    source: Path,
+    folder: Path,
+    *,
+    shorter_side: int = 0,
+    every: int = 1,
+    on_frame: Callable[[int], None] = lambda _done: None,
+) -> int:
+    """Decode every `every`-th frame of a video into a new folder as 00000.png, 00001.png ..., with its cuts; returns how many.
+
+    The folder appears when it is complete. Raises InputRefused or OutputFailed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = folder.with_name(f".{folder.name}.part-{secrets.token_hex(4)}")
+    count, cuts, is_cut = 0, [], False
+    try:
+        staging.mkdir()
+        with open_source(str(source)) as reader:
+            scale = min(0.5, CUT_SIDE_PX / min(reader.info.width, reader.info.height))
+            for frame in with_motion(reader, MotionEstimator(DisFlow(scale=1.0), scale=scale), StageTimes()):
+                is_cut |= frame.cut
+                if frame.index % every:
+                    continue
+                if is_cut:
+                    cuts.append(count)
+                    is_cut = False
+                bgr = cv2.cvtColor(reduced(rgb_picture(frame.source), shorter_side), cv2.COLOR_RGB2BGR)
+                _, encoded = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
+                (staging / f"{count:05d}.png").write_bytes(encoded.tobytes())
+                count += 1
+                on_frame(count)
+        if not count:
+            raise InputRefused(f"{source}: no frame could be decoded")
+        (staging / CUTS).write_text(json.dumps(cuts) + "\n")
+        if not folder.exists():  # somebody else may have been quicker
+            staging.rename(folder)
+    except OSError as error:
+        raise OutputFailed(f"{folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return count
+
+
+def reduced(rgb: NDArray[np.uint8], shorter_side: int) -> NDArray[np.uint8]:
+    """(H,W,3) at most `shorter_side` pixels high or wide, by averaging; 0 leaves it as it is."""
+    height, width = rgb.shape[:2]
+    scale = shorter_side / min(height, width)
+    if not 0 < scale < 1:
+        return rgb
+    size = (max(shorter_side, round(width * scale)), max(shorter_side, round(height * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)

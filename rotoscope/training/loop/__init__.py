@@ -1,0 +1,1 @@
+"""The training loop: steps, schedules, checkpoints, devices and reports."""

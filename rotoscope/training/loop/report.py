@@ -1,0 +1,87 @@
+"""run.html: what a run looks like, in one file that needs nothing else; curves, samples, options."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rotoscope.base.files import part_file
+from rotoscope.plots.chart import Series, chart
+
+REFRESH_SECONDS = 20
+MOST_POINTS = 400  # of a curve; a longer log is averaged down to as many
+MOST_GRIDS = 6
+JPEG_QUALITY = 88
+GAP = 4  # pixels between pictures of a grid
+STYLE = "body{font:15px system-ui,sans-serif;margin:2em;max-width:1320px}img{max-width:100%}td{padding:0 1em 0 0}"
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Rows of a run's log, in order; a last one that a full disk cut short is left out."""
+    if not path.exists():
+        return []
+    *lines, _unfinished = path.read_text().split("\n")
+    return [json.loads(line) for line in lines]
+
+
+def write_report(folder: Path, options: Mapping[str, Any], *, state: str, is_running: bool) -> None:
+    """Write folder/run.html from folder/log.jsonl and folder/samples; it reloads itself while the run goes on."""
+    refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if is_running else ""
+    title = escape(f"{folder.name}: {options.get('system', '')}")
+    head = (
+        f"<!doctype html><html><head><meta charset='utf-8'>{refresh}<title>{title}</title><style>{STYLE}</style></head>"
+    )
+    body = [f"<h1>{title}</h1><p>{escape(state)}</p>", *_curves(read_log(folder / "log.jsonl"))]
+    grids = sorted((folder / "samples").glob("step-*.jpg"))
+    shown = _spread(grids, MOST_GRIDS)
+    for grid in reversed(shown):
+        uri = f"data:image/jpeg;base64,{base64.b64encode(grid.read_bytes()).decode()}"
+        body.append(f"<h3>step {int(grid.stem[5:]):,}</h3><img src='{uri}' alt='samples'>")
+    rows = "".join(f"<tr><td>{escape(key)}<td>{escape(str(value))}" for key, value in options.items())
+    body.append(f"<h2>Options</h2><table>{rows}</table>")
+    with part_file(folder / "run.html", overwrite=True) as part:
+        part.write_text(f"{head}<body>{''.join(body)}</body></html>\n")
+
+
+def _curves(log: Sequence[Mapping[str, float]]) -> Iterator[str]:
+    """One chart for each loss term."""
+    names = [name for name in (log[-1] if log else {}) if name not in ("step", "seconds")]
+    for name in names:
+        points = [(row["step"], row[name]) for row in log if name in row]
+        size = -(-len(points) // MOST_POINTS)
+        groups = [points[start : start + size] for start in range(0, len(points), size)]
+        steps, values = ([float(np.mean([point[axis] for point in group])) for group in groups] for axis in (0, 1))
+        yield chart([Series(name, steps, values)], title="", x_label="step", y_label="", size=(420, 220))
+
+
+def _spread(files: Sequence[Path], most: int) -> list[Path]:
+    """At most so many of them, evenly spread, the first and the last included."""
+    if len(files) <= most:
+        return list(files)
+    return [files[round(index * (len(files) - 1) / (most - 1))] for index in range(most)]
+
+
+def sample_grid(columns: Mapping[str, NDArray[np.float32]]) -> NDArray[np.uint8]:
+    """Pictures (N,3,H,W) in [-1,1] by caption -> one picture: a row for each sample, a column for each caption."""
+    drawn = []
+    for caption, pictures in columns.items():
+        steps = np.rint((np.clip(pictures, -1, 1) + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)
+        framed = [np.pad(picture, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for picture in steps]
+        column = np.concatenate([np.full((20, framed[0].shape[1], 3), 255, np.uint8), *framed])
+        cv2.putText(column, caption, (2, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (60, 60, 60), 1, cv2.LINE_AA)
+        drawn.append(column)
+    return np.concatenate(drawn, axis=1)
+
+
+def write_grid(path: Path, columns: Mapping[str, NDArray[np.float32]]) -> None:
+    """A sample grid as JPEG."""
+    bgr = cv2.cvtColor(sample_grid(columns), cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    with part_file(path, overwrite=True) as part:
+        part.write_bytes(encoded.tobytes())

@@ -1,0 +1,1 @@
+"""One file per training system: its networks, its losses and one training step."""

@@ -1,0 +1,137 @@
+"""Blind video temporal consistency (Lai et al. 2018): a recurrent network learns to steady what an image model made.
+
+From the source frames I and the frame-by-frame results P it makes outputs O, the first of them P itself, that descend,
+summed over a clip,
+
+    short_term |M (O_t - W(O_{t-1}))|    with M from how well the flow explains the source frames
+    long_term |M (O_t - W(O_0))|         for t >= 2
+    perceptual |VGG16 features of O_t - those of P_t|
+
+Flow goes from the current source frame back to the earlier one, by dense inverse search in the place of the published
+FlowNet2. Gradients stay within a frame.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss
+
+from rotoscope.networks.transformnet import TransformNet
+from rotoscope.networks.warps import warp_border
+from rotoscope.training.data.datasets import Domain, Geometry
+from rotoscope.training.loop.schedules import halved_every
+from rotoscope.training.loop.system import LONG_MEMORY, Batch, Result, System, Update, adam
+from rotoscope.training.losses.perceptual import imagenet, vgg
+from rotoscope.training.losses.reference_flow import reference_flow
+from rotoscope.training.options import BlindConsistencyOptions
+
+ALPHA = 50.0  # how fast belief in the flow falls with the colour error
+FIRST_LONG_TERM = 2
+
+
+def belief(current: Tensor, earlier: Tensor, flow: Tensor) -> Tensor:
+    """M (N,1,H,W): exp(-50 d^2), d the sum over channels of what the flow to the earlier frame leaves; RGB in [0,1].
+
+    This is the published code; the paper prints the sum of squares instead of the square of the sum.
+    """
+    difference = (current - warp_border(earlier, flow)).sum(dim=1, keepdim=True)
+    return torch.exp(-ALPHA * difference.square())
+
+
+def temporal_loss(current: Tensor, earlier: Tensor, flow: Tensor, mask: Tensor) -> Tensor:
+    """Mean of |M (current - W(earlier))| for outputs (N,3,H,W); no gradient reaches the earlier one."""
+    return l1_loss(current * mask, warp_border(earlier.detach(), flow) * mask)
+
+
+def to_unit(pictures: Tensor) -> Tensor:
+    """[-1,1] to [0,1]."""
+    return (pictures + 1) / 2
+
+
+class BlindConsistency(System):
+    """One network, trained on clips of a source and of what was made of it."""
+
+    def __init__(self, options: BlindConsistencyOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.network = TransformNet(options.width, options.blocks)
+        self.perceive = [vgg(16, options.vgg16, "relu4_3", weight=options.perceptual)]  # in a list: not trained
+        self.optimisers = {"network": adam(options.learning_rate, self.network, betas=LONG_MEMORY)}
+
+    def domains(self) -> list[Domain]:
+        """Clips of source and processed frames, placed alike, at random scales, turns and directions of time."""
+        options = self.options
+        geometry = Geometry(
+            resize=options.resize,
+            crop=options.crop,
+            flip=options.flip,
+            multiple=self.network.size_multiple,
+            scale=options.scale,
+            turn=True,
+        )
+        return [Domain({"source": options.source, "processed": options.processed}, geometry, length=options.clip)]
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """One update from all frames of the clips."""
+        source, processed = to_unit(batch["source"]), to_unit(batch["processed"])
+        outputs = self.outputs(source, processed)
+        sums: dict[str, list[Tensor]] = {"short_term": [], "long_term": [], "perceptual": []}
+        for index in range(1, len(outputs)):
+            sums["short_term"].append(self.options.short_term * self.against(outputs, source, index, index - 1))
+            if index >= FIRST_LONG_TERM:
+                sums["long_term"].append(self.options.long_term * self.against(outputs, source, index, 0))
+            if self.options.perceptual:
+                sums["perceptual"].append(self.options.perceptual * self.look(outputs[index], processed[:, index]))
+        yield Update("network", {name: torch.stack(terms).sum() for name, terms in sums.items() if terms})
+
+    def outputs(self, source: Tensor, processed: Tensor) -> list[Tensor]:
+        """One output for each frame of (N,T,3,H,W) in [0,1]; each was made from its predecessor's values alone."""
+        state = self.network.initial_state(source[:, 0])
+        made = []
+        for index in range(source.shape[1]):
+            output, state = self.network(source[:, index], processed[:, index], state)
+            state = tuple(part.detach() for part in state)
+            made.append(output)
+        return made
+
+    @staticmethod
+    def against(outputs: list[Tensor], source: Tensor, index: int, earlier: int) -> Tensor:
+        """The temporal loss between two frames of a clip."""
+        current, before = source[:, index], source[:, earlier]
+        flow = reference_flow(2 * current - 1, 2 * before - 1)
+        return temporal_loss(outputs[index], outputs[earlier], flow, belief(current, before, flow))
+
+    def look(self, output: Tensor, processed: Tensor) -> Tensor:
+        """Distance of VGG16 features."""
+        (network,) = self.perceive
+        assert network is not None
+        network = network.to(output.device)
+        (ours,) = network(imagenet(output))
+        with torch.no_grad():
+            (theirs,) = network(imagenet(processed))
+        return l1_loss(ours, theirs)
+
+    def length(self, epoch_steps: int) -> int:
+        """All epochs."""
+        return self.options.epochs * self.options.epoch_steps
+
+    def rate(self, step: int, epoch: int) -> float:
+        """Halved every so many epochs, counted from 1."""
+        return halved_every(step // self.options.epoch_steps + 1, self.options.halve_every_epochs)
+
+    def results(self) -> dict[str, Result]:
+        """The stabiliser."""
+        return {"stabiliser": Result(self.network)}
+
+    def samples(self, batch: Batch) -> dict[str, Tensor]:
+        """The last frame of each clip, and how much the last two differ before and after."""
+        source, processed = to_unit(batch["source"]), to_unit(batch["processed"])
+        outputs = self.outputs(source, processed)
+        return {
+            "source": batch["source"][:, -1],
+            "processed": batch["processed"][:, -1],
+            "steadied": 2 * outputs[-1] - 1,
+            "change before": batch["processed"][:, -1] - batch["processed"][:, -2],
+            "change after": 2 * (outputs[-1] - outputs[-2]),
+        }

@@ -1,0 +1,96 @@
+"""Fast style transfer (Johnson, Alahi, Fei-Fei 2016): train a feed-forward generator to paint like one picture.
+
+The loss is the paper's: a content term (distance of deep features between the result and the photograph) plus a style
+term (distance of Gram matrices between the result and the painting). The published network and the published losses on
+VGG16; `look` is the recipe of the bundled looks.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from rotoscope.networks.fast_style import TransformerNet
+from rotoscope.training.data.datasets import Domain, read_picture
+from rotoscope.training.loop.system import LONG_MEMORY, Batch, Result, System, Update, adam, geometry_of
+from rotoscope.training.losses.perceptual import imagenet, vgg
+from rotoscope.training.options import FastStyleOptions
+
+STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+CONTENT_TAP = 1
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """(N,C,H,W) -> (N,C,C): inner products of the channels divided by C*H*W (equation 3 of the paper)."""
+    n, c, h, w = features.shape
+    flat = features.reshape(n, c, h * w)
+    return flat @ flat.transpose(1, 2) / (c * h * w)
+
+
+def normalised(pictures: Tensor) -> Tensor:
+    """(N,3,H,W) RGB in 0..255 as VGG expects them: in [0,1], the mean and deviation of ImageNet taken out."""
+    return imagenet(pictures / 255)
+
+
+class FastStyleTransfer(System):
+    """Johnson's TransformerNet against one painting, with the losses, weights and layers of its public implementation.
+
+    Content |phi_2(y) - phi_2(x)|^2 at VGG16's relu2_2, and style, the sum over relu1_2, 2_2, 3_3 and 4_3 of
+    |Gram(phi(y)) - Gram(phi(painting))|^2, both means; pictures in 0..255.
+    """
+
+    def __init__(self, options: FastStyleOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.generator = TransformerNet(options.width)
+        features = vgg(16, options.vgg16, *STYLE_TAPS)
+        assert features is not None
+        self.features = [features]  # in a list: not trained
+        painting = torch.from_numpy(np.ascontiguousarray(read_picture(options.painting).transpose(2, 0, 1)))
+        with torch.no_grad():
+            self.targets = [gram_matrix(tap) for tap in features(normalised(painting[None].float()))]
+        self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=LONG_MEMORY)}
+
+    def domains(self) -> list[Domain]:
+        """Photographs."""
+        return [Domain({"photos": self.options.photos}, geometry_of(self.options, self.generator.size_multiple))]
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """One update."""
+        photos = (batch["photos"] + 1) * 127.5
+        yield Update("generator", self.terms(self.generator(photos), photos))
+
+    def terms(self, painted: Tensor, photos: Tensor) -> dict[str, Tensor]:
+        """Content and style, weighted, of pictures (N,3,H,W) in 0..255."""
+        (features,) = self.features
+        features = features.to(photos.device)
+        taps = features(normalised(painted))
+        with torch.no_grad():
+            content = features(normalised(photos))[CONTENT_TAP]
+        style = [
+            mse_loss(gram_matrix(tap), target.to(photos.device).expand(len(photos), -1, -1))
+            for tap, target in zip(taps, self.targets, strict=True)
+        ]
+        return {
+            "content": self.options.content * mse_loss(taps[CONTENT_TAP], content),
+            "style": self.options.style * torch.stack(style).sum(),
+        }
+
+    def length(self, epoch_steps: int) -> int:
+        """All epochs."""
+        return self.options.epochs * epoch_steps
+
+    def rate(self, step: int, epoch: int) -> float:
+        """Constant."""
+        return 1.0
+
+    def results(self) -> dict[str, Result]:
+        """The generator."""
+        return {"style": Result(self.generator)}
+
+    def samples(self, batch: Batch) -> dict[str, Tensor]:
+        """Photographs, and painted."""
+        painted = self.generator((batch["photos"] + 1) * 127.5)
+        return {"photo": batch["photos"], "painted": painted / 127.5 - 1}

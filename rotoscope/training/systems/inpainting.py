@@ -1,0 +1,161 @@
+"""Contextual attention (Yu et al. 2018): learn to fill holes from what is around them.
+
+A rectangle somewhere in each picture is taken out, smaller than `hole` by up to `jitter` pixels a side. The generator
+descends
+
+    reconstruction |x - fine| + coarse |x - coarse drawing|, in the hole, discounted by gamma^(distance to its border)
+    outside, the same around the hole, per pixel of the surroundings
+    adversarial: minus the scores of two Wasserstein critics, one of the hole's square and one of the whole picture
+
+and the critics, `critic_updates` times for each update of the generator, real against completed with a gradient
+penalty in the hole. Networks see BGR, as the published files do. The updates of one step share their pictures.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rotoscope.base.errors import UsageError
+from rotoscope.networks.contextual_attention import ContextualInpainter
+from rotoscope.training.data.datasets import Domain
+from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
+from rotoscope.training.losses.adversarial import gradient_penalty, to_fool, to_judge
+from rotoscope.training.losses.discriminators import WholeDiscriminator
+from rotoscope.training.options import InpaintingOptions
+
+WIDENING_LOCAL, WIDENING_GLOBAL = (1, 2, 4, 8), (1, 2, 4, 4)
+KERNELS = (5, 5, 5, 5)
+
+
+class Hole(NamedTuple):
+    """A square of the picture, and the rectangle in it that is missing, the same for a batch."""
+
+    top: int
+    left: int
+    side: int
+    mask: Tensor  # (1,1,H,W), 1 where something is missing
+
+    def square(self, pictures: Tensor) -> Tensor:
+        """What the square shows."""
+        return pictures[..., self.top : self.top + self.side, self.left : self.left + self.side]
+
+
+def draw_hole(like: Tensor, side: int, jitter: int) -> Hole:
+    """A hole anywhere in pictures (N,C,H,W); the rectangle is smaller than the square by up to `jitter` pixels a side."""
+    height, width = like.shape[-2:]
+
+    def draw(below: int) -> int:
+        return int(torch.randint(below, ()))
+
+    top, left = draw(height - side + 1), draw(width - side + 1)
+    less_y, less_x = draw(jitter // 2 + 1), draw(jitter // 2 + 1)
+    mask = torch.zeros(1, 1, height, width, device=like.device)
+    mask[:, :, top + less_y : top + side - less_y, left + less_x : left + side - less_x] = 1
+    return Hole(top, left, side, mask)
+
+
+def discounted(mask: Tensor, gamma: float) -> Tensor:
+    """gamma^(distance to the border of the rectangle) inside it, 0 outside; distance along the nearer axis, 1 at the border."""
+    rows, columns = mask[0, 0].amax(dim=1), mask[0, 0].amax(dim=0)
+    to_border = []
+    for line in (rows, columns):
+        before = torch.cumsum(line, dim=0)
+        after = torch.cumsum(line.flip(0), dim=0).flip(0)
+        to_border.append(torch.minimum(before, after))
+    distance = torch.minimum(to_border[0][:, None], to_border[1][None, :])
+    return gamma**distance * mask
+
+
+class Inpainting(System):
+    """Generator, critic of the hole and critic of the whole picture."""
+
+    def __init__(self, options: InpaintingOptions) -> None:
+        super().__init__()
+        self.options = options
+        multiple = 2 ** len(KERNELS)
+        if not options.jitter < options.hole <= options.crop or options.hole % multiple or options.crop % multiple:
+            raise UsageError(
+                f"--hole {options.hole} --crop {options.crop}; accepted: multiples of {multiple}, "
+                f"the hole above --jitter {options.jitter} and not above the crop"
+            )
+        self.generator = ContextualInpainter(options.width)
+        width = options.discriminator_width
+        self.critic_of_hole = WholeDiscriminator(
+            3, options.hole, width, widening=WIDENING_LOCAL, kernels=KERNELS, normed=False
+        )
+        self.critic_of_picture = WholeDiscriminator(
+            3, options.crop, width, widening=WIDENING_GLOBAL, kernels=KERNELS, normed=False
+        )
+        rate, betas = options.learning_rate, (0.5, 0.9)
+        self.optimisers = {
+            "generator": adam(rate, self.generator, betas=betas),
+            "critics": adam(rate, self.critic_of_hole, self.critic_of_picture, betas=betas),
+        }
+
+    def domains(self) -> list[Domain]:
+        """Photographs."""
+        return [Domain({"photos": self.options.photos}, geometry_of(self.options, self.generator.size_multiple))]
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """Critics, several times; then the generator."""
+        photos = batch["photos"].flip(1)
+        hole = draw_hole(photos, self.options.hole, self.options.jitter)
+        coarse, fine = self.generator.stages(photos, hole.mask.expand(len(photos), -1, -1, -1))
+        completed = fine * hole.mask + photos * (1 - hole.mask)
+        for _ in range(self.options.critic_updates):
+            yield Update("critics", self.critic_terms(photos, completed.detach(), hole))
+        yield Update("generator", self.generator_terms(photos, coarse, fine, completed, hole))
+
+    def critic_terms(self, photos: Tensor, completed: Tensor, hole: Hole) -> dict[str, Tensor]:
+        """Distance and penalty of both critics."""
+        terms = {}
+        for name, critic, (real, fake, mask) in (
+            ("picture", self.critic_of_picture, (photos, completed, hole.mask)),
+            ("hole", self.critic_of_hole, tuple(hole.square(part) for part in (photos, completed, hole.mask))),
+        ):
+            terms[f"judge_{name}"] = to_judge(critic(real), critic(fake), "wgan")
+            terms[f"penalty_{name}"] = self.options.penalty * gradient_penalty(critic, real, fake, mask=mask)
+        return terms
+
+    def generator_terms(
+        self, photos: Tensor, coarse: Tensor, fine: Tensor, completed: Tensor, hole: Hole
+    ) -> dict[str, Tensor]:
+        """All terms of the generator, weighted; pictures (N,3,H,W) BGR in [-1,1]."""
+        options, mask = self.options, hole.mask
+        off_coarse, off_fine = (coarse - photos).abs(), (fine - photos).abs()
+        off = options.coarse * off_coarse + off_fine
+        inside = hole.square(off * discounted(mask, options.discount)).mean()
+        around = (off * (1 - mask)).mean() / (1 - mask).mean()
+        scores = self.critic_of_picture(completed), self.critic_of_hole(hole.square(completed))
+        return {
+            "reconstruction": options.reconstruction * inside,
+            "outside": options.outside * around,
+            "fool": options.adversarial * to_fool(scores, "wgan"),
+        }
+
+    def called(self) -> list[nn.Module]:
+        """Both halves of the generator, and the critics."""
+        return [*self.generator.children(), self.critic_of_hole, self.critic_of_picture]
+
+    def length(self, epoch_steps: int) -> int:
+        """All epochs."""
+        return self.options.epochs * epoch_steps
+
+    def rate(self, step: int, epoch: int) -> float:
+        """Constant."""
+        return 1.0
+
+    def results(self) -> dict[str, Result]:
+        """The generator."""
+        return {"inpainter": Result(self.generator)}
+
+    def samples(self, batch: Batch) -> dict[str, Tensor]:
+        """With a hole, drawn coarsely, filled."""
+        photos = batch["photos"].flip(1)
+        hole = draw_hole(photos, self.options.hole, self.options.jitter)
+        coarse, fine = self.generator.stages(photos, hole.mask.expand(len(photos), -1, -1, -1))
+        known = photos * (1 - hole.mask)
+        made = {"hole": known, "coarse": coarse, "filled": known + fine * hole.mask, "photo": photos}
+        return {name: picture.flip(1) for name, picture in made.items()}

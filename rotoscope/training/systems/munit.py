@@ -1,0 +1,162 @@
+"""MUNIT (Huang, Liu, Belongie, Kautz 2018): unpaired translation with one content and many styles; and, with a temporal
+loss on synthesised flow, single-frame video translation (Wang and Feng).
+
+Each domain has an auto-encoder of content c and style s, and a discriminator. A picture a becomes one of b by decoding
+its content with a style drawn from N(0,1). The auto-encoders descend the sum over both directions of
+
+    picture |dec_a(c_a, s_a) - a|        what is encoded can be decoded
+    style |s' - s|, content |c' - c|     what a translation was made of can be read from it again
+    cycle |dec_a(c', s_a) - a|           and leads back
+    adversarial (least squares over three scales, not halved)
+    temporal                             of the decoded picture and of the cycle, for a synthesised next frame
+
+Discriminators come first; styles are drawn afresh for each of the two updates. The domain-invariant feature loss, off in
+all published settings but one, is not offered.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from rotoscope.base.errors import UsageError
+from rotoscope.networks.munit import MunitGenerator
+from rotoscope.networks.munit_layers import LayerNorm
+from rotoscope.training.data.datasets import Domain
+from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
+from rotoscope.training.loop.initialise import kaiming, normal
+from rotoscope.training.loop.schedules import halved_every
+from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
+from rotoscope.training.losses.adversarial import to_fool, to_judge
+from rotoscope.training.losses.discriminators import MunitDiscriminator
+from rotoscope.training.options import MunitOptions
+
+
+class Way(NamedTuple):
+    """One direction: whose pictures, whose styles, and who judges the result."""
+
+    name: str
+    source: MunitGenerator
+    target: MunitGenerator
+    judge: MunitDiscriminator
+
+
+class Munit(System):
+    """Auto-encoders `a` and `b`, named as in the published files, and their discriminators."""
+
+    def __init__(self, options: MunitOptions) -> None:
+        super().__init__()
+        self.options = options
+        least = 2 ** (options.discriminator_layers + 2)  # of the picture, so that the smallest scale can be padded
+        if 0 < options.crop < least:
+            raise UsageError(f"--crop {options.crop}; accepted: {least} or more, for the discriminator's three scales")
+        sizes = (options.width, options.style_channels)
+        self.a, self.b = (MunitGenerator(3, *sizes, num_blocks=options.blocks, hidden=options.hidden) for _ in "ab")
+        self.d_a, self.d_b = (
+            MunitDiscriminator(3, options.discriminator_width, options.discriminator_layers) for _ in "ab"
+        )
+        for generator in (self.a, self.b):
+            kaiming(generator)
+            for layer in generator.modules():
+                if isinstance(layer, LayerNorm):
+                    nn.init.uniform_(layer.gamma)
+        for discriminator in (self.d_a, self.d_b):
+            normal(discriminator)
+        rate, decay = options.learning_rate, options.weight_decay
+        self.optimisers = {
+            "generators": adam(rate, self.a, self.b, weight_decay=decay),
+            "discriminators": adam(rate, self.d_a, self.d_b, weight_decay=decay),
+        }
+
+    @property
+    def ways(self) -> tuple[Way, Way]:
+        """From a to b, and from b to a."""
+        return Way("a", self.a, self.b, self.d_b), Way("b", self.b, self.a, self.d_a)
+
+    def domains(self) -> list[Domain]:
+        """Pictures of a and of b, drawn independently."""
+        geometry = geometry_of(self.options, self.a.size_multiple)
+        return [Domain({"a": self.options.a}, geometry), Domain({"b": self.options.b}, geometry)]
+
+    def draw_style(self, like: Tensor) -> Tensor:
+        """A style for each picture."""
+        return torch.randn(like.shape[0], self.options.style_channels, 1, 1, device=like.device)
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """Discriminators, then auto-encoders."""
+        pictures = {"a": batch["a"], "b": batch["b"]}
+        judged = {}
+        for way, real in zip(self.ways, (pictures["b"], pictures["a"]), strict=True):
+            with torch.no_grad():
+                fake = way.target.decode(way.source.encode_content(pictures[way.name]), self.draw_style(real))
+            score = to_judge(way.judge(real), way.judge(fake), "lsgan")
+            judged[f"judge_{way.name}"] = self.options.adversarial * score
+        yield Update("discriminators", judged)
+        terms: dict[str, Tensor] = {}
+        for way in self.ways:
+            terms |= self.generator_terms(way, pictures[way.name])
+        yield Update("generators", terms)
+
+    def generator_terms(self, way: Way, picture: Tensor) -> dict[str, Tensor]:
+        """All terms of one direction, weighted, for pictures (N,3,H,W) of its source."""
+        options = self.options
+        content, own_style = way.source.encode_content(picture), way.source.encode_style(picture)
+        style = self.draw_style(picture)
+        decoded = way.source.decode(content, own_style)
+        fake = way.target.decode(content, style)
+        content_again, style_again = way.target.encode_content(fake), way.target.encode_style(fake)
+        terms = {
+            "picture": options.picture * l1_loss(decoded, picture),
+            "style": options.style * l1_loss(style_again, style),
+            "content": options.content * l1_loss(content_again, content),
+            "fool": options.adversarial * to_fool(way.judge(fake), "lsgan"),
+        }
+        if options.cycle or options.temporal:
+            cycle = way.source.decode(content_again, own_style)
+            if options.cycle:
+                terms["cycle"] = options.cycle * l1_loss(cycle, picture)
+            if options.temporal:
+                terms["temporal"] = options.temporal * self.temporal(way, picture, style, decoded, cycle)
+        return {f"{name}_{way.name}": term for name, term in terms.items()}
+
+    @staticmethod
+    def temporal(way: Way, picture: Tensor, style: Tensor, decoded: Tensor, cycle: Tensor) -> Tensor:
+        """The temporal loss of reconstruction and cycle, for one synthesised next frame under the same style."""
+        flow = draw_flow(picture)
+        following = next_frame(picture, flow)
+        content, own_style = way.source.encode_content(following), way.source.encode_style(following)
+        next_fake = way.target.decode(content, style)
+        next_cycle = way.source.decode(way.target.encode_content(next_fake), own_style)
+        next_decoded = way.source.decode(content, own_style)
+        return temporal_loss(next_decoded, decoded, flow) + temporal_loss(next_cycle, cycle, flow)
+
+    def called(self) -> list[nn.Module]:
+        """Halves of the auto-encoders, and the discriminators."""
+        return [*self.a.children(), *self.b.children(), self.d_a, self.d_b]
+
+    def length(self, epoch_steps: int) -> int:
+        """All iterations."""
+        return self.options.iterations
+
+    def rate(self, step: int, epoch: int) -> float:
+        """Halved now and then."""
+        return halved_every(step, self.options.halve_every)
+
+    def results(self) -> dict[str, Result]:
+        """Both auto-encoders, of which a translation needs one half each; once for each direction."""
+        both = nn.ModuleDict({"a": self.a, "b": self.b})
+        return {direction: Result(both, {"direction": direction}) for direction in ("AtoB", "BtoA")}
+
+    def samples(self, batch: Batch) -> dict[str, Tensor]:
+        """Each picture in two styles of the other domain."""
+        columns = {}
+        for way in self.ways:
+            picture = batch[way.name]
+            content = way.source.encode_content(picture)
+            columns[way.name] = picture
+            for number in (1, 2):
+                style = self.draw_style(picture[:1]).expand(len(picture), -1, -1, -1)
+                columns[f"{way.name}, style {number}"] = way.target.decode(content, style)
+        return columns

@@ -1,0 +1,183 @@
+"""Recycle-GAN (Bansal, Ma, Ramanan, Sheikh 2018): unpaired translation of videos, with time in place of pairs.
+
+Beside CycleGAN's generators and discriminators each domain has a predictor P of the next frame from two. Of three
+consecutive frames (x0, x1, x2) of each domain the generators and predictors descend, for both directions,
+
+    recurrent |P_x(x0, x1) - x2|
+    recycle   |G_yx(P_y(G_xy(x0), G_xy(x1))) - x2|
+    adversarial (least squares) on G_xy(x0), G_xy(x1) and the prediction from them
+    [cycle]   |G_yx(G_xy(x_i)) - x_i|, i = 0, 1       (the variant for labels and pictures, "ReCycle")
+    [identity, adversarial on P_x(x0, x1)]
+
+Discriminators then descend half of real plus fake four times: for both fakes, the prediction from fakes and the
+prediction from real frames.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from rotoscope.networks.resnet import ResnetGenerator
+from rotoscope.networks.unet import UnetGenerator
+from rotoscope.training.data.datasets import Domain
+from rotoscope.training.data.image_pool import ImagePool
+from rotoscope.training.loop.initialise import normal
+from rotoscope.training.loop.schedules import constant_then_linear
+from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
+from rotoscope.training.losses.adversarial import Objective, to_fool, to_judge
+from rotoscope.training.losses.discriminators import PatchDiscriminator
+from rotoscope.training.options import RecycleGanOptions
+
+NUM_FRAMES = 3
+OBJECTIVE: Objective = "lsgan"
+
+
+class Way(NamedTuple):
+    """One direction: to and fro, the predictors of both ends, and the two discriminators."""
+
+    name: str
+    there: nn.Module
+    back: nn.Module
+    predict_source: nn.Module
+    predict_target: nn.Module
+    judge_source: nn.Module
+    judge_target: nn.Module
+
+
+class Translated(NamedTuple):
+    """What one direction makes of three frames: fakes of two, the prediction from them, the prediction from real frames."""
+
+    fake_0: Tensor
+    fake_1: Tensor
+    predicted_fake: Tensor
+    predicted_real: Tensor
+
+
+def predicted(predictor: nn.Module, older: Tensor, newer: Tensor) -> Tensor:
+    """The frame after two."""
+    frame: Tensor = predictor(torch.cat([older, newer], dim=1))
+    return frame
+
+
+class RecycleGan(System):
+    """Generators, predictors and discriminators of both domains."""
+
+    def __init__(self, options: RecycleGanOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.g_ab, self.g_ba = (ResnetGenerator(width=options.width, num_blocks=options.blocks) for _ in "ab")
+        self.p_a, self.p_b = (
+            UnetGenerator(6, 3, options.predictor_width, options.predictor_downs, norm="instance", bias=True)
+            for _ in "ab"
+        )
+        self.d_a, self.d_b = (
+            PatchDiscriminator(width=options.discriminator_width, num_layers=options.discriminator_layers) for _ in "ab"
+        )
+        makers = (self.g_ab, self.g_ba, self.p_a, self.p_b)
+        for network in (*makers, self.d_a, self.d_b):
+            normal(network)
+        self.pools = nn.ModuleDict({"a": ImagePool(options.pool), "b": ImagePool(options.pool)})
+        self.optimisers = {
+            "generators": adam(options.learning_rate, *makers),
+            "discriminators": adam(options.learning_rate, self.d_a, self.d_b),
+        }
+
+    @property
+    def ways(self) -> tuple[Way, Way]:
+        """From a to b, and from b to a."""
+        return (
+            Way("a", self.g_ab, self.g_ba, self.p_a, self.p_b, self.d_a, self.d_b),
+            Way("b", self.g_ba, self.g_ab, self.p_b, self.p_a, self.d_b, self.d_a),
+        )
+
+    def domains(self) -> list[Domain]:
+        """Three consecutive frames of a and of b, drawn independently."""
+        multiple = max(self.g_ab.size_multiple, self.p_a.size_multiple)
+        geometry = geometry_of(self.options, multiple)
+        paths = {"a": self.options.a, "b": self.options.b}
+        return [Domain({name: path}, geometry, length=NUM_FRAMES) for name, path in paths.items()]
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """Generators and predictors, then both discriminators; frames are (N,3,3,H,W)."""
+        made: dict[str, Translated] = {}
+        terms: dict[str, Tensor] = {}
+        for way in self.ways:
+            made[way.name] = self.translate(way, batch[way.name])
+            terms |= self.generator_terms(way, batch[way.name], made[way.name])
+        yield Update("generators", terms)
+        judged: dict[str, Tensor] = {}
+        for way, other in zip(self.ways, "ba", strict=True):
+            # Predictions from real frames belong to the target's domain, so they come from the other direction.
+            predicted_real = made[other].predicted_real
+            judged[f"judge_{other}"] = self.judged(way, batch[other], made[way.name], predicted_real)
+        yield Update("discriminators", judged)
+
+    @staticmethod
+    def translate(way: Way, frames: Tensor) -> Translated:
+        """Everything that one direction makes."""
+        first, second, _ = frames.unbind(dim=1)
+        fake_0, fake_1 = way.there(first), way.there(second)
+        return Translated(
+            fake_0,
+            fake_1,
+            predicted(way.predict_target, fake_0, fake_1),
+            predicted(way.predict_source, first, second),
+        )
+
+    def generator_terms(self, way: Way, frames: Tensor, made: Translated) -> dict[str, Tensor]:
+        """All terms of one direction, weighted."""
+        options = self.options
+        first, second, third = frames.unbind(dim=1)
+        fakes = (made.fake_0, made.fake_1)
+        terms = {
+            "fool": torch.stack(
+                [to_fool(way.judge_target(fake), OBJECTIVE) for fake in (*fakes, made.predicted_fake)]
+            ).sum(),
+            "recurrent": options.recurrent * l1_loss(made.predicted_real, third),
+            "recycle": options.recycle * l1_loss(way.back(made.predicted_fake), third),
+        }
+        pairs = list(zip((first, second), fakes, strict=True))
+        if options.cycle:
+            cycles = [l1_loss(way.back(fake), real) for real, fake in pairs]
+            terms["cycle"] = options.cycle * torch.stack(cycles).sum()
+        if options.identity:
+            identities = [l1_loss(way.back(real), real) for real, _ in pairs]
+            terms["identity"] = options.identity * options.recycle * torch.stack(identities).sum()
+        if options.judge_predictions:
+            terms["fool_predicted"] = to_fool(way.judge_source(made.predicted_real), OBJECTIVE)
+        return {f"{name}_{way.name}": term for name, term in terms.items()}
+
+    def judged(self, way: Way, real: Tensor, made: Translated, predicted_real: Tensor) -> Tensor:
+        """Four times half of real plus fake, for the discriminator of what this direction makes."""
+        pool, judge = self.pools[way.name], way.judge_target
+        pairs = zip((0, 1, 2, 2), (made.fake_0, made.fake_1, made.predicted_fake, predicted_real), strict=True)
+        terms = [0.5 * to_judge(judge(real[:, index]), judge(pool(fake)), OBJECTIVE) for index, fake in pairs]
+        return torch.stack(terms).sum()
+
+    def length(self, epoch_steps: int) -> int:
+        """Constant epochs and decaying ones."""
+        return (self.options.epochs + self.options.epochs_decay) * epoch_steps
+
+    def rate(self, step: int, epoch: int) -> float:
+        """Constant, then falling in equal steps."""
+        return constant_then_linear(epoch, self.options.epochs, self.options.epochs_decay)
+
+    def results(self) -> dict[str, Result]:
+        """Generators, which translate alone, and predictors."""
+        networks = {"AtoB": self.g_ab, "BtoA": self.g_ba, "predictor_a": self.p_a, "predictor_b": self.p_b}
+        return {name: Result(network) for name, network in networks.items()}
+
+    def samples(self, batch: Batch) -> dict[str, Tensor]:
+        """The newest frame, its prediction, and translations."""
+        columns = {}
+        for way in self.ways:
+            made = self.translate(way, batch[way.name])
+            columns[way.name] = batch[way.name][:, 1]
+            columns[f"{way.name} translated"] = made.fake_1
+            columns[f"{way.name}, next frame"] = batch[way.name][:, 2]
+            columns[f"{way.name}, predicted"] = made.predicted_real
+            columns[f"{way.name}, recycled"] = way.back(made.predicted_fake)
+        return columns

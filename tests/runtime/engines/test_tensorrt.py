@@ -1,0 +1,152 @@
+"""TensorRT without TensorRT: what an engine's file is named after, how it is signed, who may build it and what is refused."""
+
+import json
+import sys
+import threading
+import types
+
+import pytest
+
+import rotoscope
+from rotoscope.runtime.engines import tensorrt as engines
+from rotoscope.runtime.models import cache
+from rotoscope.runtime.models.model_file import open_model
+
+
+class Plans:
+    """Stands for the builder: counts what it is asked, and gives other bytes for other sizes."""
+
+    def __init__(self):
+        self.built = []
+
+    def serialised(self, model, sizes, on_progress):
+        self.built.append(sizes)
+        return f"plan of {model.name} for {sizes}".encode()
+
+
+@pytest.fixture
+def plans(tmp_path, monkeypatch):
+    plans = Plans()
+    for module, folder in ((cache, "cache"), (engines, "config")):
+        (tmp_path / folder).mkdir(mode=0o700)
+        name = "user_cache_path" if module is cache else "user_config_path"
+        monkeypatch.setattr(module, name, lambda *_, folder=tmp_path / folder, **__: folder)
+    monkeypatch.setattr(engines, "_serialised", plans.serialised)
+    monkeypatch.setattr(engines, "device_name", lambda: "card 9.0")
+    fake = types.ModuleType("tensorrt")
+    fake.__version__ = "10.16"
+    fake.Runtime = fake.Logger = lambda *_: pytest.fail("the file was handed to TensorRT")
+    monkeypatch.setitem(sys.modules, "tensorrt", fake)
+    return plans
+
+
+@pytest.fixture
+def model(identity):
+    return open_model(identity)
+
+
+def test_an_engine_is_built_once_and_again_for_whatever_it_depends_on(plans, model, monkeypatch, tmp_path):
+    first = engines.build_engine(model)
+    assert engines.build_engine(model) == first and len(plans.built) == 1
+    small = ((64, 64),) * 3
+    others = {engines.build_engine(model, sizes=small)}
+    monkeypatch.setattr(engines, "device_name", lambda: "card 12.0")
+    others.add(engines.build_engine(model))
+    monkeypatch.setattr(sys.modules["tensorrt"], "__version__", "10.17")
+    others.add(engines.build_engine(model))
+    assert first not in others and len(others) == 3 and len(plans.built) == 4
+
+
+def test_an_engine_built_here_is_read(plans, model):
+    engine = engines.build_engine(model)
+    assert engines.checked_engine(engine) == engine.read_bytes()
+    content = json.loads(json.loads(engine.with_suffix(".json").read_text())["content"])
+    assert content["model_sha256"] == model.sha256 and content["manifest"]["name"] == "identity"
+    assert content["device"] == "card 9.0"
+
+
+def tampered(engine):
+    engine.write_bytes(engine.read_bytes() + b"x")
+
+
+def resigned(engine):
+    """Both files by somebody who does not have the key."""
+    tampered(engine)
+    sidecar = json.loads(engine.with_suffix(".json").read_text())
+    content = json.loads(sidecar["content"]) | {"engine_sha256": cache.file_digest(engine)}
+    engine.with_suffix(".json").write_text(json.dumps({"content": json.dumps(content), "signature": "0" * 64}))
+
+
+def alone(engine):
+    engine.with_suffix(".json").unlink()
+
+
+def damaged(engine):
+    engine.with_suffix(".json").write_text("{")
+
+
+@pytest.mark.parametrize("change", [tampered, resigned, alone, damaged])
+def test_what_was_not_built_here_never_reaches_tensorrt(change, plans, model):
+    engine = engines.build_engine(model)
+    change(engine)
+    with pytest.raises(rotoscope.ModelRefused, match="not built here, or changed since"):
+        engines.TensorRtEngine(engine, precision="fp32")
+
+
+@pytest.mark.parametrize("change", [tampered, resigned, alone, damaged])
+def test_what_was_not_built_here_is_built_anew(change, plans, model):
+    engine = engines.build_engine(model)
+    plan = engine.read_bytes()
+    change(engine)
+    assert engines.build_engine(model) == engine and len(plans.built) == 2
+    assert engines.checked_engine(engine) == plan
+
+
+def test_an_engine_of_another_user_is_refused_even_with_its_sidecar(plans, model, tmp_path):
+    engine = engines.build_engine(model)
+    (tmp_path / "config" / "engine.key").write_bytes(b"another key of 32 bytes.........")
+    with pytest.raises(rotoscope.ModelRefused):
+        engines.checked_engine(engine)
+
+
+def test_the_key_is_readable_by_its_user_only(plans, model, tmp_path):
+    engines.build_engine(model)
+    key = tmp_path / "config" / "engine.key"
+    assert key.stat().st_mode & 0o777 == 0o600 and len(key.read_bytes()) == 32
+
+
+def test_when_several_ask_at_once_one_builds(plans, model):
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(engines.build_engine(model))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1 and len(plans.built) == 1
+
+
+def test_timings_are_used_again_only_as_they_were_left(plans, model):
+    engines.keep_timings(b"measured")
+    assert engines.known_timings() == b"measured"
+    file = cache.cache_folder() / "timings.bin"
+    file.write_bytes(file.read_bytes() + b"more")
+    assert engines.known_timings() == b""
+
+
+def test_profiles_name_every_input_at_every_size(model):
+    assert engines.profile_shapes(model, (30, 20)) == {"in": (1, 3, 20, 30)}
+    assert engines.default_sizes(model) == ((1, 1), (1280, 720), (1920, 1088))
+
+
+def test_a_foreign_engine_file_is_refused_by_its_ending(tmp_path):
+    (tmp_path / "net.engine").write_bytes(b"plan")
+    with pytest.raises(rotoscope.ModelRefused, match="a built engine is a program"):
+        rotoscope.load(tmp_path / "net.engine")
+
+
+def test_without_tensorrt_the_error_says_how_to_install_it(identity, rotoscope_main):
+    if "tensorrt" in rotoscope.assembly.engines.installed_engines():
+        pytest.skip("TensorRT is installed")
+    code, _, err = rotoscope_main("build", identity)
+    assert code == 2 and 'pip install ".[tensorrt]"' in err
+    assert rotoscope_main("build", identity, "--size", "1x1", "--size", "2x2")[0] == 2

@@ -1,0 +1,138 @@
+"""Which wishes go together, what models get by default, and that threads change nothing."""
+
+import numpy as np
+import pytest
+import tiny_clips
+import tiny_models
+
+import rotoscope
+from rotoscope.base.options import TranslateOptions
+from rotoscope.runtime.engines.fake import FakeEngine
+from rotoscope.runtime.pipeline.steadiness import chosen
+
+
+@pytest.fixture
+def recurrent(tmp_path):
+    """A model file with one state tensor."""
+    return rotoscope.load(write_recurrent(tmp_path / "recurrent.onnx")).file
+
+
+def write_recurrent(path):
+    import json
+
+    from onnx import TensorProto, helper
+
+    state = {"input": "before", "output": "after", "shape": ["N", "3", "H", "W"], "initial": "zeros"}
+    content = {
+        "schema_version": 1,
+        "name": "recurrent",
+        "frame": {"tensor": "in", "range": [0, 1]},
+        "output": {"tensor": "out", "range": [0, 1]},
+        "state": [state],
+    }
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3, "H", "W"]) for name in ("before", "after")
+    ]
+    nodes = [
+        helper.make_node("Identity", ["before"], ["out"]),
+        helper.make_node("Identity", ["in"], ["after"]),
+    ]
+    return tiny_models.save(
+        path, nodes, inputs=values[:1], outputs=values[1:], metadata={"rotoscope": json.dumps(content)}
+    )
+
+
+def test_image_models_are_blended_and_models_with_state_left_alone(identity, recurrent):
+    picture_model = rotoscope.load(identity).file
+    assert chosen([picture_model], TranslateOptions()) == "blend"
+    assert chosen([recurrent], TranslateOptions()) == "off"
+    assert chosen([picture_model, recurrent], TranslateOptions()) == "off"
+    assert chosen([recurrent], TranslateOptions(steady="blend")) == "blend"
+
+
+@pytest.mark.parametrize(("options", "reason"), [
+    ({"steady": "hypercon"}, "--steady hypercon: recurrent.onnx remembers the frames before"),
+    ({"keyframes": 3}, "--keyframes 3: recurrent.onnx remembers the frames before"),
+])  # fmt: skip
+def test_a_model_with_state_refuses_what_hides_frames_from_it(options, reason, recurrent):
+    with pytest.raises(rotoscope.UsageError, match=reason):
+        chosen([recurrent], TranslateOptions(**options))
+
+
+@pytest.mark.parametrize(("options", "reason"), [
+    ({"steady": "hypercon", "keyframes": 2}, "--keyframes 2: hypercon translates every frame"),
+    ({"steady": "hypercon", "window": 8}, "--window 8; at most 7"),
+])  # fmt: skip
+def test_hypercon_refuses_what_it_cannot_do(options, reason, identity):
+    with pytest.raises(rotoscope.UsageError, match=reason):
+        chosen([rotoscope.load(identity).file], TranslateOptions(**options))
+
+
+@pytest.mark.parametrize(("options", "reason"), [
+    ({"steady": "on"}, "steady='on'; accepted: off, blend, hypercon"),
+    ({"strength": 1.5}, "strength=1.5; accepted: 0"),
+    ({"keyframes": 0}, "keyframes=0; at least 1"),
+    ({"insert": -1}, "insert=-1; at least 0"),
+    ({"dilation": 0}, "dilation=0; at least 1"),
+])  # fmt: skip
+def test_values_that_make_no_sense_are_named(options, reason):
+    with pytest.raises(rotoscope.UsageError, match=reason):
+        TranslateOptions(**options)
+
+
+def test_a_flow_that_does_not_exist_is_named(identity):
+    with pytest.raises(rotoscope.UsageError, match="--flow fast; accepted: dis, or onnx:FILE"):
+        rotoscope.Translator(identity, flow="fast")
+
+
+def moving_clip(path, frames=12):
+    """A clip whose picture drifts, with a cut in the middle."""
+
+    def make(index, width, height):
+        big = np.kron(
+            np.random.default_rng(index // 6).integers(40, 200, (20, 20, 3)), np.ones((16, 16, 1), int)
+        ).astype(np.uint8)
+        return np.ascontiguousarray(big[index : index + height, 2 * index : 2 * index + width])
+
+    return tiny_clips.write_clip(path, frames=frames, size=(160, 96), make=make)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"steady": "blend"}, {"steady": "hypercon"}, {"keyframes": 3}, {"keyframes": 3, "steady": "off"}],
+    ids=lambda options: " ".join(map(str, options.values())),
+)
+def test_one_thread_and_several_give_the_same_frames(options, tmp_path, identity):
+    clip = moving_clip(tmp_path / "clip.mp4")
+
+    def run(**threads):
+        with rotoscope.read(clip) as frames, rotoscope.Translator(identity, **options, **threads) as translator:
+            return [frame.result.copy() for frame in translator.stream(frames)]
+
+    alone, together = run(threads=1), run(in_flight=3)
+    assert len(alone) == len(together) == 12
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize(("options", "calls"), [
+    ({"steady": "blend"}, 12),
+    ({"steady": "hypercon", "insert": 3, "dilation": 1}, 12 + 3 * 10),  # nothing is inserted across the cut
+    ({"steady": "hypercon", "insert": 3, "dilation": 2}, 12 + 10),  # nor what nobody looks at
+    ({"keyframes": 3, "steady": "off"}, 4),
+])  # fmt: skip
+def test_the_network_runs_as_often_as_promised(options, calls, tmp_path, identity):
+    counted = []
+    engine = FakeEngine(rotoscope.load(identity).file.manifest, lambda picture, call: counted.append(call) or picture)
+    source = rotoscope.read(moving_clip(tmp_path / "clip.mp4"))
+    with source as frames, rotoscope.Translator(identity, engine=engine, **options) as translator:
+        assert [frame.index for frame in translator.stream(frames)] == list(range(12))
+    assert len(counted) == calls + 1  # one more tells the size of the results
+
+
+def test_hypercon_says_what_it_costs(tmp_path, identity):
+    run = rotoscope.translate(
+        moving_clip(tmp_path / "clip.mp4"), tmp_path / "out.mp4", model=identity, steady="hypercon"
+    )
+    cost = "hypercon: the network runs 2 times for a frame; each is shown 1 late"
+    assert cost in run.notes and "hypercon, 1 inserted, mean of 5" in run.steady
+    assert run.frames_out == 12

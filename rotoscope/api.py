@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rotoscope.base.frame import Frame, Picture
     from rotoscope.base.options import Run, TranslateOptions
     from rotoscope.export.graph import Graph
-    from rotoscope.runtime.media.open_source import Reader
+    from rotoscope.runtime.media.open_source import MediaSource
     from rotoscope.runtime.models.model_file import ModelFile
     from rotoscope.runtime.network.statistics import Calibration
     from rotoscope.runtime.pipeline.job import Progress
@@ -229,7 +229,7 @@ def read(
     duration: float | None = None,
     rate: float = 25.0,
     unconverted: bool = False,
-) -> Reader:
+) -> MediaSource:
     """Open a video, picture or sequence; iterate over it for frames, close it or use it in a `with` block.
 
     Frames carry integer times with a time base and a `source` Picture of code values. With `unconverted` the picture is the

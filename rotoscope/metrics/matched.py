@@ -10,7 +10,7 @@ from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Frame
 from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.metrics.pictures import RGB
-from rotoscope.runtime.media.open_source import Reader, open_source
+from rotoscope.runtime.media.open_source import MediaSource, open_source
 
 CLOCK_SECONDS = Fraction(1, 100)  # the coarsest clock of a container (gif); two clocks may round to its two sides
 
@@ -97,7 +97,7 @@ def _same_size(names: Sequence[str], pictures: list[RGB], wanted: tuple[int, ...
             )
 
 
-def _no_losses(readers: list[Reader]) -> None:
+def _no_losses(readers: list[MediaSource]) -> None:
     for reader in readers:
         if reader.losses:
             lost = ", ".join(f"{count} {what}" for what, count in reader.losses.items())

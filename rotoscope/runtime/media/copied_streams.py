@@ -1,6 +1,6 @@
 """Audio, subtitles, chapters and metadata of the source, copied packet by packet where the target container takes them.
 
-The source is opened a second time for this, so that copying needs no buffer however far decoding and encoding drift apart.
+The source is opened a second time for this: copying then needs no buffer, whatever the distance of decoder and encoder.
 """
 
 from __future__ import annotations  # av.Packet is generic for type checkers only
@@ -28,7 +28,7 @@ INTERLEAVING_SECONDS = 5  # how much later than the others a packet may stand in
 class CopiedStreams:
     """The streams of a file that are not translated.
 
-    `begin` and `end` cut them to the part of the source that is translated (seconds on the source's clock; None: all).
+    begin, end  the part of the source that is translated, in seconds on the source's clock; None is its start or its end
     """
 
     def __init__(self, path: Path, *, begin: Fraction | None, end: Fraction | None) -> None:
@@ -75,9 +75,7 @@ class CopiedStreams:
             target.disposition = stream.disposition
             self._targets[stream.index] = target
             self.kept.append(label)
-        left = [stream.type for stream in self._container.streams if stream.type in ("data", "attachment")]
-        if left:
-            self.notes.append(f"{len(left)} {'/'.join(sorted(set(left)))} stream{'s' * (len(left) > 1)} left out")
+        self.notes.extend(_left_out(self._container))
         output.metadata.update({k: v for k, v in self._container.metadata.items() if k not in _OWN_METADATA})
         if self._container.chapters():
             self._attach_chapters(output, muxer, offset)
@@ -150,6 +148,17 @@ class CopiedStreams:
             chapter["end"] += shift
         output.set_chapters(chapters)
         self.kept.append(f"{len(chapters)} chapter{'s' * (len(chapters) > 1)}")
+
+
+def _left_out(container: av.container.InputContainer) -> Iterator[str]:
+    """Notes on the streams that are never copied: timecode, other data, attachments."""
+    left = [stream for stream in container.streams if stream.type in ("data", "attachment")]
+    timecodes = [stream.metadata["timecode"] for stream in left if "timecode" in stream.metadata]
+    if timecodes:
+        yield f"timecode left out: {timecodes[0]}"
+    others = [stream.type for stream in left if "timecode" not in stream.metadata]
+    if others:
+        yield f"{len(others)} {'/'.join(sorted(set(others)))} stream{'s' * (len(others) > 1)} left out"
 
 
 def _fits(stream: av.stream.Stream, muxer: str) -> bool:

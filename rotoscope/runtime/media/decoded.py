@@ -1,12 +1,12 @@
-"""A decoded AVFrame -> our own Picture: planes copied once, so that the AVFrame can be dropped at once.
+"""Turn a decoded AVFrame into a Picture: planes are copied once, so that the AVFrame can be released at once.
 
 Kept AVFrames hold decoder buffers and, once converted, a scaler with its threads each. Formats that the kernels read are
-copied as they are; every other one goes through one scaler to the nearest of them:
+copied as they are; every other one is converted by one scaler to the nearest of them:
 
     4:2:0, 4:2:2, 4:4:4 at 8 to 12 bits, NV12, P010, grey 8 to 16 bits, RGB 8 and 16   as they are
     other Y'CbCr (4:1:1, 4:4:0, high bit depths, big endian)                           4:4:4 at 8 or 16 bits
     palettes, packed and planar RGB                                                    RGB 8, or 16 if deeper
-    anything with alpha                                                                RGB over black, and said so
+    anything with alpha                                                                RGB over black, with a note
 """
 
 import functools
@@ -52,7 +52,7 @@ def nearest_format(name: str) -> str:
 
 
 def has_alpha(name: str) -> bool:
-    """The pixel format carries transparency (palettes may)."""
+    """Whether the pixel format carries transparency (palettes may)."""
     pixel_format = av.VideoFormat(name)
     return pixel_format.has_palette or any(component.is_alpha for component in pixel_format.components)
 
@@ -60,6 +60,17 @@ def has_alpha(name: str) -> bool:
 def depth_of(name: str) -> int:
     """Bits of the deepest component."""
     return max((component.bits for component in av.VideoFormat(name).components), default=8)
+
+
+def chroma_of(name: str) -> str:
+    """Chroma layout of a pixel format: "420", "422", "444", "gray" or "rgb"; 4:1:1, 4:4:0 and 4:1:0 count as "444"."""
+    pixel_format = av.VideoFormat(name)
+    if pixel_format.is_rgb or pixel_format.has_palette:
+        return "rgb"
+    if len([component for component in pixel_format.components if not component.is_alpha]) == 1:
+        return "gray"
+    size = (pixel_format.chroma_width(64), pixel_format.chroma_height(64))
+    return {(32, 32): "420", (32, 64): "422"}.get(size, "444")
 
 
 def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool) -> Picture:

@@ -3,7 +3,8 @@
 import difflib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +17,8 @@ from av.codec.context import CodecContext, OptionFlags
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Colour
 from rotoscope.runtime.media.colour_tags import range_of, space_of
-from rotoscope.runtime.media.ordinary_priority import ordinary_priority
 
-# Container by file name ending: FFmpeg's muxer and the encoder that everybody can play.
+# Container by file name ending: FFmpeg's muxer and the encoder that nearly every player can decode.
 CONTAINERS = {
     ".mp4": ("mp4", "libx264"),
     ".m4v": ("mp4", "libx264"),
@@ -42,7 +42,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
 
 os.environ.setdefault("SVT_LOG", "1")  # errors only; SVT-AV1 greets on standard error otherwise
 
-# What `finish` can write; the rest of the world is reached through these by the scaler.
+# Pixel formats that `finish` can write; FFmpeg's scaler converts to others from these.
 WRITABLE = (
     "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "nv12", "gray", "rgb24", "gbrp", "bgr0",
 )  # fmt: skip
@@ -129,6 +129,24 @@ def configure(context: CodecContext, video: VideoFormat, encoder_pixel_format: s
     context.color_primaries = video.colour.primaries
     context.color_trc = video.colour.transfer
     context.thread_count = threads
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Restore the scheduling of this thread when the block ends.
+
+    SVT-AV1 gives the thread that opens it real-time priority if it may (as root, so in most containers). Such a thread lets
+    no other run on its core, and every thread and process that it starts later inherits that.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
 
 
 def opens(name: str) -> bool:

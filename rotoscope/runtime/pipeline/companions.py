@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.kernels.float_picture import float_picture
-from rotoscope.runtime.media.open_source import Reader
+from rotoscope.runtime.media.open_source import MediaSource
 
 HOLE = 0.5  # of the brightest channel: half-dark palette colours, 128 of 255, are holes too
 
 
-def with_masks(frames: Iterable[Frame], masks: Reader) -> Iterator[Frame]:
+def with_masks(frames: Iterable[Frame], masks: MediaSource) -> Iterator[Frame]:
     """Frames with the masks of a video, of a folder, or of one picture that serves for all."""
     for frame, picture in in_step(frames, masks, "mask"):
         frame.mask = hole(picture)
         yield frame
 
 
-def with_instances(frames: Iterable[Frame], maps: Reader) -> Iterator[Frame]:
+def with_instances(frames: Iterable[Frame], maps: MediaSource) -> Iterator[Frame]:
     """Frames with instance maps, which are read unconverted."""
     for frame, picture in in_step(frames, maps, "instance map"):
         frame.instances = picture
@@ -32,7 +32,7 @@ def hole(picture: Picture) -> NDArray[np.bool_]:
     return np.asarray(float_picture(picture)[..., :3].max(axis=2) >= HOLE)
 
 
-def in_step(frames: Iterable[Frame], others: Reader, what: str) -> Iterator[tuple[Frame, Picture]]:
+def in_step(frames: Iterable[Frame], others: MediaSource, what: str) -> Iterator[tuple[Frame, Picture]]:
     """Each frame with the picture that comes at the same place; a single picture goes with every frame.
 
     Raises InputRefused for a picture of another size, or if they end before the frames do.

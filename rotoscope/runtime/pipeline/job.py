@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,12 +10,13 @@ from pathlib import Path
 from rotoscope.base.frame import Frame, VideoInfo
 from rotoscope.base.options import Run, TranslateOptions
 from rotoscope.base.prefetch import prefetch
+from rotoscope.base.rates import exact_rate
+from rotoscope.base.sink import Sink, finishing
 from rotoscope.kernels.rows import set_thread_budget, thread_budget
 from rotoscope.runtime.media.copied_streams import CopiedStreams
-from rotoscope.runtime.media.open_source import Reader, open_source
-from rotoscope.runtime.media.pictures import PictureWriter
-from rotoscope.runtime.media.video_reader import LOST_FRAMES
-from rotoscope.runtime.media.video_writer import VideoWriter, open_writer
+from rotoscope.runtime.media.open_sink import open_sink
+from rotoscope.runtime.media.open_source import MediaSource, open_source
+from rotoscope.runtime.media.video_source import LOST_FRAMES
 from rotoscope.runtime.pipeline.companions import with_instances, with_masks
 from rotoscope.runtime.pipeline.output import OutputPlan, format_notes, plan_output
 from rotoscope.runtime.pipeline.translator import Translator
@@ -60,8 +61,7 @@ def run_job(
         info = reader.info
         translator = make_translator(None if source == "-" else _once_more(source, options, unconverted=unconverted))
         plan = plan_output(source, target, reader, translator, options)
-        copied = stack.enter_context(_copied(source, reader, plan))
-        writer: VideoWriter | PictureWriter = stack.enter_context(_open_writer(plan, reader, copied, options))
+        writer = stack.enter_context(finishing(_open_sink(source, plan, reader, options)))
         counted = _Counted(translator.times.measure_each("decode", reader))
         prepared = translator.prepared(_with_beside(counted, options, stack))
         ahead = prefetch(prepared, DECODE_AHEAD, interrupt=reader.interrupt)
@@ -74,9 +74,7 @@ def run_job(
             first_frame_seconds = first_frame_seconds or time.perf_counter() - begin
             elapsed = time.perf_counter() - begin
             on_progress(Progress(writer.num_frames, _expected(info, options), elapsed, translator.times.shares()))
-    notes = [*reader.notes, *format_notes(info, plan), *(copied.notes if copied else ()), *translator.notes]
-    if writer.num_coincident:
-        notes.append(f"{writer.num_coincident} frames moved by one tick of the container's clock")
+    notes = [*reader.notes, *format_notes(info, plan), *writer.notes, *translator.notes]
     return Run(
         source=source,
         target="-" if plan.path is None else str(plan.path),
@@ -92,8 +90,8 @@ def run_job(
         first_frame_seconds=first_frame_seconds,
         width=plan.finish.written_size[0],
         height=plan.finish.written_size[1],
-        losses={**reader.losses, **(copied.losses if copied is not None else {})},
-        kept=tuple(copied.kept) if copied is not None else (),
+        losses={**reader.losses, **writer.losses},
+        kept=tuple(writer.kept),
         notes=tuple(notes),
         stages=translator.times.summary(),
         peak_memory_mb=peak_memory_mb(),
@@ -139,12 +137,12 @@ def _once_more(source: str, options: TranslateOptions, *, unconverted: bool) -> 
         yield from _with_beside(reader, options, stack)
 
 
-def _open(source: str, options: TranslateOptions, *, unconverted: bool = False) -> Reader:
+def _open(source: str, options: TranslateOptions, *, unconverted: bool = False) -> MediaSource:
     return open_source(
         source,
         start=_seconds(options.start),
         duration=_seconds(options.duration),
-        rate=Fraction(options.rate).limit_denominator(1001),
+        rate=exact_rate(options.rate),
         threads=options.threads or 0,
         unconverted=unconverted,
     )
@@ -154,30 +152,24 @@ def _seconds(value: float | None) -> Fraction | None:
     return None if value is None else Fraction(value).limit_denominator(1_000_000)
 
 
-@contextmanager
-def _copied(source: str, reader: Reader, plan: OutputPlan) -> Iterator[CopiedStreams | None]:
-    """The source's other streams, where there is a file to take them from and a container to put them in."""
-    without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif")
-    if without or plan.path is None or plan.encoder is None:
-        yield None
-        return
+def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: TranslateOptions) -> Sink:
+    """The sink of a plan; the source's other streams are copied from a file into a container."""
+    encoding = None if plan.encoder is None or plan.video is None else (plan.video, plan.encoder)
     begin = reader.start_seconds if reader.is_cut else None
-    with closing(CopiedStreams(Path(source), begin=begin, end=reader.end_seconds)) as copied:
-        yield copied
-
-
-def _open_writer(
-    plan: OutputPlan, reader: Reader, copied: CopiedStreams | None, options: TranslateOptions
-) -> AbstractContextManager[VideoWriter | PictureWriter]:
-    if plan.encoder is None or plan.video is None:
-        assert plan.path is not None
-        return PictureWriter(plan.path, overwrite=options.overwrite, sources=getattr(reader, "files", ()))
-    if reader.is_cut:
-        offset = -reader.start_seconds
-    else:
-        starts = [reader.start_seconds, copied.earliest_start(plan.muxer) if copied is not None else None]
-        offset = max(Fraction(0), -min(start for start in starts if start is not None))
-    return open_writer(plan.path, plan.video, plan.encoder, copied, offset=offset, overwrite=options.overwrite)
+    without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif", "synthetic")
+    copied = None
+    if not without and plan.path is not None and encoding is not None:
+        copied = CopiedStreams(Path(source), begin=begin, end=reader.end_seconds)
+    starts = [reader.start_seconds, copied.earliest_start(plan.muxer) if copied is not None else None]
+    earliest = min(start for start in starts if start is not None)
+    return open_sink(
+        plan.path,
+        encoding,
+        copied,
+        offset=-reader.start_seconds if reader.is_cut else max(Fraction(0), -earliest),
+        overwrite=options.overwrite,
+        sources=getattr(reader, "files", ()),
+    )
 
 
 def _expected(info: VideoInfo, options: TranslateOptions) -> int | None:

@@ -9,6 +9,7 @@ from rotoscope.base.files import check_target
 from rotoscope.base.frame import VideoInfo
 from rotoscope.base.options import TranslateOptions
 from rotoscope.base.sizes import parse_size
+from rotoscope.runtime.media.decoded import chroma_of
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     Encoder,
@@ -17,9 +18,10 @@ from rotoscope.runtime.media.encoder import (
     output_suffix,
     parse_encoder_options,
 )
-from rotoscope.runtime.media.open_source import Reader
-from rotoscope.runtime.media.pictures import PATTERN, is_picture_target
-from rotoscope.runtime.media.pictures import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.open_source import MediaSource
+from rotoscope.runtime.media.picture_sink import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.picture_sink import is_picture_target
+from rotoscope.runtime.media.sequence_files import PATTERN
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.translator import Translator
 
@@ -54,7 +56,7 @@ class OutputPlan:
 def plan_output(
     source: str,
     target: str | None,
-    reader: Reader,
+    reader: MediaSource,
     translator: Translator,
     options: TranslateOptions,
 ) -> OutputPlan:
@@ -92,7 +94,7 @@ def plan_output(
         if abs(aspect / info.sample_aspect - 1) < 0.01
         else aspect.limit_denominator(255),
         colour=info.colour,
-        chroma=_chroma(info.pixel_format),
+        chroma=chroma_of(info.pixel_format),
         depth=info.depth,
     )
     encoder = choose_encoder(
@@ -103,17 +105,6 @@ def plan_output(
         threads=translator.threads,
     )
     return OutputPlan(path, replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth), encoder, video)
-
-
-def _chroma(pixel_format: str) -> str:
-    for chroma in ("420", "422", "444"):
-        if chroma in pixel_format:
-            return chroma
-    if pixel_format in ("nv12", "p010le"):
-        return "420"
-    if pixel_format.startswith(("gray", "ya")):
-        return "gray"
-    return "444" if pixel_format.startswith(("yuv", "yuva")) else "rgb"
 
 
 def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
@@ -127,7 +118,7 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
             f"{kind} left out: {'y4m has none' if plan.path is None else 'pictures have none'}" for kind in kinds
         )
     if encoder is not None:
-        chroma = _chroma(info.pixel_format)
+        chroma = chroma_of(info.pixel_format)
         odd = finish.written_size[0] % 2 or finish.written_size[1] % 2
         if odd and chroma == "420" and "444" in encoder.pixel_format:
             notes.append(f"odd size: {encoder.codec} takes it as {encoder.pixel_format} only")
@@ -140,7 +131,7 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
     return notes
 
 
-def _target_path(source: str, target: str | None, reader: Reader, translator: Translator) -> Path | None:
+def _target_path(source: str, target: str | None, reader: MediaSource, translator: Translator) -> Path | None:
     """Where the result goes; None is standard output."""
     if target == "-" or (target is None and source == "-"):
         return None

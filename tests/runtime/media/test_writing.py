@@ -202,7 +202,7 @@ def test_pictures_of_the_source_are_never_replaced(source, target, shots, tmp_pa
 
 def test_results_may_stand_beside_their_sources(shots, identity):
     rotoscope.translate(shots / "f_%02d.png", shots / "made_%02d.png", model=identity)
-    assert names(shots) == ["f_01.png", "f_02.png", "made_00.png", "made_01.png"]
+    assert names(shots) == ["f_01.png", "f_02.png", "made_01.png", "made_02.png"]
 
 
 def test_pictures_that_differ_only_in_their_ending_stay_apart(shots, identity, tmp_path):

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rotoscope.runtime.media.timing import TimeRepair
@@ -60,6 +60,7 @@ def test_a_duration_of_a_tick_is_the_container_talking():
 STAMPS = st.lists(st.tuples(st.none() | st.integers(-(10**7), 10**7), st.none() | st.integers(-5, 10**5)), max_size=40)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no error
 @given(
     STAMPS,
     st.booleans(),

@@ -323,4 +323,4 @@ def test_frames_hold_no_decoder_memory(tmp_path):
     """Planes are our own contiguous arrays: keeping frames does not keep AVFrames and their scalers."""
     frames, _ = read_all(tiny_clips.write_clip(tmp_path / "clip.mp4"))
     for plane in frames[0].source.planes:
-        assert plane.flags.c_contiguous and plane.flags.owndata
+        assert plane.flags.c_contiguous and plane.base.flags.owndata

@@ -54,9 +54,11 @@ class PictureSequence:
         self._next_index = 0
         self._pending: Frame | None = None
         self._size: tuple[int, int] | None = None
+        num_notes = len(self.notes)
         decoded = self._decode_next()
         if decoded is None:
-            raise InputRefused(f"{name}: none of {len(self.files)} pictures can be decoded; first: {self.notes[-1]}")
+            why = self.notes[num_notes]
+            raise InputRefused(f"{name}: none of {len(self.files)} pictures can be decoded; first: {why}")
         self._pending = decoded[0]
         self.info: VideoInfo = replace(
             decoded[1],

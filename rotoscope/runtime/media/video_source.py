@@ -167,7 +167,8 @@ class VideoSource:
             seconds = pts * time_base
             if end is not None and seconds >= end:
                 break
-            self.losses["damaged frames"] += bool(decoded.is_corrupt)
+            if decoded.is_corrupt:
+                self.losses["damaged frames"] += 1
             now = (decoded.width, decoded.height, decoded.format.name)
             if size is not None and now != size:
                 self.notes.append(f"frame {index}: {size[0]}x{size[1]} {size[2]} becomes {now[0]}x{now[1]} {now[2]}")
@@ -200,7 +201,6 @@ class VideoSource:
         header = self.info.duration_seconds
         if whole and header and lasted < min(0.95 * header, header - 0.4):
             self.notes.append(f"the header says {header:.2f} s; the frames end after {lasted:.2f} s")
-        self.losses = +self.losses  # drop zero counts
 
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
         """Frames of the chosen stream; packets that fail are counted and passed over."""
@@ -226,7 +226,8 @@ class VideoSource:
 
     def _count(self, loss: str) -> None:
         """Count a loss; the half frame at the end of an interrupted pipe is none."""
-        self.losses[loss] += not self._is_interrupted
+        if not self._is_interrupted:
+            self.losses[loss] += 1
 
     def _skip_to(self, seconds: Fraction) -> None:
         """Make the first frame at or after `seconds` the next one; decode from the start if the format has no index."""

@@ -15,7 +15,6 @@ import tiny_models
 from said import said
 
 import rotoscope
-from rotoscope.base.files import check_target, part_file
 
 
 @pytest.fixture
@@ -347,50 +346,7 @@ def test_sound_of_a_transport_stream_loses_its_headers_only(identity, tmp_path):
     assert all(old.endswith(new) and len(old) == len(new) + 7 for (_, old), (_, new) in zip(before, after, strict=True))
 
 
-# The part file
-
-
-def test_the_result_appears_only_when_it_is_complete(tmp_path):
-    target = tmp_path / "out.mp4"
-    with part_file(target, overwrite=False) as part:
-        part.write_bytes(b"half")
-        assert names(tmp_path) == [part.name]
-        assert part.name.startswith(".")
-    assert names(tmp_path) == ["out.mp4"]
-    assert target.read_bytes() == b"half"
-
-
-def test_a_result_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
-    synced = []
-    monkeypatch.setattr(
-        os, "fsync", lambda descriptor: synced.append((os.fstat(descriptor).st_ino, (tmp_path / "out").exists()))
-    )
-    with part_file(tmp_path / "out", overwrite=False) as part:
-        part.write_bytes(b"whole")
-    assert synced == [((tmp_path / "out").stat().st_ino, False), (tmp_path.stat().st_ino, True)]
-
-
-def test_the_longest_names_work(tmp_path):
-    target = tmp_path / f"{'x' * 250}.mp4"
-    with part_file(target, overwrite=False) as part:
-        part.write_bytes(b"")
-    assert target.exists()
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
-def test_an_error_leaves_nothing(error, tmp_path):
-    with pytest.raises(error), part_file(tmp_path / "out.mp4", overwrite=False) as part:
-        part.write_bytes(b"half")
-        raise error
-    assert names(tmp_path) == []
-
-
-def test_a_file_that_appeared_meanwhile_is_not_replaced(tmp_path):
-    target = tmp_path / "out.mp4"
-    with pytest.raises(rotoscope.OutputFailed, match="appeared while"), part_file(target, overwrite=False):
-        target.write_bytes(b"someone else's")
-    assert names(tmp_path) == ["out.mp4"]
-    assert target.read_bytes() == b"someone else's"
+# Results that exist already
 
 
 def test_an_existing_result_needs_overwrite(translate, tmp_path):
@@ -424,13 +380,6 @@ def test_impossible_targets_are_usage_errors(target, translate, tmp_path):
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(rotoscope.UsageError):
         translate(tmp_path / target)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_a_usage_error(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(rotoscope.UsageError, match="not writable"):
-        check_target(tmp_path / "out.mp4", source=None, overwrite=False)
 
 
 FULL_DISK = """

@@ -37,7 +37,7 @@ def _reformatter() -> av.video.reformatter.VideoReformatter:
 
 
 def nearest_format(name: str) -> str:
-    """The format that the kernels read for a decoded pixel format; the same name where no conversion is needed."""
+    """The format that the kernels read for a decoded pixel format; the same name if no conversion is needed."""
     if name in _PLANAR or name in _GREY or name in _RGB or name in _SEMI_PLANAR:
         return name
     pixel_format = av.VideoFormat(name)
@@ -74,7 +74,10 @@ def chroma_of(name: str) -> str:
 
 
 def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool) -> Picture:
-    """Copy a decoded frame into a Picture, oriented as it should be seen; JPEG has its chroma in the middle, video left."""
+    """Copy a decoded frame into a Picture, turned upright.
+
+    Chroma siting is centred for JPEG (is_jpeg) and left for video; vertically it is on the luma rows unless rows are halved.
+    """
     target = nearest_format(frame.format.name)
     grey_full = target in _GREY and frame.color_range != LIMITED
     colour = colour_of(
@@ -124,7 +127,7 @@ def _plane(frame: av.VideoFrame, index: int, channels: int, dtype: Any) -> Array
 
 
 def _over_black(rgba: Array) -> Array:
-    """Straight alpha over a black ground, rounded."""
+    """Lay straight alpha over black: (H,W,4) uint8 or uint16 -> (H,W,3) of the same type, rounded."""
     top = np.iinfo(rgba.dtype).max
     alpha = rgba[..., 3:].astype(np.uint64)
     flat: Array = ((rgba[..., :3] * alpha + top // 2) // top).astype(rgba.dtype)
@@ -132,7 +135,10 @@ def _over_black(rgba: Array) -> Array:
 
 
 def codes_of(frame: av.VideoFrame) -> Array:
-    """The stored numbers of a picture, unconverted: palette indices, label ids, 16-bit values; (H,W) or (H,W,C)."""
+    """The stored numbers of a picture: palette indices, label ids, 16-bit values; (H,W) or (H,W,C), uint8 or uint16.
+
+    Raises InputRefused for pixel formats whose codes are not stored one by one, such as Y'CbCr.
+    """
     name = frame.format.name
     if name == "pal8":
         return _plane(frame, 0, 1, np.uint8)

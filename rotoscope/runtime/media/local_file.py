@@ -19,7 +19,7 @@ import av.container
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.files import HEAD_BYTES, what_it_is
 
-# Self-contained formats only; FFmpeg's short names. Nothing here can refer to another file.
+# FFmpeg's short names of self-contained formats: none of them can refer to another file.
 DEMUXERS = (
     "mov", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "gif", "apng", "ogg", "asf", "ivf", "mxf", "nut",
     "wtv", "dv", "h264", "hevc", "vvc", "av1", "obu", "m4v", "h263", "mjpeg", "yuv4mpegpipe", "dirac", "rm", "swf", "live_flv",
@@ -42,7 +42,7 @@ OPTIONS = {
 
 @contextmanager
 def open_local(path: Path) -> Iterator[av.container.InputContainer]:
-    """A demuxer over one regular local file; raises InputRefused with one line for anything else."""
+    """Open a demuxer over one regular local file; raises InputRefused with one line for anything else."""
     descriptor = open_regular(path)
     try:
         # Windows has no /dev/fd; `file:` keeps the name from being read as a protocol there.
@@ -60,7 +60,7 @@ def open_local(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 def open_regular(path: Path) -> int:
-    """A read-only descriptor of a regular file; a FIFO, device, folder or missing file is refused at once."""
+    """Open a regular file read-only and return its descriptor; a FIFO, device, folder or missing file is refused at once."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:

@@ -51,7 +51,7 @@ def test_a_gap_of_a_year_stays_where_clocks_do_not_restart():
     assert repaired([(0, 40), (year, 40)])[0][1][0] == year
 
 
-def test_a_duration_of_a_tick_is_the_container_talking():
+def test_a_duration_of_one_tick_is_replaced_by_the_step():
     frames, repairs = repaired([(0, 1), (33, 1), (66, None), (100, 34)])
     assert [length for _, length in frames] == [40, 33, 33, 34]
     assert repairs == {}

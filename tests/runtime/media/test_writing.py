@@ -15,6 +15,7 @@ import tiny_models
 from said import said
 
 import rotoscope
+from rotoscope.runtime.media.encoder import ordinary_priority
 
 
 @pytest.fixture
@@ -63,13 +64,25 @@ def test_an_unknown_ending_lists_the_known_ones(translate, tmp_path):
 def test_other_encoders_by_name(codec, ending, name, translate, tmp_path):
     if codec not in av.codec.codecs_available:
         pytest.skip(f"this FFmpeg has no {codec}")
-    policy = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None
     translate(tmp_path / f"out{ending}", codec=codec)
-    assert policy is None or os.sched_getscheduler(0) == policy  # SVT-AV1 would make this thread a real-time one
     with av.open(str(tmp_path / f"out{ending}")) as opened:
         found = opened.streams.video[0].codec_context.name
         assert name in (found, {"libdav1d": "av1"}.get(found))
     assert len(independent.video_times(tmp_path / f"out{ending}")) == 8
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="no scheduling policies here")
+def test_a_thread_that_opens_an_encoder_keeps_its_scheduling(monkeypatch):
+    """SVT-AV1 makes it a real-time one where it may; pretend that it did."""
+    policies, restored = iter([os.SCHED_OTHER, os.SCHED_FIFO, os.SCHED_OTHER, os.SCHED_OTHER]), []
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _thread: next(policies))
+    monkeypatch.setattr(os, "sched_setscheduler", lambda _thread, policy, _parameters: restored.append(policy))
+    with ordinary_priority():
+        pass
+    assert restored == [os.SCHED_OTHER]
+    with ordinary_priority():  # nothing to restore
+        pass
+    assert restored == [os.SCHED_OTHER]
 
 
 def test_ten_bits_stay_ten_bits(videos, identity, tmp_path):

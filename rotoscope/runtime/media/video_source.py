@@ -26,7 +26,7 @@ DEFAULT_RATE = Fraction(25)  # frames per second of a stream that gives neither 
 CLOSE_SECONDS = 2.0  # how long `close` waits for a read in another thread
 
 # The losses that are frames which the source has and the result has not.
-LOST_FRAMES = ("packets that could not be decoded", "frames missing at the end")
+LOST_FRAMES = ("packets that could not be decoded", "pictures that could not be decoded", "frames missing at the end")
 
 
 class _Timed(NamedTuple):

@@ -81,9 +81,9 @@ def expected_rgb(codes, *, full_range=False):
 
 
 def seen(path, identity):
-    """What an identity network makes of the first frame: (H,W,4) float."""
+    """The first frame after an identity network, (H,W,4) float32."""
     with rotoscope.Translator(identity) as translator, rotoscope.read(path) as reader:
-        return next(translator.stream(reader)).result
+        return next(translator.stream(reader)).pixels()
 
 
 @pytest.mark.parametrize("pixel_format", YCC)
@@ -98,7 +98,7 @@ def test_p010_as_hardware_decoders_deliver_it(identity):
     picture = picture_of(coded_frame("p010le", QUARTERS), Orientation(), is_jpeg=False)
     frame = Frame(0, 0, Fraction(1, 25), 1, picture)
     with rotoscope.Translator(identity) as translator:
-        result = translator.translate(frame).result
+        result = next(translator.stream([frame])).pixels()
     np.testing.assert_allclose(centres(result), expected_rgb(QUARTERS), atol=0.003)
 
 

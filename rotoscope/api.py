@@ -21,9 +21,10 @@ from rotoscope.base.options import (
     check_known,
     options_from,
 )
+from rotoscope.base.rates import exact_rate
 from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.kernels.rows import usable_cores
-from rotoscope.runtime.media.open_source import Reader, open_source
+from rotoscope.runtime.media.open_source import MediaSource, open_source
 from rotoscope.runtime.pipeline.job import Job, Progress, Run, run_job
 from rotoscope.runtime.pipeline.write import write_frames
 
@@ -117,7 +118,7 @@ def read(
     duration: float | None = None,
     rate: float = 25.0,
     unconverted: bool = False,
-) -> Reader:
+) -> MediaSource:
     """Open a video, picture or sequence; iterate over it once for frames, close it or use it in a `with` block.
 
     start, duration  seconds; by default everything
@@ -130,7 +131,7 @@ def read(
         str(source),
         start=None if start is None else Fraction(start).limit_denominator(1_000_000),
         duration=None if duration is None else Fraction(duration).limit_denominator(1_000_000),
-        rate=Fraction(chosen.rate).limit_denominator(1001),
+        rate=exact_rate(chosen.rate),
         threads=0,
         unconverted=unconverted,
     )

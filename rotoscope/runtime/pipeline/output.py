@@ -9,6 +9,7 @@ from rotoscope.base.files import check_target
 from rotoscope.base.frame import VideoInfo
 from rotoscope.base.options import OutputOptions, SourceOptions
 from rotoscope.base.sizes import parse_size
+from rotoscope.runtime.media.decoded import chroma_of
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     Encoder,
@@ -17,9 +18,10 @@ from rotoscope.runtime.media.encoder import (
     output_suffix,
     parse_encoder_options,
 )
-from rotoscope.runtime.media.open_source import Reader
-from rotoscope.runtime.media.pictures import PATTERN, is_picture_target
-from rotoscope.runtime.media.pictures import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.open_source import MediaSource
+from rotoscope.runtime.media.picture_sink import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.picture_sink import is_picture_target
+from rotoscope.runtime.media.sequence_files import PATTERN
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.stages import Stages
 
@@ -64,7 +66,7 @@ def check_named_target(source: str, target: str | None, options: OutputOptions) 
         output_suffix(path)  # refuses an unknown ending
 
 
-def check_target_fits(target: str | None, reader: Reader, options: SourceOptions) -> None:
+def check_target_fits(target: str | None, reader: MediaSource, options: SourceOptions) -> None:
     """Raise UsageError for a single picture as the target of a source that has several frames, as far as its header tells."""
     if target in (None, "-") or not is_single_picture(Path(str(target))):
         return
@@ -83,7 +85,7 @@ def is_single_picture(path: Path) -> bool:
 def plan_output(
     source: str,
     target: str | None,
-    reader: Reader,
+    reader: MediaSource,
     stages: Stages,
     options: OutputOptions,
 ) -> OutputPlan:
@@ -118,7 +120,7 @@ def plan_output(
         if abs(aspect / info.sample_aspect - 1) < 0.01
         else aspect.limit_denominator(255),
         colour=info.colour,
-        chroma=_chroma(info.pixel_format),
+        chroma=chroma_of(info.pixel_format),
         depth=info.depth,
     )
     encoder = choose_encoder(
@@ -129,17 +131,6 @@ def plan_output(
         threads=stages.workers.threads,
     )
     return OutputPlan(path, replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth), encoder, video)
-
-
-def _chroma(pixel_format: str) -> str:
-    for chroma in ("420", "422", "444"):
-        if chroma in pixel_format:
-            return chroma
-    if pixel_format in ("nv12", "p010le"):
-        return "420"
-    if pixel_format.startswith(("gray", "ya")):
-        return "gray"
-    return "444" if pixel_format.startswith(("yuv", "yuva")) else "rgb"
 
 
 def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
@@ -153,7 +144,7 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
             f"{kind} left out: {'y4m has none' if plan.path is None else 'pictures have none'}" for kind in kinds
         )
     if encoder is not None:
-        chroma = _chroma(info.pixel_format)
+        chroma = chroma_of(info.pixel_format)
         odd = finish.written_size[0] % 2 or finish.written_size[1] % 2
         if odd and chroma == "420" and "444" in encoder.pixel_format:
             notes.append(f"odd size: {encoder.codec} takes it as {encoder.pixel_format} only")
@@ -166,7 +157,7 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
     return notes
 
 
-def _target_path(source: str, target: str | None, reader: Reader, stages: Stages) -> Path | None:
+def _target_path(source: str, target: str | None, reader: MediaSource, stages: Stages) -> Path | None:
     """Where the result goes; None is standard output."""
     if target == "-" or (target is None and source == "-"):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -61,7 +61,7 @@ def translate(
     source: str | Path,
     target: str | Path | None = None,
     *,
-    model: Named | list[Named] | tuple[Named, ...],
+    model: Named | Sequence[Named],
     engine: EngineName | None = None,
     threads: int | None = None,
     in_flight: int | None = None,

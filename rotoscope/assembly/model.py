@@ -185,7 +185,7 @@ Named = str | Path | Model
 """What names a model: a bundled look, the path of an .onnx file or checkpoint, or a loaded model"""
 
 
-def as_chain(model: Named | list[Named] | tuple[Named, ...]) -> list[Named]:
+def as_chain(model: Named | Sequence[Named]) -> list[Named]:
     """One model or several as a list; raises UsageError for none."""
     chain = list(model) if isinstance(model, (list, tuple)) else [model]
     if not chain:

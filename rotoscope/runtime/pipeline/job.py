@@ -112,21 +112,19 @@ def run_job(
 ) -> Run:
     """Translate a source into a target; raises a RotoscopeError with one line that says what is wrong.
 
-    open_models         called once the target's name has been checked
+    open_models         called once the target's name and the source have been checked: opening a model can take minutes
     flow, interpolator  networks in place of DIS and of moving both frames
     """
     begin = time.perf_counter()
     check_named_target(job.source, job.target, job.output_options)
-    models = open_models()
     options = job.source_options
-    check_beside(models[0].file, mask=options.mask, instances=options.instances)
     with ExitStack() as stack:
         workers = Workers(job.threads or usable_cores())
         stack.callback(workers.close)
         stack.enter_context(workers.active())
-        sources = _Sources(job, unconverted=models[0].file.manifest.frame.is_ids)
+        sources, models = _opened(job, open_models)
         stack.callback(sources.close)
-        check_target_fits(job.target, sources.main, options)
+        check_beside(models[0].file, mask=options.mask, instances=options.instances)
         stages = Stages(
             models, job.steady_options, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
             calibration=_calibration(job, models[0], workers),
@@ -170,6 +168,25 @@ def run_job(
         peak_memory_mb=peak_memory_mb(),
         stopped_by=stop.number,
     )
+
+
+def _opened(job: Job, open_models: Callable[[], Sequence[RunnableModel]]) -> tuple["_Sources", Sequence[RunnableModel]]:
+    """Open the sources, then the models, so that a source that cannot be read is refused first."""
+    early = None if job.source == "-" else _Sources(job, unconverted=False)
+    try:
+        if early is not None:
+            check_target_fits(job.target, early.main, job.source_options)
+        models = open_models()
+        is_ids = models[0].file.manifest.frame.is_ids
+        if early is not None and not is_ids:
+            return early, models
+    except BaseException:
+        if early is not None:
+            early.close()
+        raise
+    if early is not None:  # label maps are read as numbers, which is known only now
+        early.close()
+    return _Sources(job, unconverted=is_ids), models
 
 
 class _Sources:

@@ -18,6 +18,7 @@ from rotoscope.runtime.media.encoder import (
     output_suffix,
     parse_encoder_options,
 )
+from rotoscope.runtime.media.open_sink import NULL
 from rotoscope.runtime.media.open_source import MediaSource
 from rotoscope.runtime.media.picture_sink import WRITABLE as PICTURE_SUFFIXES
 from rotoscope.runtime.media.picture_sink import is_picture_target
@@ -30,7 +31,7 @@ from rotoscope.runtime.pipeline.stages import Stages
 class OutputPlan:
     """Where and how a result is written.
 
-    path     None: standard output
+    path     None: standard output; Path("null:"): frames are counted and not kept
     finish   the stage that makes code values
     encoder  None for pictures
     video    picture format and clock for the encoder; None for pictures
@@ -42,6 +43,11 @@ class OutputPlan:
     video: VideoFormat | None = None
 
     @property
+    def is_null(self) -> bool:
+        """Whether the result is thrown away."""
+        return self.path == Path(NULL)
+
+    @property
     def muxer(self) -> str:
         """FFmpeg's name of the container."""
         return "yuv4mpegpipe" if self.path is None else CONTAINERS[self.path.suffix.lower()][0]
@@ -49,6 +55,8 @@ class OutputPlan:
     @property
     def description(self) -> str:
         """Encoder and pixel format, for reports."""
+        if self.is_null:
+            return "null"
         if self.encoder is None:
             return f"pictures, {self.finish.depth} bit"
         return f"{self.encoder.codec} {self.encoder.pixel_format}"
@@ -56,9 +64,9 @@ class OutputPlan:
 
 def check_named_target(source: str, target: str | None, options: OutputOptions) -> None:
     """Raise UsageError for a target that cannot be written, as far as its name and the disk tell: the first check of a run."""
-    if target is None or target == "-":
+    if target in (None, "-", NULL):
         return
-    path = Path(target)
+    path = Path(str(target))
     check_target(path, source=None if source == "-" else Path(source), overwrite=options.overwrite, may_be_folder=True)
     if is_picture_target(path) and (options.codec or options.encoder_options):
         raise UsageError(f"--codec and -e are for videos; {path} is a picture")
@@ -68,7 +76,7 @@ def check_named_target(source: str, target: str | None, options: OutputOptions) 
 
 def check_target_fits(target: str | None, reader: MediaSource, options: SourceOptions) -> None:
     """Raise UsageError for a single picture as the target of a source that has several frames, as far as its header tells."""
-    if target in (None, "-") or not is_single_picture(Path(str(target))):
+    if target in (None, "-", NULL) or not is_single_picture(Path(str(target))):
         return
     num_frames = reader.info.num_frames_from_header or 1
     if num_frames > 1 and not reader.is_picture and options.duration is None:
@@ -104,6 +112,8 @@ def plan_output(
         size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
         compare=options.compare, times=stages.times,
     )  # fmt: skip
+    if target == NULL:
+        return OutputPlan(Path(NULL), replace(finish, pixel_format="yuv420p"))
     if is_picture_target(path):
         assert path is not None
         deep = info.depth > 8 and (path.suffix.lower() in ("", ".png"))
@@ -137,6 +147,8 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
     """What the output's format could not keep of the source's, in sentences."""
     encoder, finish = plan.encoder, plan.finish
     notes: list[str] = []
+    if plan.is_null:
+        return notes
     if encoder is None or plan.path is None:
         left = {"audio": "sound", "subtitle": "subtitles"}
         kinds = dict.fromkeys(left[stream.kind] for stream in info.streams if stream.kind in left)

@@ -19,7 +19,7 @@ from rotoscope.base.options import TranslateOptions
 from rotoscope.demo.scene import Scene
 from rotoscope.metrics.gradient_energy import relative_energy
 from rotoscope.metrics.matched import side_by_side
-from rotoscope.metrics.measures import Measures
+from rotoscope.metrics.curves import Curves
 from rotoscope.plots.chart import Series, chart
 from rotoscope.plots.raster import data_uri, through_time
 from rotoscope.runtime.pipeline.write import write_frames

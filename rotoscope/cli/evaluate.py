@@ -23,7 +23,7 @@ class MeasureOptions:
     """Keywords of `metrics.evaluator.Evaluator`, as flags."""
 
     flow: str = "dis"
-    """What estimates the motion of the source: dis (OpenCV's DIS, preset medium, full size), or onnx:FILE for a flow network."""
+    """What estimates the motion of the source: dis (OpenCV's DIS, preset medium, full size) or onnx:FILE (a flow network)."""
 
     lpips: Annotated[tuple[Path, ...], Parameter(show_default=False)] = ()
     """Weights of LPIPS, to measure the distance to the reference; give a second file if the backbone has its own."""

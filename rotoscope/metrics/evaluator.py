@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rotoscope.metrics.feature_distances import InceptionVector, LpipsDistance, VideoDistance, VideoVector
 
 LpipsNetwork = Literal["squeeze", "alex", "vgg"]
+WITHOUT_REFERENCE = "--lpips, --inception and --i3d measure the distance to a --reference; give one"
 
 
 class Evaluator:
@@ -57,11 +58,11 @@ class Evaluator:
         if self.needs_reference:
             if importlib.util.find_spec("torch") is None:
                 raise UsageError('LPIPS, FID, VFID and VLPIPS need torch: pip install ".[export]"')
-            from rotoscope.metrics.feature_distances import InceptionVector, LpipsDistance, VideoDistance, VideoVector
+            from rotoscope.metrics import feature_distances as networks
 
-            self._lpips = LpipsDistance(*lpips, backbone=lpips_network) if lpips else None
-            self._inception = None if inception is None else InceptionVector(inception)
-            self._i3d = None if i3d is None else (VideoVector(i3d), VideoDistance(i3d))
+            self._lpips = networks.LpipsDistance(*lpips, backbone=lpips_network) if lpips else None
+            self._inception = None if inception is None else networks.InceptionVector(inception)
+            self._i3d = None if i3d is None else (networks.VideoVector(i3d), networks.VideoDistance(i3d))
 
     def __call__(
         self,
@@ -78,7 +79,7 @@ class Evaluator:
         Raises InputRefused if the videos do not match, UsageError if weights were given but no reference.
         """
         if reference is None and self.needs_reference:
-            raise UsageError("--lpips, --inception and --i3d measure the distance to a --reference; give one")
+            raise UsageError(WITHOUT_REFERENCE)
         found = evaluate_frames(
             matched_frames(source, result, reference, start=self._start, duration=self._duration, rate=self._rate),
             self._motion,
@@ -127,7 +128,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure one translated video; arguments and errors are those of `Evaluator` and of its call."""
     if reference is None and (lpips or inception or i3d):  # before any weights are read
-        raise UsageError("--lpips, --inception and --i3d measure the distance to a --reference; give one")
+        raise UsageError(WITHOUT_REFERENCE)
     measure = Evaluator(
         flow,
         lpips=lpips,

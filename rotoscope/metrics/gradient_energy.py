@@ -1,4 +1,4 @@
-"""Gradient energy by octave: has a steadied video lost sharpness?
+"""Gradient energy by octave: how much sharpness a steadied video has lost.
 
 Any blur lowers the warping error. The gradient energy of the result relative to that of the frame-by-frame translation
 shows the blur: it falls below 1, first in the finest octave.

@@ -103,11 +103,13 @@ def spread_frames(source: str, count: int) -> tuple[list[RGB], list[float]]:
 
 
 def _all_there(names: Sequence[str], frames: tuple[Frame | None, ...], index: int) -> list[Frame]:
+    """Return the frames; raises InputRefused if one video has ended before the others."""
     ended = [name for name, frame in zip(names, frames, strict=True) if frame is None]
     if ended:
         going_on = next(name for name, frame in zip(names, frames, strict=True) if frame is not None)
         raise InputRefused(
-            f"{ended[0]} ends after {index} frames, {going_on} goes on; accepted: as many frames in each (--start and --duration choose a part)"
+            f"{ended[0]} ends after {index} frames, {going_on} goes on; accepted: as many frames in each "
+            "(--start and --duration choose a part of the source)"
         )
     return [frame for frame in frames if frame is not None]
 

@@ -1,4 +1,4 @@
-"""E_warp of two results of one source, along the same flow: does one of two forms of a network flicker more?"""
+"""E_warp of two results of one source, along the same flow: which of two forms of a network flickers more."""
 
 import math
 

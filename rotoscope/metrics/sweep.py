@@ -1,4 +1,4 @@
-"""Translate one video with many settings and measure each: what does steadiness cost in fidelity?"""
+"""Translate one video with many settings and measure each: what steadiness costs in fidelity."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.metrics.evaluation import Evaluation
 from rotoscope.metrics.curves import Curves
+from rotoscope.metrics.evaluation import Evaluation
 from rotoscope.plots.chart import Series, chart, text
 from rotoscope.plots.raster import data_uri, heat_map, through_time
 

@@ -10,7 +10,6 @@ from tiny_clips import pattern, write_clip
 from rotoscope.base.errors import InputRefused
 from rotoscope.metrics.matched import frames_of, matched_frames, side_by_side, spread_frames
 
-
 LOSSLESS = {"codec": "ffv1", "pixel_format": "bgr0"}
 
 

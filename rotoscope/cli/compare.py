@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.options import EngineName, Precision
 
 if TYPE_CHECKING:
     from rotoscope.plots.contact_sheet import Image
@@ -23,8 +24,8 @@ def compare(
     frames: int = 4,
     height: int = 240,
     working_size: str | None = None,
-    engine: str = "onnxruntime",
-    precision: str | None = None,
+    engine: EngineName = "onnxruntime",
+    precision: Precision | None = None,
     hint: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
     overwrite: bool = False,
 ) -> int:

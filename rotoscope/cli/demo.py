@@ -8,7 +8,7 @@ from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.translate import print_run
 
 if TYPE_CHECKING:
-    from rotoscope.base.options import Run
+    from rotoscope import Run
 
 LOOK = "starry"
 

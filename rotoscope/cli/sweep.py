@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import TRANSLATE_VALUES, check_fields, check_options
+from rotoscope.cli.options import RunFlags
 from rotoscope.cli.progress import Style, counted, shown_progress
 
 if TYPE_CHECKING:
@@ -100,7 +101,10 @@ def parse_grid(words: Sequence[str], fixed: Mapping[str, Any] | None = None) -> 
         values[name] = [_value(name, text) for text in listed.split(",")]
     grid = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
     for options in grid:
-        TranslateOptions(**{**(fixed or {}), **options})  # refuses wrong values before the first translation
+        given = {**(fixed or {}), **options}
+        run = {field.name: given.pop(field.name) for field in fields(RunFlags) if field.name in given}
+        check_options(given)  # before the first translation
+        check_fields(RunFlags(**run))
     return grid
 
 
@@ -128,7 +132,8 @@ def _accepted() -> list[str]:
     """Names of the options of `translate` that a sweep accepts."""
     from rotoscope.metrics.sweep import SET_BY_SWEEP
 
-    return sorted({field.name for field in fields(TranslateOptions)} - SET_BY_SWEEP - WITH_COMMA)
+    names = {field.name for kind in (*TRANSLATE_VALUES, RunFlags) for field in fields(kind)}
+    return sorted(names - SET_BY_SWEEP - WITH_COMMA)
 
 
 def _value(name: str, text: str) -> Any:

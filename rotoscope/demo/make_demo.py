@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rotoscope.base.files import check_target, part_file
-from rotoscope.base.options import Run, TranslateOptions
+from rotoscope.base.options import SteadyOptions
 from rotoscope.demo.clip import make_clip
 from rotoscope.demo.page import Rendering, write_page
 from rotoscope.demo.scene import Scene
+from rotoscope.runtime.pipeline.job import Run
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 PAGE_SECONDS = 2.5  # of the clip that the page plays at each strength
@@ -57,7 +58,7 @@ def make_demo(
     say(f"painting {PAGE_SECONDS:g} s at {len(STRENGTHS)} strengths for the page ...")
     with tempfile.TemporaryDirectory() as temporary, part_file(page, overwrite=True) as part:
         renderings = [_rendering(clip, Path(temporary), look, strength, translate) for strength in STRENGTHS]
-        default = TranslateOptions().strength
+        default = SteadyOptions().strength
         write_page(
             part,
             Scene(),

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import av
 import cv2
@@ -25,8 +26,8 @@ def blinking(clip, target, step):
         with rotoscope.read(clip) as reader:
             for frame in reader:
                 picture = rotoscope.rgb(frame.source) * np.float32(0.8 / 255) + step * (frame.index % 2) / 255
-                frame.result = np.dstack([picture, np.zeros_like(picture[..., :1])]).astype(np.float32)
-                yield frame
+                pixels = np.dstack([picture, np.zeros_like(picture[..., :1])]).astype(np.float32)
+                yield replace(frame, result=rotoscope.Picture((pixels,)))
 
     rotoscope.write(target, frames(), codec="ffv1")
     return target

@@ -1,0 +1,51 @@
+"""What a sink is: where finished frames go. Video files, picture folders, standard output and nothing all look like this."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from rotoscope.base.frame import Frame
+
+
+class Sink(Protocol):
+    """Takes finished frames, whose `result` is a Picture of code values, in order.
+
+    The result appears under its name at `finish`, complete; after `abort` nothing of it is left. Exactly one of the two is
+    called, once.
+    """
+
+    @property
+    def num_frames(self) -> int:
+        """Frames written so far."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the user: what the format could not keep."""
+        ...
+
+    def write(self, frame: Frame) -> None:
+        """Write one frame; raises OutputFailed if it cannot be written."""
+        ...
+
+    def finish(self) -> None:
+        """Flush what is buffered and give the result its name; raises OutputFailed if that fails."""
+        ...
+
+    def abort(self) -> None:
+        """Remove what was written. Never raises."""
+        ...
+
+
+SinkT = TypeVar("SinkT", bound=Sink)
+
+
+@contextmanager
+def finishing(sink: SinkT) -> Iterator[SinkT]:
+    """Finish the sink when the block ends well, abort it when the block raises."""
+    try:
+        yield sink
+        sink.finish()
+    except BaseException:
+        sink.abort()
+        raise

@@ -1,0 +1,48 @@
+"""What a source is: where frames come from. Files, picture sequences, pipes and generated frames all look like this."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Protocol
+
+from rotoscope.base.frame import Frame, VideoInfo
+
+
+class Source(Protocol):
+    """A stream of frames that is read once.
+
+    Iterating yields frames in presentation order, with strictly increasing times. As with an open file, a second `iter()`
+    continues where the first stopped; to read from the start, open the source again. `losses` and `notes` grow while frames
+    are read and are complete after the last one.
+    """
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known before the first frame is delivered."""
+        ...
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the source has no end of its own (a pipe, a camera): stopping it is the normal way to end a run."""
+        ...
+
+    @property
+    def losses(self) -> Counter[str]:
+        """Cause -> number of frames or packets that could not be delivered."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the user: what was repaired, converted or left out."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames that were not read yet."""
+        ...
+
+    def interrupt(self) -> None:
+        """End the stream early, from any thread: a read that waits returns, and iteration ends without an error."""
+        ...
+
+    def close(self) -> None:
+        """Release decoder, file and device. Call it when no thread reads any more."""
+        ...

@@ -15,6 +15,7 @@ from rotoscope.cli.sweep import parse_fixed, run_sweep
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation, Flow, Numbers
 
+OTHER_FLAGS = ("reference", "sweep", "model", "response", "json", "plot", "overwrite", "progress")
 LOWER_IS_BETTER = {"E_warp", "E_warp as printed", "temporal loss"}
 
 
@@ -108,7 +109,7 @@ def evaluate(
     """
     from rotoscope.base.files import check_target, part_file
 
-    fixed_options = parse_fixed(fixed, [*MeasureOptions.__dataclass_fields__, *evaluate.__kwdefaults__])
+    fixed_options = parse_fixed(fixed, [*MeasureOptions.__dataclass_fields__, *OTHER_FLAGS])
     _check_form(result, reference, model, sweep=bool(sweep), response=response, fixed=bool(fixed))
     stem = f"{Path(source).stem}.sweep" if result is None else f"{Path(result).stem}.evaluation"
     json, plot = json or Path(f"{stem}.json"), plot or Path(f"{stem}.svg")

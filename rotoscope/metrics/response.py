@@ -68,11 +68,11 @@ class SuddenChange:
 
         None if that takes more than 15 frames, or if the network's result does not change with the source.
         """
-        steady = [self._translated(pictures, options) for pictures in self._sources]
-        region = middle(*steady[0][0].shape[:2])
-        frames = zip(*steady, *self._framewise, strict=True)
+        steady, changed = (self._translated(pictures, options) for pictures in self._sources)
+        region = middle(*steady[0].shape[:2])
+        frames = zip(steady, changed, *self._framewise, strict=True)
         try:
-            return frames_until([response(*pictures, region) for pictures in frames])
+            return frames_until([response(*four, region=region) for four in frames])
         except ValueError:
             return None
 

@@ -33,7 +33,7 @@ class Pose:
 
 
 Camera = Callable[[float], Pose]  # seconds -> pose
-Motion = Callable[[float], Matrix]  # seconds -> matrix, canvas to canvas, applied before the camera's
+LayerMotion = Callable[[float], Matrix]  # seconds -> matrix, canvas to canvas, applied before the camera's
 
 
 def handheld(seed: int) -> Camera:
@@ -46,7 +46,7 @@ def handheld(seed: int) -> Camera:
     return lambda seconds: Pose(x(seconds), y(seconds), roll(seconds), dolly(seconds))
 
 
-def sway(angle: float, period: float, pivot: tuple[float, float]) -> Motion:
+def sway(angle: float, period: float, pivot: tuple[float, float]) -> LayerMotion:
     """Rotate back and forth about a pivot: +-`angle` radians in `period` seconds."""
     x, y = pivot
 
@@ -57,7 +57,7 @@ def sway(angle: float, period: float, pivot: tuple[float, float]) -> Motion:
     return motion
 
 
-def lift(height: float, period: float) -> Motion:
+def lift(height: float, period: float) -> LayerMotion:
     """Move up by `height` pixels in the first half of the period and down again in the second, as a cosine."""
     return lambda seconds: translation(0, -height * (1 - math.cos(math.tau * seconds / period)) / 2)
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.demo.camera import Matrix, Motion, lift, scaling, sway, translation
+from rotoscope.demo.camera import LayerMotion, Matrix, lift, scaling, sway, translation
 
 F32 = NDArray[np.float32]
 
@@ -43,7 +43,7 @@ class Layer:
     at: tuple[float, float]
     parallax: float
     removed: str | None = None
-    motion: Motion | None = None
+    motion: LayerMotion | None = None
 
     def to_canvas(self, seconds: float) -> Matrix:
         """Matrix from photograph to canvas coordinates, with the layer's own motion and without the camera's."""

@@ -17,7 +17,7 @@ from rotoscope.runtime.pipeline.job import Run
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 PAGE_SECONDS = 2.5  # of the clip that the page plays at each strength
 
-Translate = Callable[[Path, Path, dict[str, Any]], Run]
+TranslateWithLook = Callable[[Path, Path, dict[str, Any]], Run]
 """(source, target, options of `rotoscope.translate`) -> Run."""
 
 
@@ -34,7 +34,7 @@ def make_demo(
     folder: Path,
     *,
     look: str,
-    translate: Translate,
+    translate: TranslateWithLook,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Demo:
@@ -73,7 +73,7 @@ def make_demo(
     return Demo(clip, painted, page, run)
 
 
-def _rendering(clip: Path, folder: Path, look: str, strength: float, translate: Translate) -> Rendering:
+def _rendering(clip: Path, folder: Path, look: str, strength: float, translate: TranslateWithLook) -> Rendering:
     """Translate the first seconds of the clip at one strength, without loss; strength 0 is frame by frame."""
     steady = "blend" if strength else "off"
     command = f"rotoscope translate {shlex.quote(str(clip))} -m {look} --steady {steady}"

@@ -20,7 +20,7 @@ STRIP_FRAMES = 3
 
 Flow = Callable[[RGB, RGB], F32]
 """(picture a, picture b), both (H,W,3) uint8 -> F_ab, (H,W,2) float32 pixels on the grid of a."""
-Motion = Callable[[int, RGB, RGB], tuple[F32, Mask]]
+FlowAndVisible = Callable[[int, RGB, RGB], tuple[F32, Mask]]
 """(t, source frame t, source frame t + 1) -> flow from t to t + 1 (H,W,2), pixels of t that t + 1 shows (H,W) bool."""
 Numbers = dict[str, dict[str, float]]
 """Numbers by "source", "result", "frame by frame" and "to frame by frame" (the distance between the last two), then by name."""
@@ -91,7 +91,7 @@ class Evaluation:
 
 def evaluate_frames(
     frames: Iterable[MatchedFrame],
-    motion: Motion,
+    motion: FlowAndVisible,
     *,
     distance: Callable[[RGB, RGB], float] | None = None,
     with_patches: bool = False,
@@ -142,7 +142,7 @@ def evaluate_frames(
     return found
 
 
-def motion_from_flow(flow: Flow) -> Motion:
+def motion_from_flow(flow: Flow) -> FlowAndVisible:
     """Estimate flow forward and backward; a pixel counts if both agree (see `warping_error.visible`)."""
 
     def motion(_index: int, current: RGB, following: RGB) -> tuple[F32, Mask]:

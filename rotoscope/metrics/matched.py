@@ -86,8 +86,11 @@ def frames_of(
 def spread_frames(source: str, count: int) -> tuple[list[RGB], list[float]]:
     """Choose frames evenly over a source: (`count` or fewer (H,W,3) uint8 pictures, their times in seconds).
 
-    The source is read twice: first to count its frames. Raises InputRefused for a source without frames.
+    The source is read twice: first to count its frames. Raises UsageError for standard input and for a count below 1,
+    InputRefused for a source without frames.
     """
+    if source == "-":
+        raise UsageError("-: standard input can be read only once; accepted: a file, a folder or a pattern")
     if count < 1:
         raise UsageError(f"frames {count}; accepted: at least 1")
     with open_source(source, threads=0) as reader:

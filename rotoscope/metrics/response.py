@@ -21,9 +21,9 @@ SHOWN = 0.9  # share of a change from which on it counts as shown
 SETTLING, WATCHED = 10, 15  # frames before the change, and from the change on
 SIDE = 4  # the region that changes is a quarter as wide and high as the picture
 
-Region = tuple[slice, slice]
+PictureRegion = tuple[slice, slice]
 """Rows and columns of a picture."""
-Translate = Callable[[str, str, dict[str, Any]], None]
+TranslateFile = Callable[[str, str, dict[str, Any]], None]
 """(source, target, options of `rotoscope.translate`): write the target without loss, replacing an existing file."""
 
 
@@ -42,7 +42,7 @@ class SuddenChange:
     def __init__(
         self,
         source: str,
-        translate: Translate,
+        translate: TranslateFile,
         *,
         framewise: dict[str, Any],
         folder: Path,
@@ -70,9 +70,10 @@ class SuddenChange:
         """
         steady, changed = (self._translated(pictures, options) for pictures in self._sources)
         region = middle(*steady[0].shape[:2])
-        frames = zip(steady, changed, *self._framewise, strict=True)
+        framewise, framewise_changed = self._framewise
+        frames = zip(steady, changed, framewise, framewise_changed, strict=True)
         try:
-            return frames_until([response(*four, region=region) for four in frames])
+            return frames_until([response(*four, region) for four in frames])
         except ValueError:
             return None
 
@@ -83,14 +84,14 @@ class SuddenChange:
         return list(frames_of(result))[SETTLING:]
 
 
-def with_change(picture: RGB, region: Region) -> RGB:
+def with_change(picture: RGB, region: PictureRegion) -> RGB:
     """Copy a source picture and turn the region upside down and to its negative, so that it shows something else."""
     changed = picture.copy()
     changed[region] = (255 if picture.dtype == np.uint8 else 1) - picture[region][::-1]
     return changed
 
 
-def response(steady: RGB, steady_changed: RGB, framewise: RGB, framewise_changed: RGB, region: Region) -> float:
+def response(steady: RGB, steady_changed: RGB, framewise: RGB, framewise_changed: RGB, region: PictureRegion) -> float:
     """Share of the change that a steadied frame shows: 0 none of it, 1 all of it.
 
     The four pictures are results of one frame. Raises ValueError if the frame-by-frame result does not change.
@@ -115,7 +116,7 @@ def frames_until(responses: Sequence[float], share: float = SHOWN) -> int | None
     return first if first < len(responses) else None
 
 
-def middle(height: int, width: int) -> Region:
+def middle(height: int, width: int) -> PictureRegion:
     """The region that changes: in the middle of a picture of this size, a quarter as high and wide."""
     top, left = (SIDE - 1) * height // (2 * SIDE), (SIDE - 1) * width // (2 * SIDE)
     return slice(top, top + height // SIDE), slice(left, left + width // SIDE)

@@ -9,7 +9,7 @@ from typing import Any
 from rotoscope.base.errors import UsageError
 from rotoscope.metrics.evaluation import Evaluation, Numbers
 from rotoscope.metrics.pareto import Setting
-from rotoscope.metrics.response import SuddenChange, Translate
+from rotoscope.metrics.response import SuddenChange, TranslateFile
 
 FRAMEWISE: dict[str, Any] = {"steady": "off", "keyframes": 1}
 SET_BY_SWEEP = frozenset({"rate", "start", "duration", "codec", "overwrite", "compare"})
@@ -36,7 +36,7 @@ def sweep(
     source: str,
     grid: Sequence[Mapping[str, Any]],
     *,
-    translate: Translate,
+    translate: TranslateFile,
     evaluate: Callable[[str, str, str], Evaluation],
     fixed: Mapping[str, Any] | None = None,
     response: bool = False,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_clips import pattern, write_clip
 
-from rotoscope.base.errors import InputRefused
+from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.metrics.matched import frames_of, matched_frames, side_by_side, spread_frames
 
 LOSSLESS = {"codec": "ffv1", "pixel_format": "bgr0"}
@@ -104,3 +104,10 @@ def test_chosen_frames_are_spread_from_the_first_to_the_last(tmp_path, count, in
     pictures, seconds = spread_frames(str(clip), count)
     assert seconds == pytest.approx([index / 25 for index in indices])
     np.testing.assert_array_equal(pictures, [pattern(index) for index in indices])
+
+
+def test_standard_input_and_no_frame_cannot_be_chosen_from(tmp_path):
+    with pytest.raises(UsageError, match="standard input can be read only once"):
+        spread_frames("-", 2)
+    with pytest.raises(UsageError, match="frames 0; accepted: at least 1"):
+        spread_frames(str(tmp_path), 0)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rotoscope.assembly.engines import make_engine
+from rotoscope.assembly.engines import engine_of, make_engine
 from rotoscope.assembly.models import open_named
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.errors import UsageError
@@ -96,7 +96,9 @@ class Model:
         """The engine that the options name, `calls` at once of `threads` threads each; made once for each way to run."""
         key = (options.engine, options.precision, options.device, options.compiled, options.op_library, threads, calls)
         if key not in self._engines:
-            self._engines[key] = make_engine(self.file, options, threads=threads, calls=calls, graph=self.graph)
+            self._engines[key] = make_engine(
+                self.file, **engine_of(options), threads=threads, calls=calls, graph=self.graph
+            )
         return self._engines[key]
 
 
@@ -187,7 +189,7 @@ def _calibrated(model: Model, options: TranslateOptions, engine: Engine | None, 
 
     # Not the one that translates: it would keep the memory of the batch, and has fewer threads.
     threads = options.threads or thread_budget()
-    own = engine or make_engine(model.file, options, threads=threads, graph=model.graph)
+    own = engine or make_engine(model.file, **engine_of(options), threads=threads, graph=model.graph)
     return calibrate(model.file, own, frames, options)
 
 

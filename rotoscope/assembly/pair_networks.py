@@ -44,4 +44,4 @@ def _pair_network(
     from rotoscope.kernels.rows import thread_budget
 
     file, _ = open_named(path, Options())
-    return file, make_engine(file, Options(), threads=threads or thread_budget())
+    return file, make_engine(file, threads=threads or thread_budget())

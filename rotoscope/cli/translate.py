@@ -1,7 +1,6 @@
 """rotoscope translate: the main job."""
 
 import difflib
-import importlib.metadata
 import json
 import platform
 import sys
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from rotoscope.base.options import Run
 
 FINISHED_WITH_LOSSES = 5
-PACKAGES = {"tensorrt": "tensorrt-cu13"}  # whose name is not the engine's
 DEFAULTS = TranslateOptions()
 
 
@@ -99,6 +97,7 @@ def write_report(run: "Run", options: TranslateOptions, path: Path) -> None:
     import numpy
 
     from rotoscope import __version__
+    from rotoscope.assembly.engines import engine_version
     from rotoscope.base.files import part_file
 
     versions = {
@@ -107,7 +106,7 @@ def write_report(run: "Run", options: TranslateOptions, path: Path) -> None:
         "av": av.__version__,
         "ffmpeg": av.ffmpeg_version_info,
         "numpy": numpy.__version__,
-        options.engine: importlib.metadata.version(PACKAGES.get(options.engine, options.engine)),
+        options.engine: engine_version(options.engine),
     }
     content = {**asdict(run), "fps": round(run.fps, 3), "options": asdict(options), "versions": versions}
     with part_file(path, overwrite=options.overwrite) as part:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rotoscope.base.engine import Engine, State, Tensors
+from rotoscope.base.engine import Engine, Tensors
 from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.frame import Array, Frame, Picture
 from rotoscope.base.sizes import Placement, Size, place
@@ -62,7 +62,7 @@ class _Buffers:
 
 
 def call(
-    engine: Engine, label: str, inputs: Tensors, state: State, out: Tensors, out_state: State | None = None
+    engine: Engine, label: str, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors | None = None
 ) -> None:
     """One call of an engine; whatever it raises becomes a RotoscopeError that begins with the label."""
     try:
@@ -107,9 +107,9 @@ class Generator:
         self._output_shapes: dict[Size, dict[str, tuple[int, ...]]] = {}
         self._lock = threading.Lock()
         self.state = NetworkState(model.manifest, engine)
-        self._frozen: State | None = None
+        self._frozen: Tensors | None = None
         if statistics is not None:
-            self._frozen = {name: engine.held(array) for name, array in statistics.items()}
+            self._frozen = {name: engine.device.asarray(array) for name, array in statistics.items()}
         black, white = model.manifest.output.range
         self._out_scale = [1 / (white - black)] * 3
         self._out_offset = [-black / (white - black)] * 3
@@ -210,7 +210,7 @@ class Generator:
         with self._lock:
             if placement.network not in self._output_shapes:
                 state = first_state(manifest, feed.arrays, height, width)
-                self._output_shapes[placement.network] = self.engine.output_shapes(feed.arrays, state)
+                self._output_shapes[placement.network] = self.engine.shapes(feed.arrays, state)
             shapes = self._output_shapes[placement.network]
         # Whatever else the graph puts out is not asked for.
         further = {output.tensor for output in manifest.further}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rotoscope.base.device import CPU
 from rotoscope.base.engine import EngineSetup, Shapes, Tensors, check_process, last_line
-from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.telemetry import without_telemetry
 from rotoscope.runtime.models.model_file import ModelFile
 
@@ -30,15 +30,26 @@ def open_engine(file: ModelFile, setup: EngineSetup, _graph: object = None) -> "
     )
 
 
-@functools.cache
 def core() -> openvino.Core:
     """Return the one OpenVINO core of this process, which is never freed.
 
     Its CPU plugin installs a signal stack for the thread that loads it. If a second core is freed after the first, the thread
     gets a freed stack back (seen in 2026.4); the next signal, such as Ctrl-C or the end of a child process, then ends the
-    process.
+    process. Raises RotoscopeError in a process that was forked from one that has a core: its threads are not copied by a
+    fork, and a new core waits for them without end.
     """
-    return openvino.Core()
+    made_in, made = _core()
+    if made_in != os.getpid():
+        raise RotoscopeError(
+            "openvino hangs in a forked process whose parent used it; accepted: onnxruntime, or processes that start with the "
+            "spawn method"
+        )
+    return made
+
+
+@functools.cache
+def _core() -> tuple[int, openvino.Core]:
+    return os.getpid(), openvino.Core()
 
 
 def has_bf16() -> bool:

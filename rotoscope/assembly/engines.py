@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rotoscope.base.engine import Engine
-    from rotoscope.base.options import TranslateOptions
+    from rotoscope.base.options import ModelOptions
     from rotoscope.export.graph import Graph
     from rotoscope.runtime.models.model_file import ModelFile
 
@@ -114,7 +114,7 @@ def make_engine(
     return made
 
 
-def engine_of(options: TranslateOptions) -> dict[str, Any]:
+def engine_of(options: ModelOptions) -> dict[str, Any]:
     """Return the options that say which engine runs a model and how, as keywords of `make_engine`."""
     return {name: getattr(options, name) for name in ("engine", "device", "precision", "compiled", "op_library")}
 

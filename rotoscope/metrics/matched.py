@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Frame
+from rotoscope.base.rates import exact_rate
 from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.metrics.pictures import RGB
-from rotoscope.runtime.media.open_source import Reader, open_source
+from rotoscope.runtime.media.open_source import MediaSource, open_source
 
 CLOCK_SECONDS = Fraction(1, 100)  # the coarsest clock of a container (gif); two clocks may round to its two sides
 
@@ -44,7 +45,7 @@ def side_by_side(
     """
     with ExitStack() as stack:
         part = None if duration is None else Fraction(duration).limit_denominator(1_000_000)
-        readers = [open_source(name, rate=Fraction(rate).limit_denominator(1001), duration=part) for name in names]
+        readers = [open_source(name, rate=exact_rate(rate), duration=part) for name in names]
         for reader in readers:
             stack.callback(reader.close)
         untimed = any(reader.info.container == "pictures" for reader in readers)
@@ -97,7 +98,7 @@ def _same_size(names: Sequence[str], pictures: list[RGB], wanted: tuple[int, ...
             )
 
 
-def _no_losses(readers: list[Reader]) -> None:
+def _no_losses(readers: list[MediaSource]) -> None:
     for reader in readers:
         if reader.losses:
             lost = ", ".join(f"{count} {what}" for what, count in reader.losses.items())

@@ -93,16 +93,6 @@ def delete_leftovers(keep: Path) -> None:
                 _delete(file)
 
 
-def file_digest(*paths: Path) -> str:
-    """Return the sha256 of the bytes of some files, in hex."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _delete(file: Path) -> None:
     with suppress(OSError):  # gone already, or open in another process on Windows
         file.unlink()

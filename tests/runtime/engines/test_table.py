@@ -15,12 +15,12 @@ from rotoscope.assembly import engines
 from rotoscope.assembly.engines import ENGINES, engine_version, installed_engines, make_engine
 from rotoscope.base.engine import EngineSetup, first_line, last_line
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import ModelOptions
 from rotoscope.runtime.models.model_file import open_model
 
 
 def test_the_option_accepts_the_engines_of_the_table():
-    assert set(get_args(get_type_hints(TranslateOptions)["engine"])) == set(ENGINES)
+    assert set(get_args(get_type_hints(ModelOptions)["engine"])) == set(ENGINES)
 
 
 def test_every_engine_has_an_extra_that_installs_it():
@@ -107,12 +107,12 @@ def test_the_version_of_an_engine_that_pip_did_not_install_is_its_own(distributi
 
 
 def test_a_report_is_written_where_another_distribution_holds_the_engine(distributions, tmp_path):
-    from rotoscope.base.options import Run
+    from rotoscope.runtime.pipeline.job import Run
     from rotoscope.cli.translate import write_report
 
     distributions({"onnxruntime": {"onnxruntime-gpu": "1.31.1"}})
     run = Run("a", "b", (), (), "", "", None, "", 1, 1, 1.0, 1.0, 8, 8)
-    write_report(run, TranslateOptions(), tmp_path / "report.json")
+    write_report(run, {"engine": "onnxruntime", "overwrite": False}, tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["versions"]["onnxruntime"] == "1.31.1"
 
 

@@ -107,8 +107,8 @@ def test_the_version_of_an_engine_that_pip_did_not_install_is_its_own(distributi
 
 
 def test_a_report_is_written_where_another_distribution_holds_the_engine(distributions, tmp_path):
-    from rotoscope.runtime.pipeline.job import Run
     from rotoscope.cli.translate import write_report
+    from rotoscope.runtime.pipeline.job import Run
 
     distributions({"onnxruntime": {"onnxruntime-gpu": "1.31.1"}})
     run = Run("a", "b", (), (), "", "", None, "", 1, 1, 1.0, 1.0, 8, 8)

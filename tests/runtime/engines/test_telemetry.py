@@ -79,7 +79,17 @@ def test_a_run_opens_no_socket_and_writes_nothing_else(engine, tmp_path, identit
     command += ["-m", checkpoint if engine == "torch" else identity, "--report", "report.json"]
     log = tmp_path / "strace.log"
     if shutil.which("strace"):
-        command = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", log, *command]
+        command = [
+            "strace",
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-e",
+            "trace=connect,sendto,sendmsg,sendmmsg",
+            "-o",
+            log,
+            *command,
+        ]
     done = subprocess.run(
         list(map(str, command)), env=given, cwd=tmp_path / "work", capture_output=True, text=True, check=False
     )

@@ -153,3 +153,67 @@ def test_frames_of_a_video(tmp_path, rotoscope_main):
     code, _, err = rotoscope_main("frames", video, tmp_path / "frames")
     assert code == 2
     assert "exists; give a new folder" in err
+
+
+FOREIGN = 'baseURL = "https://example.org/"\n'
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.toml",
+        "run.html",
+        "log.jsonl",
+        "AtoB.safetensors",
+        "notes.txt",
+        "samples/step-00000000.jpg",
+        "checkpoints/model.pt",
+        "best/AtoB.safetensors",
+    ],
+)
+@pytest.mark.parametrize("linked", [False, True])
+def test_train_refuses_a_folder_with_foreign_files_and_changes_none(name, linked, photos, tmp_path, rotoscope_main):
+    file = tmp_path / "site" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(FOREIGN)
+    out = tmp_path / "site"
+    if linked:
+        out = tmp_path / "link"
+        out.symlink_to(tmp_path / "site")
+    code, _, err = rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", out, "--steps", 1)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{out} is not empty; a new run needs a new or empty folder" in err
+    assert [path for path in (tmp_path / "site").rglob("*") if path.is_file()] == [file]
+    assert file.read_text() == FOREIGN
+
+
+@pytest.mark.parametrize("name", ["distill", "look"])
+def test_a_wrong_option_leaves_a_foreign_configuration_as_it_is(name, tmp_path, rotoscope_main):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "config.toml").write_text(FOREIGN)
+    words = {
+        "distill": ["distill", "nowhere", "--frames", "nowhere", "--look", 0, "--macs", 1],
+        "look": ["train", "look", "--photos", "nowhere", "--painting", "x", "--squeezenet", "y"],
+    }[name]
+    code, _, err = rotoscope_main(*words, "--out", tmp_path / "site")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is not empty" in err
+    assert (tmp_path / "site" / "config.toml").read_text() == FOREIGN
+
+
+@pytest.mark.parametrize("place", ["out", "out/run", "dangling"])
+def test_train_refuses_a_file_and_a_broken_link_in_place_of_the_folder(place, photos, tmp_path, rotoscope_main):
+    (tmp_path / "out").write_text("mine")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    code, _, err = rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", tmp_path / place, "--steps", 1)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is not a folder" in err or "broken link" in err
+    assert (tmp_path / "out").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_folder_with_hidden_files_only_takes_a_run(photos, tmp_path, rotoscope_main):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".DS_Store").write_text("mine")
+    assert rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", tmp_path / "run", "--steps", 1)[0] == 0
+    assert (tmp_path / "run" / ".DS_Store").read_text() == "mine"

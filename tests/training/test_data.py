@@ -230,7 +230,7 @@ def test_whole_pictures_of_two_shapes_make_no_batch_but_samples(tmp_path):
     ):
         data.batch(range(4))
     first = data[0]["a"]
-    shown = data.alike(4)["a"]
+    shown = data.fixed_samples(4)["a"]
     assert shown.shape[1:] == first.shape and torch.equal(shown[0], first)
     assert len(shown) == sum(data[position]["a"].shape == first.shape for position in range(4))
 

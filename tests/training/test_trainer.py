@@ -15,10 +15,10 @@ from safetensors import safe_open
 from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.training.loop.checkpoints import checkpoint_steps, load_checkpoint, save_checkpoint
-from rotoscope.training.loop.devices import make_fabric
-from rotoscope.training.loop.record import Means
-from rotoscope.training.loop.report import read_log
-from rotoscope.training.loop.trainer import LossNotFinite, Trainer, train
+from rotoscope.training.loop.run import make_fabric, run_training
+from rotoscope.training.loop.run_log import Means
+from rotoscope.training.loop.run_page import read_log
+from rotoscope.training.loop.trainer import LossNotFinite, Trainer
 from rotoscope.training.options import CycleGanOptions, RunOptions
 from rotoscope.training.systems.cyclegan import CycleGan
 
@@ -36,15 +36,7 @@ def photos(tmp_path):
 def run_cyclegan(photos, out, *, resume=False, options=(), on_progress=lambda _progress: None, **run):
     options = CycleGanOptions(**{**photos, **SIZE, "pool": 3, **dict(options)})
     run = RunOptions(out=out, device="cpu", **{"steps": 6, "save_every": 3, "sample_every": 3, "log_every": 2, **run})
-    out.mkdir(exist_ok=True)
-    return train(
-        lambda: CycleGan(options),
-        run,
-        {"system": "cyclegan"},
-        batch=options.batch,
-        resume=resume,
-        on_progress=on_progress,
-    )
+    return run_training(lambda: CycleGan(options), options, run, resume=resume, on_progress=on_progress)
 
 
 def state_of(out):
@@ -112,9 +104,11 @@ def gradients_after_one_step(photos, out, *, batch, accumulate):
     torch.manual_seed(0)
     fabric = make_fabric(run)
     fabric.launch()
-    trainer = Trainer(fabric, CycleGan(options), run, {"system": "cyclegan"}, batch)
+    trainer = Trainer(fabric, CycleGan(options), options, run)
     positions = list(range(batch * accumulate))
-    trainer.play([trainer.data.batch(positions[start : start + batch]) for start in range(0, len(positions), batch)])
+    trainer.train_step(
+        [trainer.data.batch(positions[start : start + batch]) for start in range(0, len(positions), batch)]
+    )
     return {name: parameter.grad for name, parameter in trainer.system.named_parameters()}
 
 
@@ -127,7 +121,9 @@ def test_accumulated_batches_make_the_gradients_of_the_batch_of_all_of_them(phot
 
 
 def test_weights_of_a_finished_run_are_a_checkpoint_that_export_recognises(photos, tmp_path):
-    assert run_cyclegan(photos, tmp_path / "run")
+    result = run_cyclegan(photos, tmp_path / "run")
+    assert result.is_finished and result.step == result.total == 6
+    assert result.weights == (tmp_path / "run" / "AtoB.safetensors", tmp_path / "run" / "BtoA.safetensors")
     loaded = open_checkpoint(tmp_path / "run" / "AtoB.safetensors")
     assert loaded.description.system == "CycleGAN ResNet-1"
     picture = torch.rand(1, 3, 32, 32)
@@ -214,10 +210,13 @@ def test_a_stop_ends_after_the_step_with_a_checkpoint(photos, tmp_path):
         if progress.step == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
-    assert not run_cyclegan(photos, tmp_path / "run", steps=50, save_every=50, on_progress=stop)
+    result = run_cyclegan(photos, tmp_path / "run", steps=50, save_every=50, on_progress=stop)
+    assert not result.is_finished and (result.step, result.total) == (5, 50)
     assert checkpoint_steps(tmp_path / "run" / "checkpoints") == [5]
     assert "stopped" in (tmp_path / "run" / "run.html").read_text()
-    assert not (tmp_path / "run" / "AtoB.safetensors").exists()
+    with safe_open(tmp_path / "run" / "AtoB.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["rotoscope"])["steps"] == 5
+    assert open_checkpoint(tmp_path / "run" / "AtoB.safetensors").description.system == "CycleGAN ResNet-1"
 
 
 def test_the_report_shows_curves_and_samples_and_needs_no_other_file(photos, tmp_path):
@@ -245,12 +244,12 @@ import torch
 torch.set_num_threads(1)
 from rotoscope.training.systems.cyclegan import CycleGan
 from rotoscope.training.options import CycleGanOptions, RunOptions
-from rotoscope.training.loop.trainer import train
+from rotoscope.training.loop.run import run_training
 a, b, out, batch = sys.argv[1:]
 options = CycleGanOptions(a=Path(a), b=Path(b), batch=int(batch), pool=0, flip=False, resize=36, crop=32, width=2,
                           blocks=1, discriminator_width=2, discriminator_layers=2)
 run = RunOptions(out=Path(out), device="cpu", steps=3, log_every=1, sample_every=100)
-train(lambda: CycleGan(options), run, {"system": "cyclegan"}, batch=int(batch))
+run_training(lambda: CycleGan(options), options, run)
 """
 
 
@@ -300,7 +299,7 @@ def test_means_of_many_half_precision_terms_keep_their_digits():
     means = Means()
     for _ in range(1000):
         means.add({"term": torch.tensor(0.3, dtype=torch.bfloat16)})
-    assert means.take()["term"] == pytest.approx(0.3, rel=0.01)
+    assert means.pop()["term"] == pytest.approx(0.3, rel=0.01)
 
 
 def test_a_log_that_a_full_disk_cut_short_is_read_up_to_there(tmp_path):
@@ -320,8 +319,8 @@ def test_compiling_reaches_every_module_that_is_called_and_needs_a_compiler(phot
     options = CycleGanOptions(**photos, **SIZE)
     run = RunOptions(out=tmp_path, device="cpu", compile=True)
     monkeypatch.setenv("CXX", sys.executable)  # found; nothing is compiled before a step
-    trainer = Trainer(make_fabric(run), CycleGan(options), run, {"system": "cyclegan"}, 1)
-    assert [module._compiled_call_impl is not None for module in trainer.system.called()] == [True] * 4
+    trainer = Trainer(make_fabric(run), CycleGan(options), options, run)
+    assert [module._compiled_call_impl is not None for module in trainer.system.modules_to_compile()] == [True] * 4
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(UsageError, match=r"--compile needs a C\+\+ compiler on a CPU; no-such-compiler was not found"):
         make_fabric(run)

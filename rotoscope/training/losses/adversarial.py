@@ -23,10 +23,10 @@ Scores = Tensor | Sequence[Tensor]
 EPSILON = 1e-8  # under the root of the slope, whose gradient is infinite at zero
 
 
-def to_value(scores: Scores, objective: Objective, *, real: bool) -> Tensor:
+def score_loss(scores: Scores, objective: Objective, *, real: bool) -> Tensor:
     """How far a discriminator's scores are from calling their input real (or fake)."""
     if not isinstance(scores, Tensor):
-        return torch.stack([to_value(level, objective, real=real) for level in scores]).sum()
+        return torch.stack([score_loss(level, objective, real=real) for level in scores]).sum()
     if objective == "lsgan":
         return (scores - float(real)).square().mean()
     if objective == "vanilla":
@@ -35,16 +35,16 @@ def to_value(scores: Scores, objective: Objective, *, real: bool) -> Tensor:
     return relu(1 + sign * scores).mean() if objective == "hinge" else (sign * scores).mean()
 
 
-def to_fool(scores: Scores, objective: Objective) -> Tensor:
+def generator_loss(scores: Scores, objective: Objective) -> Tensor:
     """The generator's loss: how far the scores of its pictures are from real."""
     if objective == "hinge":
         objective = "wgan"  # the generator's half has no hinge
-    return to_value(scores, objective, real=True)
+    return score_loss(scores, objective, real=True)
 
 
-def to_judge(real: Scores, fake: Scores, objective: Objective) -> Tensor:
+def discriminator_loss(real: Scores, fake: Scores, objective: Objective) -> Tensor:
     """The discriminator's loss: real called real plus fake called fake, not halved."""
-    return to_value(real, objective, real=True) + to_value(fake, objective, real=False)
+    return score_loss(real, objective, real=True) + score_loss(fake, objective, real=False)
 
 
 def gradient_penalty(

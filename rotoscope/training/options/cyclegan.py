@@ -8,7 +8,7 @@ from rotoscope.training.options.system import Epochs, TwoDomains
 
 @dataclass(frozen=True, kw_only=True)
 class CycleGanOptions(TwoDomains, Epochs):
-    """CycleGAN (Zhu et al. 2017): unpaired pictures, a generator each way.
+    """CycleGAN (Zhu et al. 2017): unpaired pictures, a generator each direction.
 
     Attributes
     ----------
@@ -23,9 +23,9 @@ class CycleGanOptions(TwoDomains, Epochs):
     objective
         Of generators against discriminators: least squares, cross entropy, or margins.
     cycle_a
-        Weight of the way from a to b and back.
+        Weight of the direction from a to b and back.
     cycle_b
-        Weight of the way from b to a and back.
+        Weight of the direction from b to a and back.
     identity
         Weight of leaving pictures of the target domain as they are, as a part of the cycles' weights.
     temporal

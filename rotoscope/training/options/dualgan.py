@@ -21,9 +21,9 @@ class DualGanOptions(TwoDomains):
     critic_updates
         Steps of the critics for each of the generators.
     reconstruction_a
-        Weight of the way from a to b and back.
+        Weight of the direction from a to b and back.
     reconstruction_b
-        Weight of the way from b to a and back.
+        Weight of the direction from b to a and back.
     penalty
         Weight of the critics' gradient penalty.
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rotoscope.training.options.limits import at_least
-from rotoscope.training.options.system import SystemOptions
+from rotoscope.training.options.system import SystemOptions, at_least
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ class MunitOptions(TwoDomains):
     content
         Weight of the content found again in a translation.
     cycle
-        Weight of the way to the other domain and back; 0 leaves it out.
+        Weight of the direction to the other domain and back; 0 leaves it out.
     temporal
         Weight of the temporal loss on synthesised motion; 0 leaves it out.
 

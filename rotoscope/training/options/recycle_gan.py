@@ -9,7 +9,7 @@ from rotoscope.training.options.system import Epochs
 
 @dataclass(frozen=True, kw_only=True)
 class RecycleGanOptions(Epochs):
-    """Recycle-GAN (Bansal et al. 2018): unpaired videos, a generator and a predictor of the next frame each way.
+    """Recycle-GAN (Bansal et al. 2018): unpaired videos, a generator and a predictor of the next frame each direction.
 
     Attributes
     ----------

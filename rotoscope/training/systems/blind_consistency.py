@@ -20,17 +20,17 @@ from torch.nn.functional import l1_loss
 from rotoscope.networks.transformnet import TransformNet
 from rotoscope.networks.warps import warp_border
 from rotoscope.training.data.datasets import Domain, Geometry
-from rotoscope.training.loop.schedules import halved_every
-from rotoscope.training.loop.system import LONG_MEMORY, Batch, Result, System, Update, adam
+from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, halved_every
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update
 from rotoscope.training.losses.perceptual import imagenet, vgg
 from rotoscope.training.losses.reference_flow import reference_flow
 from rotoscope.training.options import BlindConsistencyOptions
 
-ALPHA = 50.0  # how fast belief in the flow falls with the colour error
+ALPHA = 50.0  # how fast visibility in the flow falls with the colour error
 FIRST_LONG_TERM = 2
 
 
-def belief(current: Tensor, earlier: Tensor, flow: Tensor) -> Tensor:
+def visibility(current: Tensor, earlier: Tensor, flow: Tensor) -> Tensor:
     """M (N,1,H,W): exp(-50 d^2), d the sum over channels of what the flow to the earlier frame leaves; RGB in [0,1].
 
     This is the published code; the paper prints the sum of squares instead of the square of the sum.
@@ -49,7 +49,7 @@ def to_unit(pictures: Tensor) -> Tensor:
     return (pictures + 1) / 2
 
 
-class BlindConsistency(System):
+class BlindConsistency(TrainingSystem):
     """One network, trained on clips of a source and of what was made of it."""
 
     def __init__(self, options: BlindConsistencyOptions) -> None:
@@ -57,7 +57,7 @@ class BlindConsistency(System):
         self.options = options
         self.network = TransformNet(options.width, options.blocks)
         self.perceive = [vgg(16, options.vgg16, "relu4_3", weight=options.perceptual)]  # in a list: not trained
-        self.optimisers = {"network": adam(options.learning_rate, self.network, betas=LONG_MEMORY)}
+        self.optimisers = {"network": adam(options.learning_rate, self.network, betas=DEFAULT_BETAS)}
 
     def domains(self) -> list[Domain]:
         """Clips of source and processed frames, placed alike, at random scales, turns and directions of time."""
@@ -100,7 +100,7 @@ class BlindConsistency(System):
         """The temporal loss between two frames of a clip."""
         current, before = source[:, index], source[:, earlier]
         flow = reference_flow(2 * current - 1, 2 * before - 1)
-        return temporal_loss(outputs[index], outputs[earlier], flow, belief(current, before, flow))
+        return temporal_loss(outputs[index], outputs[earlier], flow, visibility(current, before, flow))
 
     def look(self, output: Tensor, processed: Tensor) -> Tensor:
         """Distance of VGG16 features."""
@@ -112,11 +112,11 @@ class BlindConsistency(System):
             (theirs,) = network(imagenet(processed))
         return l1_loss(ours, theirs)
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """All epochs."""
         return self.options.epochs * self.options.epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """Halved every so many epochs, counted from 1."""
         return halved_every(step // self.options.epoch_steps + 1, self.options.halve_every_epochs)
 

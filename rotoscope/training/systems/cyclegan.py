@@ -20,15 +20,14 @@ from rotoscope.networks.resnet import ResnetGenerator
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.data.image_pool import ImagePool
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
-from rotoscope.training.loop.initialise import normal
-from rotoscope.training.loop.schedules import constant_then_linear
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam, constant_then_linear, init_normal
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import discriminator_loss, generator_loss
 from rotoscope.training.losses.discriminators import PatchDiscriminator
 from rotoscope.training.options import CycleGanOptions
 
 
-class CycleGan(System):
+class CycleGan(TrainingSystem):
     """G and F of the paper are `g_ab` and `g_ba`; their discriminators `d_b` and `d_a` judge what they make."""
 
     def __init__(self, options: CycleGanOptions) -> None:
@@ -39,7 +38,7 @@ class CycleGan(System):
             PatchDiscriminator(width=options.discriminator_width, num_layers=options.discriminator_layers) for _ in "ab"
         )
         for network in (self.g_ab, self.g_ba, self.d_a, self.d_b):
-            normal(network)
+            init_normal(network)
         self.pool_a, self.pool_b = ImagePool(options.pool), ImagePool(options.pool)
         self.optimisers = {
             "generators": adam(options.learning_rate, self.g_ab, self.g_ba),
@@ -74,8 +73,8 @@ class CycleGan(System):
         options = self.options
         again_a, again_b = self.g_ba(fake_b), self.g_ab(fake_a)
         terms = {
-            "fool_a": to_fool(self.d_a(fake_a), options.objective),
-            "fool_b": to_fool(self.d_b(fake_b), options.objective),
+            "adversarial_a": generator_loss(self.d_a(fake_a), options.objective),
+            "adversarial_b": generator_loss(self.d_b(fake_b), options.objective),
             "cycle_a": options.cycle_a * l1_loss(again_a, a),
             "cycle_b": options.cycle_b * l1_loss(again_b, b),
         }
@@ -98,15 +97,15 @@ class CycleGan(System):
         """Half of real plus fake, for each discriminator."""
         objective = self.options.objective
         return {
-            "judge_a": 0.5 * to_judge(self.d_a(a), self.d_a(fake_a), objective),
-            "judge_b": 0.5 * to_judge(self.d_b(b), self.d_b(fake_b), objective),
+            "discriminator_a": 0.5 * discriminator_loss(self.d_a(a), self.d_a(fake_a), objective),
+            "discriminator_b": 0.5 * discriminator_loss(self.d_b(b), self.d_b(fake_b), objective),
         }
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """Constant epochs and decaying ones."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """Constant, then falling in equal steps."""
         return constant_then_linear(epoch, self.options.epochs, self.options.epochs_decay)
 

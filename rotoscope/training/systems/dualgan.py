@@ -18,16 +18,16 @@ from torch.optim import RMSprop
 from rotoscope.base.errors import UsageError
 from rotoscope.networks.dualgan import DualGenerator
 from rotoscope.training.data.datasets import Domain
-from rotoscope.training.loop.initialise import truncated
-from rotoscope.training.loop.system import Batch, Result, System, Update, geometry_of, weights_of
-from rotoscope.training.losses.adversarial import gradient_penalty, to_fool, to_judge
+from rotoscope.training.loop.optimisation import init_truncated_normal, weights_of
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import discriminator_loss, generator_loss, gradient_penalty
 from rotoscope.training.losses.discriminators import WholeDiscriminator
 from rotoscope.training.options import DualGanOptions
 
 DECAY = 0.9  # of RMSProp's mean square
 
 
-class DualGan(System):
+class DualGan(TrainingSystem):
     """Generators both ways and the critics `d_a`, `d_b` of what they make."""
 
     def __init__(self, options: DualGanOptions) -> None:
@@ -38,7 +38,7 @@ class DualGan(System):
         self.g_ab, self.g_ba = (DualGenerator(width=options.width) for _ in "ab")
         self.d_a, self.d_b = (WholeDiscriminator(3, options.crop, options.discriminator_width) for _ in "ab")
         for network in (self.g_ab, self.g_ba, self.d_a, self.d_b):
-            truncated(network)
+            init_truncated_normal(network)
         rate = options.learning_rate
         self.optimisers = {
             "generators": RMSprop(weights_of(self.g_ab, self.g_ba), rate, alpha=DECAY),
@@ -62,24 +62,24 @@ class DualGan(System):
         """Distance and penalty for each critic."""
         terms = {}
         for name, critic, real, fake in (("a", self.d_a, a, fake_a), ("b", self.d_b, b, fake_b)):
-            terms[f"judge_{name}"] = to_judge(critic(real), critic(fake), "wgan")
+            terms[f"discriminator_{name}"] = discriminator_loss(critic(real), critic(fake), "wgan")
             terms[f"penalty_{name}"] = self.options.penalty * gradient_penalty(critic, real, fake)
         return terms
 
     def generator_terms(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
         """Scores of the fakes, and reconstructions."""
         return {
-            "fool_a": to_fool(self.d_a(fake_a), "wgan"),
-            "fool_b": to_fool(self.d_b(fake_b), "wgan"),
+            "adversarial_a": generator_loss(self.d_a(fake_a), "wgan"),
+            "adversarial_b": generator_loss(self.d_b(fake_b), "wgan"),
             "reconstruction_a": self.options.reconstruction_a * l1_loss(self.g_ba(fake_b), a),
             "reconstruction_b": self.options.reconstruction_b * l1_loss(self.g_ab(fake_a), b),
         }
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """All epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """Constant."""
         return 1.0
 

@@ -14,7 +14,8 @@ from torch.nn.functional import mse_loss
 
 from rotoscope.networks.fast_style import TransformerNet
 from rotoscope.training.data.datasets import Domain, read_picture
-from rotoscope.training.loop.system import LONG_MEMORY, Batch, Result, System, Update, adam, geometry_of
+from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
 from rotoscope.training.losses.perceptual import imagenet, vgg
 from rotoscope.training.options import FastStyleOptions
 
@@ -34,7 +35,7 @@ def normalised(pictures: Tensor) -> Tensor:
     return imagenet(pictures / 255)
 
 
-class FastStyleTransfer(System):
+class FastStyleTransfer(TrainingSystem):
     """Johnson's TransformerNet against one painting, with the losses, weights and layers of its public implementation.
 
     Content |phi_2(y) - phi_2(x)|^2 at VGG16's relu2_2, and style, the sum over relu1_2, 2_2, 3_3 and 4_3 of
@@ -51,7 +52,7 @@ class FastStyleTransfer(System):
         painting = torch.from_numpy(np.ascontiguousarray(read_picture(options.painting).transpose(2, 0, 1)))
         with torch.no_grad():
             self.targets = [gram_matrix(tap) for tap in features(normalised(painting[None].float()))]
-        self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=LONG_MEMORY)}
+        self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=DEFAULT_BETAS)}
 
     def domains(self) -> list[Domain]:
         """Photographs."""
@@ -78,11 +79,11 @@ class FastStyleTransfer(System):
             "style": self.options.style * torch.stack(style).sum(),
         }
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """All epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """Constant."""
         return 1.0
 

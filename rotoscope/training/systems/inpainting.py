@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from rotoscope.base.errors import UsageError
 from rotoscope.networks.contextual_attention import ContextualInpainter
 from rotoscope.training.data.datasets import Domain
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import gradient_penalty, to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import discriminator_loss, generator_loss, gradient_penalty
 from rotoscope.training.losses.discriminators import WholeDiscriminator
 from rotoscope.training.options import InpaintingOptions
 
@@ -68,7 +69,7 @@ def discounted(mask: Tensor, gamma: float) -> Tensor:
     return gamma**distance * mask
 
 
-class Inpainting(System):
+class Inpainting(TrainingSystem):
     """Generator, critic of the hole and critic of the whole picture."""
 
     def __init__(self, options: InpaintingOptions) -> None:
@@ -115,7 +116,7 @@ class Inpainting(System):
             ("picture", self.critic_of_picture, (photos, completed, hole.mask)),
             ("hole", self.critic_of_hole, tuple(hole.square(part) for part in (photos, completed, hole.mask))),
         ):
-            terms[f"judge_{name}"] = to_judge(critic(real), critic(fake), "wgan")
+            terms[f"discriminator_{name}"] = discriminator_loss(critic(real), critic(fake), "wgan")
             terms[f"penalty_{name}"] = self.options.penalty * gradient_penalty(critic, real, fake, mask=mask)
         return terms
 
@@ -132,18 +133,18 @@ class Inpainting(System):
         return {
             "reconstruction": options.reconstruction * inside,
             "outside": options.outside * around,
-            "fool": options.adversarial * to_fool(scores, "wgan"),
+            "adversarial": options.adversarial * generator_loss(scores, "wgan"),
         }
 
-    def called(self) -> list[nn.Module]:
+    def modules_to_compile(self) -> list[nn.Module]:
         """Both halves of the generator, and the critics."""
         return [*self.generator.children(), self.critic_of_hole, self.critic_of_picture]
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """All epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """Constant."""
         return 1.0
 

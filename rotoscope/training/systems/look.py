@@ -25,8 +25,8 @@ from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.squeezenet import load_squeezenet
 from rotoscope.training.data.datasets import Domain, Geometry, read_picture, to_tensor
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
-from rotoscope.training.loop.schedules import warm_then_cosine
-from rotoscope.training.loop.system import LONG_MEMORY, Batch, Result, System, Update, adam
+from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, warm_then_cosine
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update
 from rotoscope.training.options import LookOptions
 from rotoscope.training.systems.fast_style_transfer import gram_matrix
 
@@ -43,7 +43,7 @@ PHOTO_LIGHT = (-0.1, 0.5)  # mean and deviation of the luma of photographs, in [
 CELL = 4  # side of the cells that the network paints in, pixels
 
 
-class Look(System):
+class Look(TrainingSystem):
     """The compact network, one painting and any photographs."""
 
     def __init__(self, options: LookOptions) -> None:
@@ -57,7 +57,7 @@ class Look(System):
             self.targets = [gram_matrix(tap) for tap in features(painting)]
             lights = light(painting)
             self.light = (float(lights.mean()), max(float(lights.std()), LEAST_DEVIATION))
-        self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=LONG_MEMORY)}
+        self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=DEFAULT_BETAS)}
 
     def painting(self) -> Tensor:
         """(1,3,H,W) RGB in [-1,1], at the size that was asked for."""
@@ -121,11 +121,11 @@ class Look(System):
         target = mean + deviation / spread * (light(photos) - of_photos)
         return (light(painted) - target).square().mean() / deviation**2
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """All iterations."""
         return self.options.iterations
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """Rising at first, then falling to zero."""
         return warm_then_cosine(step, self.options.iterations, WARM_SHARE)
 

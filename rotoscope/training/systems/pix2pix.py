@@ -16,15 +16,14 @@ from torch.nn.functional import l1_loss
 
 from rotoscope.networks.unet import UnetGenerator
 from rotoscope.training.data.datasets import Domain
-from rotoscope.training.loop.initialise import normal
-from rotoscope.training.loop.schedules import constant_then_linear
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam, constant_then_linear, init_normal
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import discriminator_loss, generator_loss
 from rotoscope.training.losses.discriminators import PatchDiscriminator
 from rotoscope.training.options import Pix2PixOptions
 
 
-class Pix2Pix(System):
+class Pix2Pix(TrainingSystem):
     """One generator from a to b and its discriminator."""
 
     def __init__(self, options: Pix2PixOptions) -> None:
@@ -35,7 +34,7 @@ class Pix2Pix(System):
             6, options.discriminator_width, options.discriminator_layers, norm="batch_running"
         )
         for network in (self.generator, self.discriminator):
-            normal(network)
+            init_normal(network)
         self.optimisers = {
             "generator": adam(options.learning_rate, self.generator),
             "discriminator": adam(options.learning_rate, self.discriminator),
@@ -51,16 +50,18 @@ class Pix2Pix(System):
         a, b = batch["a"], batch["b"]
         fake = self.generator(a)
         real_pair, fake_pair = torch.cat([a, b], dim=1), torch.cat([a, fake], dim=1)
-        judged = 0.5 * to_judge(self.discriminator(real_pair), self.discriminator(fake_pair.detach()), "vanilla")
-        yield Update("discriminator", {"judge": judged})
-        fooled = to_fool(self.discriminator(fake_pair), "vanilla")
-        yield Update("generator", {"fool": fooled, "l1": self.options.l1 * l1_loss(fake, b)})
+        judged = 0.5 * discriminator_loss(
+            self.discriminator(real_pair), self.discriminator(fake_pair.detach()), "vanilla"
+        )
+        yield Update("discriminator", {"discriminator": judged})
+        fooled = generator_loss(self.discriminator(fake_pair), "vanilla")
+        yield Update("generator", {"adversarial": fooled, "l1": self.options.l1 * l1_loss(fake, b)})
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """Constant epochs and decaying ones."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """Constant, then falling in equal steps."""
         return constant_then_linear(epoch, self.options.epochs, self.options.epochs_decay)
 

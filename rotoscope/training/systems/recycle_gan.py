@@ -24,10 +24,9 @@ from rotoscope.networks.resnet import ResnetGenerator
 from rotoscope.networks.unet import UnetGenerator
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.data.image_pool import ImagePool
-from rotoscope.training.loop.initialise import normal
-from rotoscope.training.loop.schedules import constant_then_linear
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import Objective, to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam, constant_then_linear, init_normal
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import Objective, discriminator_loss, generator_loss
 from rotoscope.training.losses.discriminators import PatchDiscriminator
 from rotoscope.training.options import RecycleGanOptions
 
@@ -35,7 +34,7 @@ NUM_FRAMES = 3
 OBJECTIVE: Objective = "lsgan"
 
 
-class Way(NamedTuple):
+class Direction(NamedTuple):
     """One direction: to and fro, the predictors of both ends, and the two discriminators."""
 
     name: str
@@ -43,8 +42,8 @@ class Way(NamedTuple):
     back: nn.Module
     predict_source: nn.Module
     predict_target: nn.Module
-    judge_source: nn.Module
-    judge_target: nn.Module
+    discriminate_source: nn.Module
+    discriminate_target: nn.Module
 
 
 class Translated(NamedTuple):
@@ -62,7 +61,7 @@ def predicted(predictor: nn.Module, older: Tensor, newer: Tensor) -> Tensor:
     return frame
 
 
-class RecycleGan(System):
+class RecycleGan(TrainingSystem):
     """Generators, predictors and discriminators of both domains."""
 
     def __init__(self, options: RecycleGanOptions) -> None:
@@ -78,7 +77,7 @@ class RecycleGan(System):
         )
         makers = (self.g_ab, self.g_ba, self.p_a, self.p_b)
         for network in (*makers, self.d_a, self.d_b):
-            normal(network)
+            init_normal(network)
         self.pools = nn.ModuleDict({"a": ImagePool(options.pool), "b": ImagePool(options.pool)})
         self.optimisers = {
             "generators": adam(options.learning_rate, *makers),
@@ -86,11 +85,11 @@ class RecycleGan(System):
         }
 
     @property
-    def ways(self) -> tuple[Way, Way]:
+    def directions(self) -> tuple[Direction, Direction]:
         """From a to b, and from b to a."""
         return (
-            Way("a", self.g_ab, self.g_ba, self.p_a, self.p_b, self.d_a, self.d_b),
-            Way("b", self.g_ba, self.g_ab, self.p_b, self.p_a, self.d_b, self.d_a),
+            Direction("a", self.g_ab, self.g_ba, self.p_a, self.p_b, self.d_a, self.d_b),
+            Direction("b", self.g_ba, self.g_ab, self.p_b, self.p_a, self.d_b, self.d_a),
         )
 
     def domains(self) -> list[Domain]:
@@ -104,64 +103,71 @@ class RecycleGan(System):
         """Generators and predictors, then both discriminators; frames are (N,3,3,H,W)."""
         made: dict[str, Translated] = {}
         terms: dict[str, Tensor] = {}
-        for way in self.ways:
-            made[way.name] = self.translate(way, batch[way.name])
-            terms |= self.generator_terms(way, batch[way.name], made[way.name])
+        for direction in self.directions:
+            made[direction.name] = self.translate(direction, batch[direction.name])
+            terms |= self.generator_terms(direction, batch[direction.name], made[direction.name])
         yield Update("generators", terms)
         judged: dict[str, Tensor] = {}
-        for way, other in zip(self.ways, "ba", strict=True):
+        for direction, other in zip(self.directions, "ba", strict=True):
             # Predictions from real frames belong to the target's domain, so they come from the other direction.
             predicted_real = made[other].predicted_real
-            judged[f"judge_{other}"] = self.judged(way, batch[other], made[way.name], predicted_real)
+            judged[f"discriminator_{other}"] = self.judged(
+                direction, batch[other], made[direction.name], predicted_real
+            )
         yield Update("discriminators", judged)
 
     @staticmethod
-    def translate(way: Way, frames: Tensor) -> Translated:
+    def translate(direction: Direction, frames: Tensor) -> Translated:
         """Everything that one direction makes."""
         first, second, _ = frames.unbind(dim=1)
-        fake_0, fake_1 = way.there(first), way.there(second)
+        fake_0, fake_1 = direction.there(first), direction.there(second)
         return Translated(
             fake_0,
             fake_1,
-            predicted(way.predict_target, fake_0, fake_1),
-            predicted(way.predict_source, first, second),
+            predicted(direction.predict_target, fake_0, fake_1),
+            predicted(direction.predict_source, first, second),
         )
 
-    def generator_terms(self, way: Way, frames: Tensor, made: Translated) -> dict[str, Tensor]:
+    def generator_terms(self, direction: Direction, frames: Tensor, made: Translated) -> dict[str, Tensor]:
         """All terms of one direction, weighted."""
         options = self.options
         first, second, third = frames.unbind(dim=1)
         fakes = (made.fake_0, made.fake_1)
         terms = {
-            "fool": torch.stack(
-                [to_fool(way.judge_target(fake), OBJECTIVE) for fake in (*fakes, made.predicted_fake)]
+            "adversarial": torch.stack(
+                [
+                    generator_loss(direction.discriminate_target(fake), OBJECTIVE)
+                    for fake in (*fakes, made.predicted_fake)
+                ]
             ).sum(),
             "recurrent": options.recurrent * l1_loss(made.predicted_real, third),
-            "recycle": options.recycle * l1_loss(way.back(made.predicted_fake), third),
+            "recycle": options.recycle * l1_loss(direction.back(made.predicted_fake), third),
         }
         pairs = list(zip((first, second), fakes, strict=True))
         if options.cycle:
-            cycles = [l1_loss(way.back(fake), real) for real, fake in pairs]
+            cycles = [l1_loss(direction.back(fake), real) for real, fake in pairs]
             terms["cycle"] = options.cycle * torch.stack(cycles).sum()
         if options.identity:
-            identities = [l1_loss(way.back(real), real) for real, _ in pairs]
+            identities = [l1_loss(direction.back(real), real) for real, _ in pairs]
             terms["identity"] = options.identity * options.recycle * torch.stack(identities).sum()
         if options.judge_predictions:
-            terms["fool_predicted"] = to_fool(way.judge_source(made.predicted_real), OBJECTIVE)
-        return {f"{name}_{way.name}": term for name, term in terms.items()}
+            terms["adversarial_predicted"] = generator_loss(
+                direction.discriminate_source(made.predicted_real), OBJECTIVE
+            )
+        return {f"{name}_{direction.name}": term for name, term in terms.items()}
 
-    def judged(self, way: Way, real: Tensor, made: Translated, predicted_real: Tensor) -> Tensor:
+    def judged(self, direction: Direction, real: Tensor, made: Translated, predicted_real: Tensor) -> Tensor:
         """Four times half of real plus fake, for the discriminator of what this direction makes."""
-        pool, judge = self.pools[way.name], way.judge_target
+        pool, judge = self.pools[direction.name], direction.discriminate_target
         pairs = zip((0, 1, 2, 2), (made.fake_0, made.fake_1, made.predicted_fake, predicted_real), strict=True)
-        terms = [0.5 * to_judge(judge(real[:, index]), judge(pool(fake)), OBJECTIVE) for index, fake in pairs]
+        terms = [0.5 * discriminator_loss(judge(real[:, index]), judge(pool(fake)), OBJECTIVE) for index, fake in pairs]
         return torch.stack(terms).sum()
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """Constant epochs and decaying ones."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """Constant, then falling in equal steps."""
         return constant_then_linear(epoch, self.options.epochs, self.options.epochs_decay)
 
@@ -173,11 +179,11 @@ class RecycleGan(System):
     def samples(self, batch: Batch) -> dict[str, Tensor]:
         """The newest frame, its prediction, and translations."""
         columns = {}
-        for way in self.ways:
-            made = self.translate(way, batch[way.name])
-            columns[way.name] = batch[way.name][:, 1]
-            columns[f"{way.name} translated"] = made.fake_1
-            columns[f"{way.name}, next frame"] = batch[way.name][:, 2]
-            columns[f"{way.name}, predicted"] = made.predicted_real
-            columns[f"{way.name}, recycled"] = way.back(made.predicted_fake)
+        for direction in self.directions:
+            made = self.translate(direction, batch[direction.name])
+            columns[direction.name] = batch[direction.name][:, 1]
+            columns[f"{direction.name} translated"] = made.fake_1
+            columns[f"{direction.name}, next frame"] = batch[direction.name][:, 2]
+            columns[f"{direction.name}, predicted"] = made.predicted_real
+            columns[f"{direction.name}, recycled"] = direction.back(made.predicted_fake)
         return columns

@@ -21,9 +21,8 @@ from torch.nn.functional import l1_loss, mse_loss
 from rotoscope.networks.superslomo import MEAN, SuperSloMo, flows_at
 from rotoscope.networks.warps import warp_scaled
 from rotoscope.training.data.datasets import Domain
-from rotoscope.training.loop.initialise import kaiming
-from rotoscope.training.loop.schedules import divided_at
-from rotoscope.training.loop.system import LONG_MEMORY, Batch, Result, System, Update, adam, geometry_of
+from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, divided_at, init_kaiming
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
 from rotoscope.training.losses.perceptual import vgg
 from rotoscope.training.options import SuperSlomoOptions
 
@@ -33,16 +32,16 @@ def roughness(flow: Tensor) -> Tensor:
     return flow.diff(dim=-1).abs().mean() + flow.diff(dim=-2).abs().mean()
 
 
-class SuperSlomoSystem(System):
+class SuperSlomoSystem(TrainingSystem):
     """The interpolator."""
 
     def __init__(self, options: SuperSlomoOptions) -> None:
         super().__init__()
         self.options = options
         self.network = SuperSloMo()
-        kaiming(self.network)
+        init_kaiming(self.network)
         self.perceive = [vgg(16, options.vgg16, "relu4_3", weight=options.perceptual)]  # in a list: not trained
-        self.optimisers = {"network": adam(options.learning_rate, self.network, betas=LONG_MEMORY)}
+        self.optimisers = {"network": adam(options.learning_rate, self.network, betas=DEFAULT_BETAS)}
 
     def domains(self) -> list[Domain]:
         """Clips of consecutive frames."""
@@ -79,11 +78,11 @@ class SuperSlomoSystem(System):
             terms["perceptual"] = options.perceptual * mse_loss(network(made)[0], target)
         return terms
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """All epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """A tenth from each milestone on."""
         return divided_at(epoch, self.options.milestones)
 

@@ -38,10 +38,9 @@ from rotoscope.networks.pix2pixhd import FeatureEncoder
 from rotoscope.networks.vid2vid import Composite, Vid2Vid
 from rotoscope.networks.warps import warp_border
 from rotoscope.training.data.datasets import Domain
-from rotoscope.training.loop.initialise import normal
-from rotoscope.training.loop.schedules import constant_then_to_zero
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import Objective, to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam, constant_then_to_zero, init_normal
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import Objective, discriminator_loss, generator_loss
 from rotoscope.training.losses.discriminators import MultiscaleDiscriminator
 from rotoscope.training.losses.perceptual import vgg
 from rotoscope.training.losses.reference_flow import reference_flow
@@ -60,7 +59,7 @@ OBJECTIVE: Objective = "lsgan"
 Scores = list[list[Tensor]]
 
 
-class Moment(NamedTuple):
+class GeneratedFrame(NamedTuple):
     """One frame: its label map, the real frame and the one before, what was made of it and before it, the reference flow."""
 
     labels: Tensor
@@ -120,7 +119,7 @@ def foreground_width(options: Vid2VidOptions, width: int) -> int:
     return width // 2 if options.levels > 2 else width
 
 
-class Vid2VidSystem(System):
+class Vid2VidSystem(TrainingSystem):
     """Generator, picture discriminator, one discriminator for each temporal scale, and the encoder, if there is one."""
 
     def __init__(self, options: Vid2VidOptions) -> None:
@@ -132,19 +131,19 @@ class Vid2VidSystem(System):
         self.generator = Vid2Vid(generator_scales(options, WINDOW * channels), options.foreground)
         self.encoder = FeatureEncoder(3, options.encoder_features) if options.encoder_features else None
         sizes = (options.discriminator_width, NUM_LAYERS, options.discriminator_scales)
-        self.judge = MultiscaleDiscriminator(channels + 3, *sizes)
-        self.temporal_judges = nn.ModuleList(
+        self.discriminator = MultiscaleDiscriminator(channels + 3, *sizes)
+        self.temporal_discriminators = nn.ModuleList(
             MultiscaleDiscriminator(WINDOW * 3 + (WINDOW - 1) * 2, *sizes) for _ in range(options.temporal_scales)
         )
         makers = [self.generator, *([self.encoder] if self.encoder is not None else [])]
-        for network in (*makers, self.judge, self.temporal_judges):
-            normal(network)
+        for network in (*makers, self.discriminator, self.temporal_discriminators):
+            init_normal(network)
         if options.start_from is not None:
             load_coarser(self.generator, options.start_from)
         self.perceive = [vgg(19, options.vgg19, *PERCEPTUAL_TAPS, weight=options.perceptual)]  # in a list: not trained
         self.optimisers = {
             "generator": adam(options.learning_rate, *makers),
-            "discriminators": adam(options.learning_rate, self.judge, self.temporal_judges),
+            "discriminators": adam(options.learning_rate, self.discriminator, self.temporal_discriminators),
         }
 
     def domains(self) -> list[Domain]:
@@ -164,10 +163,10 @@ class Vid2VidSystem(System):
             )
         ]
 
-    def called(self) -> list[nn.Module]:
+    def modules_to_compile(self) -> list[nn.Module]:
         """The generator scale by scale, the encoder, and each discriminator."""
         encoder = [] if self.encoder is None else [self.encoder]
-        return [*self.generator.children(), *encoder, self.judge, *self.temporal_judges]
+        return [*self.generator.children(), *encoder, self.discriminator, *self.temporal_discriminators]
 
     def begin_epoch(self, epoch: int) -> None:
         """Coarser scales stay as they are for the first epochs, if the options say so."""
@@ -195,7 +194,7 @@ class Vid2VidSystem(System):
             composites = self.generator.composites(maps.flatten(1, 2), state[:-1])
             begun = state[-1]
             finest = composites[0]._replace(picture=begun * composites[0].picture + (1 - begun) * composites[0].raw)
-            moment = Moment(
+            frame = GeneratedFrame(
                 labels=maps[:, -1],
                 real=frames[:, index],
                 real_before=frames[:, index - 1],
@@ -204,8 +203,8 @@ class Vid2VidSystem(System):
                 flow=reference_flow(frames[:, index], frames[:, index - 1]),
             )
             windows = list(self.windows(frames[:, : index + 1], [*made, finest.picture]))
-            yield Update("generator", self.generator_terms(moment, windows))
-            yield Update("discriminators", self.discriminator_terms(moment, windows))
+            yield Update("generator", self.generator_terms(frame, windows))
+            yield Update("discriminators", self.discriminator_terms(frame, windows))
             state = self.following(state, composites)
             made.append(finest.picture.detach())
 
@@ -240,42 +239,44 @@ class Vid2VidSystem(System):
                 torch.cat([*(made[index] for index in indices), *flows], dim=1),
             )
 
-    def generator_terms(self, moment: Moment, windows: Sequence[tuple[int, Tensor, Tensor]]) -> dict[str, Tensor]:
+    def generator_terms(
+        self, frame: GeneratedFrame, windows: Sequence[tuple[int, Tensor, Tensor]]
+    ) -> dict[str, Tensor]:
         """All terms of one frame, weighted."""
-        options, made = self.options, moment.made
+        options, made = self.options, frame.made
         with torch.no_grad():
-            real_features = self.judge(torch.cat([moment.labels, moment.real], dim=1))
+            real_features = self.discriminator(torch.cat([frame.labels, frame.real], dim=1))
         fools, matches = [], []
         for picture in (made.picture, made.raw):
-            features = self.judge(torch.cat([moment.labels, picture], dim=1))
-            fools.append(to_fool(scores_of(features), OBJECTIVE))
+            features = self.discriminator(torch.cat([frame.labels, picture], dim=1))
+            fools.append(generator_loss(scores_of(features), OBJECTIVE))
             matches.append(feature_matching(real_features, features))
         for scale, real, fake in windows:
-            judge = self.temporal_judges[scale]
+            judge = self.temporal_discriminators[scale]
             with torch.no_grad():
                 real_features = judge(real)
             features = judge(fake)
-            fools.append(to_fool(scores_of(features), OBJECTIVE))
+            fools.append(generator_loss(scores_of(features), OBJECTIVE))
             matches.append(feature_matching(real_features, features))
         terms = {
-            "fool": torch.stack(fools).sum(),
+            "adversarial": torch.stack(fools).sum(),
             "features": options.feature_matching * torch.stack(matches).sum(),
-            **self.flow_terms(moment),
+            **self.flow_terms(frame),
         }
         if options.perceptual:
-            distances = [self.perceptual(picture, moment.real) for picture in (made.picture, made.raw)]
+            distances = [self.perceptual(picture, frame.real) for picture in (made.picture, made.raw)]
             terms["perceptual"] = options.perceptual * torch.stack(distances).sum()
         return terms
 
-    def flow_terms(self, moment: Moment) -> dict[str, Tensor]:
+    def flow_terms(self, frame: GeneratedFrame) -> dict[str, Tensor]:
         """What compares flow, warped real frame and warped own frame, where the reference flow is believed."""
-        weight, made = self.options.flow, moment.made
-        believed = confidence(moment.real, moment.real_before, moment.flow)
-        warped = warp_border(moment.real_before, made.flow)
-        steady = warp_border(moment.made_before, moment.flow).detach()
+        weight, made = self.options.flow, frame.made
+        believed = confidence(frame.real, frame.real_before, frame.flow)
+        warped = warp_border(frame.real_before, made.flow)
+        steady = warp_border(frame.made_before, frame.flow).detach()
         terms = {
-            "flow": weight / 2 ** (self.options.scales - 1) * masked_l1(made.flow, moment.flow, believed),
-            "warp": weight * masked_l1(warped, moment.real, believed),
+            "flow": weight / 2 ** (self.options.scales - 1) * masked_l1(made.flow, frame.flow, believed),
+            "warp": weight * masked_l1(warped, frame.real, believed),
             "steady": weight * masked_l1(made.picture, steady, believed),
         }
         if not self.options.first_frames:
@@ -294,26 +295,31 @@ class Vid2VidSystem(System):
         terms = zip(PERCEPTUAL_WEIGHTS, network(picture), targets, strict=True)
         return torch.stack([weight * l1_loss(ours, theirs) for weight, ours, theirs in terms]).sum()
 
-    def discriminator_terms(self, moment: Moment, windows: Sequence[tuple[int, Tensor, Tensor]]) -> dict[str, Tensor]:
+    def discriminator_terms(
+        self, frame: GeneratedFrame, windows: Sequence[tuple[int, Tensor, Tensor]]
+    ) -> dict[str, Tensor]:
         """Half of real plus fake: the picture and the raw picture, and every temporal scale."""
-        labels = moment.labels.detach()
-        real = scores_of(self.judge(torch.cat([labels, moment.real], dim=1)))
+        labels = frame.labels.detach()
+        real = scores_of(self.discriminator(torch.cat([labels, frame.real], dim=1)))
         judged = [
-            0.5 * to_judge(real, scores_of(self.judge(torch.cat([labels, picture.detach()], dim=1))), OBJECTIVE)
-            for picture in (moment.made.picture, moment.made.raw)
+            0.5
+            * discriminator_loss(
+                real, scores_of(self.discriminator(torch.cat([labels, picture.detach()], dim=1))), OBJECTIVE
+            )
+            for picture in (frame.made.picture, frame.made.raw)
         ]
-        terms = {"judge": torch.stack(judged).sum()}
+        terms = {"discriminator": torch.stack(judged).sum()}
         for scale, true, fake in windows:
-            judge = self.temporal_judges[scale]
-            score = to_judge(scores_of(judge(true)), scores_of(judge(fake.detach())), OBJECTIVE)
-            terms[f"judge_time_{scale}"] = 0.5 * score
+            judge = self.temporal_discriminators[scale]
+            score = discriminator_loss(scores_of(judge(true)), scores_of(judge(fake.detach())), OBJECTIVE)
+            terms[f"discriminator_time_{scale}"] = 0.5 * score
         return terms
 
-    def length(self, epoch_steps: int) -> int:
+    def num_steps(self, epoch_steps: int) -> int:
         """Constant epochs and decaying ones."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
         """Constant, then falling to zero."""
         return constant_then_to_zero(epoch, self.options.epochs, self.options.epochs_decay)
 

@@ -26,9 +26,9 @@ from rotoscope.training.options import (
 from rotoscope.training.systems import blind_consistency, vid2vid
 from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.dualgan import DualGan
-from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, gram_matrix, normalised
+from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, gram_matrix, normalise_for_vgg
 from rotoscope.training.systems.inpainting import Hole, Inpainting, discounted, draw_hole
-from rotoscope.training.systems.look import STYLE_SHARES, Look, light, total_variation
+from rotoscope.training.systems.look import STYLE_SHARES, Look, patch_luma, total_variation
 from rotoscope.training.systems.munit import Munit
 from rotoscope.training.systems.pix2pix import Pix2Pix
 from rotoscope.training.systems.recycle_gan import RecycleGan
@@ -140,7 +140,7 @@ def test_munit_weighs_what_it_should(tmp_path, monkeypatch):
     monkeypatch.setattr(Munit, "draw_style", lambda _self, like: torch.zeros(like.shape[0], 8, 1, 1))
     picture = torch.rand(1, 3, 64, 64)
     direction = system.directions[0]._replace(
-        source=StubGenerator(0.3, 0.1), target=StubGenerator(0.5, 0.2), judge=Score(3.0)
+        source=StubGenerator(0.3, 0.1), target=StubGenerator(0.5, 0.2), discriminator=Score(3.0)
     )
     terms = system.generator_terms(direction, picture)
     assert terms["picture_a"].item() == number(10 * 0.1)
@@ -296,7 +296,7 @@ def test_vid2vid_trains_its_encoder_and_stops_gradients_between_frames(tmp_path)
 def test_gram_matrices_and_normalisation_are_the_published_ones():
     vector = golden("op_fst_gram")
     close(gram_matrix(vector.inputs["features"]), vector.outputs["gram"])
-    close(normalised(vector.inputs["batch"]), vector.outputs["normalized"])
+    close(normalise_for_vgg(vector.inputs["batch"]), vector.outputs["normalized"])
 
 
 def test_style_is_zero_for_the_painting_itself_and_content_for_the_photograph(tmp_path):
@@ -344,12 +344,12 @@ def test_content_and_style_of_a_look_are_distances_relative_to_their_targets(loo
 
 def test_the_tone_of_a_look_is_the_photographs_light_in_the_range_of_the_painting(look):
     grey = torch.full((1, 3, 16, 16), 0.4)  # one deviation of photographs, 0.5, above their mean, -0.1
-    look.light = (0.2, 0.3)
+    look.painting_luma = (0.2, 0.3)
     assert float(look.tone(grey + 0.1, grey)) == pytest.approx(0, abs=1e-10)  # one of the painting's above its mean
     assert float(look.tone(grey + 0.25, grey)) == number(0.15**2 / 0.3**2)
     green = torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 16, 24)
-    assert light(green).shape == (1, 1, 2, 3)
-    assert float(light(green).mean()) == number(0.587)
+    assert patch_luma(green).shape == (1, 1, 2, 3)
+    assert float(patch_luma(green).mean()) == number(0.587)
 
 
 def test_a_look_that_changes_nothing_is_as_steady_as_the_noise_that_it_is_shown(look):

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,11 +16,14 @@ from safetensors import safe_open
 
 from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
+from rotoscope.training.data.datasets import Domain, Geometry
 from rotoscope.training.loop.checkpoints import checkpoint_steps, load_checkpoint, save_checkpoint
 from rotoscope.training.loop.run import make_fabric, run_training
+from rotoscope.training.loop.run_folder import create_run
 from rotoscope.training.loop.run_log import Means
 from rotoscope.training.loop.run_page import read_log
 from rotoscope.training.loop.trainer import LossNotFinite, Trainer
+from rotoscope.training.loop.training_system import TrainingSystem, Update
 from rotoscope.training.options import CycleGanOptions, RunOptions
 from rotoscope.training.systems.cyclegan import CycleGan
 
@@ -203,6 +208,99 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     with pytest.raises(OutputFailed, match="is the disk full"):
         save_checkpoint(tmp_path, {"step": 2, "system": {}}, rank=0, keep=2)
     assert [file.name for file in tmp_path.iterdir()] == ["step-00000001.pt"]
+
+
+class SeveralUpdates(TrainingSystem):
+    """One number, moved by several updates in each step."""
+
+    def __init__(self, num_updates, data):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.num_updates, self.data = num_updates, data
+        self.optimisers = {"sgd": torch.optim.SGD([self.weight], 0.1)}
+
+    def domains(self):
+        return [Domain({"a": self.data}, Geometry())]
+
+    def num_steps(self, epoch_steps):
+        return 10
+
+    def results(self):
+        return {}
+
+    def step(self, batch):
+        for _ in range(self.num_updates):
+            yield Update("sgd", {"square": (self.weight - batch["a"].mean()).square().sum()})
+
+
+def host_reads_of_a_step(photos, out, monkeypatch, num_updates):
+    options, run = CycleGanOptions(**photos, **SIZE), RunOptions(out=out, device="cpu")
+    fabric = make_fabric(run)
+    fabric.launch()
+    trainer = Trainer(fabric, SeveralUpdates(num_updates, photos["a"]), options, run)
+    batch = trainer.data.batch([0])
+    reads = []
+    with monkeypatch.context() as patch:
+        for name in ("__bool__", "__float__", "__int__", "item", "tolist", "cpu"):
+            original = getattr(torch.Tensor, name)
+            patch.setattr(torch.Tensor, name, lambda *words, original=original: reads.append(1) or original(*words))
+        trainer.train_step([batch])
+    return len(reads)
+
+
+def test_losses_are_read_once_a_step_and_not_in_every_update(photos, tmp_path, monkeypatch):
+    few = host_reads_of_a_step(photos, tmp_path, monkeypatch, 1)
+    many = host_reads_of_a_step(photos, tmp_path, monkeypatch, 6)
+    assert few == many == 1
+
+
+def test_a_run_stopped_before_its_first_checkpoint_resumes_at_its_start(photos, tmp_path):
+    run_cyclegan(photos, tmp_path / "whole")
+    options, run = CycleGanOptions(**{**photos, **SIZE, "pool": 3}), RunOptions(out=tmp_path / "run", device="cpu")
+    create_run(tmp_path / "run", options, run)  # the folder as Ctrl-C leaves it before the first step
+    run_cyclegan(photos, tmp_path / "run", resume=True)
+    assert_same(without_time(state_of(tmp_path / "whole")), without_time(state_of(tmp_path / "run")))
+
+
+def test_a_new_run_replaces_one_without_a_checkpoint_but_no_edited_configuration(photos, tmp_path):
+    options, run = CycleGanOptions(**{**photos, **SIZE}), RunOptions(out=tmp_path / "run", device="cpu", seed=7)
+    create_run(tmp_path / "run", options, run)
+    config = tmp_path / "run" / "config.toml"
+    assert "seed = 7\n" in config.read_text()
+    create_run(tmp_path / "run", options, replace(run, seed=8))
+    assert "seed = 8\n" in config.read_text()
+    config.write_text("# mine\n" + config.read_text())
+    with pytest.raises(UsageError, match="is not empty"):
+        create_run(tmp_path / "run", options, run)
+    assert config.read_text().startswith("# mine")
+
+
+def test_weights_whose_checkpoints_are_gone_are_not_trained_over(photos, tmp_path):
+    run_cyclegan(photos, tmp_path / "run", steps=1)
+    for file in (tmp_path / "run" / "checkpoints").iterdir():
+        file.unlink()
+    before = (tmp_path / "run" / "AtoB.safetensors").read_bytes()
+    with pytest.raises(UsageError, match="is not empty"):
+        run_cyclegan(photos, tmp_path / "run", steps=2)
+    with pytest.raises(InputRefused, match="no checkpoint to resume from"):
+        run_cyclegan(photos, tmp_path / "run", steps=2, resume=True)
+    assert (tmp_path / "run" / "AtoB.safetensors").read_bytes() == before
+
+
+def test_a_checkpoint_of_other_options_is_refused_in_one_line(photos, tmp_path):
+    run_cyclegan(photos, tmp_path / "run", steps=1)
+    with pytest.raises(
+        InputRefused, match=r"run: the newest checkpoint does not fit the options in config.toml"
+    ) as error:
+        run_cyclegan(photos, tmp_path / "run", steps=2, resume=True, options={"width": 3})
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_in_another_thread_leaves_signal_handlers_alone(photos, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run_cyclegan, photos, tmp_path / "run", steps=1).result().is_finished
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_stop_ends_after_the_step_with_a_checkpoint(photos, tmp_path):

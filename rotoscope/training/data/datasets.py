@@ -121,7 +121,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One random draw of scale, crop, mirroring and rotation, for every frame and view of a sample. Sizes are (height, width)."""
+    """One draw of scale, crop, mirroring and rotation, for all frames and views of a sample. Sizes are (height, width)."""
 
     original: tuple[int, int]  # of the files
     resized: tuple[int, int]
@@ -266,7 +266,7 @@ def _stacked(samples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 class BatchOrError(Dataset[dict[str, Tensor] | RotoscopeError]):
-    """Batches by their positions. An error is returned, not raised: torch would wrap it into a traceback of the reading process."""
+    """Batches by their positions. An error is returned, not raised: torch would wrap it into a traceback."""
 
     def __init__(self, data: TrainingData) -> None:
         self.data = data

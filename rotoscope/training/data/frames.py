@@ -1,7 +1,7 @@
 """Training frames: clips of picture files, from folders of pictures and from videos that are decoded once.
 
-A path names one or several clips: a folder of pictures is one clip, a video is one, a folder of folders and videos holds several.
-The first use decodes a video to PNG files in the user's cache, with a list of the frames at which a scene begins;
+A path names one or several clips: a folder of pictures is one clip, a video is one, a folder of folders and videos holds
+several. The first use decodes a video to PNG files in the user's cache, with a list of the frames at which a scene begins;
 `rotoscope frames` does the same into a given folder.
 """
 

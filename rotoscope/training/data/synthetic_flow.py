@@ -21,8 +21,8 @@ NOISE = (0.001, 0.002)  # range of the noise's standard deviation, for pictures 
 def draw_flow(like: Tensor) -> Tensor:
     """Draw a smooth random flow (N,2,H,W) in pixels, dx first, for pictures (N,C,H,W) of any size.
 
-    Normal numbers with standard deviation 8 px on knots 100 px apart, enlarged bilinearly, plus one whole-pixel shift of at most
-    10 px on each axis, blurred by a box of 100 px. A smaller picture has one knot and a box of its own size.
+    Normal numbers with standard deviation 8 px on knots 100 px apart, enlarged bilinearly, plus one whole-pixel shift of at
+    most 10 px on each axis, blurred by a box of 100 px. A smaller picture has one knot and a box of its own size.
     """
     number, _, height, width = like.shape
     device = like.device

@@ -68,7 +68,7 @@ def _spread(files: Sequence[Path], most: int) -> list[Path]:
 
 
 def sample_grid(columns: Mapping[str, NDArray[np.float32]]) -> NDArray[np.uint8]:
-    """Draw pictures (N,3,H,W) in [-1,1] by caption as one (H,W,3) uint8 picture: a row for each sample, a column for each caption."""
+    """Draw pictures (N,3,H,W) in [-1,1] by caption as one (H,W,3) uint8 picture: samples in rows, captions in columns."""
     drawn = []
     for caption, pictures in columns.items():
         steps = np.rint((np.clip(pictures, -1, 1) + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)

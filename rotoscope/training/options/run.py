@@ -17,7 +17,7 @@ class RunOptions:
     out
         Folder of the run, new or empty: checkpoints, log, samples, run.html, and the weights as .safetensors.
     steps
-        Stop after this many steps, at most the schedule's (--epochs or --iterations set that and the learning rate); default: all.
+        Stop after this many steps. The schedule (--epochs or --iterations) sets the learning rate and the most; default: all of it.
     seed
         Seed of initial weights, data order and all random draws.
     accumulate

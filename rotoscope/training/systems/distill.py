@@ -4,8 +4,9 @@ For crops x of pictures or frames, the student's output y and the teacher's outp
 
     pixels |y - t| + gradients |grad y - grad t| + look LPIPS(y, t) + temporal |student(x') - W(y)|
 
-where x' is a synthetic next frame (see `synthetic_flow`): the temporal term trains the student to flicker less than its teacher.
-The width of the student is the largest that fits a budget of time, measured on the engine that will run it, or of multiply-adds.
+where x' is a synthetic next frame (see `synthetic_flow`): the temporal term trains the student to flicker less than its
+teacher. The width of the student is the largest that fits a budget of time, measured on the engine that will run it, or of
+multiply-adds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +50,7 @@ def widest(fits: Callable[[int], bool], widths: Sequence[int] = WIDTHS) -> int:
 
 
 def multiply_adds(width: int, size: tuple[int, int]) -> int:
-    """Return the multiply-adds of a student's convolutions for one picture of (width, height), rounded up to its size multiple."""
+    """Return the multiply-adds of a student's convolutions for one picture of (width, height), rounded up to a valid size."""
     student = CompactGenerator(width).to("meta")
     columns, rows = (-(-side // student.size_multiple) * student.size_multiple for side in size)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -88,7 +89,7 @@ class Distillation(TrainingSystem):
         if options.look and options.lpips is None:
             raise UsageError("--look needs --lpips FILE (LPIPS v0.1 of SqueezeNet), or --look 0")
         lpips = load_lpips("squeeze", options.lpips).requires_grad_(False) if options.lpips and options.look else None
-        self.lpips = [lpips]  # in a list: not trained
+        self.lpips = [lpips]  # in a list, so that it is no submodule and not trained
         self.optimisers = {"student": adam(options.learning_rate, self.student, betas=DEFAULT_BETAS)}
 
     def domains(self) -> list[Domain]:
@@ -120,7 +121,7 @@ class Distillation(TrainingSystem):
         return terms
 
     def num_steps(self, epoch_steps: int) -> int:
-        """Return all iterations."""
+        """Return the number of iterations."""
         return self.options.iterations
 
     def learning_rate_factor(self, step: int, epoch: int) -> float:

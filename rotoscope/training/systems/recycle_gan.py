@@ -1,15 +1,15 @@
-"""Recycle-GAN (Bansal, Ma, Ramanan, Sheikh 2018): unpaired translation of videos, with time in place of pairs.
+"""Recycle-GAN (Bansal, Ma, Ramanan, Sheikh 2018): unpaired translation of videos, supervised by prediction in time.
 
-Beside CycleGAN's generators and discriminators each domain has a predictor P of the next frame from two. Of three
-consecutive frames (x0, x1, x2) of each domain the generators and predictors descend, for both directions,
+In addition to CycleGAN's generators and discriminators each domain has a predictor P of the next frame from two. For three
+consecutive frames (x0, x1, x2) of each domain the generators and predictors minimise, in both directions,
 
     recurrent |P_x(x0, x1) - x2|
     recycle   |G_yx(P_y(G_xy(x0), G_xy(x1))) - x2|
     adversarial (least squares) on G_xy(x0), G_xy(x1) and the prediction from them
-    [cycle]   |G_yx(G_xy(x_i)) - x_i|, i = 0, 1       (the variant for labels and pictures, "ReCycle")
-    [identity, adversarial on P_x(x0, x1)]
+    optionally cycle |G_yx(G_xy(x_i)) - x_i|, i = 0, 1 (the variant for labels and pictures, "ReCycle"),
+    identity, and adversarial on P_x(x0, x1)
 
-Discriminators then descend half of real plus fake four times: for both fakes, the prediction from fakes and the
+The discriminators then minimise (real + fake) / 2, summed over four fakes: both translations, the prediction from them and the
 prediction from real frames.
 """
 
@@ -35,11 +35,11 @@ OBJECTIVE: Objective = "lsgan"
 
 
 class Direction(NamedTuple):
-    """One direction: to and fro, the predictors of both ends, and the two discriminators."""
+    """One direction: generators there and back, predictors and discriminators of the source and of the target domain."""
 
     name: str
-    there: nn.Module
-    back: nn.Module
+    translate: nn.Module
+    translate_back: nn.Module
     predict_source: nn.Module
     predict_target: nn.Module
     discriminate_source: nn.Module
@@ -47,7 +47,7 @@ class Direction(NamedTuple):
 
 
 class Translated(NamedTuple):
-    """What one direction makes of three frames: fakes of two, the prediction from them, the prediction from real frames."""
+    """Outputs of one direction: translations of two frames, the prediction from them, the prediction from real frames."""
 
     fake_0: Tensor
     fake_1: Tensor
@@ -55,8 +55,8 @@ class Translated(NamedTuple):
     predicted_real: Tensor
 
 
-def predicted(predictor: nn.Module, older: Tensor, newer: Tensor) -> Tensor:
-    """The frame after two."""
+def predict(predictor: nn.Module, older: Tensor, newer: Tensor) -> Tensor:
+    """Return the predicted frame after two frames (N,3,H,W)."""
     frame: Tensor = predictor(torch.cat([older, newer], dim=1))
     return frame
 
@@ -75,61 +75,61 @@ class RecycleGan(TrainingSystem):
         self.d_a, self.d_b = (
             PatchDiscriminator(width=options.discriminator_width, num_layers=options.discriminator_layers) for _ in "ab"
         )
-        makers = (self.g_ab, self.g_ba, self.p_a, self.p_b)
-        for network in (*makers, self.d_a, self.d_b):
+        generators = (self.g_ab, self.g_ba, self.p_a, self.p_b)
+        for network in (*generators, self.d_a, self.d_b):
             init_normal(network)
         self.pools = nn.ModuleDict({"a": ImagePool(options.pool), "b": ImagePool(options.pool)})
         self.optimisers = {
-            "generators": adam(options.learning_rate, *makers),
+            "generators": adam(options.learning_rate, *generators),
             "discriminators": adam(options.learning_rate, self.d_a, self.d_b),
         }
 
     @property
     def directions(self) -> tuple[Direction, Direction]:
-        """From a to b, and from b to a."""
+        """Return a to b, and b to a."""
         return (
             Direction("a", self.g_ab, self.g_ba, self.p_a, self.p_b, self.d_a, self.d_b),
             Direction("b", self.g_ba, self.g_ab, self.p_b, self.p_a, self.d_b, self.d_a),
         )
 
     def domains(self) -> list[Domain]:
-        """Three consecutive frames of a and of b, drawn independently."""
+        """Return three consecutive frames of a and of b, drawn independently."""
         multiple = max(self.g_ab.size_multiple, self.p_a.size_multiple)
         geometry = geometry_of(self.options, multiple)
         paths = {"a": self.options.a, "b": self.options.b}
         return [Domain({name: path}, geometry, length=NUM_FRAMES) for name, path in paths.items()]
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Generators and predictors, then both discriminators; frames are (N,3,3,H,W)."""
+        """Update generators and predictors, then both discriminators; frames are (N,T=3,3,H,W)."""
         made: dict[str, Translated] = {}
         terms: dict[str, Tensor] = {}
         for direction in self.directions:
-            made[direction.name] = self.translate(direction, batch[direction.name])
+            made[direction.name] = self.translate_frames(direction, batch[direction.name])
             terms |= self.generator_terms(direction, batch[direction.name], made[direction.name])
         yield Update("generators", terms)
-        judged: dict[str, Tensor] = {}
+        discriminator_terms: dict[str, Tensor] = {}
         for direction, other in zip(self.directions, "ba", strict=True):
-            # Predictions from real frames belong to the target's domain, so they come from the other direction.
+            # Predictions from real frames of the target domain come from the other direction.
             predicted_real = made[other].predicted_real
-            judged[f"discriminator_{other}"] = self.judged(
+            discriminator_terms[f"discriminator_{other}"] = self.discriminator_term(
                 direction, batch[other], made[direction.name], predicted_real
             )
-        yield Update("discriminators", judged)
+        yield Update("discriminators", discriminator_terms)
 
     @staticmethod
-    def translate(direction: Direction, frames: Tensor) -> Translated:
-        """Everything that one direction makes."""
+    def translate_frames(direction: Direction, frames: Tensor) -> Translated:
+        """Return all outputs of one direction for frames (N,3,3,H,W)."""
         first, second, _ = frames.unbind(dim=1)
-        fake_0, fake_1 = direction.there(first), direction.there(second)
+        fake_0, fake_1 = direction.translate(first), direction.translate(second)
         return Translated(
             fake_0,
             fake_1,
-            predicted(direction.predict_target, fake_0, fake_1),
-            predicted(direction.predict_source, first, second),
+            predict(direction.predict_target, fake_0, fake_1),
+            predict(direction.predict_source, first, second),
         )
 
     def generator_terms(self, direction: Direction, frames: Tensor, made: Translated) -> dict[str, Tensor]:
-        """All terms of one direction, weighted."""
+        """Return all weighted terms of one direction."""
         options = self.options
         first, second, third = frames.unbind(dim=1)
         fakes = (made.fake_0, made.fake_1)
@@ -141,14 +141,14 @@ class RecycleGan(TrainingSystem):
                 ]
             ).sum(),
             "recurrent": options.recurrent * l1_loss(made.predicted_real, third),
-            "recycle": options.recycle * l1_loss(direction.back(made.predicted_fake), third),
+            "recycle": options.recycle * l1_loss(direction.translate_back(made.predicted_fake), third),
         }
         pairs = list(zip((first, second), fakes, strict=True))
         if options.cycle:
-            cycles = [l1_loss(direction.back(fake), real) for real, fake in pairs]
+            cycles = [l1_loss(direction.translate_back(fake), real) for real, fake in pairs]
             terms["cycle"] = options.cycle * torch.stack(cycles).sum()
         if options.identity:
-            identities = [l1_loss(direction.back(real), real) for real, _ in pairs]
+            identities = [l1_loss(direction.translate_back(real), real) for real, _ in pairs]
             terms["identity"] = options.identity * options.recycle * torch.stack(identities).sum()
         if options.judge_predictions:
             terms["adversarial_predicted"] = generator_loss(
@@ -156,34 +156,39 @@ class RecycleGan(TrainingSystem):
             )
         return {f"{name}_{direction.name}": term for name, term in terms.items()}
 
-    def judged(self, direction: Direction, real: Tensor, made: Translated, predicted_real: Tensor) -> Tensor:
-        """Four times half of real plus fake, for the discriminator of what this direction makes."""
-        pool, judge = self.pools[direction.name], direction.discriminate_target
+    def discriminator_term(
+        self, direction: Direction, real: Tensor, made: Translated, predicted_real: Tensor
+    ) -> Tensor:
+        """Return (real + fake) / 2 summed over four fakes, for the discriminator of the target domain."""
+        pool, discriminator = self.pools[direction.name], direction.discriminate_target
         pairs = zip((0, 1, 2, 2), (made.fake_0, made.fake_1, made.predicted_fake, predicted_real), strict=True)
-        terms = [0.5 * discriminator_loss(judge(real[:, index]), judge(pool(fake)), OBJECTIVE) for index, fake in pairs]
+        terms = [
+            0.5 * discriminator_loss(discriminator(real[:, index]), discriminator(pool(fake)), OBJECTIVE)
+            for index, fake in pairs
+        ]
         return torch.stack(terms).sum()
 
     def num_steps(self, epoch_steps: int) -> int:
-        """Constant epochs and decaying ones."""
+        """Return the steps of the constant and of the decaying epochs."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
     def learning_rate_factor(self, step: int, epoch: int) -> float:
-        """Constant, then falling in equal steps."""
+        """Return 1, then a linear decay."""
         return constant_then_linear(epoch, self.options.epochs, self.options.epochs_decay)
 
     def results(self) -> dict[str, Result]:
-        """Generators, which translate alone, and predictors."""
+        """Return the generators, which suffice to translate, and the predictors."""
         networks = {"AtoB": self.g_ab, "BtoA": self.g_ba, "predictor_a": self.p_a, "predictor_b": self.p_b}
         return {name: Result(network) for name, network in networks.items()}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        """The newest frame, its prediction, and translations."""
+        """Return the second frame, its translation, the third frame, its prediction, and the recycled prediction."""
         columns = {}
         for direction in self.directions:
-            made = self.translate(direction, batch[direction.name])
+            made = self.translate_frames(direction, batch[direction.name])
             columns[direction.name] = batch[direction.name][:, 1]
             columns[f"{direction.name} translated"] = made.fake_1
             columns[f"{direction.name}, next frame"] = batch[direction.name][:, 2]
             columns[f"{direction.name}, predicted"] = made.predicted_real
-            columns[f"{direction.name}, recycled"] = direction.back(made.predicted_fake)
+            columns[f"{direction.name}, recycled"] = direction.translate_back(made.predicted_fake)
         return columns

@@ -8,7 +8,22 @@ import pytest
 
 from rotoscope.cli.distill import time_student
 
-TINY = ["--resize", 36, "--crop", 32, "--batch", 1, "--look", 0, "--steps", 1, "--device", "cpu", "--log-every", 1]
+TINY = [
+    "--resize",
+    36,
+    "--crop",
+    32,
+    "--batch",
+    1,
+    "--perceptual",
+    0,
+    "--steps",
+    1,
+    "--device",
+    "cpu",
+    "--log-every",
+    1,
+]
 
 
 @pytest.fixture

@@ -192,7 +192,7 @@ def test_a_wrong_option_leaves_a_foreign_configuration_as_it_is(name, tmp_path, 
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "config.toml").write_text(FOREIGN)
     words = {
-        "distill": ["distill", "nowhere", "--frames", "nowhere", "--look", 0, "--macs", 1],
+        "distill": ["distill", "nowhere", "--frames", "nowhere", "--perceptual", 0, "--macs", 1],
         "look": ["train", "look", "--photos", "nowhere", "--painting", "x", "--squeezenet", "y"],
     }[name]
     code, _, err = rotoscope_main(*words, "--out", tmp_path / "site")

@@ -91,14 +91,14 @@ def test_the_learning_rate_rises_and_falls():
     assert rates[-1] < 0.001
 
 
-def test_a_look_needs_its_weights(tmp_path):
-    with pytest.raises(UsageError, match="--look needs --lpips FILE"):
+def test_a_perceptual_loss_needs_its_weights(tmp_path):
+    with pytest.raises(UsageError, match="--perceptual needs --lpips FILE"):
         Distillation(DistillOptions(teacher="any", frames=tmp_path), negative)
 
 
 def test_a_student_learns_its_teacher(tmp_path):
     frames = tiny_data.folder(tmp_path / "frames", size=40)
-    sizes = {"resize": 36, "crop": 32, "batch": 2, "width": 16, "iterations": 160, "look": 0.0, "temporal": 0.0}
+    sizes = {"resize": 36, "crop": 32, "batch": 2, "width": 16, "iterations": 160, "perceptual": 0.0, "temporal": 0.0}
     options = DistillOptions(teacher="negative", frames=frames, **sizes, learning_rate=5e-3)
     run = RunOptions(out=tmp_path / "run", device="cpu", log_every=40, sample_every=80)
     assert run_training(lambda: Distillation(options, negative), options, run).is_finished

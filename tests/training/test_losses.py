@@ -188,7 +188,7 @@ class Newer(nn.Module):
 def test_recycle_gan_weighs_what_it_should(tmp_path):
     options = RecycleGanOptions(
         a=tmp_path, b=tmp_path, width=2, blocks=1, predictor_width=2, predictor_downs=4, discriminator_width=2,
-        cycle=10.0, identity=0.5, judge_predictions=True,
+        cycle=10.0, identity=0.5, adversarial_predictions=True,
     )  # fmt: skip
     system = RecycleGan(options)
     system.g_ab = system.g_ba = nn.Identity()

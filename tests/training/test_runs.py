@@ -31,7 +31,7 @@ def test_train_and_resume_return_the_weights(tmp_path):
 
 def distillation(tmp_path, **options):
     frames = tiny_data.folder(tmp_path / "frames", count=2)
-    options = DistillOptions(teacher="mine", frames=frames, resize=36, crop=32, batch=1, look=0.0, **options)
+    options = DistillOptions(teacher="mine", frames=frames, resize=36, crop=32, batch=1, perceptual=0.0, **options)
     return options, RunOptions(out=tmp_path / "run", device="cpu", steps=1)
 
 

@@ -17,7 +17,7 @@ class RunOptions:
     out
         Folder of the run, new or empty: checkpoints, log, samples, run.html, and the weights as .safetensors.
     steps
-        Stop after this many steps. The schedule (--epochs or --iterations) sets the learning rate and the most; default: all of it.
+        Stop after this many steps. --epochs or --iterations set the learning-rate schedule and the largest number (default).
     seed
         Seed of initial weights, data order and all random draws.
     accumulate

@@ -2,7 +2,7 @@
 
 For crops x of pictures or frames, the student's output y and the teacher's output t, the student minimises
 
-    pixels |y - t| + gradients |grad y - grad t| + look LPIPS(y, t) + temporal |student(x') - W(y)|
+    pixels |y - t| + gradients |grad y - grad t| + perceptual LPIPS(y, t) + temporal |student(x') - W(y)|
 
 where x' is a synthetic next frame (see `synthetic_flow`): the temporal term trains the student to flicker less than its
 teacher. The width of the student is the largest that fits a budget of time, measured on the engine that will run it, or of
@@ -86,9 +86,13 @@ class Distillation(TrainingSystem):
         super().__init__()
         self.options, self.teacher = options, teacher
         self.student = CompactGenerator(options.width)
-        if options.look and options.lpips is None:
-            raise UsageError("--look needs --lpips FILE (LPIPS v0.1 of SqueezeNet), or --look 0")
-        lpips = load_lpips("squeeze", options.lpips).requires_grad_(False) if options.lpips and options.look else None
+        if options.perceptual and options.lpips is None:
+            raise UsageError(
+                "--perceptual needs --lpips FILE (LPIPS v0.1 of SqueezeNet, see docs/training.md), or --perceptual 0"
+            )
+        lpips = (
+            load_lpips("squeeze", options.lpips).requires_grad_(False) if options.lpips and options.perceptual else None
+        )
         self.lpips = [lpips]  # in a list, so that it is no submodule and not trained
         self.optimisers = {"student": adam(options.learning_rate, self.student, betas=DEFAULT_BETAS)}
 
@@ -113,7 +117,7 @@ class Distillation(TrainingSystem):
         }
         (lpips,) = self.lpips
         if lpips is not None:
-            terms["look"] = options.look * lpips.to(made.device)(made, target).mean()
+            terms["perceptual"] = options.perceptual * lpips.to(made.device)(made, target).mean()
         if options.temporal:
             flow = draw_flow(pictures)
             of_next = self.student(next_frame(pictures, flow))

@@ -150,7 +150,7 @@ class RecycleGan(TrainingSystem):
         if options.identity:
             identities = [l1_loss(direction.translate_back(real), real) for real, _ in pairs]
             terms["identity"] = options.identity * options.recycle * torch.stack(identities).sum()
-        if options.judge_predictions:
+        if options.adversarial_predictions:
             terms["adversarial_predicted"] = generator_loss(
                 direction.discriminate_source(made.predicted_real), OBJECTIVE
             )

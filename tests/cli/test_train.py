@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import cv2
 import numpy as np
@@ -131,18 +130,17 @@ def test_a_stopped_run_says_how_to_go_on(number, workers, photos, tmp_path):
     words = ["train", "cyclegan", *photos, *TINY, "--out", run, "--epochs", 100_000, "--log-every", 1]
     command = [sys.executable, "-m", "rotoscope", *map(str, words), "--workers", str(workers)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        deadline = time.monotonic() + 60
-        while not (run / "log.jsonl").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        lines = iter(process.stderr.readline, "")
+        assert any(line.startswith("step ") for line in lines)  # the first step is done
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does it: those that read pictures get it too
         else:
             process.send_signal(number)
         err = process.stderr.read()
     assert process.returncode == 130
-    assert err.splitlines()[-1].startswith(f"stopped; rotoscope train resume {run} goes on")
+    assert err.splitlines()[-1].startswith(f"stopped; rotoscope train resume {run} continues; weights of step ")
     assert list((run / "checkpoints").glob("step-*.pt"))
+    assert (run / "AtoB.safetensors").is_file()
 
 
 def test_frames_of_a_video(tmp_path, rotoscope_main):
@@ -217,3 +215,36 @@ def test_a_folder_with_hidden_files_only_takes_a_run(photos, tmp_path, rotoscope
     (tmp_path / "run" / ".DS_Store").write_text("mine")
     assert rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", tmp_path / "run", "--steps", 1)[0] == 0
     assert (tmp_path / "run" / ".DS_Store").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_run_interrupted_before_its_first_step_leaves_nothing_or_a_run_that_resumes(
+    photos, tmp_path, rotoscope_main, monkeypatch
+):
+    from rotoscope.training.loop import run as loop_run
+
+    def interrupted(self, *_arguments):
+        raise KeyboardInterrupt  # as a second Ctrl-C does
+
+    run = tmp_path / "run"
+    words = ["train", "cyclegan", *photos, *TINY, "--out", run, "--steps", 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_run, "create_run", interrupted)
+        assert rotoscope_main(*words)[0] == 130
+        assert not run.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_run.Trainer, "train_step", interrupted)
+        assert rotoscope_main(*words)[0] == 130
+        assert (run / "config.toml").exists()
+    code, _, err = rotoscope_main("train", "resume", run)
+    assert code == 0, err
+    assert (run / "AtoB.safetensors").is_file()
+
+
+def test_frames_refuses_a_link_to_nothing(tmp_path, rotoscope_main):
+    video = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=2, size=(48, 32))
+    (tmp_path / "frames").symlink_to(tmp_path / "nowhere")
+    code, _, err = rotoscope_main("frames", video, tmp_path / "frames")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "exists; give a new folder" in err
+    assert not (tmp_path / "nowhere").exists()

@@ -116,7 +116,7 @@ class Look(TrainingSystem):
         return content, torch.stack(style).sum()
 
     def tone(self, painted: Tensor, photos: Tensor) -> Tensor:
-        """Return the squared distance of patch luma from the photographs', both in the painting's luma range and relative to it."""
+        """Return the squared distance of the patch luma from that of the photographs, in the range of the painting."""
         (photo_mean, photo_deviation), (mean, deviation) = PHOTO_LUMA, self.painting_luma
         target = mean + deviation / photo_deviation * (patch_luma(photos) - photo_mean)
         return (patch_luma(painted) - target).square().mean() / deviation**2

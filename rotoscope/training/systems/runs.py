@@ -72,7 +72,7 @@ def distill(
     fps           budget: frames per second of the network alone at `size`, measured by `time_student`
     macs          or: multiply-adds for one frame of `size`
     time_student  (width in channels, size) -> seconds per call of an untrained student; needed with `fps`
-    on_candidate  receives the width and the cost (seconds or multiply-adds) of every width that is tried
+    on_candidate  receives width and seconds of every student that is timed, or width and multiply-adds of the chosen one
     """
     if fps is not None and macs is not None:
         raise UsageError("budget: give fps or macs, not both")
@@ -81,18 +81,15 @@ def distill(
     if fps is not None:
         if time_student is None:
             raise UsageError("a budget in fps needs time_student")
-        options = replace(options, width=_widest(lambda width: time_student(width, size), 1 / fps, on_candidate))
+
+        def fits(width: int) -> bool:
+            seconds = time_student(width, size)
+            on_candidate(width, seconds)
+            return seconds <= 1 / fps
+
+        options = replace(options, width=widest(fits))
     elif macs is not None:
-        options = replace(options, width=_widest(lambda width: multiply_adds(width, size), macs, on_candidate))
+        width = widest(lambda width: multiply_adds(width, size) <= macs)
+        on_candidate(width, multiply_adds(width, size))
+        options = replace(options, width=width)
     return train(options, run, open_teacher=lambda _name: teacher, on_progress=on_progress)
-
-
-def _widest(cost_of: Callable[[int], float], budget: float, on_candidate: Callable[[int, float], None]) -> int:
-    """Return the largest width whose cost is within the budget."""
-
-    def fits(width: int) -> bool:
-        cost = cost_of(width)
-        on_candidate(width, cost)
-        return cost <= budget
-
-    return widest(fits)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import ModelOptions
 
 if TYPE_CHECKING:
-    from rotoscope.api import Model
+    from rotoscope.assembly.model import Model
     from rotoscope.base.engine import Engine
     from rotoscope.base.frame import Frame
-    from rotoscope.cli.flicker import Flicker
     from rotoscope.export.parity import Form, Pair
+    from rotoscope.metrics.paired_warping_error import PairedWarpingError
 
 BEYOND = 1  # exit code
 RECURRENT_CALLS = 8
@@ -78,13 +78,13 @@ def parity(
     from rotoscope.base.files import check_target
     from rotoscope.base.sizes import parse_size
     from rotoscope.export.parity import WORST_WARPING_RATIO, Pair, run_random
-    from rotoscope.kernels.rows import thread_budget
+    from rotoscope.kernels.rows import usable_cores
 
     if save is not None:
         check_target(save, source=None, overwrite=overwrite)
     if frames < 1:
         raise UsageError(f"--frames {frames}; at least 1")
-    threads = threads or thread_budget()
+    threads = threads or usable_cores()
     forms = [open_form(spec, hint, threads) for spec in (a, b)]
     if forms[1].form.manifest.frame.dtype == "uint8":
         forms.reverse()  # pictures in eight bits can be given to both; those in float would be rounded for one
@@ -120,13 +120,13 @@ class Opened:
 
     model: "Model"
     form: "Form"
-    options: TranslateOptions
+    options: ModelOptions
 
 
 def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
     """FILE, or FILE@WORD:WORD... with an engine, a precision, a device or `compiled` in any order."""
-    from rotoscope.api import open_as_model
     from rotoscope.assembly.engines import ENGINES, make_engine
+    from rotoscope.assembly.model import Model
     from rotoscope.assembly.models import is_checkpoint
     from rotoscope.export.parity import COARSENESS, Form
 
@@ -141,8 +141,8 @@ def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
             given["compiled"] = True
         else:
             given["device"] = word
-    options = TranslateOptions(hints=hints if is_checkpoint(Path(file)) else (), **given)
-    model = open_as_model(file, options)
+    options = ModelOptions(hints=hints if is_checkpoint(Path(file)) else (), **given)
+    model = Model.open(file, options)
     engine = make_engine(model.file, options, threads=threads, graph=model.graph)
     precision = max(options.precision or "fp32", model.file.precision, key=COARSENESS.index)
     form = Form(f"{Path(file).name} on {engine.description}", model.file.manifest, engine, precision)
@@ -171,12 +171,16 @@ class Shots:
 
     def through(self, model: "Model", engine: "Engine") -> "Generator[Frame, None, None]":
         """These frames, decoded anew and translated one by one, without anything that steadies them."""
-        from rotoscope import read
-        from rotoscope.api import make_translator
+        from rotoscope import Translator, read
         from rotoscope.runtime.pipeline.companions import with_masks
 
-        options = TranslateOptions(in_flight=1, steady="off", working_size=self.working_size)
-        translator = make_translator([model], options, engine=engine)
+        translator = Translator(
+            model,
+            engine=engine,
+            in_flight=1,
+            steady="off",
+            working_size=self.working_size or model.options.working_size,
+        )
         with read(self.clip, unconverted=model.file.manifest.frame.is_ids) as reader:
             decoded = islice(reader, self.num_frames)
             if self.mask is None:
@@ -186,13 +190,14 @@ class Shots:
                     yield from translator.stream(with_masks(decoded, masks))
 
 
-def run_clip(pair: "Pair", forms: "list[Opened]", shots: Shots) -> "Flicker | None":
+def run_clip(pair: "Pair", forms: "list[Opened]", shots: Shots) -> "PairedWarpingError | None":
     """Translate frames with the first form, the second beside it; their flicker where that is bounded.
 
     For the flicker the second form also makes a stream of its own, on its own state.
     """
-    from rotoscope.cli.flicker import Flicker, shown, source_like
     from rotoscope.export.parity import is_coarser
+    from rotoscope.metrics.paired_warping_error import PairedWarpingError, result_pixels, source_pixels
+    from rotoscope.runtime.motion.dis import DisFlow
 
     first, second = forms
     with closing(shots.through(first.model, pair)) as stream:
@@ -201,11 +206,11 @@ def run_clip(pair: "Pair", forms: "list[Opened]", shots: Shots) -> "Flicker | No
             for _ in stream:
                 pass
             return None
-        flicker = Flicker()
+        flicker = PairedWarpingError(DisFlow("medium", scale=1.0))
         with closing(shots.through(second.model, second.form.engine)) as beside:
             for ours, theirs in zip(stream, beside, strict=True):
-                picture = shown(ours)
-                flicker.add(source_like(ours, picture), picture, shown(theirs))
+                picture = result_pixels(ours)
+                flicker.add(source_pixels(ours, picture), picture, result_pixels(theirs))
     return flicker
 
 
@@ -230,10 +235,10 @@ def show(pair: "Pair", what: str) -> None:
     print()
 
 
-def show_flicker(flicker: "Flicker", first: "Form", second: "Form") -> bool:
+def show_flicker(flicker: "PairedWarpingError", first: "Form", second: "Form") -> bool:
     """Print E_warp of both streams and their ratio; whether that is allowed."""
-    from rotoscope.cli.flicker import ratio
     from rotoscope.export.parity import WORST_WARPING_RATIO, is_coarser
+    from rotoscope.metrics.paired_warping_error import error_ratio
 
     if flicker.num_pairs == 0:
         print("E_warp: not measured, no two neighbouring frames show the same\n")
@@ -241,7 +246,7 @@ def show_flicker(flicker: "Flicker", first: "Form", second: "Form") -> bool:
     full, reduced = flicker.errors
     if is_coarser(first, second):
         first, second, full, reduced = second, first, reduced, full
-    found = ratio(reduced, full)
+    found = error_ratio(reduced, full)
     verdict = f"ratio {found:.4f}, at most {WORST_WARPING_RATIO:g}"
     print(
         f"E_warp over {flicker.num_pairs} pairs: {full:.4g} of {first.label}, {reduced:.4g} of {second.label}: {verdict}\n"

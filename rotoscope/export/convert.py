@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rotoscope.base.engine import Engine
 from rotoscope.base.errors import ModelRefused, UsageError
-from rotoscope.base.files import part_file
+from rotoscope.base.files import file_digest, part_file
 from rotoscope.base.frame import Picture
 from rotoscope.base.times import StageTimes
 from rotoscope.export.adapters import Labels
@@ -27,10 +27,9 @@ from rotoscope.export.parts import part_of
 from rotoscope.export.precision import to_int8
 from rotoscope.export.torch_engine import TorchEngine
 from rotoscope.networks import Loaded
-from rotoscope.runtime.models.cache import file_digest
 from rotoscope.runtime.models.golden import golden_inputs
 from rotoscope.runtime.models.model_file import ModelFile, open_model
-from rotoscope.runtime.network.network import Generator, View
+from rotoscope.runtime.network.network import CallInput, Network
 
 MACS_SIZE = (256, 256)  # height, width at which work is counted; the field's tables do
 MAGNIFICATION = 4.0  # between two engines' roundings of one network; they sum in different orders
@@ -155,9 +154,9 @@ def is_rounding(pair: Pair, graph: Graph) -> bool:
 
 def prove_on(pictures: Sequence[Picture], pair: Pair, model: ModelFile) -> None:
     """The same on real pictures, prepared as a translation prepares them."""
-    run = Generator(model, pair, times=StageTimes())
+    run = Network(model, pair, times=StageTimes())
     for number, picture in enumerate(pictures):
-        run(View((picture,)), f"picture {number}")
+        run(CallInput((picture,)), f"picture {number}")
 
 
 def prove(pair: Pair) -> None:

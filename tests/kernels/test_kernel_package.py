@@ -47,7 +47,7 @@ print(json.dumps([sum(stats.cache_hits.values()), sum(stats.cache_misses.values(
 def test_threads_may_call_kernels_at_once_and_split_rows_change_nothing():
     rng = np.random.default_rng(1)
     image, field = rng.random((200, 60, 4), np.float32), rng.normal(0, 3, (200, 60, 2)).astype(np.float32)
-    with rows.serial_rows():
+    with rows.SERIAL.active():
         expected = warp(image, field)
     results = [None] * 4
 
@@ -67,7 +67,7 @@ LOCK = """
 import json, threading, time
 import numpy as np
 from rotoscope.kernels.aggregate import aggregate
-from rotoscope.kernels.rows import serial_rows
+from rotoscope.kernels.rows import SERIAL
 
 picture, flow = np.zeros((1080, 1920, 4), np.float32), np.zeros((1080, 1920, 2), np.float32)
 out = np.empty_like(picture)
@@ -78,7 +78,7 @@ def call():  # long, so that a busy machine lets the other thread in several tim
 
 def work():
     global calls
-    with serial_rows():
+    with SERIAL.active():
         while not seen.is_set() and calls < 50:
             call()
             calls += 1

@@ -1,4 +1,4 @@
-"""Reads a golden vector of arrays alone."""
+"""Read a golden vector that holds only arrays."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from shared_data import SHARED
 
 
 def golden_metric(name):
-    """{name: array} of the inputs and of the outputs."""
+    """({name: array} of the inputs, {name: array} of the outputs)."""
     path = SHARED / "reference" / "golden" / f"{name}.npz"
     if not path.exists():
         pytest.skip("no folder `shared` with golden vectors beside the checkout")

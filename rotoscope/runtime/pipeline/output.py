@@ -1,4 +1,4 @@
-"""Decide, before the first frame, where the result goes, how large it is and what encodes it: what cannot work fails now."""
+"""Where the result goes, how large it is and what encodes it: decided before the first frame, so that refusals come early."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -7,8 +7,9 @@ from pathlib import Path
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target
 from rotoscope.base.frame import VideoInfo
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import OutputOptions, SourceOptions
 from rotoscope.base.sizes import parse_size
+from rotoscope.runtime.media.decoded import chroma_of
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     Encoder,
@@ -17,26 +18,34 @@ from rotoscope.runtime.media.encoder import (
     output_suffix,
     parse_encoder_options,
 )
-from rotoscope.runtime.media.open_source import Reader
-from rotoscope.runtime.media.pictures import PATTERN, is_picture_target
-from rotoscope.runtime.media.pictures import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.open_sink import NULL
+from rotoscope.runtime.media.open_source import MediaSource
+from rotoscope.runtime.media.picture_sink import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.picture_sink import is_picture_target
+from rotoscope.runtime.media.sequence_files import PATTERN
 from rotoscope.runtime.pipeline.finish import Finish
-from rotoscope.runtime.pipeline.translator import Translator
+from rotoscope.runtime.pipeline.stages import Stages
 
 
 @dataclass(frozen=True)
 class OutputPlan:
     """Where and how a result is written.
 
-    path     None is standard output
+    path     None: standard output; Path("null:"): frames are counted and not kept
     finish   the stage that makes code values
-    encoder  with its picture format; None for pictures
+    encoder  None for pictures
+    video    picture format and clock for the encoder; None for pictures
     """
 
     path: Path | None
     finish: Finish
     encoder: Encoder | None = None
     video: VideoFormat | None = None
+
+    @property
+    def is_null(self) -> bool:
+        """Whether the result is thrown away."""
+        return self.path == Path(NULL)
 
     @property
     def muxer(self) -> str:
@@ -46,38 +55,67 @@ class OutputPlan:
     @property
     def description(self) -> str:
         """Encoder and pixel format, for reports."""
+        if self.is_null:
+            return "null"
         if self.encoder is None:
             return f"pictures, {self.finish.depth} bit"
         return f"{self.encoder.codec} {self.encoder.pixel_format}"
 
 
+def check_named_target(source: str, target: str | None, options: OutputOptions) -> None:
+    """Raise UsageError for a target that cannot be written, as far as its name and the disk tell: the first check of a run."""
+    if target in (None, "-", NULL):
+        return
+    path = Path(str(target))
+    check_target(path, source=None if source == "-" else Path(source), overwrite=options.overwrite, may_be_folder=True)
+    if is_picture_target(path) and (options.codec or options.encoder_options):
+        raise UsageError(f"--codec and -e are for videos; {path} is a picture")
+    if not is_picture_target(path):
+        output_suffix(path)  # refuses an unknown ending
+
+
+def check_target_fits(target: str | None, reader: MediaSource, options: SourceOptions) -> None:
+    """Raise UsageError for a single picture as the target of a source that has several frames, as far as its header tells."""
+    if target in (None, "-", NULL) or not is_single_picture(Path(str(target))):
+        return
+    num_frames = reader.info.num_frames_from_header or 1
+    if num_frames > 1 and not reader.is_picture and options.duration is None:
+        path = Path(str(target))
+        pattern = f"{path.stem}_%05d{path.suffix}"
+        raise UsageError(f"{path}: the source has more than one frame; give a folder or {pattern}")
+
+
+def is_single_picture(path: Path) -> bool:
+    """Whether a target names one picture, not a folder or a numbered pattern."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not PATTERN.search(path.name) and not path.is_dir()
+
+
 def plan_output(
     source: str,
     target: str | None,
-    reader: Reader,
-    translator: Translator,
-    options: TranslateOptions,
+    reader: MediaSource,
+    stages: Stages,
+    options: OutputOptions,
 ) -> OutputPlan:
     """The plan for one run; raises UsageError for a target, size, encoder or option that cannot work."""
-    path = _target_path(source, target, reader, translator)
-    if path is not None:
-        given = Path(source) if source != "-" else None
-        check_target(path, source=given, overwrite=options.overwrite, may_be_folder=True)
+    path = _target_path(source, target, reader, stages)
+    if path is not None and target is None:
+        check_named_target(source, str(path), options)
     info = reader.info
-    if translator.generators[0].model.manifest.frame.labels is not None:
-        info = replace(info, pixel_format="rgb24", depth=8)  # what comes of a label map has colours
+    if stages.models[0].manifest.frame.labels is not None:
+        info = replace(info, pixel_format="rgb24", depth=8)  # a label map becomes a picture in colour
     source_size = (info.width, info.height)
-    size, region = translator.natural_size(source_size), translator.region(source_size)
+    size, region = stages.natural_size(source_size), stages.region(source_size)
     if options.output_size:
         size = parse_size(options.output_size, region[2:])
     finish = Finish(
-        size=size, region=region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix, compare=options.compare,
-        times=translator.times,
+        size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
+        compare=options.compare, times=stages.times,
     )  # fmt: skip
+    if target == NULL:
+        return OutputPlan(Path(NULL), replace(finish, pixel_format="yuv420p"))
     if is_picture_target(path):
         assert path is not None
-        if options.codec or options.encoder_options:
-            raise UsageError(f"--codec and -e are for videos; {path} is a picture")
         deep = info.depth > 8 and (path.suffix.lower() in ("", ".png"))
         return OutputPlan(path, replace(finish, depth=16 if deep else 8, pixel_format="rgb48le" if deep else "rgb24"))
     width, height = finish.written_size
@@ -92,7 +130,7 @@ def plan_output(
         if abs(aspect / info.sample_aspect - 1) < 0.01
         else aspect.limit_denominator(255),
         colour=info.colour,
-        chroma=_chroma(info.pixel_format),
+        chroma=chroma_of(info.pixel_format),
         depth=info.depth,
     )
     encoder = choose_encoder(
@@ -100,26 +138,17 @@ def plan_output(
         suffix=".y4m" if path is None else output_suffix(path),
         codec=options.codec,
         options=parse_encoder_options(options.encoder_options),
-        threads=translator.threads,
+        threads=stages.workers.threads,
     )
     return OutputPlan(path, replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth), encoder, video)
-
-
-def _chroma(pixel_format: str) -> str:
-    for chroma in ("420", "422", "444"):
-        if chroma in pixel_format:
-            return chroma
-    if pixel_format in ("nv12", "p010le"):
-        return "420"
-    if pixel_format.startswith(("gray", "ya")):
-        return "gray"
-    return "444" if pixel_format.startswith(("yuv", "yuva")) else "rgb"
 
 
 def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
     """What the output's format could not keep of the source's, in sentences."""
     encoder, finish = plan.encoder, plan.finish
     notes: list[str] = []
+    if plan.is_null:
+        return notes
     if encoder is None or plan.path is None:
         left = {"audio": "sound", "subtitle": "subtitles"}
         kinds = dict.fromkeys(left[stream.kind] for stream in info.streams if stream.kind in left)
@@ -127,7 +156,7 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
             f"{kind} left out: {'y4m has none' if plan.path is None else 'pictures have none'}" for kind in kinds
         )
     if encoder is not None:
-        chroma = _chroma(info.pixel_format)
+        chroma = chroma_of(info.pixel_format)
         odd = finish.written_size[0] % 2 or finish.written_size[1] % 2
         if odd and chroma == "420" and "444" in encoder.pixel_format:
             notes.append(f"odd size: {encoder.codec} takes it as {encoder.pixel_format} only")
@@ -140,13 +169,13 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
     return notes
 
 
-def _target_path(source: str, target: str | None, reader: Reader, translator: Translator) -> Path | None:
+def _target_path(source: str, target: str | None, reader: MediaSource, stages: Stages) -> Path | None:
     """Where the result goes; None is standard output."""
     if target == "-" or (target is None and source == "-"):
         return None
     if target is not None:
         return Path(target)
-    model = "+".join(generator.model.name for generator in translator.generators)
+    model = "+".join(file.name for file in stages.models)
     stem, suffix = Path(source).stem, Path(source).suffix.lower()
     if reader.is_picture:
         return Path(f"{stem}.{model}{suffix if suffix in PICTURE_SUFFIXES else '.png'}")

@@ -20,7 +20,6 @@ A run that is there already is measured again, not trained again.
 import argparse
 import json
 import shutil
-from dataclasses import asdict
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from rotoscope.metrics.frechet import frechet_distance, statistics_of
 from rotoscope.metrics.warping_error import warping_error
 from rotoscope.networks.lpips import load_lpips
 from rotoscope.training.data.datasets import read_picture
-from rotoscope.training.loop.trainer import train
+from rotoscope.training.loop.run import run_training
 from rotoscope.training.options import RunOptions, SingleFrameOptions
 from rotoscope.training.systems.munit import Munit
 
@@ -159,10 +158,9 @@ def train_one(out, a, b, *, seed, weight, steps):
     """`rotoscope train single-frame`, unless it was."""
     if (out / "AtoB.safetensors").exists():
         return
-    out.mkdir(parents=True)
     options = SingleFrameOptions(a=a, b=b, resize=SIZE_PX, crop=CROP_PX, temporal=weight, **SETTINGS)
     run = RunOptions(out=out, seed=seed, steps=steps, device="cpu", log_every=50, sample_every=200, keep=1)
-    train(lambda: Munit(options), run, {"system": options.system, **asdict(options)}, batch=options.batch)
+    run_training(lambda: Munit(options), options, run)
 
 
 def main():

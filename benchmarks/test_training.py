@@ -21,8 +21,9 @@ pytestmark = pytest.mark.filterwarnings(
 
 from rotoscope.networks.resnet import ResnetGenerator  # noqa: E402
 from rotoscope.training.data.image_pool import ImagePool  # noqa: E402
-from rotoscope.training.loop.initialise import normal  # noqa: E402
-from rotoscope.training.loop.trainer import Trainer, make_fabric  # noqa: E402
+from rotoscope.training.loop.optimisation import init_normal  # noqa: E402
+from rotoscope.training.loop.run import make_fabric  # noqa: E402
+from rotoscope.training.loop.trainer import Trainer  # noqa: E402
 from rotoscope.training.losses.discriminators import PatchDiscriminator  # noqa: E402
 from rotoscope.training.options import CycleGanOptions, RunOptions  # noqa: E402
 from rotoscope.training.systems.cyclegan import CycleGan  # noqa: E402
@@ -45,7 +46,7 @@ class StraightforwardLoop:
         self.g_ab, self.g_ba = (ResnetGenerator(width=WIDTH, num_blocks=BLOCKS) for _ in "ab")
         self.d_a, self.d_b = (PatchDiscriminator(width=WIDTH) for _ in "ab")
         for network in (self.g_ab, self.g_ba, self.d_a, self.d_b):
-            normal(network)
+            init_normal(network)
         generators = itertools.chain(self.g_ab.parameters(), self.g_ba.parameters())
         discriminators = itertools.chain(self.d_a.parameters(), self.d_b.parameters())
         self.optimiser_g = torch.optim.Adam(generators, 2e-4, betas=(0.5, 0.999))
@@ -83,7 +84,9 @@ class StraightforwardLoop:
         for parameter in discriminators:
             parameter.requires_grad = True
         self.optimiser_d.zero_grad()
-        judged = self.judge(self.d_a, a, self.pool_a(fake_a)) + self.judge(self.d_b, b, self.pool_b(fake_b))
+        judged = self.discriminator(self.d_a, a, self.pool_a(fake_a)) + self.discriminator(
+            self.d_b, b, self.pool_b(fake_b)
+        )
         self.optimiser_d.step()
         return loss.item(), judged
 
@@ -105,7 +108,7 @@ def make_trainer(folders, out, **flags):
     sizes = {"width": WIDTH, "blocks": BLOCKS, "discriminator_width": WIDTH, "resize": SIZE_PX, "crop": SIZE_PX}
     options = CycleGanOptions(**folders, **sizes)
     run = RunOptions(out=out, device="cpu", **flags)
-    return Trainer(make_fabric(run), CycleGan(options), run, {}, options.batch)
+    return Trainer(make_fabric(run), CycleGan(options), options, run)
 
 
 @pytest.mark.filterwarnings(
@@ -127,7 +130,7 @@ def test_cyclegan_step(benchmark, folders, tmp_path, kind):
     before = [weights.clone() for weights in trainer.system.g_ab.parameters()]
     # The two take turns, so that other work on the machine slows both.
     benchmark.pedantic(
-        lambda: trainer.play([trainer.on_device(batch)]), setup=step_of_loop, rounds=ROUNDS, warmup_rounds=2
+        lambda: trainer.train_step([trainer.on_device(batch)]), setup=step_of_loop, rounds=ROUNDS, warmup_rounds=2
     )
     benchmark.extra_info["loop_ms"] = round(1e3 * statistics.median(seconds_of_loop[-ROUNDS:]), 1)
     benchmark.extra_info["loop_takes"] = round(
@@ -148,7 +151,7 @@ def test_both_learn_the_same(folders, tmp_path, flags):
     for name in ("g_ab", "g_ba", "d_a", "d_b"):
         getattr(loop, name).load_state_dict(getattr(trainer.system, name).state_dict())
     loop.step(batch)
-    trainer.play([batch])
+    trainer.train_step([batch])
     for name in ("g_ab", "g_ba", "d_a", "d_b"):
         ours, theirs = getattr(trainer.system, name).state_dict(), getattr(loop, name).state_dict()
         for key, value in ours.items():

@@ -1,4 +1,4 @@
-"""rotoscope frames: a video becomes a folder of training frames."""
+"""rotoscope frames: decode a video into a folder of training frames."""
 
 import sys
 from pathlib import Path
@@ -14,16 +14,16 @@ def frames(source: Path, folder: Path, /, *, shorter_side: int = 0, every: int =
     source
         A video.
     folder
-        A new folder.
+        A folder that does not exist yet.
     shorter_side
-        Reduce frames to this many pixels on the shorter side; 0 leaves them as they are.
+        Reduce frames to this shorter side, pixels; 0 keeps their size.
     every
-        Take every so-manieth frame.
+        Take every n-th frame.
 
     """
     from rotoscope.training.data.frames import extract_frames
 
-    if folder.exists():
+    if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder} exists; give a new folder")
     if every < 1 or shorter_side < 0:
         raise UsageError(f"--every {every} --shorter-side {shorter_side}; accepted: 1 or more, 0 or more")

@@ -1,19 +1,88 @@
-"""Fixtures that every part shares: the data folder, tiny models with known answers, the command line."""
+"""Fixtures and rules for all tests: the shared data, tiny models, the command line, and what a test may not leave changed."""
 
 import ctypes
 import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import tiny_models
+from platformdirs import user_cache_path
 from said import said
-from shared_data import SHARED
+from shared_data import IS_REQUIRED, SHARED, need_shared
+
+
+def pytest_configure(config):
+    if IS_REQUIRED and not SHARED.is_dir():
+        raise pytest.UsageError(f"ROTOSCOPE_REQUIRE_SHARED=1, but {SHARED} does not exist; unset it to skip these tests")
+    if not _is_worker(config):
+        _use_a_cache_of_our_own(config)
+
+
+def _use_a_cache_of_our_own(config):
+    """Keep exports and training frames of this run out of the user's cache; compiled kernels are shared with it."""
+    if sys.platform != "linux":
+        return  # only there does XDG_CACHE_HOME decide
+    kernels = user_cache_path("rotoscope") / "kernels"
+    kernels.mkdir(parents=True, exist_ok=True)
+    cache = Path(tempfile.mkdtemp(prefix="rotoscope-test-cache-"))
+    (cache / "rotoscope").mkdir()
+    (cache / "rotoscope" / "kernels").symlink_to(kernels, target_is_directory=True)
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(cache)  # inherited by workers and by processes that tests start
+
+    def restore():
+        if before is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = before
+        shutil.rmtree(cache, ignore_errors=True)
+
+    config.add_cleanup(restore)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist starts its workers
+def pytest_sessionstart(session):
+    """Compile all kernels before a run with workers: on a busy machine it takes minutes, and no test's time limit runs yet."""
+    config = session.config
+    if config.getoption("numprocesses", None) and not config.option.collectonly and not _is_worker(config):
+        from rotoscope.kernels.warm import warm
+
+        for _ in warm():
+            pass
+
+
+def _is_worker(config):
+    return hasattr(config, "workerinput")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_changed():
+    """Fail a test that leaves the process changed: thread budget, scheduling policy, current folder, signal handlers."""
+    before = _process_state()
+    yield
+    assert _process_state() == before
+
+
+def _process_state():
+    from rotoscope.kernels.rows import thread_budget
+
+    return {
+        "thread budget": thread_budget(),
+        "scheduling policy": os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None,
+        "current folder": Path.cwd(),
+        "SIGINT": signal.getsignal(signal.SIGINT),
+        "SIGTERM": signal.getsignal(signal.SIGTERM),
+    }
 
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder `shared` beside the checkout: real clips, pictures, weights; tests that need it skip without it."""
-    if not (SHARED / "data").is_dir():
-        pytest.skip("no folder `shared` beside the checkout")
+    """The folder `shared` beside the checkout: real clips, pictures, weights, golden vectors."""
+    need_shared()
     return SHARED
 
 

@@ -10,8 +10,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Tests of one file run in one worker, in random order. pytest prints the seed; ARGS="-p randomly --randomly-seed=SEED" repeats
-# that order, ARGS="-p no:randomly" keeps the order of the files. A crashed worker is not replaced: its tests would be lost.
+# Tests of one file run in one worker, in random order. pytest prints the seed; ARGS="--randomly-seed=SEED" repeats that order,
+# ARGS="-p no:randomly" keeps the order of the files. A crashed worker is not replaced: its tests would be lost.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 ARGS ?=
 
@@ -29,11 +29,11 @@ test-quick: $(VENV)/.dev
 coverage: $(VENV)/.dev
 	$(PYTEST) -m "not clips" --cov --cov-report=term:skip-covered $(ARGS)
 
-# Two calls for tests and benchmarks: their folders have modules of the same name (conftest).
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file benchmarks/mypy.ini
 
 wheel:
 	scripts/check_wheel.sh

@@ -10,7 +10,7 @@ from rotoscope.base.errors import UsageError
 
 if TYPE_CHECKING:
     from rotoscope.base.engine import Engine
-    from rotoscope.base.options import TranslateOptions
+    from rotoscope.base.options import ModelOptions
     from rotoscope.export.graph import Graph
     from rotoscope.runtime.models.model_file import ModelFile
 
@@ -38,7 +38,7 @@ def check_installed(engine: str) -> None:
 
 
 def make_engine(
-    file: ModelFile, options: TranslateOptions, *, threads: int, calls: int = 1, graph: Graph | None = None
+    file: ModelFile, options: ModelOptions, *, threads: int, calls: int = 1, graph: Graph | None = None
 ) -> Engine:
     """The engine that the options name, on a model: `calls` at once, of `threads` threads each.
 
@@ -98,7 +98,7 @@ def make_engine(
 
 def proving_engine(path: Path) -> Engine:
     """Whichever engine there is that runs an ONNX file as it is written: for the proof of an export."""
-    from rotoscope.base.options import TranslateOptions as Options
+    from rotoscope.base.options import ModelOptions as Options
     from rotoscope.runtime.models.model_file import open_model
 
     name = next((name for name in ("onnxruntime", "openvino") if name in installed_engines()), None)

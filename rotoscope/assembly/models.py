@@ -12,14 +12,14 @@ from rotoscope.assembly.engines import proving_engine
 from rotoscope.base.errors import ModelRefused, UsageError
 
 if TYPE_CHECKING:
-    from rotoscope.base.options import TranslateOptions
+    from rotoscope.base.options import ModelOptions
     from rotoscope.export.graph import Graph
     from rotoscope.runtime.models.model_file import ModelFile
 
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz")
 
 
-def open_named(name: str | Path, options: TranslateOptions) -> tuple[ModelFile, Graph | None]:
+def open_named(name: str | Path, options: ModelOptions) -> tuple[ModelFile, Graph | None]:
     """The model file that a name stands for; a checkpoint becomes an ONNX file here, once.
 
     The graph is that of a checkpoint that the torch engine runs as it is.
@@ -29,14 +29,14 @@ def open_named(name: str | Path, options: TranslateOptions) -> tuple[ModelFile, 
     path = model_path(name)
     if not is_checkpoint(path):
         has_library = options.op_library is not None
-        return open_model(path, options.model_overrides(), has_op_library=has_library), None
+        return open_model(path, options.overrides(), has_op_library=has_library), None
     if options.engine == "torch":
         return open_for_torch(path, options)
     # These two compute in the precision of the file; OpenVINO takes fp32 and rounds by itself.
     in_fp16 = options.precision == "fp16" and options.engine in ("onnxruntime", "tensorrt")
     precision: Literal["fp32", "fp16"] = "fp16" if in_fp16 else "fp32"
     file = exported(path, options.hints, precision=precision, shared_statistics=options.norm == "shared")
-    return open_model(file, options.model_overrides()), None
+    return open_model(file, options.overrides()), None
 
 
 def bundled_looks() -> list[str]:
@@ -65,7 +65,7 @@ def is_checkpoint(path: Path) -> bool:
     return path.suffix.lower() in CHECKPOINTS
 
 
-def open_for_torch(path: Path, options: TranslateOptions) -> tuple[ModelFile, Graph]:
+def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]:
     """A checkpoint that runs as it is, on the torch engine."""
     check_torch(path)
     from rotoscope.export.convert import open_network
@@ -73,7 +73,7 @@ def open_for_torch(path: Path, options: TranslateOptions) -> tuple[ModelFile, Gr
     from rotoscope.runtime.models.model_file import ModelFile, overridden
 
     opened = open_network([path], ExportOptions(hints=options.hints, shared_statistics=options.norm == "shared"))
-    manifest = overridden(opened.graph.manifest, options.model_overrides())
+    manifest = overridden(opened.graph.manifest, options.overrides())
     file = ModelFile(path, manifest, manifest.checkpoint_sha256, opened.loaded.description.parameters, "fp32")
     return file, opened.graph
 

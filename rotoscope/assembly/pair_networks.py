@@ -1,4 +1,4 @@
-"""The networks on two frames that options name: what finds the motion, and what makes the frames between."""
+"""The networks on two pictures that options name: one that estimates motion, one that makes the frames between."""
 
 from __future__ import annotations
 
@@ -7,41 +7,36 @@ from typing import TYPE_CHECKING
 from rotoscope.assembly.engines import make_engine
 from rotoscope.assembly.models import open_named
 from rotoscope.base.errors import UsageError
+from rotoscope.base.options import ModelOptions, SteadyOptions
 
 if TYPE_CHECKING:
     from rotoscope.base.engine import Engine
-    from rotoscope.base.options import TranslateOptions
     from rotoscope.runtime.models.model_file import ModelFile
     from rotoscope.runtime.network.pair import FlowModel, InterpolationModel
 
 
-def flow_source(options: TranslateOptions) -> FlowModel | None:
-    """The flow network that the options name; None: DIS."""
+def flow_source(options: SteadyOptions, threads: int) -> FlowModel | None:
+    """The flow network that the options name; None for DIS."""
     from rotoscope.runtime.network.pair import FlowModel
 
-    found = _pair_network("--flow", options.flow, "dis", "flow", options.threads)
+    found = _pair_network("--flow", options.flow, "dis", "flow", threads)
     return None if found is None else FlowModel(*found)
 
 
-def interpolator(options: TranslateOptions) -> InterpolationModel | None:
-    """The interpolation network that the options name; None: both frames are moved along the flow."""
+def interpolator(options: SteadyOptions, threads: int) -> InterpolationModel | None:
+    """The interpolation network that the options name; None: both frames are moved along the motion."""
     from rotoscope.runtime.network.pair import InterpolationModel
 
-    found = _pair_network("--interpolator", options.interpolator, "flow", "interpolate", options.threads)
+    found = _pair_network("--interpolator", options.interpolator, "flow", "interpolate", threads)
     return None if found is None else InterpolationModel(*found)
 
 
-def _pair_network(
-    flag: str, value: str, default: str, kind: str, threads: int | None
-) -> tuple[ModelFile, Engine] | None:
-    """The network on two frames that a flag names, on ONNX Runtime; None for the flag's default."""
+def _pair_network(flag: str, value: str, default: str, kind: str, threads: int) -> tuple[ModelFile, Engine] | None:
+    """The network on two pictures that a flag names, on ONNX Runtime; None for the flag's default."""
     if value == default:
         return None
     word, _, path = value.partition(":")
     if word != "onnx" or not path:
         raise UsageError(f"{flag} {value}; accepted: {default}, or onnx:FILE with a model of kind {kind}")
-    from rotoscope.base.options import TranslateOptions as Options
-    from rotoscope.kernels.rows import thread_budget
-
-    file, _ = open_named(path, Options())
-    return file, make_engine(file, Options(), threads=threads or thread_budget())
+    file, _ = open_named(path, ModelOptions())
+    return file, make_engine(file, ModelOptions(), threads=threads)

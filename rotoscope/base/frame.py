@@ -1,4 +1,8 @@
-"""The nouns that travel through the pipeline: Colour, Picture, Frame, VideoInfo. They import NumPy and nothing else of us."""
+"""The nouns that travel through the pipeline: Colour, Picture, Motion, Frame, VideoInfo. All are frozen values.
+
+Arrays in them are NumPy arrays, or CuPy arrays on the GPU path, and read-only: a stage makes a new array and a new frame
+(`dataclasses.replace`), it never writes into one that it was given.
+"""
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -8,6 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+
+def read_only(array: Array) -> Array:
+    """The same memory as an array that refuses writes; the array itself stays as it is. CuPy has no such flag."""
+    if not isinstance(array, np.ndarray) or not array.flags.writeable:
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +45,22 @@ class Colour:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One decoded picture as planes of code values.
+    """One picture: planes of code values as a decoder or an encoder has them, or one plane of float RGB.
 
-    planes  (Y, Cb, Cr), (Y, CbCr), (grey,), (rgb (H,W,3),) or (picture (H,W,4) float32,); see `kernels.color_in`.
-    depth   bits of a code value (ignored for float32).
-    siting  position of the first chroma sample in luma pixels, (x, y).
+    planes  (Y, Cb, Cr), (Y, CbCr), (grey,), (rgb (H,W,3),), or (picture (H,W,4) float32,): RGB in [0,1] where the fourth
+            channel is 0; see `kernels.color_in`. Handed out read-only.
+    colour  how code values stand for colour; not used for float32
+    depth   bits of a code value; not used for float32
+    siting  position of the first chroma sample in luma pixels, (x, y)
     """
 
     planes: tuple[Array, ...]
     colour: Colour = Colour()
     depth: int = 8
     siting: tuple[float, float] = (0.0, 0.5)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "planes", tuple(read_only(plane) for plane in self.planes))
 
     @property
     def width(self) -> int:
@@ -54,15 +72,38 @@ class Picture:
         """Pixels in y."""
         return int(self.planes[0].shape[0])
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.width, self.height
+
+    @property
+    def is_float(self) -> bool:
+        """Float RGB, not code values."""
+        return bool(self.planes[0].dtype == np.float32)
+
+    @property
+    def pixels(self) -> Array:
+        """The one plane of a picture that has one, read-only: (H,W,4) float32 of a float picture, (H,W,3) of an RGB one."""
+        (plane,) = self.planes
+        return plane
+
+    @property
+    def device(self) -> str:
+        """Where the planes are: "cpu", or "cuda:0" and so on for CuPy arrays."""
+        plane: Any = self.planes[0]
+        return "cpu" if isinstance(plane, np.ndarray) else f"cuda:{plane.device.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """How the source of a frame and of the one before it lie on each other; estimated once, shared by all who follow it.
+    """Motion between the source of a frame and the source of the frame before; estimated once, used by all stages.
 
-    to_previous    (H,W,2) float32, pixels: what this frame shows at p is at p + to_previous(p) in the one before
-    from_previous  (H,W,2) float32, pixels: the way back, on the grid of the frame before; None where nobody asked
-    trust          (H,W) float32 in [0,1]: how surely the frame before shows the same thing there
-    trust_ahead    the same for the way back, on the grid of the frame before; None where nobody asked
+    to_previous    (H,W,2) float32, pixels (dx, dy): what this frame shows at p is at p + to_previous(p) in the frame before
+    from_previous  (H,W,2) float32, pixels: the motion the other way, on the grid of the frame before; None unless both ways
+                   were estimated
+    trust          (H,W) float32 in [0,1]: how reliably the frame before shows the same thing there
+    trust_ahead    the same for `from_previous`, on the grid of the frame before; None unless both ways were estimated
     """
 
     to_previous: Array
@@ -71,21 +112,22 @@ class Motion:
     trust_ahead: Array | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One picture of a stream with its time.
 
-    index     0 for the first frame delivered
-    pts       presentation time in units of time_base, never reduced to a frame rate
-    duration  in the same units
-    source    what was decoded
-    result    (H,W,4) float32 RGB in [0,1] after translation; a Picture of code values after finishing
-    mask      (H,W) bool, True where a hole is to be filled
-    instances the object that each pixel belongs to, as numbers in one plane
-    cut       a new scene starts here: nothing before it is remembered or looked at
-    motion    since the frame before; None for the first of a scene, and where nobody asked
-    inserted  made up between two frames of the source, to be translated but not shown
-    carried   not translated: shown by moving the result before it
+    index      counts source frames; inserted frames have the index of the source frame after them
+    pts        presentation time in units of time_base, never rounded to a frame rate
+    duration   in the same units
+    source     the decoded picture
+    result     None before the network; then a float picture; after finishing a picture of code values
+    mask       (H,W) bool, True in the hole that is to be filled; None without a mask
+    instances  object ids, one plane; None without instance maps
+    cut        this frame begins a scene: no frame before it is remembered or looked at
+    motion     since the frame before; None for the first frame of a scene, and if no stage estimates motion
+    inserted   synthesised between two source frames: translated, never shown
+    carried    not translated: shows the result of the frame before, moved
+    arrival_s  monotonic time at which a live source delivered the frame, in seconds; None for sources that are not live
     """
 
     index: int
@@ -93,18 +135,25 @@ class Frame:
     time_base: Fraction
     duration: int
     source: Picture
-    result: Array | Picture | None = None
+    result: Picture | None = None
     mask: Array | None = None
     instances: Picture | None = None
     cut: bool = False
     motion: Motion | None = None
     inserted: bool = False
     carried: bool = False
+    arrival_s: float | None = None
 
     @property
     def seconds(self) -> Fraction:
         """Presentation time in seconds, exact."""
         return self.pts * self.time_base
+
+    def pixels(self) -> Array:
+        """The float result, (H,W,4) float32 RGB; raises ValueError before the network has run."""
+        if self.result is None:
+            raise ValueError(f"frame {self.index} has no result yet")
+        return self.result.pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +187,7 @@ class Orientation:
         width, height = picture.width, picture.height
         if self.transpose:
             x, y, width, height = y, x, height, width
-        # Behind the mirror the first sample of an even line is the last one's twin; of an odd line it stays where it was
-        # (centred chroma of an odd line would move out by half a sample, which nobody encodes: it stays centred).
+        # Mirroring an even width or height reverses the siting of chroma (x -> 1 - x); an odd one leaves it unchanged.
         if self.flip_x and width % 2 == 0:
             x = 1 - x
         if self.flip_y and height % 2 == 0:

@@ -1,88 +1,32 @@
-"""Everything a translation can be told, written once: the Python API takes it as keywords, the command line as flags."""
+"""What a translation can be told, as four frozen values: source, model, steadiness, output.
 
+Each value checks itself when it is made. The command line flattens them into flags; Python functions take the same names as
+typed keywords (`SourceKeywords` and so on), which `options_from` turns into values. A default is written once, here.
+"""
+
+import difflib
 import math
 import numbers
 import os
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
-
-from cyclopts import Parameter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
 from rotoscope.base.errors import UsageError
 
+EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
+Precision = Literal["fp32", "fp16", "bf16"]
+Fit = Literal["pad", "crop", "stretch"]
+SteadyMethod = Literal["off", "blend", "hypercon"]
+Pool = Literal["mean", "median", "weighted"]
+Range = tuple[float, float]
 
-def parse_range(_type: Any, tokens: Any) -> tuple[float, float]:
-    """Parse 0,255 on the command line into (0.0, 255.0)."""
-    text = tokens[0].value
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"range {text!r}; accepted: two numbers such as 0,255 or -1,1") from None
-    return low, high
-
-
-def parse_style(_type: Any, tokens: Any) -> int | str:
-    """Parse 7 on the command line into a seed; anything else, 1.5 too, is the name of a file."""
-    text: str = tokens[0].value
-    return int(text) if text.isdecimal() else text
-
-
-def parse_explicit(_type: Any, tokens: Any) -> str:
-    """What only the command line may say: a folder that comes with a rotoscope.toml must not name a program to run."""
-    text: str = tokens[0].value
-    if tokens[0].source != "cli":
-        raise UsageError(
-            f"{text} from {tokens[0].source}: a library is a program, accepted only as the flag --op-library"
-        )
-    return text
-
-
-Range = Annotated[tuple[float, float] | None, Parameter(converter=parse_range, n_tokens=1, allow_leading_hyphen=True)]
-Style = Annotated[int | str | None, Parameter(converter=parse_style, n_tokens=1, allow_leading_hyphen=True)]
-
-
-def _choices(hint: Any) -> tuple[Any, ...]:
-    """What a Literal, or a Literal or None, accepts; nothing for other types."""
-    if get_origin(hint) is Literal:
-        return get_args(hint)
-    parts = [part for part in get_args(hint) if get_origin(part) is Literal]
-    return (*get_args(parts[0]), None) if parts else ()
-
-
-SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
-    int: ((numbers.Integral,), "a whole number"),
-    float: ((numbers.Real,), "a number"),
-    str: ((str, os.PathLike), "text"),
-}
-
-
-def _scalar(hint: Any) -> tuple[tuple[type, ...], str] | None:
-    """Types, and the word for them, of a hint that is a number or text, or one of these or None; None for other hints."""
-    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
-    return SCALARS.get(kinds[0]) if len(kinds) == 1 else None
+OVERRIDES = ("input_range", "output_range", "channel_order", "layout", "multiple")  # of a model without a description
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateOptions:
-    """How to translate; every field is a keyword of `rotoscope.translate` and a flag of `rotoscope translate`."""
-
-    engine: Literal["onnxruntime", "openvino", "tensorrt", "torch"] = "onnxruntime"
-    """What runs the network; torch runs checkpoints as they are, the others ONNX."""
-
-    precision: Literal["fp32", "fp16", "bf16"] | None = None
-    """Arithmetic of the engine, never changed silently; by default the file's own, with openvino fp32."""
-
-    device: str = "cpu"
-    """Where the engine runs: cpu or cuda; with onnxruntime also tensorrt, its TensorRT provider."""
-
-    compiled: bool = False
-    """Of the torch engine: through torch.compile, which takes minutes once for every size."""
-
-    threads: int | None = None
-    """Cores that engine, kernels and codecs share; by default all."""
-
-    in_flight: int | None = None
-    """Frames translated at the same time (models without state only); by default one for each core, at most 8."""
+class SourceOptions:
+    """Which part of a source is read, and what is read beside it."""
 
     start: float | None = None
     """Seconds from the first frame at which to begin; the result then starts at 0."""
@@ -91,38 +35,7 @@ class TranslateOptions:
     """Seconds to translate."""
 
     rate: float = 25.0
-    """Frames per second of an image sequence, which carries no times."""
-
-    steady: Literal["off", "blend", "hypercon"] | None = None
-    """What keeps the result from flickering; by default blend, for models with state or a window of frames off."""
-
-    strength: float = 0.75
-    """How much steadiness blend, and hypercon with --pool weighted, may buy with closeness to the frame-wise result, 0 to 1."""
-
-    flow: str = "dis"
-    """What finds the motion: dis, or onnx:FILE for a flow network."""
-
-    norm: Literal["shared"] | None = None
-    """shared: instance norm takes the statistics of the clip, measured before, in place of each frame's own; live they follow
-    slowly. By default for models exported so."""
-
-    keyframes: int = 1
-    """Translate every n-th frame at least and carry it along the motion in between."""
-
-    interpolator: str = "flow"
-    """hypercon: what makes the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
-
-    insert: int = 3
-    """hypercon: frames put between two, each translated too."""
-
-    window: int = 2
-    """hypercon: neighbours that are pooled on either side."""
-
-    dilation: int = 2
-    """hypercon: steps between these neighbours, inserted frames counted."""
-
-    pool: Literal["mean", "median", "weighted"] = "mean"
-    """hypercon: how they are pooled; mean for styles, median for filled holes, weighted by nearness, trust and --strength."""
+    """Frames per second of an image sequence, which has no times of its own; 29.97 means 30000/1001."""
 
     mask: str | None = None
     """For models that fill holes: a video, folder or picture of the source's size, white in the hole."""
@@ -130,41 +43,52 @@ class TranslateOptions:
     instances: str | None = None
     """For models on label maps with instances: a folder or video of maps, one number for each object."""
 
-    style: Style = None
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not 0.001 <= self.rate <= 1000:
+            raise UsageError(f"rate={self.rate}; accepted: 0.001 to 1000 frames per second")
+        for name, seconds in (("start", self.start), ("duration", self.duration)):
+            if seconds is not None and not math.isfinite(seconds):
+                raise UsageError(f"{name}={seconds}; accepted: seconds from the first frame")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """How one model is opened and run. A loaded model carries its own."""
+
+    engine: EngineName = "onnxruntime"
+    """What runs the network: torch runs checkpoints as they are, the others run ONNX."""
+
+    precision: Precision | None = None
+    """Arithmetic of the engine, never changed silently; by default the file's own, with openvino fp32."""
+
+    device: str = "cpu"
+    """Where the engine runs: cpu or cuda; with onnxruntime also tensorrt, its TensorRT provider."""
+
+    compiled: bool = False
+    """Of the torch engine: through torch.compile, which takes minutes once for every size."""
+
+    style: int | str | None = None
     """For models with a style: the seed that it is drawn with, by default 0, or a .npy file such as rotoscope encode writes."""
 
     working_size: str | None = None
     """What the network sees, "640x360", or "360p" for the shorter side; by default the source's size."""
 
-    output_size: str | None = None
-    """Size of the result, "1280x720" or "720p"; by default the source's, times the scale of an upscaling network."""
-
-    fit: Literal["pad", "crop", "stretch"] = "pad"
+    fit: Fit = "pad"
     """How a picture gets into a network of fixed size: all of it with borders, its middle, or squeezed."""
 
-    mix: float = 0.0
-    """Share of the source kept in the result, 0 to 1."""
+    norm: Literal["shared"] | None = None
+    """shared: instance norm uses the statistics of the whole clip, measured before, in place of each frame's own; in a live
+    stream they follow slowly. The default for models that were exported so."""
 
-    compare: bool = False
-    """Write source and result side by side."""
-
-    codec: str | None = None
-    """Video encoder, for example libx265, prores_ks or ffv1; by default libx264, for webm libvpx-vp9."""
-
-    encoder_options: Annotated[tuple[str, ...], Parameter(name="-e", show_default=False)] = ()
-    """key=value for the encoder, for example -e crf=23 (repeat it); also pix_fmt, and movflags for mp4."""
-
-    overwrite: bool = False
-    """Replace a result that exists."""
-
-    hints: Annotated[tuple[str, ...], Parameter(name="--hint", show_default=False)] = ()
+    hints: tuple[str, ...] = ()
     """KEY=VALUE that an ambiguous checkpoint needs, for example direction=BtoA (repeat it)."""
 
-    input_range: Range = None
-    """Override for a foreign model: what it is fed for black and white, for example 0,255."""
+    input_range: Range | None = None
+    """Override for a model without a description: its input values for black and white, for example 0,255."""
 
-    output_range: Range = None
-    """Override: what comes out for black and white."""
+    output_range: Range | None = None
+    """Override: the output values for black and white."""
 
     channel_order: Literal["rgb", "bgr"] | None = None
     """Override: order of the channels, in and out."""
@@ -175,36 +99,16 @@ class TranslateOptions:
     multiple: int | None = None
     """Override: the sides of the input are padded to a multiple of this."""
 
-    op_library: Annotated[str | None, Parameter(converter=parse_explicit, n_tokens=1)] = None
+    op_library: str | None = None
     """Shared library with the custom operators of an ONNX file, for onnxruntime: a program that runs with your rights."""
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(type(self)).items():
-            accepted = [choice for choice in _choices(hint) if choice is not None]
-            if accepted and getattr(self, name) not in _choices(hint):
-                raise UsageError(f"{name}={getattr(self, name)!r}; accepted: {', '.join(map(str, accepted))}")
-            kind = _scalar(hint)
-            if kind is not None and getattr(self, name) is not None and not isinstance(getattr(self, name), kind[0]):
-                raise UsageError(f"{name}={getattr(self, name)!r}; accepted: {kind[1]}")
-        if not 0 <= self.mix <= 1:
-            raise UsageError(f"mix={self.mix}; accepted: 0 (none of the source) to 1 (only the source)")
-        if not 0 <= self.strength <= 1:
-            raise UsageError(f"strength={self.strength}; accepted: 0 (as off) to 1 (as steady as can be)")
-        is_seed = isinstance(self.style, int) and self.style >= 0
+        check_fields(self)
+        is_seed = isinstance(self.style, int) and not isinstance(self.style, bool) and self.style >= 0
         if self.style is not None and not is_seed and not str(self.style).lower().endswith(".npy"):
             raise UsageError(f"style={self.style}; accepted: a whole number from 0 on, a seed, or a .npy file")
-        for name, least in (("keyframes", 1), ("insert", 0), ("window", 1), ("dilation", 1)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name}={getattr(self, name)}; at least {least}")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"threads={self.threads}; at least 1")
-        if not 0.001 <= self.rate <= 1000:
-            raise UsageError(f"rate={self.rate}; accepted: 0.001 to 1000 frames per second")
-        for name, seconds in (("start", self.start), ("duration", self.duration)):
-            if seconds is not None and not math.isfinite(seconds):
-                raise UsageError(f"{name}={seconds}; accepted: seconds from the first frame")
 
-    def model_overrides(self) -> dict[str, object]:
+    def overrides(self) -> dict[str, object]:
         """The overrides as items of the manifest."""
         items: dict[str, object] = {}
         if self.input_range is not None:
@@ -220,45 +124,193 @@ class TranslateOptions:
         return items
 
 
-@dataclass(frozen=True)
-class Flicker:
-    """What steadying did, on every twelfth pair of frames.
+@dataclass(frozen=True, kw_only=True)
+class SteadyOptions:
+    """What keeps the result from flickering."""
 
-    frame_by_frame, shown  mean squared difference of neighbouring frames along the motion, where it is trusted, over the
-                           three channels, pictures in [0,1]: E_warp (Lai et al., ECCV 2018) but for the masks
-    sharpness              gradient energy of what is shown over that of frame by frame
-    """
+    steady: SteadyMethod | None = None
+    """The method; by default blend, and off for models with state or a window of frames."""
 
-    frame_by_frame: float
-    shown: float
-    sharpness: float
+    strength: float = 0.75
+    """0 to 1: how far blend, and hypercon with --pool weighted, may move from the frame-wise result to be steadier."""
+
+    flow: str = "dis"
+    """What estimates the motion: dis, or onnx:FILE for a flow network."""
+
+    keyframes: int = 1
+    """Translate every n-th frame at least and move its result along the motion for the frames in between."""
+
+    interpolator: str = "flow"
+    """hypercon: what makes the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
+
+    insert: int = 3
+    """hypercon: frames inserted between two, each translated too."""
+
+    window: int = 2
+    """hypercon: neighbours that are pooled on either side."""
+
+    dilation: int = 2
+    """hypercon: steps between these neighbours, inserted frames counted."""
+
+    pool: Pool = "mean"
+    """hypercon: how neighbours are pooled: mean for styles, median for filled holes, weighted by distance and trust."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"strength={self.strength}; accepted: 0 (as off) to 1 (steadiest)")
+        for name, least in (("keyframes", 1), ("insert", 0), ("window", 1), ("dilation", 1)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name}={getattr(self, name)}; at least {least}")
 
 
-@dataclass(frozen=True)
-class Run:
-    """What ran and how it went."""
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """What the result looks like and how it is written."""
 
-    source: str
-    target: str
-    models: tuple[str, ...]
-    model_sha256: tuple[str, ...]
-    engine: str
-    steady: str
-    flicker: Flicker | None
-    encoder: str
-    frames_in: int
-    frames_out: int
-    seconds: float
-    first_frame_seconds: float
-    width: int
-    height: int
-    losses: dict[str, int] = field(default_factory=dict)
-    kept: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    stages: dict[str, dict[str, float]] = field(default_factory=dict)
-    peak_memory_mb: float | None = None
+    output_size: str | None = None
+    """Size of the result, "1280x720" or "720p"; by default the source's, times the scale of an upscaling network."""
 
-    @property
-    def fps(self) -> float:
-        """Frames per second of the whole run, everything included."""
-        return self.frames_out / self.seconds if self.seconds else 0.0
+    mix: float = 0.0
+    """Share of the source in the result, 0 to 1."""
+
+    compare: bool = False
+    """Write source and result side by side."""
+
+    codec: str | None = None
+    """Video encoder, for example libx265, prores_ks or ffv1; by default libx264, for webm libvpx-vp9."""
+
+    encoder_options: tuple[str, ...] = ()
+    """key=value for the encoder, for example -e crf=23 (repeat it); also pix_fmt, and movflags for mp4."""
+
+    overwrite: bool = False
+    """Replace a result that exists."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not 0 <= self.mix <= 1:
+            raise UsageError(f"mix={self.mix}; accepted: 0 (none of the source) to 1 (only the source)")
+
+
+class SourceKeywords(TypedDict, total=False):
+    """`SourceOptions` as keywords."""
+
+    start: float | None
+    duration: float | None
+    rate: float
+    mask: str | None
+    instances: str | None
+
+
+class ModelKeywords(TypedDict, total=False):
+    """`ModelOptions` as keywords, except `engine`, which some functions also take as an object."""
+
+    precision: Precision | None
+    device: str
+    compiled: bool
+    style: int | str | None
+    working_size: str | None
+    fit: Fit
+    norm: Literal["shared"] | None
+    hints: tuple[str, ...]
+    input_range: Range | None
+    output_range: Range | None
+    channel_order: Literal["rgb", "bgr"] | None
+    layout: Literal["nchw", "nhwc"] | None
+    multiple: int | None
+    op_library: str | None
+
+
+class SteadyKeywords(TypedDict, total=False):
+    """`SteadyOptions` as keywords."""
+
+    steady: SteadyMethod | None
+    strength: float
+    flow: str
+    keyframes: int
+    interpolator: str
+    insert: int
+    window: int
+    dilation: int
+    pool: Pool
+
+
+class OutputKeywords(TypedDict, total=False):
+    """`OutputOptions` as keywords."""
+
+    output_size: str | None
+    mix: float
+    compare: bool
+    codec: str | None
+    encoder_options: tuple[str, ...]
+    overwrite: bool
+
+
+class StreamKeywords(ModelKeywords, SteadyKeywords, total=False):
+    """What a translator of frames can be told."""
+
+
+class TranslateKeywords(SourceKeywords, ModelKeywords, SteadyKeywords, OutputKeywords, total=False):
+    """What a translation from file to file can be told."""
+
+
+Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
+
+
+def options_from(kind: type[Options], given: Mapping[str, object]) -> Options:
+    """The value of this kind made of the keywords that belong to it; the others are left alone."""
+    names = {field.name for field in fields(kind)}
+    own: dict[str, Any] = {name: value for name, value in given.items() if name in names}
+    return kind(**own)
+
+
+def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str, ...] = ()) -> None:
+    """Raise UsageError for a keyword that is a field of none of these kinds, with the nearest name."""
+    known = sorted({field.name for kind in kinds for field in fields(kind)} | set(also))
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"accepted: {', '.join(known)}"
+            raise UsageError(f"unknown option {name}; {hint}")
+
+
+_SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
+    int: ((numbers.Integral,), "a whole number"),
+    float: ((numbers.Real,), "a number"),
+    str: ((str, os.PathLike), "text"),
+}
+
+
+def check_fields(options: Any) -> None:
+    """Raise UsageError for a field whose value is not one of its choices or not of its type; shared by all options."""
+    for name, hint in get_type_hints(type(options)).items():
+        value = getattr(options, name)
+        accepted = [choice for choice in _choices(hint) if choice is not None]
+        if accepted and value not in _choices(hint):
+            raise UsageError(f"{name}={value!r}; accepted: {', '.join(map(str, accepted))}")
+        kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
+        scalar = _SCALARS.get(kinds[0]) if len(kinds) == 1 else None
+        is_wrong = scalar is not None and (not isinstance(value, scalar[0]) or isinstance(value, bool))
+        if scalar is not None and value is not None and is_wrong:
+            raise UsageError(f"{name}={value!r}; accepted: {scalar[1]}")
+        if kinds == [bool] and not isinstance(value, bool):
+            raise UsageError(f"{name}={value!r}; accepted: True or False")
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """What a Literal, or a Literal or None, accepts; nothing for other types."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    parts = [part for part in get_args(hint) if get_origin(part) is Literal]
+    return (*get_args(parts[0]), None) if parts else ()
+
+
+TRANSLATE_VALUES = (SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
+"""The values that together are the options of a translation."""
+
+
+def check_options(given: Mapping[str, object]) -> None:
+    """Raise UsageError for an option of `translate` that does not exist, or for a value that it does not accept."""
+    check_known(given, *TRANSLATE_VALUES)
+    for kind in TRANSLATE_VALUES:
+        options_from(kind, given)  # type: ignore[type-var]  # each is one of the four

@@ -1,70 +1,113 @@
-"""The one thread boundary of the pipeline: run an iterator in a thread of its own, a bounded number of items ahead."""
+"""The only thread boundary between stages: run an iterator in a thread of its own, a bounded number of items ahead."""
 
-import queue
+import contextvars
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from typing import TypeVar
+from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
 
-_POLL_SECONDS = 0.1  # how soon a producer that waits for room notices that nobody wants its items any more
-
-
-class _End:
-    """Marks the end of the items, and carries the error that ended them."""
-
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
+WhenFull = Literal["wait", "drop oldest"]
 
 
 def prefetch(
-    items: Iterable[T], depth: int, *, interrupt: Callable[[], None] = lambda: None
+    items: Iterable[T],
+    depth: int,
+    *,
+    when_full: WhenFull = "wait",
+    interrupt: Callable[[], None] = lambda: None,
+    on_drop: Callable[[T], None] = lambda _item: None,
 ) -> Generator[T, None, None]:
-    """Yield the items in order while a thread fetches up to `depth` ahead.
+    """Yield the items in order while a thread fetches up to `depth` of them ahead.
 
-    An error in the producer is raised here, after the items before it. When the consumer stops early (an exception, a
-    `close()`), the producer is told, its iterator is closed in its own thread, and the thread is joined; `interrupt` is called
-    to end a wait of the producer for something that may never come.
+    when_full  "wait": the thread waits for room. "drop oldest": it never waits; the oldest waiting item makes room for the new
+               one. Only the boundary right after a live source may drop, before any stage has seen the frame.
+    interrupt  called from the consumer's thread when it stops early, to end a wait of the producer for its next item
+    on_drop    called with every dropped item, in the producer's thread
+
+    An error of the producer is raised here, after the items before it. When the consumer stops early (an exception, a
+    `close()`), the producer is told, its iterator is closed in its own thread, and the thread is joined. The thread starts
+    with the first `next()` and inherits the context variables of the consumer's thread, among them the current workers.
     """
-    waiting: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
-    cancelled = threading.Event()
-
-    def put(item: T | _End) -> bool:
-        while not cancelled.is_set():
-            try:
-                waiting.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def produce() -> None:
-        error: BaseException | None = None
-        try:
-            iterator = iter(items)
-            try:
-                for item in iterator:
-                    if not put(item):
-                        break
-            finally:
-                close = getattr(iterator, "close", None)
-                if close is not None:
-                    close()
-        except BaseException as raised:  # handed to the consumer, whatever it is
-            error = raised
-        put(_End(error))
-
-    thread = threading.Thread(target=produce, name="rotoscope-prefetch", daemon=True)
+    waiting = _Waiting[T](depth, when_full, on_drop)
+    context = contextvars.copy_context()
+    thread = threading.Thread(
+        target=context.run, args=(_produce, items, waiting), name="rotoscope-prefetch", daemon=True
+    )
     thread.start()
     try:
-        while True:
-            item = waiting.get()
-            if isinstance(item, _End):
-                if item.error is not None:
-                    raise item.error
-                return
-            yield item
+        yield from waiting.taken()
     finally:
-        cancelled.set()
+        waiting.cancel()
         interrupt()
         thread.join()
+
+
+def _produce(items: Iterable[T], waiting: "_Waiting[T]") -> None:
+    error: BaseException | None = None
+    try:
+        iterator = iter(items)
+        try:
+            for item in iterator:
+                if not waiting.put(item):
+                    break
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+    except BaseException as raised:  # handed to the consumer, whatever it is
+        error = raised
+    waiting.end(error)
+
+
+class _Waiting(Generic[T]):
+    """The items between two threads."""
+
+    def __init__(self, depth: int, when_full: WhenFull, on_drop: Callable[[T], None]) -> None:
+        self._depth, self._when_full, self._on_drop = depth, when_full, on_drop
+        self._items: deque[T] = deque()
+        self._changed = threading.Condition()
+        self._cancelled = self._ended = False
+        self._error: BaseException | None = None
+
+    def put(self, item: T) -> bool:
+        """Add an item; False when no more are wanted."""
+        dropped: list[T] = []
+        with self._changed:
+            if self._when_full == "wait":
+                self._changed.wait_for(lambda: self._cancelled or len(self._items) < self._depth)
+            elif len(self._items) >= self._depth:
+                dropped.append(self._items.popleft())
+            if self._cancelled:
+                return False
+            self._items.append(item)
+            self._changed.notify_all()
+        for old in dropped:
+            self._on_drop(old)
+        return True
+
+    def end(self, error: BaseException | None) -> None:
+        """Mark the end of the items; `error` is raised to the consumer after them."""
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """Tell the producer that no more items are wanted."""
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+
+    def taken(self) -> Generator[T, None, None]:
+        """Yield the items as they come."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._items or self._ended)
+                if not self._items:
+                    if self._error is not None:
+                        raise self._error
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item

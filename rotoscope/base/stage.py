@@ -1,6 +1,6 @@
-"""What a stage is, and the one loop that runs it over a stream."""
+"""What a stage is, and the loop that runs it over a stream."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol
 
 from rotoscope.base.frame import Frame
@@ -17,8 +17,15 @@ class Stage(Protocol):
                  so that work on both scenes can overlap; it must handle `frame.cut` itself if it keeps anything.
     """
 
-    look_ahead: int
-    spans_cuts: bool
+    @property
+    def look_ahead(self) -> int:
+        """Source frames that the stage waits for."""
+        ...
+
+    @property
+    def spans_cuts(self) -> bool:
+        """Whether the stage is left alone at cuts."""
+        ...
 
     def reset(self) -> None:
         """Forget all frames: the next one begins a scene."""
@@ -33,22 +40,65 @@ class Stage(Protocol):
         ...
 
 
+def feed(stage: Stage, frame: Frame) -> list[Frame]:
+    """Give a stage one frame; at a cut flush and reset it first. Return the frames that are complete now, in order."""
+    done: list[Frame] = []
+    if frame.cut and not stage.spans_cuts:
+        done.extend(stage.flush())
+        stage.reset()
+    done.extend(stage.step(frame))
+    return done
+
+
 def run_stage(stage: Stage, frames: Iterable[Frame]) -> Generator[Frame, None, None]:
     """Run a stage over a stream: reset it first and at every cut, flush it before a cut and at the end.
 
-    The frames' own iterator is closed when this generator is.
+    The iterator of the frames is closed when this generator is.
     """
     stage.reset()
     iterator = iter(frames)
     try:
         for frame in iterator:
-            if frame.cut and not stage.spans_cuts:
-                yield from stage.flush()
-                stage.reset()
-            yield from stage.step(frame)
+            yield from feed(stage, frame)
         yield from stage.flush()
     finally:
         stage.reset()
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
+
+
+class Chain:
+    """Several stages, one after the other, as one stage."""
+
+    spans_cuts = True  # each stage handles cuts when the frame reaches it
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = tuple(stages)
+
+    @property
+    def look_ahead(self) -> int:
+        """Source frames that must arrive before a frame can leave the last stage."""
+        return sum(stage.look_ahead for stage in self.stages)
+
+    def reset(self) -> None:
+        """Reset every stage."""
+        for stage in self.stages:
+            stage.reset()
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """Pass a frame through all stages."""
+        return self._passed([frame], self.stages)
+
+    def flush(self) -> list[Frame]:
+        """Flush the stages in order; what one gives back passes through those after it."""
+        done: list[Frame] = []
+        for place, stage in enumerate(self.stages):
+            done.extend(self._passed(list(stage.flush()), self.stages[place + 1 :]))
+        return done
+
+    @staticmethod
+    def _passed(frames: list[Frame], stages: Sequence[Stage]) -> list[Frame]:
+        for stage in stages:
+            frames = [done for frame in frames for done in feed(stage, frame)]
+        return frames

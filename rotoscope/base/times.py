@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -75,3 +76,13 @@ class StageTimes:
                 entry[f"p{percent}_ms"] = round(_SHORTEST_SECONDS * 10 ** (index / _BINS_PER_DECADE) * 1e3, 3)
             result[stage] = entry
         return result
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory that this process has held, in MB; None if the system does not report it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    # Not getrusage: its peak is inherited from the process that started this one.
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+    return round(int(lines["VmHWM"].split()[0]) * 1.024e-3, 1)

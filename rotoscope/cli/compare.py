@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.base.options import EngineName, Precision
 
 if TYPE_CHECKING:
     from rotoscope.plots.contact_sheet import Image
@@ -21,8 +22,8 @@ def compare(
     model: Annotated[list[str], Parameter(name=("-m", "--model"), negative=())],
     frames: int = 4,
     height: int = 240,
-    engine: str = "onnxruntime",
-    precision: str | None = None,
+    engine: EngineName = "onnxruntime",
+    precision: Precision | None = None,
     hint: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
     overwrite: bool = False,
 ) -> int:

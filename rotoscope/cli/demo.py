@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import SteadyMethod, SteadyOptions
 from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.translate import print_run
 
@@ -48,7 +48,7 @@ def demo(folder: Path = Path("demo"), /, *, overwrite: bool = False, progress: S
     with tempfile.TemporaryDirectory() as temporary:
         renderings = []
         for strength in STRENGTHS:
-            steady = "blend" if strength else "off"
+            steady: SteadyMethod = "blend" if strength else "off"
             command = f"rotoscope translate {shlex.quote(str(clip))} -m {LOOK} --steady {steady}"
             command += f" --strength {strength:g}" if strength else ""
             path = Path(temporary, f"{strength}.mkv")
@@ -58,7 +58,7 @@ def demo(folder: Path = Path("demo"), /, *, overwrite: bool = False, progress: S
                     duration=PAGE_SECONDS, codec="ffv1", on_progress=show,
                 )  # fmt: skip
             renderings.append(Rendering(strength, path, command))
-        default = TranslateOptions().strength
+        default = SteadyOptions().strength
         chosen = min(range(len(STRENGTHS)), key=lambda index: abs(STRENGTHS[index] - default))
         with part_file(page, overwrite=True) as part:
             write_page(

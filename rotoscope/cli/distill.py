@@ -103,7 +103,7 @@ def seconds_for(width: int, size: tuple[int, int]) -> float:
     import numpy as np
 
     from rotoscope.assembly.engines import make_engine
-    from rotoscope.base.options import TranslateOptions
+    from rotoscope.base.options import ModelOptions
     from rotoscope.export.onnx import export_onnx
     from rotoscope.runtime.models.model_file import open_model
     from rotoscope.training.systems.distill import untrained
@@ -113,7 +113,7 @@ def seconds_for(width: int, size: tuple[int, int]) -> float:
         path = Path(folder) / "student.onnx"
         manifest = export_onnx(untrained(width), path, name="student")
         columns, rows = (-(-side // manifest.frame.multiple) * manifest.frame.multiple for side in size)
-        engine = make_engine(open_model(path), TranslateOptions(), threads=os.cpu_count() or 1)
+        engine = make_engine(open_model(path), ModelOptions(), threads=os.cpu_count() or 1)
         picture = np.random.default_rng(0).random((1, 3, rows, columns), np.float32)
         inputs, out = {manifest.frame.tensor: picture}, {manifest.output.tensor: np.empty_like(picture)}
 

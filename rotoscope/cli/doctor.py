@@ -7,6 +7,9 @@ import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
+
+from rotoscope.base.options import EngineName
 
 PACKAGES = ("numpy", "av", "onnx", "numba", "opencv-python-headless", "pydantic")
 OPTIONAL = {"onnxruntime": "cpu", "openvino": "openvino", "cupy-cuda13x": "cuda", "torch": "export"}
@@ -29,13 +32,13 @@ def doctor(*, warm: bool = False) -> int:
     from rotoscope.assembly.engines import INSTALL_AN_ENGINE, installed_engines
     from rotoscope.assembly.models import bundled_looks
     from rotoscope.kernels.compile import cache_folder
-    from rotoscope.kernels.rows import thread_budget
+    from rotoscope.kernels.rows import usable_cores
     from rotoscope.runtime.media.encoder import opens
 
     row = _row
     row("rotoscope", __version__)
     row("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    row("cores", f"{thread_budget()} usable of {os.cpu_count()}")
+    row("cores", f"{usable_cores()} usable of {os.cpu_count()}")
     for package in PACKAGES:
         row(package, importlib.metadata.version(package))
     libraries = ", ".join(f"{name[3:]} {'.'.join(map(str, version))}" for name, version in av.library_versions.items())
@@ -80,10 +83,10 @@ def _proof(engine: str, look: str) -> tuple[str, bool]:
 
     model = rotoscope.load(look).file
     try:
-        translator = rotoscope.Translator(look, engine=engine)
+        translator = rotoscope.Translator(look, engine=cast(EngineName, engine))
     except Exception as error:  # whatever a broken installation raises is the finding
         return f"does not start: {' '.join(str(error).split())[:160]}", False
-    difference = golden_difference(model.manifest, translator.generators[0].engine)
+    difference = golden_difference(model.manifest, translator.stages.network.networks[0].engine)
     assert model.manifest.golden is not None
     works = difference <= model.manifest.golden.tolerance
     return f"{GOOD if works else 'WRONG RESULTS'}: {look} differs by {difference:.1e} from its golden values", works

@@ -52,9 +52,9 @@ def ratio(reduced: float, full: float) -> float:
 
 def shown(frame: Frame) -> RGB:
     """(H,W,3) uint8: the result of a frame."""
-    assert isinstance(frame.result, np.ndarray)
-    picture = np.empty((*frame.result.shape[:2], 3), np.uint8)
-    color_out(frame.result, [picture])
+    pixels = frame.pixels()
+    picture = np.empty((*pixels.shape[:2], 3), np.uint8)
+    color_out(pixels, [picture])
     return picture
 
 

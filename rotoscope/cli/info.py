@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import Range, TranslateOptions
+from rotoscope.base.options import ModelOptions, Range
+from rotoscope.cli.options import RANGE
 
 if TYPE_CHECKING:
     from rotoscope.base.frame import VideoInfo
@@ -24,8 +25,8 @@ def info(
     *,
     write: Path | None = None,
     json: bool = False,
-    input_range: Range = None,
-    output_range: Range = None,
+    input_range: Annotated[Range | None, RANGE] = None,
+    output_range: Annotated[Range | None, RANGE] = None,
     channel_order: Literal["rgb", "bgr"] | None = None,
     multiple: int | None = None,
     hint: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
@@ -56,7 +57,7 @@ def info(
     from rotoscope.assembly.models import bundled_looks, is_checkpoint, model_path, open_for_torch
     from rotoscope.runtime.models.model_file import open_model, write_described
 
-    options = TranslateOptions(
+    options = ModelOptions(
         input_range=input_range, output_range=output_range, channel_order=channel_order, multiple=multiple, hints=hint
     )
     is_weights, is_graph = is_checkpoint(Path(file)), file in bundled_looks() or file.endswith(".onnx")
@@ -68,7 +69,7 @@ def info(
         raise UsageError(f"{write} exists")
     if is_weights or is_graph:
         path = model_path(file)
-        model = open_for_torch(path, options)[0] if is_weights else open_model(path, options.model_overrides())
+        model = open_for_torch(path, options)[0] if is_weights else open_model(path, options.overrides())
         _print(_model_json(model) if json else _model_rows(model), as_json=json)
         if write is not None:
             write_described(model.path, model.manifest, write)

@@ -140,7 +140,8 @@ def measured(
 def _flow(name: str) -> "Callable[[RGB, RGB], F32]":
     """What estimates flow, by its name."""
     from rotoscope.assembly.pair_networks import flow_source
-    from rotoscope.base.options import TranslateOptions
+    from rotoscope.base.options import SteadyOptions
+    from rotoscope.kernels.rows import usable_cores
     from rotoscope.runtime.motion.dis import DisFlow
 
-    return flow_source(TranslateOptions(flow=name)) or DisFlow("medium", scale=1.0)
+    return flow_source(SteadyOptions(flow=name), usable_cores()) or DisFlow("medium", scale=1.0)

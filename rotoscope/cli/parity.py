@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import ModelOptions
 
 if TYPE_CHECKING:
-    from rotoscope.api import Model
+    from rotoscope.assembly.model import Model
     from rotoscope.base.engine import Engine
     from rotoscope.base.frame import Frame
     from rotoscope.cli.flicker import Flicker
@@ -78,13 +78,13 @@ def parity(
     from rotoscope.base.files import check_target
     from rotoscope.base.sizes import parse_size
     from rotoscope.export.parity import WORST_WARPING_RATIO, Pair, run_random
-    from rotoscope.kernels.rows import thread_budget
+    from rotoscope.kernels.rows import usable_cores
 
     if save is not None:
         check_target(save, source=None, overwrite=overwrite)
     if frames < 1:
         raise UsageError(f"--frames {frames}; at least 1")
-    threads = threads or thread_budget()
+    threads = threads or usable_cores()
     forms = [open_form(spec, hint, threads) for spec in (a, b)]
     if forms[1].form.manifest.frame.dtype == "uint8":
         forms.reverse()  # pictures in eight bits can be given to both; those in float would be rounded for one
@@ -120,13 +120,13 @@ class Opened:
 
     model: "Model"
     form: "Form"
-    options: TranslateOptions
+    options: ModelOptions
 
 
 def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
     """FILE, or FILE@WORD:WORD... with an engine, a precision, a device or `compiled` in any order."""
-    from rotoscope.api import open_as_model
     from rotoscope.assembly.engines import ENGINES, make_engine
+    from rotoscope.assembly.model import Model
     from rotoscope.assembly.models import is_checkpoint
     from rotoscope.export.parity import COARSENESS, Form
 
@@ -141,8 +141,8 @@ def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
             given["compiled"] = True
         else:
             given["device"] = word
-    options = TranslateOptions(hints=hints if is_checkpoint(Path(file)) else (), **given)
-    model = open_as_model(file, options)
+    options = ModelOptions(hints=hints if is_checkpoint(Path(file)) else (), **given)
+    model = Model.open(file, options)
     engine = make_engine(model.file, options, threads=threads, graph=model.graph)
     precision = max(options.precision or "fp32", model.file.precision, key=COARSENESS.index)
     form = Form(f"{Path(file).name} on {engine.description}", model.file.manifest, engine, precision)
@@ -171,12 +171,16 @@ class Shots:
 
     def through(self, model: "Model", engine: "Engine") -> "Generator[Frame, None, None]":
         """These frames, decoded anew and translated one by one, without anything that steadies them."""
-        from rotoscope import read
-        from rotoscope.api import make_translator
+        from rotoscope import Translator, read
         from rotoscope.runtime.pipeline.companions import with_masks
 
-        options = TranslateOptions(in_flight=1, steady="off", working_size=self.working_size)
-        translator = make_translator([model], options, engine=engine)
+        translator = Translator(
+            model,
+            engine=engine,
+            in_flight=1,
+            steady="off",
+            working_size=self.working_size or model.options.working_size,
+        )
         with read(self.clip, unconverted=model.file.manifest.frame.is_ids) as reader:
             decoded = islice(reader, self.num_frames)
             if self.mask is None:

@@ -1,6 +1,7 @@
 """How soon a setting shows a sudden local change: the start of a video translated as it is, and with another object in it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,13 @@ class SuddenChange:
             )
         pictures = [rotoscope.rgb(frame.source) for frame in frames]
         for path, begin in zip(self._sources, (len(frames), SETTLING), strict=True):
+            changed = []
             for index, (frame, picture) in enumerate(zip(frames, pictures, strict=True)):
                 seen = with_change(picture, middle(*picture.shape[:2])) if index >= begin else picture
-                frame.result = np.zeros((*seen.shape[:2], 4), np.float32)
-                frame.result[..., :3] = seen / np.float32(255)
-            rotoscope.write(path, frames, codec="ffv1", overwrite=True)
+                pixels = np.zeros((*seen.shape[:2], 4), np.float32)
+                pixels[..., :3] = seen / np.float32(255)
+                changed.append(replace(frame, result=rotoscope.Picture((pixels,))))
+            rotoscope.write(path, changed, codec="ffv1", overwrite=True)
 
     def _seen(self, source: str, options: dict[str, Any]) -> list[Any]:
         """The frames from the change on, (H,W,3) uint8."""

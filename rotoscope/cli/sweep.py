@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import TRANSLATE_VALUES, check_options
 from rotoscope.cli.measuring import Measurer, Numbers, measured
 from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.sudden_change import SuddenChange
@@ -77,7 +77,7 @@ def run_sweep(
 
 def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
     """`strength=0.5,1` `keyframes=1,4` -> every combination, as options of `translate`; UsageError for other words."""
-    known = sorted({field.name for field in fields(TranslateOptions)} - SET_HERE)
+    known = sorted({field.name for kind in TRANSLATE_VALUES for field in fields(kind)} - SET_HERE)
     values: dict[str, list[Any]] = {}
     for word in words:
         name, _, listed = word.partition("=")
@@ -89,7 +89,7 @@ def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
         values[name] = [_value(text) for text in listed.split(",")]
     grid = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
     for options in grid:
-        TranslateOptions(**options)  # refuses values before the first translation begins
+        check_options(options)  # refuses values before the first translation begins
     return grid
 
 

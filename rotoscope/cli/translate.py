@@ -1,35 +1,53 @@
-"""rotoscope translate: the main job."""
+"""rotoscope translate: translate a video, picture or image sequence."""
 
 import difflib
-import importlib.metadata
 import json
 import platform
+import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import TranslateOptions
+from rotoscope.cli.options import (
+    MODEL,
+    OUTPUT,
+    RUN,
+    SOURCE,
+    STEADY,
+    ModelArguments,
+    OutputArguments,
+    RunArguments,
+    SourceArguments,
+    SteadyArguments,
+    as_keywords,
+)
 from rotoscope.cli.progress import Style, shown_progress
 
 if TYPE_CHECKING:
-    from rotoscope.base.options import Run
+    from rotoscope.runtime.pipeline.job import Run
 
 FINISHED_WITH_LOSSES = 5
 PACKAGES = {"tensorrt": "tensorrt-cu13"}  # whose name is not the engine's
-DEFAULTS = TranslateOptions()
+OTHER_FLAGS = ("model", "output", "progress", "report")
 
 
-def translate(
+def translate(  # noqa: D417  cyclopts takes the help of flattened options from their fields
     source: Annotated[str, Parameter(allow_leading_hyphen=True)],
     target: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     /,
-    *,
+    *more: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
     model: Annotated[list[str], Parameter(name=("-m", "--model"), negative=())],
-    options: Annotated[TranslateOptions, Parameter(name="*", group=Group("Options"))] = DEFAULTS,
+    output: Annotated[str | None, Parameter(name=("-o", "--output"), allow_leading_hyphen=True)] = None,
+    source_options: SourceArguments = SOURCE,
+    model_options: ModelArguments = MODEL,
+    steady_options: SteadyArguments = STEADY,
+    output_options: OutputArguments = OUTPUT,
+    run_options: RunArguments = RUN,
     progress: Style = "auto",
     report: Path | None = None,
 ) -> int:
@@ -38,14 +56,14 @@ def translate(
     Parameters
     ----------
     source
-        A file, a folder, a glob or a %05d pattern; - is y4m on standard input.
+        A file, a folder, a glob in quotes or a %05d pattern; - is y4m on standard input.
     target
-        Where the result goes: .mp4 .mov .mkv .webm .gif .y4m, a picture, a folder, a pattern; - is y4m on standard output.
-        By default SOURCE.MODEL.mp4 or the like in the current folder.
-    options
-        Everything else.
+        Where the result goes, a name that does not exist yet: .mp4 .mov .mkv .webm .gif .y4m, a picture, a folder, a
+        pattern; - is y4m on standard output. By default SOURCE.MODEL.mp4 or the like in the current folder.
     model
         A bundled look, an .onnx file or a checkpoint; several make a chain.
+    output
+        The target by name: needed to replace a file that exists (with --overwrite).
     progress
         What to show on standard error.
     report
@@ -55,62 +73,89 @@ def translate(
     import rotoscope
     from rotoscope.base.files import check_target
 
-    for word in (source, target or ""):
-        _refuse_flag(word)
+    target = _target(source, target, more, output)
     if report is not None:
         if str(report) in (target, source):
             raise UsageError(f"--report {report} is the {'source' if str(report) == source else 'result'}")
-        check_target(report, source=Path(source), overwrite=options.overwrite)
+        check_target(report, source=Path(source), overwrite=output_options.overwrite)
+    options = as_keywords(source_options, model_options, steady_options, output_options, run_options)
     with shown_progress(progress) as show:
-        run = rotoscope.translate(source, target, model=model, on_progress=show, **_as_keywords(options))
+        run = rotoscope.translate(source, target, model=model, on_progress=show, **options)
     print_run(run)
     if report is not None:
         write_report(run, options, report)
+    if run.stopped_by is not None:
+        return 128 + run.stopped_by
     return FINISHED_WITH_LOSSES if run.losses else 0
+
+
+def _target(source: str, target: str | None, more: tuple[str, ...], output: str | None) -> str | None:
+    """Where the result goes. A file that exists is never replaced because of its place on the command line.
+
+    A shell turns `*.mp4` into the names of all videos: the second would stand where the target does.
+    """
+    for word in (source, target or "", *more):
+        _refuse_flag(word)
+    if more:
+        raise UsageError(
+            f"{2 + len(more)} names; accepted: one source and its result. For several files: "
+            'for f in *.mp4; do rotoscope translate "$f" -m MODEL; done'
+        )
+    if target is not None and output is not None:
+        raise UsageError(f"two results, {target} and --output {output}; accepted: one")
+    if target is not None and Path(target).is_file():
+        raise UsageError(
+            f"{target} exists, and might be a second source; to replace it: -o {target} --overwrite. For several files: "
+            'for f in *.mp4; do rotoscope translate "$f" -m MODEL; done'
+        )
+    return output if target is None else target
 
 
 def _refuse_flag(word: str) -> None:
     """A misspelt option must not become the name of a file."""
     if word.startswith("-") and word != "-":
-        flags = [
-            f"--{name.replace('_', '-')}" for name in (*DEFAULTS.__dataclass_fields__, "model", "progress", "report")
-        ]
-        near = difflib.get_close_matches(word, flags, n=1)
+        names = (*as_keywords(SOURCE, MODEL, STEADY, OUTPUT, RUN), *OTHER_FLAGS)
+        near = difflib.get_close_matches(word, [f"--{name.replace('_', '-')}" for name in names], n=1)
         hint = f"; near: {near[0]}" if near else f" (a file of this name is ./{word})"
         raise UsageError(f"{word}: no such option{hint}")
 
 
 def print_run(run: "Run") -> None:
-    """Three lines on standard error: what came out, what ran, what to know."""
+    """Print on standard error what came out, what ran, and what to know."""
     rows = [
         f"{run.frames_out}/{run.frames_in} frames, {run.seconds:.1f} s ({run.fps:.1f} fps){_kept(run)} -> {run.target}"
     ]
     shares = ", ".join(f"{stage} {entry['share']:.0%}" for stage, entry in run.stages.items())
     rows.append(f"{run.engine}; steady {run.steady}; {run.encoder}; {shares}{_flicker(run)}")
+    if run.stopped_by is not None:
+        rows.append(f"stopped by {signal.Signals(run.stopped_by).name}; the result is complete up to here")
     rows.extend(f"note: {note}" for note in run.notes)
     rows.extend(f"lost: {count} {what}" for what, count in run.losses.items())
     for row in rows:
         print(row, file=sys.stderr)
 
 
-def write_report(run: "Run", options: TranslateOptions, path: Path) -> None:
-    """What ran, with the versions that ran it."""
+def write_report(run: "Run", options: Mapping[str, Any], path: Path) -> None:
+    """Write what ran, with the versions that ran it."""
+    import importlib.metadata
+
     import av
     import numpy
 
     from rotoscope import __version__
     from rotoscope.base.files import part_file
 
+    engine = options["engine"]
     versions = {
         "rotoscope": __version__,
         "python": platform.python_version(),
         "av": av.__version__,
         "ffmpeg": av.ffmpeg_version_info,
         "numpy": numpy.__version__,
-        options.engine: importlib.metadata.version(PACKAGES.get(options.engine, options.engine)),
+        engine: importlib.metadata.version(PACKAGES.get(engine, engine)),
     }
-    content = {**asdict(run), "fps": round(run.fps, 3), "options": asdict(options), "versions": versions}
-    with part_file(path, overwrite=options.overwrite) as part:
+    content = {**asdict(run), "fps": round(run.fps, 3), "options": dict(options), "versions": versions}
+    with part_file(path, overwrite=bool(options["overwrite"])) as part:
         part.write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -126,7 +171,3 @@ def _kept(run: "Run") -> str:
     kinds = {"audio": "sound", "subtitle": "subtitles"}
     words = dict.fromkeys(kinds.get(kept.split()[0], "chapters") for kept in run.kept)
     return f", {' and '.join(words)} kept" if words else ""
-
-
-def _as_keywords(options: TranslateOptions) -> dict[str, object]:
-    return {name: getattr(options, name) for name in options.__dataclass_fields__}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rotoscope.base.frame import Frame, Picture
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import OutputOptions
 from rotoscope.demo.scene import Scene
 from rotoscope.metrics.gradient_energy import relative_energy
 from rotoscope.metrics.matched import side_by_side
@@ -112,12 +112,12 @@ def _measure(scene: Scene, source: Path, renderings: Sequence[Rendering], durati
             for found, now in zip(measures, results, strict=True):
                 found.add(now, middle)
             previous = results
-            tiled = _tiled([first, *results])
-            yield Frame(index, round(time / MILLISECOND), MILLISECOND, 0, Picture((tiled,)), tiled)
+            tiled = Picture((_tiled([first, *results]),))
+            yield Frame(index, round(time / MILLISECOND), MILLISECOND, 0, tiled, tiled)
 
     with tempfile.TemporaryDirectory() as folder:
         webm = Path(folder) / "page.webm"
-        write_frames(webm, tiled_frames(), TranslateOptions(codec="libvpx-vp9", encoder_options=ENCODER))
+        write_frames(webm, tiled_frames(), OutputOptions(codec="libvpx-vp9", encoder_options=ENCODER))
         return Measured(webm.read_bytes(), seconds, source_columns, measures)
 
 

@@ -30,7 +30,7 @@ from rotoscope.networks import Loaded
 from rotoscope.runtime.models.cache import file_digest
 from rotoscope.runtime.models.golden import golden_inputs
 from rotoscope.runtime.models.model_file import ModelFile, open_model
-from rotoscope.runtime.network.network import Generator, View
+from rotoscope.runtime.network.network import CallInput, Network
 
 MACS_SIZE = (256, 256)  # height, width at which work is counted; the field's tables do
 MAGNIFICATION = 4.0  # between two engines' roundings of one network; they sum in different orders
@@ -155,9 +155,9 @@ def is_rounding(pair: Pair, graph: Graph) -> bool:
 
 def prove_on(pictures: Sequence[Picture], pair: Pair, model: ModelFile) -> None:
     """The same on real pictures, prepared as a translation prepares them."""
-    run = Generator(model, pair, times=StageTimes())
+    run = Network(model, pair, times=StageTimes())
     for number, picture in enumerate(pictures):
-        run(View((picture,)), f"picture {number}")
+        run(CallInput((picture,)), f"picture {number}")
 
 
 def prove(pair: Pair) -> None:

@@ -1,1 +1,1 @@
-"""Motion between neighbouring source frames: where it comes from, and how it travels with them."""
+"""Motion between neighbouring source frames: estimating it, judging it, finding cuts, fitting it to a result's size."""

@@ -1,6 +1,6 @@
-"""Motion of the source, estimated once between neighbouring frames and carried on the later one; scene cuts."""
+"""Motion of the source, estimated once between neighbouring frames and carried by the later one; scene cuts."""
 
-from collections.abc import Generator, Iterable
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -13,8 +13,7 @@ from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.kernels.resize_flow import resize_flow
 from rotoscope.runtime.motion.cuts import CutDetector
 from rotoscope.runtime.motion.dis import SHORTEST_SIDE
-from rotoscope.runtime.motion.still import still_places
-from rotoscope.runtime.motion.trust import trust
+from rotoscope.runtime.motion.trust import still_places, trust
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -28,8 +27,8 @@ class FlowSource(Protocol):
         ...
 
 
-class View(NamedTuple):
-    """A source picture as the estimator sees it: small, what the flow source takes, and its luma 0..255."""
+class SmallPicture(NamedTuple):
+    """A source picture at the working size: what the flow source takes, and its luma 0..255."""
 
     picture: U8
     luma: F32
@@ -38,10 +37,10 @@ class View(NamedTuple):
 class MotionEstimator:
     """Motion between two sources at a working scale.
 
-    flow         estimates it
-    scale        of the pictures that it sees, in (0, 1]
-    sees_colour  it takes (H,W,3) RGB rather than (H,W) luma
-    both_ways    the way back is carried and judged too (`Motion.from_previous`, `Motion.trust_ahead`)
+    flow         estimates flow between two pictures
+    scale        of the working size to the source's, in (0, 1]
+    sees_colour  the flow source takes (H,W,3) RGB, not (H,W) luma
+    both_ways    also give the motion from the frame before to this one (`Motion.from_previous`, `Motion.trust_ahead`)
     """
 
     def __init__(
@@ -49,22 +48,22 @@ class MotionEstimator:
     ) -> None:
         self.flow, self.scale, self.sees_colour, self.both_ways = flow, scale, sees_colour, both_ways
 
-    def view(self, picture: Picture) -> View:
-        """What is kept of a frame until the next one comes."""
+    def small(self, picture: Picture) -> SmallPicture:
+        """The source at the working size; kept until the next frame comes."""
         size = tuple(max(SHORTEST_SIDE, round(side * self.scale)) for side in (picture.width, picture.height))
         plane = picture.planes[0]
         if self.sees_colour or plane.ndim == 3:
             as_it_is = plane.ndim == 3 and plane.dtype == np.uint8 and picture.colour.full_range
             small = cv2.resize(plane if as_it_is else rgb_picture(picture), size, interpolation=cv2.INTER_AREA)
             grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-            return View(np.asarray(small if self.sees_colour else grey, np.uint8), np.asarray(grey, np.float32))
+            return SmallPicture(np.asarray(small if self.sees_colour else grey, np.uint8), np.asarray(grey, np.float32))
         luma = cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 2 ** (picture.depth - 8)
-        return View(np.asarray(cv2.convertScaleAbs(luma)), luma)
+        return SmallPicture(np.asarray(cv2.convertScaleAbs(luma)), luma)
 
-    def __call__(self, now: View, before: View, size: tuple[int, int]) -> tuple[Motion, float]:
-        """(motion for pictures of (height, width), mean difference of the lumas along it in levels)."""
+    def __call__(self, now: SmallPicture, before: SmallPicture, size: tuple[int, int]) -> tuple[Motion, float]:
+        """(motion for pictures of `size` (height, width), mean absolute difference of the lumas along it in levels)."""
         there, back = self.flow(now.picture, before.picture), self.flow(before.picture, now.picture)
-        # A place that does not move is the same place in both pictures.
+        # The mask is the same in both directions: a still place is at the same position in both pictures.
         moving = 1 - still_places(now.luma, before.luma, there, back)
         both = cv2.merge([moving, moving])
         to_previous = np.asarray(cv2.multiply(there, both), np.float32)
@@ -82,16 +81,32 @@ def _enlarged(trusted: F32, size: tuple[int, int]) -> F32:
     return np.asarray(cv2.resize(trusted, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def with_motion(frames: Iterable[Frame], estimator: MotionEstimator, times: StageTimes) -> Generator[Frame, None, None]:
-    """Each frame with its motion since the one before; at a cut without, and with `cut` set."""
-    before: View | None = None
-    is_cut = CutDetector()
-    for frame in frames:
-        with times.measure("flow"):
-            now = estimator.view(frame.source)
-            if before is not None and before.luma.shape == now.luma.shape and not frame.cut:
-                motion, remaining_levels = estimator(now, before, (frame.source.height, frame.source.width))
-                frame.cut = is_cut(remaining_levels, float(motion.trust.mean()))
-                frame.motion = None if frame.cut else motion
-            before = now
-        yield frame
+class MotionStage:
+    """Gives each frame its motion since the frame before, and marks cuts; the first frame of a scene has no motion."""
+
+    look_ahead = 0
+    spans_cuts = False
+
+    def __init__(self, estimator: MotionEstimator, times: StageTimes) -> None:
+        self.estimator, self._times = estimator, times
+        self._before: SmallPicture | None = None
+        self._is_cut = CutDetector()
+
+    def reset(self) -> None:
+        """Forget the frame before."""
+        self._before, self._is_cut = None, CutDetector()
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """The frame with its motion."""
+        with self._times.measure("flow"):
+            before, self._before = self._before, self.estimator.small(frame.source)
+            if before is None:
+                return [frame]
+            motion, remaining_levels = self.estimator(self._before, before, (frame.source.height, frame.source.width))
+            if self._is_cut(remaining_levels, float(motion.trust.mean())):
+                return [replace(frame, cut=True)]
+            return [replace(frame, motion=motion)]
+
+    def flush(self) -> list[Frame]:
+        """Nothing is held."""
+        return []

@@ -1,4 +1,4 @@
-"""A picture as a code: its style, or its content, by a model file of kind "encode"."""
+"""The code of a picture (its style or its content), made by a model file of kind "encode"."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,16 +8,16 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Picture
 from rotoscope.base.sizes import place
 from rotoscope.runtime.models.model_file import ModelFile
+from rotoscope.runtime.network.call import NotFinite, call
 from rotoscope.runtime.network.feed import Feed
-from rotoscope.runtime.network.network import NotFinite
 
 
 def encode(
     model: ModelFile, engine: Engine, picture: Picture, *, working: str | None = None, fit: str = "pad"
 ) -> NDArray[np.float32]:
-    """The code of a picture, of the shape that the network gives: a style is (1,S,1,1), a content (1,C,H/4,W/4).
+    """Encode a picture -> float32 of the shape that the network gives: a style is (1,S,1,1), a content (1,C,H/4,W/4).
 
-    working  the size that the network sees, such as "640x360" or "256p"; by default the picture's
+    working  size that the network sees, such as "640x360" or "256p"; by default the picture's
     fit      how a picture gets into a network of fixed size: pad, crop or stretch
     Raises NotFinite for a code with NaN or infinite values.
     """
@@ -27,14 +27,14 @@ def encode(
     feed.pictures((picture,))
     name = manifest.output.tensor
     out = np.empty(engine.output_shapes(feed.arrays, {})[name], manifest.output.dtype)
-    engine.run(feed.arrays, {}, {name: out}, {})
+    call(engine, f"code of {model.name}", feed.arrays, {}, {name: out})
     if not np.isfinite(out).all():
-        raise NotFinite(f"the code that {model.name} makes is NaN or infinite ({engine.description})")
+        raise NotFinite(f"the code from {model.name} is NaN or infinite ({engine.description})")
     return out.astype(np.float32, copy=False)
 
 
 def check_encoder(model: ModelFile) -> None:
-    """Raise UsageError unless a model makes a code of one picture and nothing else."""
+    """Raise UsageError unless the model takes one picture and gives a code."""
     manifest = model.manifest
     if manifest.kind != "encode":
         raise UsageError(

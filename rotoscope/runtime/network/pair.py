@@ -1,4 +1,4 @@
-"""Model files that look at two frames: flow between them, or the frame in between."""
+"""Model files that take two pictures: optical flow between them, or the frame in between."""
 
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from rotoscope.kernels.interleave import interleave
 from rotoscope.kernels.resize_flow import resize_flow
 from rotoscope.runtime.models.golden import first_state
 from rotoscope.runtime.models.model_file import ModelFile
+from rotoscope.runtime.network.call import call
 from rotoscope.runtime.network.feed import Feed
 
 
@@ -21,15 +22,15 @@ class FlowModel:
     """A flow network (RAFT, PWC-Net) as a flow source; called like `runtime.flow.dis.DisFlow`. Not for several threads at once.
 
     model    of kind "flow": tensors of two pictures, `frame` and `second`, to `flow` (N,2,H,W), pixels (dx, dy)
-    engine   that runs it
-    working  the size that the network sees, such as "640x360" or "360p"; by default the pictures'
+    engine   runs it
+    working  size that the network sees, such as "640x360" or "360p"; by default the pictures'
     """
 
     def __init__(self, model: ModelFile, engine: Engine, *, working: str | None = None) -> None:
         self._call = _Call(model, engine, "flow", working)
 
     def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """F_ab, (H,W,2) float32 pixels on the grid of a: what a shows at p is at p + F_ab(p) in b.
+        """Flow F_ab, (H,W,2) float32 pixels (dx, dy) on the grid of a: what a shows at p is at p + F_ab(p) in b.
 
         a, b  (H,W,3) RGB uint8, of one size
         """
@@ -39,7 +40,7 @@ class FlowModel:
 
 
 class Between(NamedTuple):
-    """A frame between two, and where its pixels come from.
+    """A frame between two, with the flows and visibility that it was made with.
 
     picture               (H,W,4) float32 RGB in [0,1]
     to_first, to_second   (H,W,2) float32 pixels, flow from it to the two frames
@@ -53,9 +54,9 @@ class Between(NamedTuple):
 
 
 class InterpolationModel:
-    """A frame interpolator (Super SloMo). Not for several threads at once.
+    """A frame interpolator (Super SloMo); for one thread at a time.
 
-    model    of kind "interpolate": two pictures and a time to the picture, both flows and the visibility
+    model    of kind "interpolate": two pictures and a time -> the picture, both flows and the visibility
     """
 
     def __init__(self, model: ModelFile, engine: Engine) -> None:
@@ -115,7 +116,7 @@ class _Call:
         self._feed.second(second)
         if number is not None:
             self._feed.number(number)
-        self._engine.run(self._feed.arrays, {}, self._out, {})
+        call(self._engine, self.model.name, self._feed.arrays, {}, self._out)
         return self._out, self._placement.content
 
     @staticmethod

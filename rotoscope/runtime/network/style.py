@@ -1,4 +1,4 @@
-"""The style that a network is fed: drawn with a seed, or a code from a file, such as `rotoscope encode` writes."""
+"""The style code of a network: drawn with a seed, or read from a file such as `rotoscope encode` writes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,23 +9,24 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Array
 from rotoscope.base.manifest import Manifest, StyleInput
 
-STYLE_SEED = 0  # where nobody chooses
+STYLE_SEED = 0  # the default
 
 
-def style_codes(models: Sequence[Manifest], chosen: int | str | None) -> list[Array | None]:
-    """What each model of a chain is fed as its style, None for those that take none.
+def style_codes(models: Sequence[Manifest], chosen: Sequence[int | str | None]) -> list[Array | None]:
+    """The style input of each model of a chain; None for a model without one.
 
-    chosen  the seed that it is drawn with, or a .npy file; None: the seed 0
-    Raises UsageError for a file that does not fit, and for a choice that no model takes.
+    chosen  for each model: the seed that its style is drawn with, a .npy file, or None for the seed 0
+    Raises UsageError for a file that does not fit, and for a choice if no model of the chain takes a style.
     """
-    styles = [model.style for model in models]
-    if chosen is not None and not any(styles):
+    choices = [choice for choice in chosen if choice is not None]
+    if choices and not any(model.style for model in models):
         names = " and ".join(model.name for model in models)
         raise UsageError(
-            f"--style {chosen}: {names} takes no style; accepted: models with a style input, such as MUNIT's"
+            f"--style {choices[0]}: {names} takes no style; accepted: models with a style input, such as MUNIT's"
         )
-    wanted = STYLE_SEED if chosen is None else chosen
-    return [None if style is None else style_code(style, wanted) for style in styles]
+    wanted = [STYLE_SEED if choice is None else choice for choice in chosen]
+    pairs = zip(models, wanted, strict=True)
+    return [None if model.style is None else style_code(model.style, choice) for model, choice in pairs]
 
 
 def style_code(style: StyleInput, chosen: int | str) -> Array:

@@ -1,6 +1,7 @@
 """Sources that are read in step with the main one: masks of holes, and instance maps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,43 +14,52 @@ from rotoscope.runtime.media.open_source import Reader
 HOLE = 0.5  # of the brightest channel: half-dark palette colours, 128 of 255, are holes too
 
 
-def with_masks(frames: Iterable[Frame], masks: Reader) -> Iterator[Frame]:
-    """Frames with the masks of a video, of a folder, or of one picture that serves for all."""
-    for frame, picture in in_step(frames, masks, "mask"):
-        frame.mask = hole(picture)
-        yield frame
+def with_masks(
+    frames: Iterable[Frame], masks: Reader, *, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Frame]:
+    """Frames with the masks of a video, of a folder, or of one picture for all frames.
+
+    stopped  says that the run is being stopped: a mask that does not come then ends the stream without an error
+    """
+    for frame, picture in in_step(frames, masks, "mask", stopped):
+        yield replace(frame, mask=hole(picture))
 
 
-def with_instances(frames: Iterable[Frame], maps: Reader) -> Iterator[Frame]:
-    """Frames with instance maps, which are read unconverted."""
-    for frame, picture in in_step(frames, maps, "instance map"):
-        frame.instances = picture
-        yield frame
+def with_instances(
+    frames: Iterable[Frame], maps: Reader, *, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Frame]:
+    """Frames with instance maps, which are read unconverted; `stopped` as in `with_masks`."""
+    for frame, picture in in_step(frames, maps, "instance map", stopped):
+        yield replace(frame, instances=picture)
 
 
 def hole(picture: Picture) -> NDArray[np.bool_]:
-    """(H,W), True where the mask is white, or any bright colour."""
+    """(H,W), True where the mask is white or any bright colour."""
     return np.asarray(float_picture(picture)[..., :3].max(axis=2) >= HOLE)
 
 
-def in_step(frames: Iterable[Frame], others: Reader, what: str) -> Iterator[tuple[Frame, Picture]]:
-    """Each frame with the picture that comes at the same place; a single picture goes with every frame.
+def in_step(
+    frames: Iterable[Frame], others: Reader, what: str, stopped: Callable[[], bool]
+) -> Iterator[tuple[Frame, Picture]]:
+    """Each frame with the picture at the same position; a single picture goes with every frame.
 
-    Raises InputRefused for a picture of another size, or if they end before the frames do.
+    Raises InputRefused for a picture of another size, or if the pictures end before the frames do.
     """
     pictures = iter(others)
     picture: Picture | None = None
     for frame in frames:
         if picture is None or not others.is_picture:
             following = next(pictures, None)
+            if following is None and stopped():
+                return
             if following is None:
                 raise InputRefused(
                     f"{others.info.path}: no {what} for frame {frame.index}; give one for each frame, or a picture"
                 )
             picture = following.source
-        size, wanted = (picture.width, picture.height), (frame.source.width, frame.source.height)
-        if size != wanted:
+        if picture.size != frame.source.size:
+            (width, height), (wanted_width, wanted_height) = picture.size, frame.source.size
             raise InputRefused(
-                f"{others.info.path}: a {what} of {size[0]}x{size[1]} for a frame of {wanted[0]}x{wanted[1]}"
+                f"{others.info.path}: a {what} of {width}x{height} for a frame of {wanted_width}x{wanted_height}"
             )
         yield frame, picture

@@ -1,6 +1,7 @@
-"""The last stage: mix, resize, set side by side, and quantise once into the encoder's code values."""
+"""The last stage: mix with the source, resize, set side by side, and quantise once to the encoder's code values."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,21 +11,26 @@ from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import float_picture, resized
+from rotoscope.runtime.motion.region import Region
 
-LEFT = (0.0, 0.5)
+LEFT = (0.0, 0.5)  # chroma siting of video
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Finish:
-    """Turns a frame's float result into a Picture of code values.
+    """Turns a frame's float result into a Picture of code values; the only stage that quantises.
 
-    size          of the result (before `compare` doubles the width)
-    region        (left, top, width, height): the part of the source that the result shows
+    size          (width, height) of the result, before `compare` doubles the width; every frame is scaled to it
+    region        (width, height) of a source -> (left, top, width, height), the part that the result shows
     pixel_format  one of `media.encoder.WRITABLE`
+    mix           share of the source, 0 to 1; may be changed between two steps
     """
 
+    look_ahead = 0
+    spans_cuts = True
+
     size: Size
-    region: tuple[int, int, int, int]
+    region: Callable[[Size], Region]
     pixel_format: str
     colour: Colour
     depth: int
@@ -37,36 +43,41 @@ class Finish:
         """(width, height) of the pictures that come out."""
         return (self.size[0] * 2, self.size[1]) if self.compare else self.size
 
-    def __call__(self, frame: Frame) -> Frame:
-        """Finish one frame."""
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """The frame with a picture of code values."""
         with self.times.measure("finish"):
-            assert isinstance(frame.result, np.ndarray)
-            picture = resized(frame.result, self.size)
+            pixels = resized(frame.pixels(), self.size)
             if self.mix or self.compare:
                 source = self._source(frame.source)
                 if self.mix:
-                    picture = picture * np.float32(1 - self.mix) + source * np.float32(self.mix)
+                    pixels = pixels * np.float32(1 - self.mix) + source * np.float32(self.mix)
                 if self.compare:
-                    picture = np.ascontiguousarray(np.concatenate([source, picture], axis=1))
-            frame.result = self._quantise(picture)
-        return frame
+                    pixels = np.ascontiguousarray(np.concatenate([source, pixels], axis=1))
+            return [replace(frame, result=self._quantised(pixels))]
+
+    def flush(self) -> list[Frame]:
+        """Nothing is held."""
+        return []
 
     def _source(self, source: Picture) -> Array:
-        left, top, width, height = self.region
+        left, top, width, height = self.region(source.size)
         rgb = float_picture(source)[top : top + height, left : left + width]
         return resized(rgb, self.size)
 
-    def _quantise(self, picture: Array) -> Picture:
+    def _quantised(self, pixels: Array) -> Picture:
         if self.colour.full_range:
-            # Full range leaves no room outside the RGB cube: clipped after the matrix, an overshoot would shift its hue.
-            picture = np.clip(picture, 0, 1)
+            # Full range has no room outside the RGB cube: clipping an overshoot after the matrix would shift its hue.
+            pixels = np.clip(pixels, 0, 1)
         planes = empty_planes(self.pixel_format, self.written_size, self.depth)
         coding: dict[str, Any] = {
             "matrix": self.colour.matrix,
             "full_range": self.colour.full_range,
             "depth": self.depth,
         }
-        color_out(picture, planes, siting=LEFT if _is_420(planes) else (0.0, 0.0), **coding)
+        color_out(pixels, planes, siting=LEFT if _is_420(planes) else (0.0, 0.0), **coding)
         return Picture(tuple(planes), self.colour, self.depth)
 
 
@@ -75,7 +86,7 @@ def _is_420(planes: list[Array]) -> bool:
 
 
 def empty_planes(pixel_format: str, size: Size, depth: int) -> list[Array]:
-    """Arrays for the code values of one picture."""
+    """Arrays for the code values of one picture of `size` (width, height)."""
     width, height = size
     dtype = np.uint8 if depth == 8 else np.uint16
     if pixel_format in ("rgb24", "rgb48le", "gbrp", "bgr0"):

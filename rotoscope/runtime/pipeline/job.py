@@ -1,31 +1,61 @@
-"""The main path: one source, one translator, one result. Every statement of `run_job` is a stage."""
+"""One run: a source, the stages, a sink. `run_job` is the main path; every statement of its body is a step."""
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from rotoscope.base.frame import Frame, VideoInfo
-from rotoscope.base.options import Run, TranslateOptions
-from rotoscope.base.prefetch import prefetch
-from rotoscope.kernels.rows import set_thread_budget, thread_budget
+from rotoscope.base.options import OutputOptions, SourceOptions, SteadyOptions
+from rotoscope.base.times import peak_memory_mb
+from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.media.copied_streams import CopiedStreams
 from rotoscope.runtime.media.open_source import Reader, open_source
 from rotoscope.runtime.media.pictures import PictureWriter
 from rotoscope.runtime.media.video_reader import LOST_FRAMES
 from rotoscope.runtime.media.video_writer import VideoWriter, open_writer
+from rotoscope.runtime.motion.estimator import FlowSource
+from rotoscope.runtime.network.pair import InterpolationModel
+from rotoscope.runtime.network.statistics import Calibration, calibrate
 from rotoscope.runtime.pipeline.companions import with_instances, with_masks
-from rotoscope.runtime.pipeline.output import OutputPlan, format_notes, plan_output
-from rotoscope.runtime.pipeline.translator import Translator
+from rotoscope.runtime.pipeline.output import (
+    OutputPlan,
+    check_named_target,
+    check_target_fits,
+    format_notes,
+    plan_output,
+)
+from rotoscope.runtime.pipeline.stages import RunnableModel, Stages, check_beside
+from rotoscope.runtime.pipeline.stopping import StopRequest, stop_on_signals
+from rotoscope.runtime.steady.flicker import FlickerChange
 
-DECODE_AHEAD = 4  # decoded frames, with their motion, that may wait for the translator
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be done, without the models.
+
+    source     a video, picture, folder, glob, %05d pattern, or "-" for y4m on standard input
+    target     a video or picture name, a folder, a %05d pattern, "-" for y4m on standard output, or None: named after source
+               and model, in the current folder
+    threads    cores that engine, kernels and codecs share; None: all
+    in_flight  frames in the network at once; None: one for each core, at most 8, and 1 for models with state
+    """
+
+    source: str
+    target: str | None = None
+    source_options: SourceOptions = field(default_factory=SourceOptions)
+    steady_options: SteadyOptions = field(default_factory=SteadyOptions)
+    output_options: OutputOptions = field(default_factory=OutputOptions)
+    threads: int | None = None
+    in_flight: int | None = None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands; `total` is the header's word and may be None or wrong."""
+    """Where a run stands; `total` comes from the header and may be None or wrong."""
 
     done: int
     total: int | None
@@ -33,130 +63,207 @@ class Progress:
     shares: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Run:
+    """What ran and how it went.
+
+    seconds     of the whole run; `first_frame_seconds` until the first frame was written
+    losses      cause -> number of frames or packets that could not be delivered
+    kept        streams of the source that were copied, for example "audio 1 (aac)"
+    stages      per stage: share of the time, total seconds, p50_ms, p95_ms, p99_ms
+    stopped_by  number of the signal that ended an endless source; None if the source ended by itself
+    """
+
+    source: str
+    target: str
+    models: tuple[str, ...]
+    model_sha256: tuple[str, ...]
+    engine: str
+    steady: str
+    flicker: FlickerChange | None
+    encoder: str
+    frames_in: int
+    frames_out: int
+    seconds: float
+    first_frame_seconds: float
+    width: int
+    height: int
+    losses: dict[str, int] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)
+    peak_memory_mb: float | None = None
+    stopped_by: int | None = None
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the whole run, everything included."""
+        return self.frames_out / self.seconds if self.seconds else 0.0
+
+
 def run_job(
-    source: str,
-    target: str | None,
-    make_translator: Callable[[Iterator[Frame] | None], Translator],
-    options: TranslateOptions,
+    job: Job,
+    open_models: Callable[[], Sequence[RunnableModel]],
     *,
-    unconverted: bool = False,
+    flow: FlowSource | None = None,
+    interpolator: InterpolationModel | None = None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
 ) -> Run:
-    """Translate a source into a target.
+    """Translate a source into a target; raises a RotoscopeError with one line that says what is wrong.
 
-    source  a video, picture, folder, glob, %05d pattern, or "-" for y4m on standard input
-    target  a video or picture name, a folder, a %05d pattern, "-" for y4m on standard output, or None: named after source
-            and model, in the current folder
-    make_translator  called once the source is open, with its frames to learn from, unless it can be read only once
-    unconverted      the source's pictures are numbers, label maps, not colours
+    open_models         called once the target's name has been checked
+    flow, interpolator  networks in place of DIS and of moving both frames
     """
     begin = time.perf_counter()
+    check_named_target(job.source, job.target, job.output_options)
+    models = open_models()
+    options = job.source_options
+    check_beside(models[0].file, mask=options.mask, instances=options.instances)
     with ExitStack() as stack:
-        if options.threads is not None:
-            stack.callback(set_thread_budget, thread_budget())
-            set_thread_budget(options.threads)
-        reader = _open(source, options, unconverted=unconverted)
-        stack.callback(reader.close)
-        info = reader.info
-        translator = make_translator(None if source == "-" else _once_more(source, options, unconverted=unconverted))
-        plan = plan_output(source, target, reader, translator, options)
-        copied = stack.enter_context(_copied(source, reader, plan))
-        writer: VideoWriter | PictureWriter = stack.enter_context(_open_writer(plan, reader, copied, options))
-        counted = _Counted(translator.times.measure_each("decode", reader))
-        prepared = translator.prepared(_with_beside(counted, options, stack))
-        ahead = prefetch(prepared, DECODE_AHEAD, interrupt=reader.interrupt)
-        stack.callback(ahead.close)
-        translated = stack.enter_context(closing(translator.translated(ahead, plan.finish, interrupt=reader.interrupt)))
+        workers = Workers(job.threads or usable_cores())
+        stack.callback(workers.close)
+        stack.enter_context(workers.active())
+        sources = _Sources(job, unconverted=models[0].file.manifest.frame.is_ids)
+        stack.callback(sources.close)
+        check_target_fits(job.target, sources.main, options)
+        stages = Stages(
+            models, job.steady_options, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
+            calibration=_calibration(job, models[0], workers),
+        )  # fmt: skip
+        stack.callback(stages.close)
+        plan = plan_output(job.source, job.target, sources.main, stages, job.output_options)
+        copied = stack.enter_context(_copied(job.source, sources.main, plan))
+        writer = stack.enter_context(_open_writer(plan, sources.main, copied, job.output_options))
+        stop = stack.enter_context(stop_on_signals(sources.interrupt, enabled=sources.is_endless))
+        frames = sources.frames(lambda decoded: stages.times.measure_each("decode", decoded))
         first_frame_seconds = 0.0
-        for frame in translated:
-            with translator.times.measure("encode"):
-                writer.write(frame)
-            first_frame_seconds = first_frame_seconds or time.perf_counter() - begin
-            elapsed = time.perf_counter() - begin
-            on_progress(Progress(writer.num_frames, _expected(info, options), elapsed, translator.times.shares()))
-    notes = [*reader.notes, *format_notes(info, plan), *(copied.notes if copied else ()), *translator.notes]
+        with closing(stages.line(frames, plan.finish, interrupt=sources.interrupt)) as finished:
+            for frame in finished:
+                with stages.times.measure("encode"):
+                    writer.write(frame)
+                elapsed = time.perf_counter() - begin
+                first_frame_seconds = first_frame_seconds or elapsed
+                total = _expected(sources.main.info, options)
+                on_progress(Progress(writer.num_frames, total, elapsed, stages.times.shares()))
+        _check_stopped_run(stop, writer.num_frames)
+    main = sources.main
+    notes = [*main.notes, *format_notes(main.info, plan), *(copied.notes if copied else ()), *stages.notes]
     if writer.num_coincident:
         notes.append(f"{writer.num_coincident} frames moved by one tick of the container's clock")
     return Run(
-        source=source,
+        source=job.source,
         target="-" if plan.path is None else str(plan.path),
-        models=tuple(generator.model.name for generator in translator.generators),
-        model_sha256=tuple(generator.model.sha256 for generator in translator.generators),
-        engine=translator.description,
-        steady=translator.steadiness.description,
-        flicker=meter.measured if (meter := translator.steadiness.flicker) else None,
+        models=tuple(file.name for file in stages.models),
+        model_sha256=tuple(file.sha256 for file in stages.models),
+        engine=stages.description,
+        steady=stages.steadiness.description,
+        flicker=meter.measured if (meter := stages.steadiness.flicker) else None,
         encoder=plan.description,
-        frames_in=counted.num + sum(reader.losses[loss] for loss in LOST_FRAMES),
+        frames_in=sources.num_frames + sum(main.losses[loss] for loss in LOST_FRAMES),
         frames_out=writer.num_frames,
         seconds=time.perf_counter() - begin,
         first_frame_seconds=first_frame_seconds,
         width=plan.finish.written_size[0],
         height=plan.finish.written_size[1],
-        losses={**reader.losses, **(copied.losses if copied is not None else {})},
+        losses={**main.losses, **(copied.losses if copied is not None else {})},
         kept=tuple(copied.kept) if copied is not None else (),
         notes=tuple(notes),
-        stages=translator.times.summary(),
+        stages=stages.times.summary(),
         peak_memory_mb=peak_memory_mb(),
+        stopped_by=stop.number,
     )
 
 
-class _Counted:
-    """An iterable that knows how many items it has delivered."""
+class _Sources:
+    """The main source with its masks and instance maps, opened for one pass.
 
-    def __init__(self, items: Iterable[Frame]) -> None:
-        self.items, self.num = items, 0
+    num_frames  frames that the main source has delivered
+    """
 
-    def __iter__(self) -> Iterator[Frame]:
-        for item in self.items:
-            self.num += 1
-            yield item
+    def __init__(self, job: Job, *, unconverted: bool) -> None:
+        self.num_frames = 0
+        self._stopped = threading.Event()
+        options = job.source_options
+        with ExitStack() as stack:
+
+            def opened(text: str, *, unconverted: bool = False) -> Reader:
+                source = _open(text, job, unconverted=unconverted)
+                stack.callback(source.close)
+                return source
+
+            self.main = opened(job.source, unconverted=unconverted)
+            self._masks = None if options.mask is None else opened(options.mask)
+            self._maps = None if options.instances is None else opened(options.instances, unconverted=True)
+            self._closing = stack.pop_all()
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the run is normally ended by stopping it."""
+        return bool(getattr(self.main, "is_endless", False))
+
+    def frames(
+        self, measured: Callable[[Iterable[Frame]], Iterable[Frame]] = lambda decoded: decoded
+    ) -> Iterable[Frame]:
+        """The frames with what is read beside them; `measured` wraps the decoding of the main source."""
+        frames: Iterable[Frame] = self._counted(measured(self.main))
+        if self._masks is not None:
+            frames = with_masks(frames, self._masks, stopped=self._stopped.is_set)
+        if self._maps is not None:
+            frames = with_instances(frames, self._maps, stopped=self._stopped.is_set)
+        return frames
+
+    def interrupt(self) -> None:
+        """End all waits, from any thread or a signal handler: the frames end soon, without an error."""
+        self._stopped.set()
+        for source in (self.main, self._masks, self._maps):
+            if source is not None:
+                source.interrupt()
+
+    def close(self) -> None:
+        """Release everything."""
+        self._closing.close()
+
+    def _counted(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            self.num_frames += 1
+            yield frame
 
 
-def peak_memory_mb() -> float | None:
-    """The most memory that this process has held, in MB; None where the system does not say."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    # Not getrusage: its peak is inherited from the process that started this one.
-    lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-    return round(int(lines["VmHWM"].split()[0]) * 1.024e-3, 1)
-
-
-def _with_beside(frames: Iterable[Frame], options: TranslateOptions, stack: ExitStack) -> Iterable[Frame]:
-    """The frames with what the user gave beside the source."""
-    if options.mask is not None:
-        frames = with_masks(frames, stack.enter_context(closing(_open(options.mask, options))))
-    if options.instances is not None:
-        maps = _open(options.instances, options, unconverted=True)
-        frames = with_instances(frames, stack.enter_context(closing(maps)))
-    return frames
-
-
-def _once_more(source: str, options: TranslateOptions, *, unconverted: bool) -> Iterator[Frame]:
-    """The frames of the source and what is beside them, read anew; nothing is opened before the first is asked for."""
-    with ExitStack() as stack:
-        reader = stack.enter_context(closing(_open(source, options, unconverted=unconverted)))
-        yield from _with_beside(reader, options, stack)
-
-
-def _open(source: str, options: TranslateOptions, *, unconverted: bool = False) -> Reader:
+def _open(text: str, job: Job, *, unconverted: bool = False) -> Reader:
+    options = job.source_options
     return open_source(
-        source,
-        start=_seconds(options.start),
-        duration=_seconds(options.duration),
+        text,
+        start=_exact(options.start),
+        duration=_exact(options.duration),
         rate=Fraction(options.rate).limit_denominator(1001),
-        threads=options.threads or 0,
+        threads=job.threads or 0,
         unconverted=unconverted,
     )
 
 
-def _seconds(value: float | None) -> Fraction | None:
-    return None if value is None else Fraction(value).limit_denominator(1_000_000)
+def _exact(seconds: float | None) -> Fraction | None:
+    return None if seconds is None else Fraction(seconds).limit_denominator(1_000_000)
+
+
+def _calibration(job: Job, model: RunnableModel, workers: Workers) -> Calibration | None:
+    """Shared statistics, measured on a pass of their own; None for models without them, and for a pipe."""
+    manifest = model.file.manifest
+    if not manifest.shares_statistics or job.source == "-":
+        return None
+    with closing(_Sources(job, unconverted=manifest.frame.is_ids)) as again:
+        # An engine of its own: it would keep the memory of the batch, and it has all threads.
+        engine = model.engine(threads=workers.threads, calls=1, shared=False)
+        return calibrate(model.file, engine, again.frames(), model.options)
+
+
+def _check_stopped_run(stop: StopRequest, num_frames: int) -> None:
+    if stop.is_made() and not num_frames:
+        raise KeyboardInterrupt
 
 
 @contextmanager
 def _copied(source: str, reader: Reader, plan: OutputPlan) -> Iterator[CopiedStreams | None]:
-    """The source's other streams, where there is a file to take them from and a container to put them in."""
+    """The source's other streams, if there is a file to read them from and a container that can hold them."""
     without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif")
     if without or plan.path is None or plan.encoder is None:
         yield None
@@ -167,7 +274,7 @@ def _copied(source: str, reader: Reader, plan: OutputPlan) -> Iterator[CopiedStr
 
 
 def _open_writer(
-    plan: OutputPlan, reader: Reader, copied: CopiedStreams | None, options: TranslateOptions
+    plan: OutputPlan, reader: Reader, copied: CopiedStreams | None, options: OutputOptions
 ) -> AbstractContextManager[VideoWriter | PictureWriter]:
     if plan.encoder is None or plan.video is None:
         assert plan.path is not None
@@ -180,7 +287,7 @@ def _open_writer(
     return open_writer(plan.path, plan.video, plan.encoder, copied, offset=offset, overwrite=options.overwrite)
 
 
-def _expected(info: VideoInfo, options: TranslateOptions) -> int | None:
+def _expected(info: VideoInfo, options: SourceOptions) -> int | None:
     """About how many frames will come, for progress only."""
     rate = float(info.average_rate) if info.average_rate else None
     whole = info.num_frames_from_header or (

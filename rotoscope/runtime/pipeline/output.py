@@ -1,4 +1,4 @@
-"""Decide, before the first frame, where the result goes, how large it is and what encodes it: what cannot work fails now."""
+"""Where the result goes, how large it is and what encodes it: decided before the first frame, so that refusals come early."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -7,7 +7,7 @@ from pathlib import Path
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target
 from rotoscope.base.frame import VideoInfo
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import OutputOptions, SourceOptions
 from rotoscope.base.sizes import parse_size
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
@@ -21,16 +21,17 @@ from rotoscope.runtime.media.open_source import Reader
 from rotoscope.runtime.media.pictures import PATTERN, is_picture_target
 from rotoscope.runtime.media.pictures import WRITABLE as PICTURE_SUFFIXES
 from rotoscope.runtime.pipeline.finish import Finish
-from rotoscope.runtime.pipeline.translator import Translator
+from rotoscope.runtime.pipeline.stages import Stages
 
 
 @dataclass(frozen=True)
 class OutputPlan:
     """Where and how a result is written.
 
-    path     None is standard output
+    path     None: standard output
     finish   the stage that makes code values
-    encoder  with its picture format; None for pictures
+    encoder  None for pictures
+    video    picture format and clock for the encoder; None for pictures
     """
 
     path: Path | None
@@ -51,33 +52,58 @@ class OutputPlan:
         return f"{self.encoder.codec} {self.encoder.pixel_format}"
 
 
+def check_named_target(source: str, target: str | None, options: OutputOptions) -> None:
+    """Raise UsageError for a target that cannot be written, as far as its name and the disk tell: the first check of a run."""
+    if target is None or target == "-":
+        return
+    path = Path(target)
+    check_target(path, source=None if source == "-" else Path(source), overwrite=options.overwrite, may_be_folder=True)
+    if is_picture_target(path) and (options.codec or options.encoder_options):
+        raise UsageError(f"--codec and -e are for videos; {path} is a picture")
+    if not is_picture_target(path):
+        output_suffix(path)  # refuses an unknown ending
+
+
+def check_target_fits(target: str | None, reader: Reader, options: SourceOptions) -> None:
+    """Raise UsageError for a single picture as the target of a source that has several frames, as far as its header tells."""
+    if target in (None, "-") or not is_single_picture(Path(str(target))):
+        return
+    num_frames = reader.info.num_frames_from_header or 1
+    if num_frames > 1 and not reader.is_picture and options.duration is None:
+        path = Path(str(target))
+        pattern = f"{path.stem}_%05d{path.suffix}"
+        raise UsageError(f"{path}: the source has more than one frame; give a folder or {pattern}")
+
+
+def is_single_picture(path: Path) -> bool:
+    """Whether a target names one picture, not a folder or a numbered pattern."""
+    return path.suffix.lower() in PICTURE_SUFFIXES and not PATTERN.search(path.name) and not path.is_dir()
+
+
 def plan_output(
     source: str,
     target: str | None,
     reader: Reader,
-    translator: Translator,
-    options: TranslateOptions,
+    stages: Stages,
+    options: OutputOptions,
 ) -> OutputPlan:
     """The plan for one run; raises UsageError for a target, size, encoder or option that cannot work."""
-    path = _target_path(source, target, reader, translator)
-    if path is not None:
-        given = Path(source) if source != "-" else None
-        check_target(path, source=given, overwrite=options.overwrite, may_be_folder=True)
+    path = _target_path(source, target, reader, stages)
+    if path is not None and target is None:
+        check_named_target(source, str(path), options)
     info = reader.info
-    if translator.generators[0].model.manifest.frame.labels is not None:
-        info = replace(info, pixel_format="rgb24", depth=8)  # what comes of a label map has colours
+    if stages.models[0].manifest.frame.labels is not None:
+        info = replace(info, pixel_format="rgb24", depth=8)  # a label map becomes a picture in colour
     source_size = (info.width, info.height)
-    size, region = translator.natural_size(source_size), translator.region(source_size)
+    size, region = stages.natural_size(source_size), stages.region(source_size)
     if options.output_size:
         size = parse_size(options.output_size, region[2:])
     finish = Finish(
-        size=size, region=region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix, compare=options.compare,
-        times=translator.times,
+        size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
+        compare=options.compare, times=stages.times,
     )  # fmt: skip
     if is_picture_target(path):
         assert path is not None
-        if options.codec or options.encoder_options:
-            raise UsageError(f"--codec and -e are for videos; {path} is a picture")
         deep = info.depth > 8 and (path.suffix.lower() in ("", ".png"))
         return OutputPlan(path, replace(finish, depth=16 if deep else 8, pixel_format="rgb48le" if deep else "rgb24"))
     width, height = finish.written_size
@@ -100,7 +126,7 @@ def plan_output(
         suffix=".y4m" if path is None else output_suffix(path),
         codec=options.codec,
         options=parse_encoder_options(options.encoder_options),
-        threads=translator.threads,
+        threads=stages.workers.threads,
     )
     return OutputPlan(path, replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth), encoder, video)
 
@@ -140,13 +166,13 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
     return notes
 
 
-def _target_path(source: str, target: str | None, reader: Reader, translator: Translator) -> Path | None:
+def _target_path(source: str, target: str | None, reader: Reader, stages: Stages) -> Path | None:
     """Where the result goes; None is standard output."""
     if target == "-" or (target is None and source == "-"):
         return None
     if target is not None:
         return Path(target)
-    model = "+".join(generator.model.name for generator in translator.generators)
+    model = "+".join(file.name for file in stages.models)
     stem, suffix = Path(source).stem, Path(source).suffix.lower()
     if reader.is_picture:
         return Path(f"{stem}.{model}{suffix if suffix in PICTURE_SUFFIXES else '.png'}")

@@ -1,117 +1,117 @@
-"""From options to stages: what happens to frames before the generator and after it, and which wishes go together."""
+"""Which steadying stages go together: decided from the options and the models, before the first frame."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.frame import Frame
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import SteadyOptions
 from rotoscope.base.sizes import Size
+from rotoscope.base.stage import Stage
 from rotoscope.base.times import StageTimes
 from rotoscope.runtime.models.model_file import ModelFile
 from rotoscope.runtime.motion.dis import DisFlow
-from rotoscope.runtime.motion.estimator import FlowSource, MotionEstimator, with_motion
-from rotoscope.runtime.motion.fitted import Region
+from rotoscope.runtime.motion.estimator import FlowSource, MotionEstimator, MotionStage
+from rotoscope.runtime.motion.region import Region
 from rotoscope.runtime.network.pair import InterpolationModel
 from rotoscope.runtime.steady.blend import Blend
 from rotoscope.runtime.steady.flicker import FlickerMeter
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
-from rotoscope.runtime.steady.insert import insert_frames
-from rotoscope.runtime.steady.keyframes import Carry, choose_keys
+from rotoscope.runtime.steady.insert import InsertFrames
+from rotoscope.runtime.steady.keyframes import Carry, ChooseKeys
 
-Stage = Callable[[Iterable[Frame]], Iterator[Frame]]
 WORKING_SCALE = 0.5  # of the source, for DIS
 MAX_POOLED = 15  # pictures that `kernels.aggregate` takes
 
 
-def unchanged(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """The stage that does nothing."""
-    yield from frames
-
-
 @dataclass(frozen=True)
 class Steadiness:
-    """Stages around the generator.
+    """The stages around the network.
 
     description what is done, in words: "off", "blend 0.75", "blend 0.75, key frames 4"
-    before      what the decoded frames go through
-    after       what the translated frames go through, in order, on one thread; None: nothing
-    look_ahead  source frames that must be known before one can be shown
-    note        what it costs, for the user; empty: nothing worth a line
-    flicker     measures what it does; None where there is no frame-wise result to compare with
+    before      stages that decoded frames pass: motion, inserted frames, key frames
+    after       stages that translated frames pass
+    note        its cost, for the user; empty if it needs no line
+    flicker     measures the effect; None without a frame-wise result to compare with
+    blend       the stage whose `strength` can be changed between two frames; None for other methods
     """
 
     description: str
-    before: Stage = unchanged
-    after: Stage | None = None
-    look_ahead: int = 0
+    before: tuple[Stage, ...] = ()
+    after: tuple[Stage, ...] = ()
     note: str = ""
     flicker: FlickerMeter | None = None
+    blend: Blend | None = None
 
 
 def plan_steadiness(
-    models: list[ModelFile],
-    options: TranslateOptions,
+    models: Sequence[ModelFile],
+    options: SteadyOptions,
     region: Callable[[Size], Region],
     times: StageTimes,
     flow: FlowSource | None = None,
     interpolator: InterpolationModel | None = None,
 ) -> Steadiness:
-    """What the options ask for; raises UsageError where it makes no sense for these models.
+    """The stages that the options ask for; raises UsageError for options that contradict each other or these models.
 
-    region  (width, height) of a source -> the part of it that results show
-    flow    finds the motion in place of DIS, from pictures in colour at full size
-    interpolator  makes the frames that hypercon inserts, in place of the flow
+    region        (width, height) of a source -> the part of it that results show
+    flow          estimates the motion in place of DIS, from pictures in colour at full size
+    interpolator  makes the frames that hypercon inserts, in place of the motion
     """
-    name = chosen(models, options)
-    if name == "off" and options.keyframes == 1:
-        return Steadiness(name)
-    both_ways = name == "hypercon"
+    method = chosen_method(models, options)
+    if method == "off" and options.keyframes == 1:
+        return Steadiness("off")
+    both_ways = method == "hypercon"
     if flow is None:
         estimator = MotionEstimator(DisFlow(scale=1.0), scale=WORKING_SCALE, both_ways=both_ways)
     else:
         estimator = MotionEstimator(flow, scale=1.0, sees_colour=True, both_ways=both_ways)
-    flicker = FlickerMeter(region, times)
-    if name == "hypercon":
-        around = Neighbourhood(
-            insert=options.insert,
-            window=options.window,
-            dilation=options.dilation,
-            pool=options.pool,
-            strength=options.strength,
-        ).needed()
-        inserted = f"{around.insert} inserted{f' by {interpolator.name}' if interpolator else ''}"
-        how = f"weighted mean {options.strength:g}" if options.pool == "weighted" else options.pool
-        pooled = f"{how} of {2 * options.window + 1}"
-        return Steadiness(
-            f"hypercon, {inserted}, {pooled}",
-            before=lambda frames: insert_frames(
-                with_motion(frames, estimator, times), around.insert, times, interpolator
-            ),
-            after=flicker.around(HyperCon(around, region, times)),
-            look_ahead=around.reach,
-            note=f"hypercon: the network runs {around.steps} times for a frame; each is shown {around.reach} late",
-            flicker=flicker,
-        )
-    blend, carry = Blend(options.strength, region, times), Carry(region, times)
-    how = f"blend {options.strength:g}" if name == "blend" else name
+    motion = MotionStage(estimator, times)
+    if method == "hypercon":
+        return _hypercon(options, motion, region, times, interpolator)
+    blend = Blend(options.strength, region, times) if method == "blend" else None
+    description = f"blend {options.strength:g}" if blend else "off"
     if options.keyframes == 1:
-        return Steadiness(
-            how,
-            before=lambda frames: with_motion(frames, estimator, times),
-            after=flicker.around(blend),
-            flicker=flicker,
-        )
+        assert blend is not None
+        meter = FlickerMeter(region, times)
+        return Steadiness(description, (motion,), (meter.entering, blend, meter.leaving), flicker=meter, blend=blend)
+    carry = Carry(region, times)
     return Steadiness(
-        f"{how}, key frames {options.keyframes}",
-        before=lambda frames: choose_keys(with_motion(frames, estimator, times), options.keyframes),
-        after=carry if name == "off" else lambda frames: blend(carry(frames)),
+        f"{description}, key frames {options.keyframes}",
+        (motion, ChooseKeys(options.keyframes)),
+        (carry, blend) if blend else (carry,),
+        blend=blend,
     )
 
 
-def chosen(models: list[ModelFile], options: TranslateOptions) -> str:
-    """The method that the options name, or the models' default; refuses what does not go together."""
-    alone = [
+def _hypercon(
+    options: SteadyOptions,
+    motion: MotionStage,
+    region: Callable[[Size], Region],
+    times: StageTimes,
+    interpolator: InterpolationModel | None,
+) -> Steadiness:
+    around = Neighbourhood(
+        insert=options.insert,
+        window=options.window,
+        dilation=options.dilation,
+        pool=options.pool,
+        strength=options.strength,
+    ).needed()
+    inserted = f"{around.insert} inserted{f' by {interpolator.name}' if interpolator else ''}"
+    how = f"weighted mean {options.strength:g}" if options.pool == "weighted" else options.pool
+    meter = FlickerMeter(region, times)
+    return Steadiness(
+        f"hypercon, {inserted}, {how} of {2 * options.window + 1}",
+        (motion, InsertFrames(around.insert, times, interpolator)),
+        (meter.entering, HyperCon(around, region, times), meter.leaving),
+        note=f"hypercon: the network runs {around.steps} times for a frame; each is shown {around.reach} late",
+        flicker=meter,
+    )
+
+
+def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:
+    """The method that the options name, or the models' default; refuses combinations that cannot work."""
+    in_order_only = [
         f"{model.path.name} {why}"
         for model in models
         for why, holds in (
@@ -120,17 +120,19 @@ def chosen(models: list[ModelFile], options: TranslateOptions) -> str:
         )
         if holds
     ]
-    name = options.steady or ("off" if alone else "blend")
-    if alone and name == "hypercon":
-        raise UsageError(f"--steady hypercon: {alone[0]}, and must not be shown inserted ones; accepted: off, blend")
-    if alone and options.keyframes > 1:
-        raise UsageError(f"--keyframes {options.keyframes}: {alone[0]}, and needs every one; accepted: 1")
-    if name != "hypercon" and options.interpolator != "flow":
+    method = options.steady or ("off" if in_order_only else "blend")
+    if in_order_only and method == "hypercon":
         raise UsageError(
-            f"--interpolator {options.interpolator}: {name} inserts no frames; accepted: --steady hypercon"
+            f"--steady hypercon: {in_order_only[0]}, and must not be shown inserted ones; accepted: off, blend"
         )
-    if name == "hypercon" and options.keyframes > 1:
+    if in_order_only and options.keyframes > 1:
+        raise UsageError(f"--keyframes {options.keyframes}: {in_order_only[0]}, and needs every one; accepted: 1")
+    if method != "hypercon" and options.interpolator != "flow":
+        raise UsageError(
+            f"--interpolator {options.interpolator}: {method} inserts no frames; accepted: --steady hypercon"
+        )
+    if method == "hypercon" and options.keyframes > 1:
         raise UsageError(f"--keyframes {options.keyframes}: hypercon translates every frame; accepted: off, blend")
-    if name == "hypercon" and 2 * options.window + 1 > MAX_POOLED:
+    if method == "hypercon" and 2 * options.window + 1 > MAX_POOLED:
         raise UsageError(f"--window {options.window}; at most {(MAX_POOLED - 1) // 2}")
-    return name
+    return method

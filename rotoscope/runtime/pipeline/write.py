@@ -1,4 +1,4 @@
-"""Encode translated frames from anywhere: the writing half of the pipeline alone."""
+"""Encode translated frames from anywhere: finishing and writing alone, without a source."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -7,12 +7,10 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target
-from rotoscope.base.frame import Colour, Frame
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.frame import Colour, Frame, Picture
+from rotoscope.base.options import OutputOptions
 from rotoscope.base.times import StageTimes
 from rotoscope.runtime.media.colour_tags import HD_HEIGHT
 from rotoscope.runtime.media.encoder import VideoFormat, choose_encoder, output_suffix, parse_encoder_options
@@ -21,20 +19,22 @@ from rotoscope.runtime.media.video_writer import VideoWriter, open_writer
 from rotoscope.runtime.pipeline.finish import Finish
 
 
-def write_frames(target: Path, frames: Iterable[Frame], options: TranslateOptions) -> int:
-    """Write frames whose result is (H,W,4) float32 RGB; the first one's size, times and colour are the stream's."""
+def write_frames(target: Path, frames: Iterable[Frame], options: OutputOptions) -> int:
+    """Write frames whose result is a float picture; returns how many.
+
+    The first frame decides size, clock and colour of the stream. Raises UsageError if there is no frame, or for one without a
+    float result; the frames themselves stay as they are.
+    """
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         raise UsageError(f"{target}: there are no frames to write")
-    if not isinstance(first.result, np.ndarray):
-        raise UsageError("frames to write need a result; Translator.stream sets it")
     check_target(target, source=None, overwrite=options.overwrite, may_be_folder=True)
-    height, width = first.result.shape[:2]
+    width, height = _checked(first).size
     colour = first.source.colour if len(first.source.planes) > 1 else Colour("709" if height >= HD_HEIGHT else "601")
     finish = Finish(
         size=(width, height),
-        region=(0, 0, width, height),
+        region=lambda size: (0, 0, *size),
         pixel_format="rgb24",
         colour=colour,
         depth=8,
@@ -56,7 +56,7 @@ def write_frames(target: Path, frames: Iterable[Frame], options: TranslateOption
             suffix=output_suffix(target),
             codec=options.codec,
             options=parse_encoder_options(options.encoder_options),
-            threads=options.threads or 0,
+            threads=0,
         )
         finish = replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth)
         video_writer = stack.enter_context(
@@ -69,5 +69,16 @@ def write_frames(target: Path, frames: Iterable[Frame], options: TranslateOption
 
 def _write_all(writer: PictureWriter | VideoWriter, frames: Iterable[Frame], finish: Finish) -> int:
     for frame in frames:
-        writer.write(finish(frame))
+        _checked(frame)
+        for finished in finish.step(frame):
+            writer.write(finished)
     return writer.num_frames
+
+
+def _checked(frame: Frame) -> Picture:
+    """The float result of a frame; raises UsageError if it has none."""
+    if not isinstance(frame, Frame):
+        raise UsageError(f"{type(frame).__name__} among the frames to write; accepted: frames of Translator.stream")
+    if frame.result is None or not frame.result.is_float:
+        raise UsageError(f"frame {frame.index} has no float result; Translator.stream sets it")
+    return frame.result

@@ -1,1 +1,1 @@
-"""What keeps a translated video from flickering. Each is one or two stages around the generator; `plan` puts them together."""
+"""Stages that keep a translated video from flickering; `runtime.pipeline.steadiness` chooses which go together."""

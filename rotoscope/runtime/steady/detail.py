@@ -1,8 +1,8 @@
-"""Detail: what averaging over time takes from a picture's octaves is given back, where it was taken.
+"""Detail: give a picture that was averaged over time the fine detail back that averaging removed, octave by octave.
 
-An average of pictures whose details differ has less of them than any one: not blur, but it looks like it. Sharpening by a
-fixed amount overshoots in one octave and misses the next; here each octave is raised to the energy that the frame-wise
-pictures have, as far as history was used. Only what is shown is raised, never what the next frame builds on.
+The average of pictures whose details differ has less of them than any one of the pictures, and looks blurred. Sharpening by
+a fixed amount overshoots in one octave and misses the next. Here each octave is raised to the energy that the frame-wise
+pictures have, as far as history was used. Only the shown picture is raised, never the one that the next frame builds on.
 """
 
 from collections.abc import Iterator
@@ -15,20 +15,20 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 OCTAVES = 4
-SMALLEST_PX = 2**OCTAVES  # side of a picture that has as many
+SMALLEST_PX = 2**OCTAVES  # side of the smallest picture that has so many octaves
 LEAST, MOST = 0.7, 1.8  # gain
 AIMS = 0.5, 1.5  # times the frame-wise energy
 TINY = 1e-12
 MEMORY = 0.7  # weight of the past in the energies, per measurement
-SETTLED = 4  # frames of a scene that are all measured; from then on
-MEASURED_EVERY = 12
+SETTLED = 4  # frames at the start of a scene that are all measured
+MEASURED_EVERY = 12  # frames, after those
 
 
 class Detail:
-    """Gains of one scene, that follow its energies slowly.
+    """Gains of one scene; they follow its energies slowly.
 
-    The mean of the three channels is raised, by so much that the energy of all three is reached: a third of the work, and
-    where colours have averaged out, contrast stands in for them.
+    Only the mean of the three channels is raised, until the energy of all three is reached: a third of the work, and where
+    colours have averaged out, contrast replaces them.
     """
 
     def __init__(self) -> None:
@@ -57,20 +57,20 @@ class Detail:
             self._energies = MEMORY * self._energies + (1 - MEMORY) * now
         more = self._more(bands, weights)
         if measured:
-            # Octaves overlap: what one gains shows in the next, which then aims lower. One plane is added to three channels, so
-            # that only the energy of their mean changes.
+            # Octaves overlap: a gain in one raises the next, which then aims lower. One plane is added to three channels, so
+            # only the energy of their mean changes.
             reached = plain + 3 * (_energies(_bands(np.asarray(cv2.add(grey, more), np.float32))) - plain_grey)
             self._aim *= np.sqrt(np.clip(wanted / np.maximum(reached, TINY), 0.5, 2))
             self._aim = np.clip(self._aim, *AIMS)
         return _added(averaged, more)
 
     def _more(self, bands: list[F32], weights: list[F32]) -> F32:
-        """What is added to the mean of the channels; the bands are used up."""
+        """The plane to add to the mean of the channels; overwrites the bands."""
         plain, once, twice, wanted = self._energies
         factors = gains(plain, once, twice, self._aim * wanted) - 1
         more: F32 | None = None
         for band, factor, mask in reversed(list(zip(bands, factors, weights, strict=True))):
-            # In place: a fresh buffer costs more than the sum.
+            # In place: a new buffer costs more than the sum.
             cv2.multiply(band, mask, dst=band, scale=factor)
             more = band if more is None else np.asarray(cv2.add(band, _enlarged(more, band), dst=band), np.float32)
         assert more is not None
@@ -88,12 +88,12 @@ def gains(plain: F64, once: F64, twice: F64, wanted: F64) -> F64:
 
 
 def _grey(picture: F32) -> F32:
-    """The mean of three channels of four. Not by cv2.gemm: its OpenBLAS keeps the other cores spinning."""
+    """The mean of the first three of four channels. cv2.gemm is avoided: its OpenBLAS keeps the other cores spinning."""
     return np.asarray(cv2.transform(picture, np.array([[1, 1, 1, 0]], np.float32) / 3), np.float32)
 
 
 def _added(picture: F32, more: F32) -> F32:
-    """The picture, one plane added to three channels of four."""
+    """The picture with one plane added to the first three of its four channels."""
     return np.asarray(cv2.add(picture, cv2.merge([more, more, more, np.zeros_like(more)])), np.float32)
 
 

@@ -1,82 +1,120 @@
-"""Flicker: what steadying does to a video, measured on the way, on every twelfth pair of frames.
+"""Flicker: how much steadying changes a video, measured while it runs, on every twelfth pair of frames.
 
-It is judged with the motion that the steadying itself follows, which flatters it: for a claim there is `rotoscope evaluate`.
+The motion used here is the one that steadying itself follows, which favours it; `rotoscope evaluate` judges independently.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rotoscope.base.frame import Frame
-from rotoscope.base.options import Flicker
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.warp import warp
-from rotoscope.runtime.motion.fitted import Region, fitted
+from rotoscope.runtime.motion.region import Region, motion_in_region
 
 F32 = NDArray[np.float32]
 
-FIRST, EVERY = 4, 12  # index of the first frame of a pair that is looked at: a scene has settled by then
+FIRST, EVERY = (
+    4,
+    12,
+)  # index of the first frame of a measured pair (a scene has settled by then), and the period of pairs
 TRUSTED = 0.5
 
 
+@dataclass(frozen=True)
+class FlickerChange:
+    """What steadying did, on every twelfth pair of frames.
+
+    frame_by_frame, shown  mean squared difference of neighbouring frames along the motion, where trust is above 0.5, over the
+                           three channels, pictures in [0,1]: E_warp (Lai et al., ECCV 2018) except for the masks
+    sharpness              gradient energy of the shown frames divided by that of the frame-wise ones
+    """
+
+    frame_by_frame: float
+    shown: float
+    sharpness: float
+
+
 class FlickerMeter:
-    """Two taps around a stage that steadies: `around(stage)` is that stage, measured.
+    """Two stages around a steadying stage, `entering` and `leaving`; frames pass both unchanged.
 
     region  (width, height) of a source -> (left, top, width, height), the part that results show
     """
 
     def __init__(self, region: Callable[[Size], Region], times: StageTimes) -> None:
         self._region, self._times = region, times
-        self._plain: dict[int, F32] = {}  # frame-wise results of frames that are still in the stage
+        self._framewise: dict[int, F32] = {}  # results of frames that are still in the steadying stage, by index
         self._changes = np.zeros(2)  # frame by frame, shown
         self._energies = np.zeros(2)
         self._num_values = 0
-
-    def around(
-        self, stage: Callable[[Iterable[Frame]], Iterator[Frame]]
-    ) -> Callable[[Iterable[Frame]], Iterator[Frame]]:
-        """The stage with what goes in and comes out looked at; frames pass unchanged."""
-        return lambda frames: self._leave(stage(self._enter(frames)))
+        self.entering = _Tap(self._enter, self._framewise.clear)
+        self.leaving = _Tap(self._leave, self._forget_pair)
+        self._first: tuple[int, F32, F32] | None = None
 
     @property
-    def measured(self) -> Flicker | None:
-        """Over all pairs so far; None before there was one, and for pictures without any detail."""
+    def measured(self) -> FlickerChange | None:
+        """Over all pairs so far; None before the first pair, and for pictures without any detail."""
         if not self._num_values or not self._energies[0]:
             return None
         before, after = self._changes / self._num_values
-        return Flicker(float(before), float(after), float(self._energies[1] / self._energies[0]))
+        return FlickerChange(float(before), float(after), float(self._energies[1] / self._energies[0]))
 
-    def _enter(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame in frames:
-            if not frame.inserted and (frame.index - FIRST) % EVERY < 2:
-                assert isinstance(frame.result, np.ndarray)
-                self._plain[frame.index] = frame.result
-            yield frame
+    def _enter(self, frame: Frame) -> None:
+        if not frame.inserted and (frame.index - FIRST) % EVERY < 2:
+            self._framewise[frame.index] = frame.pixels()
 
-    def _leave(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        first: tuple[F32, F32] | None = None
-        for frame in frames:
-            plain = self._plain.pop(frame.index, None)
-            if plain is not None:
-                assert isinstance(frame.result, np.ndarray)
-                pair = plain, frame.result
-                if (frame.index - FIRST) % EVERY == 0:
-                    first = pair
-                elif first is not None and frame.motion is not None and first[0].shape == plain.shape:
-                    with self._times.measure("steady"):
-                        self._add(frame, first, pair)
-            yield frame
+    def _leave(self, frame: Frame) -> None:
+        framewise = self._framewise.pop(frame.index, None)
+        if framewise is None:
+            return
+        shown = frame.pixels()
+        if (frame.index - FIRST) % EVERY == 0:
+            self._first = frame.index, framewise, shown
+            return
+        first, self._first = self._first, None
+        # A frame of the pair may be missing: undecodable, or the other side of a cut.
+        if first is None or first[0] != frame.index - 1 or frame.motion is None or first[1].shape != framewise.shape:
+            return
+        with self._times.measure("steady"):
+            self._add(frame, first[1:], (framewise, shown))
+
+    def _forget_pair(self) -> None:
+        self._first = None
 
     def _add(self, frame: Frame, before: tuple[F32, F32], now: tuple[F32, F32]) -> None:
         assert frame.motion is not None
         height, width = now[0].shape[:2]
-        motion = fitted(frame.motion, self._region((frame.source.width, frame.source.height)), (height, width))
+        motion = motion_in_region(frame.motion, self._region(frame.source.size), (height, width))
         trusted = (motion.trust > TRUSTED).view(np.uint8)
         for n, (picture, past) in enumerate(zip(now, before, strict=True)):
             self._changes[n] += cv2.norm(warp(past, motion.to_previous), picture, cv2.NORM_L2SQR, trusted)
             self._energies[n] += cv2.norm(picture[1:], picture[:-1], cv2.NORM_L2SQR)
             self._energies[n] += cv2.norm(picture[:, 1:], picture[:, :-1], cv2.NORM_L2SQR)
         self._num_values += 3 * cv2.countNonZero(trusted)
+
+
+class _Tap:
+    """A stage that looks at frames and passes them on."""
+
+    look_ahead = 0
+    spans_cuts = True
+
+    def __init__(self, look: Callable[[Frame], None], forget: Callable[[], None]) -> None:
+        self._look, self._forget = look, forget
+
+    def reset(self) -> None:
+        """Forget what was seen of this stream."""
+        self._forget()
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """The frame, unchanged."""
+        self._look(frame)
+        return [frame]
+
+    def flush(self) -> list[Frame]:
+        """Nothing is held."""
+        return []

@@ -1,27 +1,27 @@
 """HyperCon (Szeto, El-Khamy, Lee, Corso, WACV 2021): pool each translated frame with translated neighbours, moved onto it.
 
-The video was made finer in time before it was translated (`insert`). Its flows are those between neighbouring source
-frames, composed, and a part of one of them where a neighbour lies between two frames: none is estimated a second time.
+Frames were inserted between those of the source before translation (`insert`). The flows used here are those between
+neighbouring source frames, composed; for an inserted neighbour a fraction of one of them. No flow is estimated a second time.
 
-Mean and median pool as published. The weighted mean is ours: of all filters with as much distance to frame by frame the one
-that lets the least flicker through weighs neighbours by powers of one number, on both sides (Whittaker's smoothing).
+Mean and median pool as published. The weighted mean is ours: exponential weights on both sides give the least flicker for a
+given distance to the frame-wise result (Whittaker's smoothing).
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.base.frame import Array, Frame, Motion
+from rotoscope.base.frame import Array, Frame, Motion, Picture
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.aggregate import aggregate
 from rotoscope.kernels.compose_flow import compose_flow
 from rotoscope.kernels.warp import warp
-from rotoscope.runtime.motion.fitted import Region, fitted
+from rotoscope.runtime.motion.region import Region, motion_in_region
 from rotoscope.runtime.steady.detail import Detail
 
 F32 = NDArray[np.float32]
@@ -33,12 +33,12 @@ TINY = 1e-12
 class Neighbourhood:
     """Which frames are pooled.
 
-    insert    frames between two of the source (the paper's i)
-    window    neighbours on either side (gamma)
-    dilation  steps between them, inserted frames counted (d)
+    insert    frames inserted between two of the source (the paper's i)
+    window    neighbours on either side (the paper's gamma)
+    dilation  steps between them, inserted frames counted (the paper's d)
     pool      "mean", "median" or "weighted" mean
-    strength  "weighted": what a fully trusted neighbour one source frame away counts, the centre being 1; k frames away
-              strength^k, and trust times that
+    strength  for "weighted": weight of a fully trusted neighbour one source frame away, the centre having 1; strength^k at
+              k frames, multiplied by trust
     """
 
     insert: int = 3
@@ -48,24 +48,24 @@ class Neighbourhood:
     strength: float = 0.75
 
     def needed(self) -> "Neighbourhood":
-        """The same neighbours without inserted frames that none of them is: of 3, two steps apart, every second one is idle."""
-        idle = math.gcd(self.steps, self.dilation)
-        return replace(self, insert=self.steps // idle - 1, dilation=self.dilation // idle)
+        """An equal setting that inserts only frames which are pooled: insert=3, dilation=2 becomes insert=1, dilation=1."""
+        common = math.gcd(self.steps, self.dilation)
+        return replace(self, insert=self.steps // common - 1, dilation=self.dilation // common)
 
     @property
     def steps(self) -> int:
-        """From one source frame to the next."""
+        """Steps from one source frame to the next."""
         return self.insert + 1
 
     @property
     def reach(self) -> int:
-        """Source frames, before and after one, whose motion is followed."""
+        """Source frames before and after the centre whose motion is followed."""
         return -(-self.window * self.dilation // self.steps)
 
 
 @dataclass
-class _Moment:
-    """A source frame, its translation and those of the frames inserted after it, and its motion at their size."""
+class _Place:
+    """A source frame, its translation, the translations of the frames inserted after it, and its motion at their size."""
 
     frame: Frame
     translated: Array
@@ -74,7 +74,7 @@ class _Moment:
 
 
 class _Neighbour(NamedTuple):
-    """A translation, the flow from the centre to it, where it votes (or its weights), and its weight where all is trusted."""
+    """A translation, the flow from the centre to it, where it votes (or its weights), and its weight at full trust."""
 
     translated: Array
     flow: F32
@@ -83,51 +83,66 @@ class _Neighbour(NamedTuple):
 
 
 class HyperCon:
-    """The last step: pools translated frames, drops the inserted ones.
+    """Pools translated frames and drops the inserted ones; a frame leaves `around.reach` source frames late.
 
-    A neighbour does not vote where it lies outside the frame or where the motion that leads to it is not trusted; beyond the
-    ends of a scene there are none. A weighted mean is read by Catmull-Rom sampling, and gets back the detail that averaging
-    takes, as in `blend`.
+    A neighbour does not vote outside the picture or where the motion to it is not trusted; there are no neighbours beyond the
+    ends of a scene. A weighted mean is read by Catmull-Rom sampling, and gets back the detail that averaging removes, as in
+    `blend`.
 
+    around  may be changed at a reset
     region  (width, height) of a source -> (left, top, width, height), the part that results show
     """
 
+    spans_cuts = False
+
     def __init__(self, around: Neighbourhood, region: Callable[[Size], Region], times: StageTimes) -> None:
         self.around, self._region, self._times = around, region, times
+        self.reset()
 
-    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Steady each frame's result, in order, `reach` frames late."""
-        kept: list[_Moment] = []  # of the scene: what is still looked at
-        given = 0  # of them, already shown
-        detail = Detail()
-        for frame in frames:
-            if frame.inserted:
-                assert isinstance(frame.result, np.ndarray)
-                kept[-1].inserted.append(frame.result)
-                continue
-            if kept and frame.motion is None:
-                yield from self._pooled(kept, range(given, len(kept)), detail)
-                kept, given, detail = [], 0, Detail()
-            assert isinstance(frame.result, np.ndarray)
-            kept.append(_Moment(frame, frame.result, self._motion(frame), []))
-            ready = len(kept) - self.around.reach
-            yield from self._pooled(kept, range(given, ready), detail)
-            given = max(given, ready)
-            old = max(0, given - self.around.reach)
-            del kept[:old]
-            given -= old
-        yield from self._pooled(kept, range(given, len(kept)), detail)
+    @property
+    def look_ahead(self) -> int:
+        """Source frames that must arrive before one can leave."""
+        return self.around.reach
 
-    def _pooled(self, moments: list[_Moment], places: range, detail: Detail) -> Iterator[Frame]:
+    def reset(self) -> None:
+        """Forget the scene."""
+        self._kept: list[_Place] = []  # of the scene: what is still looked at
+        self._num_given = 0  # of them, those that have left
+        self._detail = Detail()
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """Take a frame; return the one that its arrival completes, if any."""
+        if frame.inserted:
+            self._kept[-1].inserted.append(frame.pixels())
+            return []
+        self._kept.append(_Place(frame, frame.pixels(), self._motion(frame), []))
+        ready = len(self._kept) - self.around.reach
+        done = self._pooled(range(self._num_given, ready))
+        self._num_given = max(self._num_given, ready)
+        old = max(0, self._num_given - self.around.reach)
+        del self._kept[:old]
+        self._num_given -= old
+        return done
+
+    def flush(self) -> list[Frame]:
+        """The frames that wait for neighbours."""
+        done = self._pooled(range(self._num_given, len(self._kept)))
+        self._num_given = len(self._kept)
+        return done
+
+    def _pooled(self, places: range) -> list[Frame]:
+        done = []
         for place in places:
-            center = moments[place]
+            center = self._kept[place]
+            frame = center.frame
             with self._times.measure("steady"):
-                neighbours = [*self._followed(moments, place, 1), *self._followed(moments, place, -1)]
+                neighbours = [*self._followed(self._kept, place, 1), *self._followed(self._kept, place, -1)]
                 if neighbours:
-                    center.frame.result = self._mixed(center.translated, neighbours, detail)
-            yield center.frame
+                    frame = replace(frame, result=Picture((self._mixed(center.translated, neighbours),)))
+            done.append(frame)
+        return done
 
-    def _mixed(self, center: Array, neighbours: list[_Neighbour], detail: Detail) -> Array:
+    def _mixed(self, center: Array, neighbours: list[_Neighbour]) -> Array:
         pictures, flows, votes, full_weights = zip(*neighbours, strict=True)
         weighted = self.around.pool == "weighted"
         sampling = "cubic" if weighted else "bilinear"
@@ -135,26 +150,26 @@ class HyperCon:
         if not weighted:
             return pooled
         used: F32 = np.sum(votes, axis=0) / np.float32(max(sum(full_weights), TINY))
-        return detail(pooled, center, used)
+        return self._detail(pooled, center, used)
 
-    def _followed(self, moments: list[_Moment], place: int, sign: int) -> Iterator[_Neighbour]:
+    def _followed(self, places: Sequence[_Place], center: int, sign: int) -> Iterator[_Neighbour]:
         """The neighbours ahead (sign 1) or behind (-1)."""
         around = self.around
         wanted = [around.dilation * k for k in range(1, around.window + 1)]
         flow: F32 | None = None  # from the centre to the frame `whole` away
         trust: F32 | None = None
         for whole in range(around.reach):
-            here = place + sign * whole
-            if not 0 <= here + sign < len(moments):
+            here = center + sign * whole
+            if not 0 <= here + sign < len(places):
                 return
-            motion = moments[max(here, here + sign)].motion
+            motion = places[max(here, here + sign)].motion
             assert motion is not None
             onward, sure = (
                 (motion.from_previous, motion.trust_ahead) if sign > 0 else (motion.to_previous, motion.trust)
             )
             assert onward is not None and sure is not None
-            gap = moments[min(here, here + sign)]
-            far = moments[here + sign].translated
+            gap = places[min(here, here + sign)]
+            far = places[here + sign].translated
             trust = sure if flow is None or trust is None else trust * _moved(sure, flow)
             votes = trust > VOTES_FROM
             for step in range(1, around.steps + 1):
@@ -170,9 +185,8 @@ class HyperCon:
     def _motion(self, frame: Frame) -> Motion | None:
         if frame.motion is None:
             return None
-        assert isinstance(frame.result, np.ndarray)
-        height, width = frame.result.shape[:2]
-        return fitted(frame.motion, self._region((frame.source.width, frame.source.height)), (height, width))
+        height, width = frame.pixels().shape[:2]
+        return motion_in_region(frame.motion, self._region(frame.source.size), (height, width))
 
 
 def _moved(plane: F32, flow: F32) -> F32:

@@ -1,9 +1,9 @@
 """Insert frames between those of a video: HyperCon's first step (Szeto, El-Khamy, Lee, Corso, WACV 2021).
 
-By flow, or by a network that interpolates (the paper: Super SloMo).
+They come from the motion, or from an interpolation network (the paper uses Super SloMo).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -19,40 +19,57 @@ from rotoscope.runtime.network.pair import Between
 LEAST_VISIBLE = 1e-3
 
 Interpolator = Callable[[Picture, Picture, float], Between]
-"""(first, second, time in (0,1)) -> the picture between them, and where its pixels come from"""
+"""(first, second, time in (0,1)) -> the picture between them, and the flows and visibility that it was made with"""
 
 
-def insert_frames(
-    frames: Iterable[Frame], num: int, times: StageTimes, interpolator: Interpolator | None = None
-) -> Iterator[Frame]:
-    """The frames, and between every two of a scene `num` more, evenly in time; they must carry motion, both ways.
+class InsertFrames:
+    """Puts `num` frames between every two of a scene, evenly in time; frames must have motion, both ways.
 
-    interpolator  makes them; None: both frames are moved along the motion
+    interpolator  makes them; None: both frames are moved along the motion and mixed
     """
-    before: Frame | None = None
-    before_picture: Array | None = None
-    for frame in frames:
-        with times.measure("insert"):
-            picture = float_picture(frame.source) if num and interpolator is None else None
-        if num and before is not None and frame.motion is not None:
-            for step in range(1, num + 1):
-                time = Fraction(step, num + 1)
-                with times.measure("insert"):
-                    if interpolator is not None:
-                        made = between_by(interpolator, before, frame, time)
-                    else:
-                        assert before_picture is not None and picture is not None
-                        made = between(before, frame, before_picture, picture, frame.motion, time)
-                yield made
-        yield frame
-        before, before_picture = frame, picture
+
+    look_ahead = 0
+    spans_cuts = False
+
+    def __init__(self, num: int, times: StageTimes, interpolator: Interpolator | None = None) -> None:
+        self.num, self._times, self._interpolator = num, times, interpolator
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the frame before."""
+        self._before: Frame | None = None
+        self._before_pixels: Array | None = None  # float RGB of its source, unless a network interpolates
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """The inserted frames, then the frame."""
+        if not self.num:
+            return [frame]
+        with self._times.measure("insert"):
+            pixels = float_picture(frame.source) if self._interpolator is None else None
+            inserted = []
+            if self._before is not None and frame.motion is not None:
+                times = [Fraction(step, self.num + 1) for step in range(1, self.num + 1)]
+                inserted = [self._between(frame, pixels, time) for time in times]
+        self._before, self._before_pixels = frame, pixels
+        return [*inserted, frame]
+
+    def flush(self) -> list[Frame]:
+        """Nothing is held."""
+        return []
+
+    def _between(self, frame: Frame, pixels: Array | None, time: Fraction) -> Frame:
+        assert self._before is not None and frame.motion is not None
+        if self._interpolator is not None:
+            return between_by(self._interpolator, self._before, frame, time)
+        assert self._before_pixels is not None and pixels is not None
+        return between(self._before, frame, self._before_pixels, pixels, frame.motion, time)
 
 
 def between(a: Frame, b: Frame, picture_a: Array, picture_b: Array, motion: Motion, time: Fraction) -> Frame:
     """The frame at `time` of the way from a to b, 0 < time < 1.
 
-    Points move evenly: the flows from it are those of Super SloMo's first guess (Jiang et al., CVPR 2018). What b shows and
-    a does not is taken from b alone. A point of its mask is known if all that flows into it is.
+    Points move at constant speed: the flows from the new frame are Super SloMo's first estimate (Jiang et al., CVPR 2018).
+    What only b shows is taken from b alone. A pixel of its mask is known if every pixel that it is made from is known.
 
     picture_a, picture_b  (H,W,4) float32 RGB
     motion                of b, both ways
@@ -68,13 +85,13 @@ def between(a: Frame, b: Frame, picture_a: Array, picture_b: Array, motion: Moti
 
 
 def between_by(interpolator: Interpolator, a: Frame, b: Frame, time: Fraction) -> Frame:
-    """The same by a network. Its mask moves along the network's flows, mixed as Super SloMo mixes pictures."""
+    """The same, made by a network. The mask moves along the network's flows, mixed as Super SloMo mixes pictures."""
     made = interpolator(a.source, b.source, float(time))
     mask = None
     if a.mask is not None and b.mask is not None:
         t = np.float32(time)
         of_a, of_b = (1 - t) * made.visibility, t * (1 - made.visibility)
-        both = made.picture, made.picture  # only what becomes of the masks is asked for
+        both = made.picture, made.picture  # only the mixed mask is used
         _, mask = _mixed(a, b, *both, made.to_first, made.to_second, of_b / (of_a + of_b))
     return _inserted(a, b, time, made.picture, mask)
 

@@ -1,29 +1,47 @@
-"""Key frames: the generator paints some frames, and the motion of the source carries them over the others."""
+"""Key frames: the network translates some frames, and the motion of the source moves their results over the others."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 
-import numpy as np
-
-from rotoscope.base.frame import Array, Frame
+from rotoscope.base.frame import Array, Frame, Picture
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.warp import warp
-from rotoscope.runtime.motion.fitted import Region, fitted
+from rotoscope.runtime.motion.region import Region, motion_in_region
 
-LEAST_KNOWN = 0.7  # of the picture: where less of the last key frame can still be seen, a new one is due
+LEAST_KNOWN = 0.7  # share of the picture: a new key frame is due when less of the last one can still be seen
 
 
-def choose_keys(frames: Iterable[Frame], every: int) -> Iterator[Frame]:
-    """Mark all but every n-th frame as carried; they must carry motion. A key comes early at a cut and on occlusion."""
-    since, known = 0, 1.0
-    for frame in frames:
-        since += 1
+class ChooseKeys:
+    """Marks all but every n-th frame as carried; frames must have motion. A key frame comes early at a cut and on occlusion.
+
+    every  n, at least 1; may be changed between two steps
+    """
+
+    look_ahead = 0
+    spans_cuts = False
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.reset()
+
+    def reset(self) -> None:
+        """Make the next frame a key frame."""
+        self._since, self._known = 0, 1.0
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """The frame, marked."""
+        self._since += 1
         if frame.motion is not None:
-            known *= float(frame.motion.trust.mean())
-        frame.carried = frame.motion is not None and since < every and known >= LEAST_KNOWN
-        if not frame.carried:
-            since, known = 0, 1.0
-        yield frame
+            self._known *= float(frame.motion.trust.mean())
+        carried = frame.motion is not None and self._since < self.every and self._known >= LEAST_KNOWN
+        if not carried:
+            self.reset()
+        return [replace(frame, carried=carried)]
+
+    def flush(self) -> list[Frame]:
+        """Nothing is held."""
+        return []
 
 
 class Carry:
@@ -32,19 +50,29 @@ class Carry:
     region  (width, height) of a source -> (left, top, width, height), the part that results show
     """
 
+    look_ahead = 0
+    spans_cuts = False
+
     def __init__(self, region: Callable[[Size], Region], times: StageTimes) -> None:
         self._region, self._times = region, times
+        self.reset()
 
-    def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Complete each frame, in order."""
-        before: Array | None = None
-        for frame in frames:
-            if frame.carried:
-                assert before is not None and frame.motion is not None
-                with self._times.measure("steady"):
-                    region = self._region((frame.source.width, frame.source.height))
-                    motion = fitted(frame.motion, region, (before.shape[0], before.shape[1]))
-                    frame.result = warp(before, motion.to_previous, sampling="cubic")
-            assert isinstance(frame.result, np.ndarray)
-            before = frame.result
-            yield frame
+    def reset(self) -> None:
+        """Forget the frame before."""
+        self._before: Array | None = None
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """The frame with a result."""
+        if frame.carried:
+            assert self._before is not None and frame.motion is not None
+            with self._times.measure("steady"):
+                height, width = self._before.shape[:2]
+                motion = motion_in_region(frame.motion, self._region(frame.source.size), (height, width))
+                moved = warp(self._before, motion.to_previous, sampling="cubic")
+            frame = replace(frame, result=Picture((moved,)))
+        self._before = frame.pixels()
+        return [frame]
+
+    def flush(self) -> list[Frame]:
+        """Nothing is held."""
+        return []

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from rotoscope.base.errors import InputRefused, OutputFailed
+from rotoscope.base.stage import Chain, run_stage
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.runtime.media.open_source import open_source
 from rotoscope.runtime.media.pictures import READABLE, sequence_files
+from rotoscope.runtime.motion.cuts import CutAtSizeChange
 from rotoscope.runtime.motion.dis import DisFlow
-from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
+from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".y4m", ".mpg", ".ts", ".mxf")
 CUTS = "cuts.json"  # beside the frames: the numbers of those at which a scene begins
@@ -103,7 +105,8 @@ def extract_frames(
         staging.mkdir()
         with open_source(str(source)) as reader:
             scale = min(0.5, CUT_SIDE_PX / min(reader.info.width, reader.info.height))
-            for frame in with_motion(reader, MotionEstimator(DisFlow(scale=1.0), scale=scale), StageTimes()):
+            motion = MotionStage(MotionEstimator(DisFlow(scale=1.0), scale=scale), StageTimes())
+            for frame in run_stage(Chain((CutAtSizeChange(), motion)), reader):
                 is_cut |= frame.cut
                 if frame.index % every:
                     continue

@@ -1,4 +1,4 @@
-"""Motion of the source as motion of its result, which may show a part of it, at another size."""
+"""Motion of a source as motion of its result, which may show a part of the source at another size."""
 
 import cv2
 import numpy as np
@@ -7,14 +7,11 @@ from rotoscope.base.frame import Array, Motion
 from rotoscope.kernels.resize_flow import resize_flow
 
 Region = tuple[int, int, int, int]
+"""(left, top, width, height) in pixels of the source: the part that a result shows"""
 
 
-def fitted(motion: Motion, region: Region, size: tuple[int, int]) -> Motion:
-    """The motion within a region, for pictures of that region.
-
-    region  (left, top, width, height), pixels of the source
-    size    (height, width) of the result
-    """
+def motion_in_region(motion: Motion, region: Region, size: tuple[int, int]) -> Motion:
+    """The motion within a region, for results of `size` (height, width): cropped, resized, vectors scaled."""
     left, top, width, height = region
     rows, columns = slice(top, top + height), slice(left, left + width)
 

@@ -1,0 +1,296 @@
+"""Translate a stream: frame by frame as images (`push`), or as frames with times (`stream`)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from rotoscope.assembly.images import image_array, like, rgb_image
+from rotoscope.assembly.model import Model
+from rotoscope.assembly.pair_networks import flow_source, interpolator
+from rotoscope.base.errors import UsageError
+from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.options import (
+    EngineName,
+    ModelOptions,
+    SteadyOptions,
+    StreamKeywords,
+    check_known,
+    options_from,
+)
+from rotoscope.base.stage import Chain
+from rotoscope.kernels.rows import Workers, usable_cores
+from rotoscope.runtime.network.statistics import calibrate
+from rotoscope.runtime.pipeline.stages import Stages
+
+if TYPE_CHECKING:
+    from rotoscope.base.engine import Engine
+    from rotoscope.base.sizes import Size
+    from rotoscope.base.times import StageTimes
+    from rotoscope.runtime.pipeline.stages import RunnableModel
+
+CLOCK = Fraction(1, 1_000_000)  # of pushed images
+DEFAULT_RATE = 25  # frames per second of images that are pushed without a time
+
+
+class Translator:
+    """Translates one stream at a time and keeps it steady.
+
+        with rotoscope.Translator("starry", steady="blend") as translator:
+            for image in images:                     # (H,W,3) uint8 RGB
+                out = translator.push(image)         # the same, or None while the translator looks ahead
+            rest = translator.flush()                # the images that are still held
+
+    model       a bundled look, an .onnx file, a checkpoint, or a loaded Model
+    engine      a name, or an object that follows `rotoscope.base.engine.Engine`
+    calibration frames that a model with shared statistics (`norm="shared"`) measures them on, before it translates; without
+                them the statistics follow the stream
+    threads     cores that engine and kernels share; by default all
+    in_flight   frames in the network at once in `stream`; by default one for each core, at most 8; 1 for models with state
+    The other keywords are those of `load`, and `steady`, `strength`, `flow`, `keyframes`, `interpolator`, `insert`, `window`,
+    `dilation`, `pool` as in `translate`.
+
+    Delay: a result leaves `look_ahead` frames after its image has come. `stream` adds up to in_flight + 1 frames that are in
+    work; `push` has one frame in work and adds none.
+
+    Threads, asyncio, processes: calls of `push` and `flush` from several threads run one after the other; in asyncio use
+    `await asyncio.to_thread(translator.push, image)`. Several streams need several translators; they may share one Model. A
+    translator can be pickled by what it was made from, without its stream; in a forked child it starts a new stream.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Model,
+        *,
+        engine: EngineName | Engine | None = None,
+        calibration: Iterable[Frame] | None = None,
+        threads: int | None = None,
+        in_flight: int | None = None,
+        **options: Unpack[StreamKeywords],
+    ) -> None:
+        check_known(options, ModelOptions, SteadyOptions)
+        given: dict[str, Any] = {name: value for name, value in options.items() if name in ModelOptions.__annotations__}
+        if isinstance(engine, str):
+            given["engine"] = engine
+        opened = model.with_options(given) if isinstance(model, Model) else Model.open(model, ModelOptions(**given))
+        self.model = opened
+        self._steady = options_from(SteadyOptions, options)
+        self._engine = None if isinstance(engine, str) else engine
+        self._threads = threads or opened.threads
+        self._wanted_in_flight = in_flight
+        self._calibration = None
+        if calibration is not None and opened.file.manifest.shares_statistics:
+            own = self._runnable().engine(threads=self._threads or usable_cores(), calls=1, shared=False)
+            self._calibration = calibrate(opened.file, own, calibration, opened.options)
+        self._lock = threading.RLock()
+        self._start()
+
+    def __enter__(self) -> Translator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Translator], tuple[Any, ...]]:
+        if self._engine is not None or self._calibration is not None:
+            raise UsageError("a translator with an engine object or a calibration cannot be pickled: make one there")
+        return _made_again, (self.model, self._steady, self._threads, self._wanted_in_flight)
+
+    def push(self, image: Any, *, seconds: float | None = None) -> Any:
+        """Translate the next image of the stream.
+
+        image    (H,W,3) uint8 RGB, a NumPy array or a torch tensor on the CPU; not kept
+        seconds  its time in the stream, increasing; by default 25 images a second
+        Returns the oldest finished image, of the same kind, or None while the translator looks ahead. Its size is that of the
+        part of the image that the network sees, times the scale of an upscaling network. Raises UsageError for other images.
+        """
+        array = image_array(image)
+        with self._exclusive():
+            stages, line = self._push_line()
+            at = Fraction(self._num_pushed, DEFAULT_RATE) if seconds is None else Fraction(seconds)
+            frame = Frame(
+                self._num_pushed, round(at / CLOCK), CLOCK, round(1 / (DEFAULT_RATE * CLOCK)), Picture((array,))
+            )
+            self._num_pushed += 1
+            with stages.workers.active():
+                # A cut completes several images at once; one is handed out for each push, so that the delay stays the same.
+                self._finished.extend(self._image(done, stages) for done in line.step(frame))
+            return like(image)(self._finished.popleft()) if self._finished else None
+
+    def flush(self) -> list[Any]:
+        """The images that are still held, (H,W,3) uint8 arrays, in order; the next `push` begins a new stream."""
+        with self._exclusive():
+            stages, line = self._push_line()
+            with stages.workers.active():
+                self._finished.extend(self._image(done, stages) for done in line.flush())
+            rest = list(self._finished)
+            self._restart()
+            return rest
+
+    def reset(self) -> None:
+        """Drop what is held; the next `push` begins a new stream."""
+        with self._exclusive():
+            self._restart()
+
+    def stream(self, frames: Iterable[Frame]) -> Generator[Frame, None, None]:
+        """Translate and steady frames, in order; the first one has no past.
+
+        Each frame comes back with `result`, a float picture: `frame.result.pixels` is (H,W,4) float32 RGB in [0,1], the fourth
+        channel 0, read-only, of the size that the network works at. Raises UsageError for a second stream at the same time.
+        """
+        self._renew_after_fork()
+        stages = self.stages
+        if not self._streaming.acquire(blocking=False):
+            raise UsageError("this translator runs a stream already; make one translator for each stream")
+        try:
+            with closing(stages.line(_checked(frames), interrupt=getattr(frames, "interrupt", lambda: None))) as line:
+                yield from line
+        finally:
+            self._streaming.release()
+
+    def close(self) -> None:
+        """Drop the stream and end the threads; a later use starts them again."""
+        with self._exclusive():
+            self._restart()
+            for stages in (self.stages, self._pushing):
+                if stages is not None:
+                    stages.close()
+                    stages.workers.close()
+
+    @property
+    def strength(self) -> float:
+        """How far blend may move from the frame-wise result, 0 to 1; may be changed between two frames."""
+        return self._steady.strength
+
+    @strength.setter
+    def strength(self, value: float) -> None:
+        with self._exclusive():
+            self._steady = replace(self._steady, strength=value)
+            for stages in (self.stages, self._pushing):
+                if stages is None:
+                    continue
+                if stages.steadiness.blend is None:
+                    raise UsageError(f"strength of {stages.steadiness.description}; accepted: steady blend")
+                stages.steadiness.blend.strength = value
+
+    @property
+    def look_ahead(self) -> int:
+        """Images that must come after one before its result leaves."""
+        return self.stages.look_ahead
+
+    @property
+    def in_flight(self) -> int:
+        """Frames in the network at once in `stream`."""
+        return self.stages.in_flight
+
+    @property
+    def description(self) -> str:
+        """Engines and frames in flight, for example "onnxruntime fp32 cpu, 2 in flight"."""
+        return self.stages.description
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about steadying and statistics."""
+        return self.stages.notes
+
+    @property
+    def times(self) -> StageTimes:
+        """Time of each stage of `stream`."""
+        return self.stages.times
+
+    def natural_size(self, picture: Size) -> Size:
+        """(width, height) of the result for an image of this size."""
+        return self.stages.natural_size(picture)
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._streaming = threading.Lock()
+        self.stages = self._made(self._wanted_in_flight)
+        self._pushing: Stages | None = None
+        self._line: Chain | None = None
+        self._finished: deque[Any] = deque()
+        self._num_pushed = 0
+
+    def _made(self, in_flight: int | None) -> Stages:
+        workers = Workers(self._threads or usable_cores())
+        return Stages(
+            [self._runnable()],
+            self._steady,
+            workers=workers,
+            in_flight=in_flight,
+            flow=flow_source(self._steady, workers.threads),
+            interpolator=interpolator(self._steady, workers.threads),
+            calibration=self._calibration,
+        )
+
+    def _runnable(self) -> RunnableModel:
+        return self.model if self._engine is None else _OnEngine(self.model, self._engine)
+
+    def _push_line(self) -> tuple[Stages, Chain]:
+        if self._pushing is None or self._line is None:
+            self._pushing = self._made(1)
+            self._line = Chain((*self._pushing.before, self._pushing.network, *self._pushing.after))
+            self._line.reset()
+        return self._pushing, self._line
+
+    def _restart(self) -> None:
+        if self._line is not None:
+            self._line.reset()
+        self._finished.clear()
+        self._num_pushed = 0
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """One call at a time."""
+        self._renew_after_fork()
+        with self._lock:
+            yield
+
+    def _renew_after_fork(self) -> None:
+        """In a forked child make everything again: threads, and locks that another thread held, are not copied."""
+        if self._process != os.getpid():
+            self._lock = threading.RLock()
+            self._start()
+
+    @staticmethod
+    def _image(frame: Frame, stages: Stages) -> Any:
+        return rgb_image(frame.pixels(), stages.natural_size(frame.source.size))
+
+
+class _OnEngine:
+    """A model that runs on an engine object of the caller's."""
+
+    def __init__(self, model: Model, engine: Engine) -> None:
+        self.file, self.options, self.name, self._engine = model.file, model.options, model.name, engine
+
+    def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:  # noqa: ARG002  the engine is given
+        """The caller's engine."""
+        return self._engine
+
+
+def _checked(frames: Iterable[Frame]) -> Generator[Frame, None, None]:
+    """The frames; raises UsageError for anything else. Closes their iterator with itself."""
+    iterator = iter(frames)
+    try:
+        for frame in iterator:
+            if not isinstance(frame, Frame):
+                raise UsageError(
+                    f"{type(frame).__name__} in a stream; accepted: frames of rotoscope.read. push takes images"
+                )
+            yield frame
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+
+
+def _made_again(model: Model, steady: SteadyOptions, threads: int | None, in_flight: int | None) -> Translator:
+    options = {name: getattr(steady, name) for name in SteadyOptions.__annotations__}
+    return Translator(model, threads=threads, in_flight=in_flight, **options)

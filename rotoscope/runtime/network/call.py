@@ -1,0 +1,38 @@
+"""One call of an engine with errors that name the frame, and what a result keeps of its source outside a hole."""
+
+import numpy as np
+
+from rotoscope.base.engine import Engine, State, Tensors
+from rotoscope.base.errors import RotoscopeError
+from rotoscope.base.frame import Array, Picture
+from rotoscope.kernels.float_picture import float_picture, resized
+
+
+class NotFinite(RotoscopeError):
+    """The network produced NaN or infinity."""
+
+
+def call(
+    engine: Engine, label: str, inputs: Tensors, state: State, out: Tensors, out_state: State | None = None
+) -> None:
+    """One call of an engine; whatever it raises becomes a RotoscopeError that begins with the label."""
+    try:
+        engine.run(inputs, state, out, out_state or {})
+    except RotoscopeError:
+        raise
+    except Exception as error:  # engines raise their own, undocumented kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise RotoscopeError(f"{label}: {engine.description} failed: {reason}") from error
+
+
+def filled(source: Picture, mask: Array | None, result: Array, region: tuple[int, int, int, int]) -> Array:
+    """A region of the source with its hole, and nothing else, taken from the result.
+
+    mask    (H,W) bool of the source's size, True in the hole
+    result  (h,w,4) float32, what was made of the region, at any size
+    region  (left, top, width, height)
+    """
+    assert mask is not None
+    left, top, width, height = region
+    part = slice(top, top + height), slice(left, left + width)
+    return np.where(mask[part][..., None], resized(result, (width, height)), float_picture(source)[part])

@@ -61,17 +61,17 @@ def _is_worker(config):
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_changed():
-    """Fail a test that leaves the process changed: thread budget, scheduling policy, current folder, signal handlers."""
+    """Fail a test that leaves the process changed: workers, scheduling policy, current folder, signal handlers."""
     before = _process_state()
     yield
     assert _process_state() == before
 
 
 def _process_state():
-    from rotoscope.kernels.rows import thread_budget
+    from rotoscope.kernels.rows import current_workers
 
     return {
-        "thread budget": thread_budget(),
+        "workers": (current_workers(), current_workers().threads),
         "scheduling policy": os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None,
         "current folder": Path.cwd(),
         "SIGINT": signal.getsignal(signal.SIGINT),

@@ -17,7 +17,9 @@ from shared_data import IS_REQUIRED, SHARED, need_shared
 
 def pytest_configure(config):
     if IS_REQUIRED and not SHARED.is_dir():
-        raise pytest.UsageError(f"ROTOSCOPE_REQUIRE_SHARED=1, but {SHARED} does not exist; unset it to skip these tests")
+        raise pytest.UsageError(
+            f"ROTOSCOPE_REQUIRE_SHARED=1, but {SHARED} does not exist; unset it to skip these tests"
+        )
     if not _is_worker(config):
         _use_a_cache_of_our_own(config)
 

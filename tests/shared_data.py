@@ -10,7 +10,7 @@ IS_REQUIRED = os.environ.get("ROTOSCOPE_REQUIRE_SHARED") == "1"
 
 
 def need_shared(path=SHARED / "data"):
-    """Return `path`, a file or folder in `shared`. If it is missing: fail with ROTOSCOPE_REQUIRE_SHARED=1, else skip the test."""
+    """Return `path`, a file or folder in `shared`. If it is missing, skip the test; with ROTOSCOPE_REQUIRE_SHARED=1 fail it."""
     if path.exists():
         return path
     missing = path if SHARED.is_dir() else SHARED

@@ -127,7 +127,20 @@ def test_a_mistake_in_the_data_leaves_no_run_behind(here, rotoscope_main):
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGINT, 1), (signal.SIGTERM, 0)])
 def test_a_stopped_run_says_how_to_go_on(number, workers, photos, tmp_path):
     run = tmp_path / "run"
-    words = ["train", "cyclegan", *photos, *TINY, "--out", run, "--epochs", 100_000, "--log-every", 1, "--progress", "json"]
+    words = [
+        "train",
+        "cyclegan",
+        *photos,
+        *TINY,
+        "--out",
+        run,
+        "--epochs",
+        100_000,
+        "--log-every",
+        1,
+        "--progress",
+        "json",
+    ]
     command = [sys.executable, "-m", "rotoscope", *map(str, words), "--workers", str(workers)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not process.stderr.readline().startswith("{"):  # a step is done; until then the line waits

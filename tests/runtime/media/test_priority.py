@@ -1,4 +1,4 @@
-"""Opening an encoder must not change how the thread is scheduled: SVT-AV1 makes it a real-time thread where it may (as root)."""
+"""Opening an encoder leaves the scheduling policy of its thread: SVT-AV1 makes it a real-time thread if it may (as root)."""
 
 import os
 

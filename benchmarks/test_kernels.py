@@ -1,10 +1,10 @@
-"""Kernels beside what a user would pick instead, and beside the machine's limit, in one run at 1280x720.
+"""Time kernels beside the library calls that a user would take instead, and beside the machine's limit, at 1280x720.
 
     pytest benchmarks/test_kernels.py --benchmark-json=run1.json
     python benchmarks/test_kernels.py benchmarks/results/kernels.json run1.json run2.json ...
 
-The second line prints the ratios of the best rounds of all runs and keeps the raw results. Every test asserts its result
-after timing. Peers get two threads, like the kernels, and their inputs in the form they like best.
+The second line prints the ratios of the best rounds of all runs and stores the raw results. Every test checks its result
+after timing. The other libraries get as many threads as the kernels, and inputs in the layout that is fastest for them.
 """
 
 import json
@@ -32,7 +32,7 @@ def smooth_flow(k):
 
 @pytest.fixture(scope="module")
 def scene():
-    """Pictures and flows in every form that somebody wants."""
+    """Pictures and flows in the layout of each library."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     base = np.stack([x, y], 2).astype(np.float32)
@@ -59,10 +59,10 @@ def scene():
 
 @pytest.fixture(autouse=True)
 def two_threads():
-    from rotoscope.kernels.rows import thread_budget
+    from rotoscope.kernels.rows import current_workers
 
-    torch.set_num_threads(thread_budget())
-    cv2.setNumThreads(thread_budget())
+    torch.set_num_threads(current_workers().threads)
+    cv2.setNumThreads(current_workers().threads)
 
 
 def measure(benchmark, group, moved, function, rounds=ROUNDS):

@@ -36,7 +36,7 @@ class Pair:
 
     weights  a checkpoint; None: the bundled look
     clip     a video; None: the demo clip, whose flow is known
-    size     (width, height) that it is reduced to; None: at most 640 pixels across
+    size     (width, height) that the clip is resized to; None: at most 640 pixels across
     start_s  seconds from its beginning
     """
 
@@ -58,7 +58,7 @@ PAIRS = {
 
 
 class Judge(NamedTuple):
-    """Flow from each frame to the next, (N-1,H,W,2), and where it is to be believed, (N-1,H,W) bool."""
+    """Flow from each frame to the next, (N-1,H,W,2), and where it is valid, (N-1,H,W) bool."""
 
     flow: np.ndarray
     valid: np.ndarray
@@ -97,7 +97,7 @@ class Material:
             yield replace(frame, result=Picture((plain,)), motion=motion)
 
     def finer(self) -> Iterator[Frame]:
-        """The same with a translated frame half-way between every two."""
+        """Yield the same frames with a translated frame half-way between every two."""
         between = (four(picture) for picture in kept(self._inserted, self._translated_between)["between"])
         for frame in self.frames():
             if frame.motion is not None:
@@ -114,7 +114,7 @@ class Material:
 
 
 def kept(path: Path, make) -> dict[str, np.ndarray]:
-    """What was stored, made first if it is not there."""
+    """Return the arrays stored at `path`; make and store them first if the file does not exist."""
     if not path.exists():
         np.savez(path, **make())
     with np.load(path) as stored:
@@ -150,7 +150,7 @@ def read(pair: Pair, num_frames: int) -> Iterator[np.ndarray]:
 
 
 def judge(pictures: list[np.ndarray], estimate) -> Judge:
-    """Flow there, believed where the way back leads home."""
+    """Return the forward flow, valid where it passes the forward-backward check."""
 
     def flows(video: Iterable[np.ndarray]) -> list[np.ndarray]:
         return [estimate(a, b) for a, b in pairwise(video)]

@@ -44,7 +44,7 @@ def shown(frames):
 
 
 def recursion(frames, weight, *, sampling="cubic", sharpen=0.0):
-    """A fixed weight of history; sharpened, outside the loop, by an unsharp mask of one pixel."""
+    """Mix with a fixed weight of history; the output, not the history, is sharpened by an unsharp mask of one pixel."""
     history = None
     for frame in frames:
         if history is None or frame.motion is None:
@@ -129,7 +129,7 @@ def levels(picture):
 
 
 def gains(numbers, plain):
-    """How many times less E_warp than frame by frame, by each judge."""
+    """Return E_warp frame by frame divided by E_warp of the method, for each judge."""
     return {judge: plain["E_warp"][judge] / value for judge, value in numbers["E_warp"].items()}
 
 

@@ -25,7 +25,7 @@ torch = pytest.importorskip("torch")
 
 
 def smooth_flow(k):
-    """A few pixels of motion that bends, as a camera and what it sees would make."""
+    """Return a smooth flow of a few pixels, (H,W,2) float32."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     return np.stack([8 * np.sin(x / 100 + k) + 0.3 * np.cos(y / 7), 5 * np.cos(y / 90 + k)], 2).astype(np.float32)
 
@@ -209,7 +209,7 @@ class TestAggregate:
         out = np.empty_like(center)
         moved = nbytes(center, *neighbours, *flows, out)
         measure(benchmark, "aggregate median K=7 uint8", moved, lambda: aggregate(center, neighbours, flows, out=out))
-        rows = slice(100, 140)  # enough of the oracle, which takes seconds for a whole picture
+        rows = slice(100, 140)  # the reference takes seconds for a whole picture
         far = slice(100 - 40, 140 + 40)
         some = aggregate_reference(
             center[far], [n[far] for n in neighbours], [np.ascontiguousarray(f[far]) for f in flows]
@@ -331,7 +331,7 @@ class TestColour:
             np.testing.assert_array_equal(target, plane)
 
     def test_out_network_to_i420(self, benchmark, video):
-        """What the peer does too: from the network's planar output."""
+        """Convert the network's planar output, as the other library does."""
         from rotoscope.kernels.color_in import color_in
         from rotoscope.kernels.color_out import color_out
         from rotoscope.kernels.interleave import interleave
@@ -423,7 +423,7 @@ class TestOthers:
 
 
 def keep(target, *sources):
-    """Keep what several runs measured and on what kind of machine; print the best round of each beside the kernel's."""
+    """Store the results of several runs with the kind of machine; print the best round of each beside the kernel's."""
     runs = [json.loads(Path(source).read_text()) for source in sources]
     results = {}
     for run in runs:

@@ -38,7 +38,7 @@ LPIPS_WEIGHTS = Path(__file__).parents[2] / "shared/data/weights/lpips/lpips_squ
 
 
 class Painter:
-    """The bundled look, and a clock that does not count its time."""
+    """The bundled look, and a clock that excludes the time of the network."""
 
     def __init__(self):
         self.look, self.seconds = rotoscope.load("starry"), 0.0
@@ -179,7 +179,7 @@ def closeness(results, plain):
 
 @pytest.fixture(scope="module")
 def errors():
-    """E_warp of each form that has run."""
+    """E_warp of each implementation that has run."""
     return {}
 
 
@@ -217,7 +217,7 @@ def test_chain(benchmark, options, tmp_path):
 
 @pytest.fixture(scope="module")
 def resnet9(tmp_path_factory):
-    """CycleGAN's generator of published size with random weights: it costs what a trained one costs."""
+    """CycleGAN's generator of published size with random weights; it takes the same time as a trained one."""
     torch = pytest.importorskip("torch")
     from rotoscope.networks.resnet import ResnetGenerator
 
@@ -232,7 +232,7 @@ MANY = 10_000
 
 
 def resident_mb():
-    """Memory that this process holds now, in MB (Linux)."""
+    """Return the resident memory of this process in MB (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -245,7 +245,7 @@ def resident_mb():
 ], ids=lambda options: " ".join(map(str, options.values())))  # fmt: skip
 def test_memory_is_flat(benchmark, options):
     there = list(noisy_frames(TINY, Sensor(seed=0)))
-    pictures = [*there, *there[-2:0:-1]]  # and back, so that nothing looks like a cut
+    pictures = [*there, *there[-2:0:-1]]  # forward and backward, so that there is no cut
 
     def frames():
         for t in range(MANY):

@@ -1,4 +1,4 @@
-"""Fixtures and rules for all tests: the shared data, tiny models, the command line, and what a test may not leave changed."""
+"""Fixtures and rules for all tests: shared data, tiny models, the command line, state that a test may not change."""
 
 import ctypes
 import os
@@ -25,7 +25,7 @@ def pytest_configure(config):
 
 
 def _use_a_cache_of_our_own(config):
-    """Keep exports and training frames of this run out of the user's cache; compiled kernels are shared with it."""
+    """Use a cache folder of this test run for exports and training frames; compiled kernels stay in the user's cache."""
     if sys.platform != "linux":
         return  # only there does XDG_CACHE_HOME decide
     kernels = user_cache_path("rotoscope") / "kernels"
@@ -48,7 +48,7 @@ def _use_a_cache_of_our_own(config):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist starts its workers
 def pytest_sessionstart(session):
-    """Compile all kernels before a run with workers: on a busy machine it takes minutes, and no test's time limit runs yet."""
+    """Compile all kernels before a run with workers: on a busy machine this takes minutes, and no test is timed yet."""
     config = session.config
     if config.getoption("numprocesses", None) and not config.option.collectonly and not _is_worker(config):
         from rotoscope.kernels.warm import warm

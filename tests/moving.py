@@ -1,5 +1,6 @@
-"""Frames whose motion is known: a texture that moves evenly, translated by networks that flicker."""
+"""Frames with known motion: a texture that moves at constant speed, and results that flicker."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -20,14 +21,14 @@ def four(picture):
 
 
 def shown(canvas, t, size, dx, dy, margin=40):
-    """What a window that shows (H,W) of the canvas sees at time t, its contents moving by (dx, dy) a frame."""
+    """Return a window of the canvas at frame t, whose contents move by (dx, dy) pixels per frame."""
     width, height = size
     matrix = np.float32([[1, 0, margin - dx * t], [0, 1, margin - dy * t]])
     return cv2.warpAffine(canvas, matrix, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)[:height, :width]
 
 
 def moving_frames(num, size=(96, 64), dx=0.0, dy=0.0, *, flicker=0.0, cuts=(), seed=0):
-    """Frames with exact motion and a result that is the source plus noise of standard deviation `flicker`."""
+    """Return frames with exact motion; the result is the source plus noise of standard deviation `flicker`."""
     chance = np.random.default_rng(seed)
     canvas = texture(size[0] + 80, size[1] + 80, seed)
     frames = []
@@ -35,12 +36,19 @@ def moving_frames(num, size=(96, 64), dx=0.0, dy=0.0, *, flicker=0.0, cuts=(), s
         if t in cuts:
             canvas = texture(size[0] + 80, size[1] + 80, seed + t)
         source = shown(canvas, t % 20 if dx or dy else t, size, dx, dy)
-        frame = Frame(t, t, Fraction(1, 25), 1, Picture((np.uint8(np.clip(source, 0, 1) * 255 + 0.5),)))
-        frame.result = four(source + flicker * chance.standard_normal(source.shape).astype(np.float32))
-        frame.cut = t in cuts
-        if t and not frame.cut:
-            frame.motion = even_motion(size, dx, dy)
-        frames.append(frame)
+        result = four(source + flicker * chance.standard_normal(source.shape).astype(np.float32))
+        frames.append(
+            Frame(
+                t,
+                t,
+                Fraction(1, 25),
+                1,
+                source=Picture((np.uint8(np.clip(source, 0, 1) * 255 + 0.5),)),
+                result=Picture((result,)),
+                cut=t in cuts,
+                motion=even_motion(size, dx, dy) if t and t not in cuts else None,
+            )
+        )
     return frames
 
 
@@ -59,9 +67,9 @@ CHANGED_AT, NUM_CHANGING = 8, 14
 
 
 def changed_runs(steady, since=CHANGED_AT):
-    """How much of a sudden change in one place, at frame 8 of 14, is shown at each frame from `since` on: 0 to 1.
+    """Return how much of a sudden local change at frame 8 of 14 is shown, 0 to 1, for each frame from `since` on.
 
-    steady  frames without motion, to be estimated -> their steadied results (H,W,3)
+    steady  frames without motion (it is to be estimated) -> their steadied results (H,W,3)
     """
     size, region = (160, 96), np.s_[30:66, 50:110]
     canvas, chance = texture(240, 176), np.random.default_rng(0)
@@ -72,14 +80,13 @@ def changed_runs(steady, since=CHANGED_AT):
         for t, frame in enumerate(frames):
             source = np.uint8(255 * np.clip(shown(canvas, t, size, 0.5, 0.0), 0, 1))
             source = with_change(source, region) if changed and t >= CHANGED_AT else source
-            frame.source.planes[0][:] = source
-            frame.motion = None
-            frame.result = four(source.astype(np.float32) / 255 + flicker[t])
-        plain = [frame.result[..., :3].copy() for frame in frames]
+            result = four(source.astype(np.float32) / 255 + flicker[t])
+            frames[t] = replace(frame, source=Picture((source,)), result=Picture((result,)), motion=None)
+        plain = [frame.pixels()[..., :3] for frame in frames]
         return steady(frames), plain
 
     (still, plain), (moved, plain_moved) = run(False), run(True)
-    # What the change adds frame by frame is known from its first frame on.
+    # Before the change, the frame-by-frame difference of its first frame is the reference.
     wanted = [max(t, CHANGED_AT) for t in range(NUM_CHANGING)]
     return [
         response(still[t], moved[t], plain[wanted[t]], plain_moved[wanted[t]], region)

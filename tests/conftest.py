@@ -120,6 +120,9 @@ def rotoscope_main(capfd):
 
 
 def pytest_runtest_setup(item):
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)  # what a test draws must not depend on the tests before it
     if item.get_closest_marker("gpu") and not _gpu_is_here() and os.environ.get("ROTOSCOPE_REQUIRE_GPU") != "1":
         pytest.skip("no CUDA device")
 

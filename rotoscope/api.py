@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from rotoscope.assembly.model import Model
+from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator
-from rotoscope.base.errors import UsageError
 from rotoscope.base.options import (
     EngineName,
     ModelKeywords,
@@ -61,7 +60,7 @@ def translate(
     source: str | Path,
     target: str | Path | None = None,
     *,
-    model: str | Path | Model | Sequence[str | Path | Model],
+    model: Named | list[Named] | tuple[Named, ...],
     engine: EngineName | None = None,
     threads: int | None = None,
     in_flight: int | None = None,
@@ -84,14 +83,9 @@ def translate(
     Raises a RotoscopeError with one line that says what is wrong.
     """
     check_known(options, SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
-    several = [model] if isinstance(model, (str, Path, Model)) else list(model)
-    if not several:
-        raise UsageError("model is empty; accepted: a name, a path, a loaded model, or several of them")
-    given: dict[str, Any] = {name: value for name, value in options.items() if name in ModelOptions.__annotations__}
-    if engine is not None:
-        given["engine"] = engine
-    if threads is None:
-        threads = next((item.threads for item in several if isinstance(item, Model) and item.threads), None)
+    chain = as_chain(model)
+    given = model_keywords(options, engine)
+    threads = threads or threads_of(chain)
     job = Job(
         source=str(source),
         target=None if target is None else str(target),
@@ -101,24 +95,14 @@ def translate(
         threads=threads,
         in_flight=in_flight,
     )
-    ModelOptions(**given)  # refuses wrong values before anything is opened
     num_threads = threads or usable_cores()
     return run_job(
         job,
-        lambda: open_chain(several, given),
+        lambda: open_chain(chain, given),
         flow=flow_source(job.steady_options, num_threads),
         interpolator=interpolator(job.steady_options, num_threads),
         on_progress=on_progress,
     )
-
-
-def open_chain(models: Sequence[str | Path | Model], given: dict[str, Any]) -> list[Model]:
-    """The models of a chain with these options; only the first sees the source, and may share statistics."""
-    chain = []
-    for place, item in enumerate(models):
-        own = {name: value for name, value in given.items() if place == 0 or name != "norm"}
-        chain.append(item.with_options(own) if isinstance(item, Model) else Model.open(item, ModelOptions(**own)))
-    return chain
 
 
 def rgb(picture: Picture) -> NDArray[np.uint8]:

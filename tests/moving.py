@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from rotoscope.base.frame import Frame, Motion, Picture
+from rotoscope.base.stage import run_stage
 from rotoscope.metrics.response import response, with_change
 
 
@@ -37,19 +38,21 @@ def moving_frames(num, size=(96, 64), dx=0.0, dy=0.0, *, flicker=0.0, cuts=(), s
             canvas = texture(size[0] + 80, size[1] + 80, seed + t)
         source = shown(canvas, t % 20 if dx or dy else t, size, dx, dy)
         result = four(source + flicker * chance.standard_normal(source.shape).astype(np.float32))
-        frames.append(
-            Frame(
-                t,
-                t,
-                Fraction(1, 25),
-                1,
-                source=Picture((np.uint8(np.clip(source, 0, 1) * 255 + 0.5),)),
-                result=Picture((result,)),
-                cut=t in cuts,
-                motion=even_motion(size, dx, dy) if t and t not in cuts else None,
-            )
-        )
+        is_cut = t in cuts
+        motion = even_motion(size, dx, dy) if t and not is_cut else None
+        picture = Picture((np.uint8(np.clip(source, 0, 1) * 255 + 0.5),))
+        frames.append(Frame(t, t, Fraction(1, 25), 1, picture, result=Picture((result,)), cut=is_cut, motion=motion))
     return frames
+
+
+def painted(frame, pixels):
+    """The frame with this result, (H,W,4)."""
+    return replace(frame, result=Picture((pixels,)))
+
+
+def results_of(stage, frames):
+    """What a stage makes of frames: copies of the results, (H,W,3)."""
+    return [frame.pixels()[..., :3].copy() for frame in run_stage(stage, frames)]
 
 
 def even_motion(size, dx, dy):
@@ -80,9 +83,9 @@ def changed_runs(steady, since=CHANGED_AT):
         for t, frame in enumerate(frames):
             source = np.uint8(255 * np.clip(shown(canvas, t, size, 0.5, 0.0), 0, 1))
             source = with_change(source, region) if changed and t >= CHANGED_AT else source
-            result = four(source.astype(np.float32) / 255 + flicker[t])
-            frames[t] = replace(frame, source=Picture((source,)), result=Picture((result,)), motion=None)
-        plain = [frame.pixels()[..., :3] for frame in frames]
+            result = Picture((four(source.astype(np.float32) / 255 + flicker[t]),))
+            frames[t] = replace(frame, source=Picture((source,)), motion=None, result=result)
+        plain = [frame.pixels()[..., :3].copy() for frame in frames]
         return steady(frames), plain
 
     (still, plain), (moved, plain_moved) = run(False), run(True)

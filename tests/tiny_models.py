@@ -3,7 +3,15 @@
 import onnx
 from onnx import TensorProto, helper
 
-from rotoscope.base.manifest import FrameInput, FrameOutput, FurtherOutput, Manifest, NumberInput, SecondInput
+from rotoscope.base.manifest import (
+    FrameInput,
+    FrameOutput,
+    FurtherOutput,
+    Manifest,
+    NumberInput,
+    SecondInput,
+    StateTensor,
+)
 
 ANY = ("N", 3, "H", "W")
 NEXT = SecondInput(tensor="second", what="next")
@@ -129,3 +137,24 @@ def interpolator(path, *, flow):
     time = helper.make_tensor_value_info("time", TensorProto.FLOAT, (1, 1, 1, 1))
     outputs = {"out": ANY, "to_first": ("N", 2, "H", "W"), "to_second": ("N", 2, "H", "W"), "seen": ("N", 1, "H", "W")}
     return save_pair(path, nodes, manifest, outputs, constants, [time])
+
+
+def smoother(path):
+    """out = (in + memory) / 2, and what came out is the memory of the next frame."""
+    state = helper.make_tensor_value_info("memory", TensorProto.FLOAT, ANY)
+    following = helper.make_tensor_value_info("memory_out", TensorProto.FLOAT, ANY)
+    nodes = [
+        helper.make_node("Add", ["in", "memory"], ["sum"]),
+        helper.make_node("Mul", ["sum", "half"], ["out"]),
+        helper.make_node("Identity", ["out"], ["memory_out"]),
+    ]
+    manifest = Manifest(
+        name="smoother",
+        frame=FrameInput(tensor="in"),
+        output=FrameOutput(tensor="out"),
+        state=(StateTensor(input="memory", output="memory_out", shape=("N", 3, "H", "W")),),
+    )
+    return save(
+        path, nodes, constants=[scalar("half", 0.5)], inputs=[state], outputs=[following],
+        metadata={"rotoscope": manifest.model_dump_json()},
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from rotoscope.runtime.models.model_file import ModelFile
 
 FIXED_AT_LOAD = (*OVERRIDES, "hints", "op_library")  # options that decide how the file is read
+
+never_freed: list[object] = []
+"""What a forked child inherits: freeing an engine of its parent would wait for threads that the child does not have."""
 
 
 class Model:
@@ -125,8 +128,10 @@ class Model:
 
     def _own_calls(self) -> _OwnCalls:
         with self._lock:
-            if self._own is None or self._own.process != os.getpid():
-                self._own = _OwnCalls(self)
+            if self._own is not None and self._own.process != os.getpid():
+                never_freed.append(self._own)
+                self._own = None
+            self._own = self._own or _OwnCalls(self)
             return self._own
 
 
@@ -162,6 +167,7 @@ class _Engines:
     def get(self, key: tuple[object, ...], make: Callable[[], Engine]) -> Engine:
         """The engine of this key, made if it does not exist."""
         if self._process != os.getpid():
+            never_freed.append(self._made)
             self._process, self._lock, self._made = os.getpid(), threading.Lock(), {}
         with self._lock:
             if key not in self._made:
@@ -173,3 +179,38 @@ def _opened_again(source: str | Path | None, options: ModelOptions, threads: int
     if source is None:
         raise UsageError("a model that was not opened by name cannot be pickled")
     return Model.open(source, options, threads=threads)
+
+
+Named = str | Path | Model
+"""What names a model: a bundled look, the path of an .onnx file or checkpoint, or a loaded model"""
+
+
+def as_chain(model: Named | list[Named] | tuple[Named, ...]) -> list[Named]:
+    """One model or several as a list; raises UsageError for none."""
+    chain = list(model) if isinstance(model, (list, tuple)) else [model]
+    if not chain:
+        raise UsageError("no model given; accepted: a name, a path, a loaded model, or a list of them")
+    return chain
+
+
+def model_keywords(options: Mapping[str, Any], engine: str | None) -> dict[str, Any]:
+    """The keywords among the options that concern models; refuses wrong values before anything is opened."""
+    given = {name: value for name, value in options.items() if name in ModelOptions.__annotations__}
+    if engine is not None:
+        given["engine"] = engine
+    ModelOptions(**given)
+    return given
+
+
+def threads_of(chain: Sequence[Named]) -> int | None:
+    """The threads that a loaded model of the chain asks for; None if none does."""
+    return next((item.threads for item in chain if isinstance(item, Model) and item.threads), None)
+
+
+def open_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> list[Model]:
+    """Open the models of a chain; the keywords go to all of them, `norm` to the first, which alone sees the source."""
+    models = []
+    for place, item in enumerate(chain):
+        own = {name: value for name, value in given.items() if place == 0 or name != "norm"}
+        models.append(item.with_options(own) if isinstance(item, Model) else Model.open(item, ModelOptions(**own)))
+    return models

@@ -9,11 +9,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rotoscope.assembly.images import image_array, like, rgb_image
-from rotoscope.assembly.model import Model
+from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, never_freed, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
@@ -48,7 +47,7 @@ class Translator:
                 out = translator.push(image)         # the same, or None while the translator looks ahead
             rest = translator.flush()                # the images that are still held
 
-    model       a bundled look, an .onnx file, a checkpoint, or a loaded Model
+    model       a bundled look, an .onnx file, a checkpoint, a loaded Model, or a list of them: a chain
     engine      a name, or an object that follows `rotoscope.base.engine.Engine`
     calibration frames that a model with shared statistics (`norm="shared"`) measures them on, before it translates; without
                 them the statistics follow the stream
@@ -67,7 +66,7 @@ class Translator:
 
     def __init__(
         self,
-        model: str | Path | Model,
+        model: Named | list[Named] | tuple[Named, ...],
         *,
         engine: EngineName | Engine | None = None,
         calibration: Iterable[Frame] | None = None,
@@ -76,19 +75,17 @@ class Translator:
         **options: Unpack[StreamKeywords],
     ) -> None:
         check_known(options, ModelOptions, SteadyOptions)
-        given: dict[str, Any] = {name: value for name, value in options.items() if name in ModelOptions.__annotations__}
-        if isinstance(engine, str):
-            given["engine"] = engine
-        opened = model.with_options(given) if isinstance(model, Model) else Model.open(model, ModelOptions(**given))
-        self.model = opened
+        chain = as_chain(model)
+        self.models = open_chain(chain, model_keywords(options, engine if isinstance(engine, str) else None))
         self._steady = options_from(SteadyOptions, options)
         self._engine = None if isinstance(engine, str) else engine
-        self._threads = threads or opened.threads
+        self._threads = threads or threads_of(chain)
         self._wanted_in_flight = in_flight
         self._calibration = None
-        if calibration is not None and opened.file.manifest.shares_statistics:
-            own = self._runnable().engine(threads=self._threads or usable_cores(), calls=1, shared=False)
-            self._calibration = calibrate(opened.file, own, calibration, opened.options)
+        first = self._runnable(self.models[0])
+        if calibration is not None and first.file.manifest.shares_statistics:
+            own = first.engine(threads=self._threads or usable_cores(), calls=1, shared=False)
+            self._calibration = calibrate(first.file, own, calibration, first.options)
         self._lock = threading.RLock()
         self._start()
 
@@ -101,7 +98,7 @@ class Translator:
     def __reduce__(self) -> tuple[Callable[..., Translator], tuple[Any, ...]]:
         if self._engine is not None or self._calibration is not None:
             raise UsageError("a translator with an engine object or a calibration cannot be pickled: make one there")
-        return _made_again, (self.model, self._steady, self._threads, self._wanted_in_flight)
+        return _made_again, (self.models, self._steady, self._threads, self._wanted_in_flight)
 
     def push(self, image: Any, *, seconds: float | None = None) -> Any:
         """Translate the next image of the stream.
@@ -221,7 +218,7 @@ class Translator:
     def _made(self, in_flight: int | None) -> Stages:
         workers = Workers(self._threads or usable_cores())
         return Stages(
-            [self._runnable()],
+            [self._runnable(model) for model in self.models],
             self._steady,
             workers=workers,
             in_flight=in_flight,
@@ -230,8 +227,8 @@ class Translator:
             calibration=self._calibration,
         )
 
-    def _runnable(self) -> RunnableModel:
-        return self.model if self._engine is None else _OnEngine(self.model, self._engine)
+    def _runnable(self, model: Model) -> RunnableModel:
+        return model if self._engine is None else _OnEngine(model, self._engine)
 
     def _push_line(self) -> tuple[Stages, Chain]:
         if self._pushing is None or self._line is None:
@@ -256,6 +253,7 @@ class Translator:
     def _renew_after_fork(self) -> None:
         """In a forked child make everything again: threads, and locks that another thread held, are not copied."""
         if self._process != os.getpid():
+            never_freed.extend((self.stages, self._pushing))
             self._lock = threading.RLock()
             self._start()
 
@@ -291,6 +289,6 @@ def _checked(frames: Iterable[Frame]) -> Generator[Frame, None, None]:
             close()
 
 
-def _made_again(model: Model, steady: SteadyOptions, threads: int | None, in_flight: int | None) -> Translator:
+def _made_again(models: list[Model], steady: SteadyOptions, threads: int | None, in_flight: int | None) -> Translator:
     options = {name: getattr(steady, name) for name in SteadyOptions.__annotations__}
-    return Translator(model, threads=threads, in_flight=in_flight, **options)
+    return Translator(models, threads=threads, in_flight=in_flight, **options)

@@ -1,7 +1,7 @@
 """The one thread boundary: order, the end, errors and an early stop all get across."""
 
+import contextvars
 import threading
-import time
 
 import pytest
 
@@ -71,15 +71,9 @@ def test_an_error_while_closing_gets_across():
 
 
 def test_it_runs_no_further_ahead_than_asked():
-    producer = Producer()
-    stream = prefetch(producer, 3)
-    assert next(stream) == 0
-    deadline = time.monotonic() + 5
-    while producer.made < 5 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.1)
-    assert producer.made == 5  # one taken, three waiting, one in the producer's hand
-    stream.close()
+    producer = Producer(200)
+    ahead = [producer.made - count for count, _ in enumerate(prefetch(producer, 3), start=1)]
+    assert max(ahead) <= 3 + 1  # waiting, and one in the producer's hand
 
 
 def test_closing_early_stops_the_producer_and_joins_its_thread():
@@ -105,7 +99,7 @@ def test_an_exception_in_the_consumer_stops_the_producer():
     assert our_threads() == []
 
 
-def test_a_stream_that_nobody_reads_starts_nothing():
+def test_a_stream_that_is_never_read_starts_nothing():
     producer = Producer()
     prefetch(producer, 2).close()
     assert producer.made == 0
@@ -122,3 +116,63 @@ def test_a_producer_that_waits_for_ever_is_interrupted():
     assert next(stream) == 1
     stream.close()
     assert our_threads() == []
+
+
+def test_a_thread_inherits_the_context_of_its_consumer():
+    name = contextvars.ContextVar("name", default="outside")
+
+    def items():
+        yield name.get()
+        name.set("changed by the producer")
+        yield name.get()
+
+    token = name.set("inside")
+    got = list(prefetch(items(), 1))
+    assert got == ["inside", "changed by the producer"] and name.get() == "inside"
+    name.reset(token)
+
+
+# Dropping
+
+
+class Gate:
+    """A producer that makes its items at once, and then waits until it may end."""
+
+    def __init__(self, num):
+        self.num, self.all_made, self.may_end = num, threading.Event(), threading.Event()
+
+    def __iter__(self):
+        yield from range(self.num)
+        self.all_made.set()
+        assert self.may_end.wait(240)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_dropping_keeps_the_newest_and_tells_of_every_drop(depth):
+    gate, dropped = Gate(50), []
+    stream = prefetch(gate, depth, when_full="drop oldest", on_drop=dropped.append)
+    got = [next(stream)]  # starts the thread; the first item that is still there
+    assert gate.all_made.wait(240)
+    gate.may_end.set()
+    got.extend(stream)
+    assert got[-depth:] == list(range(50 - depth, 50))
+    assert sorted(got + dropped) == list(range(50)) and got == sorted(got) and dropped == sorted(dropped)
+
+
+def test_dropping_never_makes_the_producer_wait():
+    gate = Gate(1000)
+    stream = prefetch(gate, 1, when_full="drop oldest")
+    next(stream)
+    assert gate.all_made.wait(240)  # although nothing more is taken
+    gate.may_end.set()
+    stream.close()
+    assert our_threads() == []
+
+
+def test_an_error_is_not_dropped():
+    def items():
+        yield from range(100)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        list(prefetch(items(), 1, when_full="drop oldest"))

@@ -87,7 +87,7 @@ def by_hand(graph, maps):
 
 def results(path, frames, **options):
     with rotoscope.Translator(path, steady="off", **options) as translator:
-        return [frame.result[..., :3] for frame in translator.stream(frames)]
+        return [frame.pixels()[..., :3] for frame in translator.stream(frames)]
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -118,7 +118,7 @@ def test_the_warp_outside_makes_the_same_video_step_by_step(street, exported):
         rotoscope.Translator(path, steady="off") as one,
         rotoscope.Translator(outside, steady="off") as other,
     ):
-        states = [translator.generators[0].state for translator in (one, other)]
+        states = [translator.stages.network.networks[0].state for translator in (one, other)]
         sequence = frames(maps(5))
         for index, frame in enumerate(sequence):
             window = [sequence[max(0, index - back)] for back in (2, 1, 0)]

@@ -328,9 +328,9 @@ def test_an_output_smaller_than_promised_suggests_the_multiple(tmp_path):
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_the_bundled_look_proves_itself(engine):
     translator = rotoscope.Translator("starry", engine=engine)
-    generator = translator.generators[0]
-    assert golden_difference(generator.model.manifest, generator.engine) <= generator.model.manifest.golden.tolerance
-    assert generator.engine.description == f"{engine} fp32 cpu"
+    network = translator.stages.network.networks[0]
+    assert golden_difference(network.model.manifest, network.engine) <= network.model.manifest.golden.tolerance
+    assert network.engine.description == f"{engine} fp32 cpu"
 
 
 def raw_outputs(engine, precision):
@@ -350,11 +350,11 @@ def test_both_engines_agree():
 def test_both_engines_agree_to_a_thousandth_before_rounding():
     results = []
     for engine in ("onnxruntime", "openvino"):
-        generator = rotoscope.Translator("starry", engine=engine).generators[0]
-        manifest = generator.model.manifest
+        network = rotoscope.Translator("starry", engine=engine).stages.network.networks[0]
+        manifest = network.model.manifest
         inputs = {manifest.frame.tensor: np.random.default_rng(2).random((1, 3, 96, 128), np.float32)}
-        out = {name: np.empty(shape, np.float32) for name, shape in generator.engine.output_shapes(inputs, {}).items()}
-        generator.engine.run(inputs, {}, out, {})
+        out = {name: np.empty(shape, np.float32) for name, shape in network.engine.output_shapes(inputs, {}).items()}
+        network.engine.run(inputs, {}, out, {})
         low, high = manifest.output.range
         results.append((out[manifest.output.tensor] - low) / (high - low) * 2 - 1)
     assert np.abs(results[0] - results[1]).max() <= 1e-3

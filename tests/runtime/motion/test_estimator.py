@@ -9,10 +9,12 @@ from shared_data import SHARED, need_shared
 
 import rotoscope
 from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.stage import Chain, run_stage
 from rotoscope.base.times import StageTimes
+from rotoscope.runtime.motion.cuts import CutAtSizeChange
 from rotoscope.runtime.motion.dis import DisFlow
-from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
-from rotoscope.runtime.motion.fitted import fitted
+from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
+from rotoscope.runtime.motion.region import motion_in_region
 
 CLIPS = SHARED / "data" / "videos" / "clips"
 SEEN_CUTS = [30, 76, 137, 187, 242]  # by eye; both files hold the same footage
@@ -28,7 +30,12 @@ def frames_of(lumas):
 
 
 def moved(lumas, **options):
-    return list(with_motion(frames_of(lumas), MotionEstimator(DisFlow(scale=1.0), **options), StageTimes()))
+    return list(run_stage(motion_stage(**options), frames_of(lumas)))
+
+
+def motion_stage(**options):
+    stages = CutAtSizeChange(), MotionStage(MotionEstimator(DisFlow(scale=1.0), **options), StageTimes())
+    return Chain(stages)
 
 
 def drifting(num, dx=3, width=192, height=128):
@@ -78,6 +85,14 @@ def test_a_cut_has_no_motion_and_fast_motion_is_no_cut():
     assert [frame.index for frame in frames if frame.motion is None] == [0, 6]
 
 
+@pytest.mark.parametrize("sizes", [((192, 128), (96, 64)), ((200, 128), (201, 128)), ((40, 30), (41, 30))])
+def test_a_change_of_size_is_a_cut_however_small(sizes):
+    """Pictures that are reduced to one working size must not be taken for pictures of one size."""
+    frames = moved([texture(*size) for size in sizes for _ in range(2)])
+    assert [frame.cut for frame in frames] == [False, False, True, False]
+    assert [frame.motion is None for frame in frames] == [True, False, True, False]
+
+
 def test_pictures_of_one_flat_colour_have_no_motion_and_no_cut():
     frames = moved([np.full((96, 128), 16, np.uint8)] * 4)
     assert not any(frame.cut for frame in frames)
@@ -86,7 +101,7 @@ def test_pictures_of_one_flat_colour_have_no_motion_and_no_cut():
 
 def test_motion_fits_a_part_of_the_picture_at_another_size():
     _, frame = moved(drifting(2))
-    part = fitted(frame.motion, (32, 16, 96, 64), (128, 192))
+    part = motion_in_region(frame.motion, (32, 16, 96, 64), (128, 192))
     assert part.to_previous.shape == (128, 192, 2) and part.trust.shape == (128, 192)
     assert np.abs(np.median(part.to_previous[20:-20, 20:-20], axis=(0, 1)) - (6, 0)).max() < 0.4
 
@@ -97,7 +112,6 @@ def test_motion_fits_a_part_of_the_picture_at_another_size():
     ("cockatoo.mp4", []), ("flower.mp4", []), ("stream-of-water.webm", []), ("carphone_pristine.mp4", []),
 ])  # fmt: skip
 def test_cuts_of_real_clips(name, cuts):
-    estimator = MotionEstimator(DisFlow(scale=1.0))
     with rotoscope.read(need_shared(CLIPS / name)) as reader:
-        found = [frame.index for frame in with_motion(reader, estimator, StageTimes()) if frame.cut]
+        found = [frame.index for frame in run_stage(motion_stage(), reader) if frame.cut]
     assert found == cuts

@@ -1,5 +1,6 @@
 """What networks are fed beside plain pictures, and what comes of it: label maps, masks, windows, second pictures, state."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -8,6 +9,7 @@ import onnx
 import pytest
 import tiny_clips
 import tiny_models
+from flat_frames import frame, values
 from onnx import TensorProto, helper
 
 import rotoscope
@@ -254,8 +256,9 @@ def test_a_stabiliser_sees_the_source_and_what_was_made_of_it(tmp_path):
     )
     picture = np.full((16, 24, 3), 200, np.uint8)
     chain = [rotoscope.load(path) for path in (invert, steadier)]
-    with rotoscope.api.make_translator(chain, rotoscope.api._options({"steady": "off"})) as translator:
-        result = translator.translate(Frame(0, 0, Fraction(1), 1, Picture((picture,)))).result
+    with rotoscope.Translator(chain, steady="off") as translator:
+        (done,) = translator.stream([Frame(0, 0, Fraction(1), 1, Picture((picture,)))])
+    result = done.pixels()
     np.testing.assert_allclose(result[..., :3] * 255, (200 + 55) / 2, atol=1e-3)
     with pytest.raises(rotoscope.UsageError, match="give that one first"):
         rotoscope.Translator(steadier)
@@ -299,9 +302,7 @@ def test_a_state_of_another_model_is_refused():
 
 
 def test_a_cut_forgets_the_state(tmp_path):
-    from test_translator import frame, smoother, values
-
-    with rotoscope.Translator(smoother(tmp_path / "smoother.onnx")) as translator:
+    with rotoscope.Translator(tiny_models.smoother(tmp_path / "smoother.onnx")) as translator:
         frames = [frame(n, 128) for n in range(6)]
-        frames[3].cut = True
+        frames[3] = replace(frames[3], cut=True)
         assert values(translator.stream(frames)) == pytest.approx([64.0, 96.0, 112.0] * 2, abs=1e-3)

@@ -14,7 +14,7 @@ from one_thread import one_thread
 
 import rotoscope
 from rotoscope.base.frame import Frame, Picture
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import ModelOptions, SteadyOptions
 from rotoscope.export.onnx import export_onnx
 from rotoscope.metrics.warping_error import warping_error
 from rotoscope.networks import from_state_dict, share_statistics
@@ -25,7 +25,7 @@ from rotoscope.runtime.models.model_file import open_model
 from rotoscope.runtime.network import statistics as shared_norm
 from rotoscope.runtime.network.network import MOVING_S
 from rotoscope.runtime.network.statistics import calibrate, spread
-from rotoscope.runtime.pipeline.steadiness import chosen
+from rotoscope.runtime.pipeline.steadiness import chosen_method
 
 __all__ = ["one_thread"]
 
@@ -89,12 +89,12 @@ def shown(picture):
 
 def calibrated(files, source, **options):
     path = files / "shared.onnx"
-    return calibrate(open_model(path), OnnxRuntimeEngine(path), source, TranslateOptions(**options))
+    return calibrate(open_model(path), OnnxRuntimeEngine(path), source, ModelOptions(**options))
 
 
 def translated(model, source, learned_from, **options):
     with rotoscope.Translator(model, calibration=learned_from, **{"steady": "off"} | options) as translator:
-        return [item.result.copy() for item in translator.stream(source)]
+        return [item.pixels() for item in translator.stream(source)]
 
 
 # What is measured
@@ -338,9 +338,9 @@ def test_it_is_for_the_first_of_a_chain(here, files, identity):
 
 def test_what_goes_together(files):
     model = open_model(files / "shared.onnx")
-    assert chosen([model], TranslateOptions()) == "blend"
-    assert chosen([model], TranslateOptions(steady="hypercon")) == "hypercon"
-    assert chosen([model], TranslateOptions(keyframes=4)) == "blend"
+    assert chosen_method([model], SteadyOptions()) == "blend"
+    assert chosen_method([model], SteadyOptions(steady="hypercon")) == "hypercon"
+    assert chosen_method([model], SteadyOptions(keyframes=4)) == "blend"
 
 
 def test_tensorrt_builds_for_one_frame(files, monkeypatch):

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper
 import rotoscope
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.manifest import FrameInput, FrameOutput, Manifest, StyleInput
-from rotoscope.base.options import TranslateOptions, parse_style
+from rotoscope.base.options import ModelOptions
+from rotoscope.cli.options import parse_style
 from rotoscope.runtime.network.style import style_code, style_codes
 
 STYLE = StyleInput(tensor="style", shape=(1, 3, 1, 1), deviation=0.25)
@@ -91,7 +92,7 @@ def test_what_translate_is_given_goes_before_what_load_was_given(styled, tmp_pat
 
 def test_in_a_chain_the_model_that_takes_a_style_gets_it():
     plain = Manifest(name="plain", frame=FrameInput(tensor="in"), output=FrameOutput(tensor="out"))
-    without, code = style_codes([plain, plain.model_copy(update={"style": STYLE})], 5)
+    without, code = style_codes([plain, plain.model_copy(update={"style": STYLE})], [5, 5])
     assert without is None
     np.testing.assert_array_equal(code, drawn(5).astype(np.float32))
 
@@ -165,7 +166,7 @@ def test_several_arrays_in_one_file_are_refused(styled, tmp_path):
 @pytest.mark.parametrize("style", [-1, 1.5, "7", "code.txt", ""])
 def test_what_is_neither_a_seed_nor_a_file_is_refused(style):
     with pytest.raises(rotoscope.UsageError, match=r"accepted: a whole number from 0 on, a seed, or a \.npy file"):
-        TranslateOptions(style=style)
+        ModelOptions(style=style)
 
 
 @pytest.mark.parametrize(("text", "style"), [("7", 7), ("0", 0), ("1.5", "1.5"), ("-1", "-1"), ("a.npy", "a.npy")])

@@ -6,9 +6,9 @@ import tiny_clips
 import tiny_models
 
 import rotoscope
-from rotoscope.base.options import TranslateOptions
+from rotoscope.base.options import SteadyOptions
 from rotoscope.runtime.engines.fake import FakeEngine
-from rotoscope.runtime.pipeline.steadiness import chosen
+from rotoscope.runtime.pipeline.steadiness import chosen_method
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def write_recurrent(path):
 
 def test_image_models_are_blended_and_models_with_state_left_alone(identity, recurrent):
     picture_model = rotoscope.load(identity).file
-    assert chosen([picture_model], TranslateOptions()) == "blend"
-    assert chosen([recurrent], TranslateOptions()) == "off"
-    assert chosen([picture_model, recurrent], TranslateOptions()) == "off"
-    assert chosen([recurrent], TranslateOptions(steady="blend")) == "blend"
+    assert chosen_method([picture_model], SteadyOptions()) == "blend"
+    assert chosen_method([recurrent], SteadyOptions()) == "off"
+    assert chosen_method([picture_model, recurrent], SteadyOptions()) == "off"
+    assert chosen_method([recurrent], SteadyOptions(steady="blend")) == "blend"
 
 
 @pytest.mark.parametrize(("options", "reason"), [
@@ -56,7 +56,7 @@ def test_image_models_are_blended_and_models_with_state_left_alone(identity, rec
 ])  # fmt: skip
 def test_a_model_with_state_refuses_what_hides_frames_from_it(options, reason, recurrent):
     with pytest.raises(rotoscope.UsageError, match=reason):
-        chosen([recurrent], TranslateOptions(**options))
+        chosen_method([recurrent], SteadyOptions(**options))
 
 
 @pytest.mark.parametrize(("options", "reason"), [
@@ -65,7 +65,7 @@ def test_a_model_with_state_refuses_what_hides_frames_from_it(options, reason, r
 ])  # fmt: skip
 def test_hypercon_refuses_what_it_cannot_do(options, reason, identity):
     with pytest.raises(rotoscope.UsageError, match=reason):
-        chosen([rotoscope.load(identity).file], TranslateOptions(**options))
+        chosen_method([rotoscope.load(identity).file], SteadyOptions(**options))
 
 
 @pytest.mark.parametrize(("options", "reason"), [
@@ -77,7 +77,7 @@ def test_hypercon_refuses_what_it_cannot_do(options, reason, identity):
 ])  # fmt: skip
 def test_values_that_make_no_sense_are_named(options, reason):
     with pytest.raises(rotoscope.UsageError, match=reason):
-        TranslateOptions(**options)
+        SteadyOptions(**options)
 
 
 def test_a_flow_that_does_not_exist_is_named(identity):
@@ -107,7 +107,7 @@ def test_one_thread_and_several_give_the_same_frames(options, tmp_path, identity
 
     def run(**threads):
         with rotoscope.read(clip) as frames, rotoscope.Translator(identity, **options, **threads) as translator:
-            return [frame.result.copy() for frame in translator.stream(frames)]
+            return [frame.pixels() for frame in translator.stream(frames)]
 
     alone, together = run(threads=1), run(in_flight=3)
     assert len(alone) == len(together) == 12

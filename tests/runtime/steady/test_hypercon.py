@@ -1,13 +1,15 @@
 """HyperCon: what is inserted, who votes, what is never looked at."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import tiny_clips
 import tiny_models
-from moving import changed_runs, four, moving_frames, texture, whole
+from moving import changed_runs, four, moving_frames, painted, texture, whole
 
+from rotoscope.base.stage import run_stage
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.warp import warp
 from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
@@ -15,25 +17,28 @@ from rotoscope.metrics.response import frames_until
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.models.model_file import open_model
 from rotoscope.runtime.motion.dis import DisFlow
-from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
+from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
 from rotoscope.runtime.network.pair import InterpolationModel
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
-from rotoscope.runtime.steady.insert import insert_frames
+from rotoscope.runtime.steady.insert import InsertFrames
 
 INNER = np.s_[14:-14, 14:-14]
 
 
+def inserted(frames, num, network=None):
+    return list(run_stage(InsertFrames(num, StageTimes(), network), frames))
+
+
 def translated(frames, num, function):
     """All frames, inserted ones too, with `function(picture (H,W,3) in [0,1], count)` as result."""
-    for count, frame in enumerate(insert_frames(frames, num, StageTimes())):
+    for count, frame in enumerate(inserted(frames, num)):
         planes = frame.source.planes[0]
         picture = planes[..., :3].astype(np.float32) / (255 if planes.dtype == np.uint8 else 1)
-        frame.result = four(function(picture, count))
-        yield frame
+        yield painted(frame, four(function(picture, count)))
 
 
 def test_inserted_frames_lie_evenly_in_time_and_along_the_motion():
-    frames = list(insert_frames(moving_frames(3, dx=4.0), 3, StageTimes()))
+    frames = inserted(moving_frames(3, dx=4.0), 3)
     assert [frame.inserted for frame in frames] == [False, True, True, True] * 2 + [False]
     still = moving_frames(2, dx=1.0)  # what lies a quarter of four pixels on is what one pixel a frame shows
     expected = still[1].source.planes[0].astype(np.float32) / 255
@@ -41,11 +46,9 @@ def test_inserted_frames_lie_evenly_in_time_and_along_the_motion():
 
 
 def test_a_point_of_an_inserted_mask_is_a_hole_if_any_of_it_comes_from_one():
-    frames = moving_frames(2, dx=4.0)
-    for frame in frames:
-        frame.mask = np.zeros((64, 96), bool)
+    frames = [replace(frame, mask=np.zeros((64, 96), bool)) for frame in moving_frames(2, dx=4.0)]
     frames[0].mask[20:30, 20:30] = True
-    middle = list(insert_frames(frames, 1, StageTimes()))[1]
+    middle = inserted(frames, 1)[1]
     expected = np.zeros((64, 96), bool)
     expected[20:30, 22:32] = True  # half of the way
     assert np.array_equal(middle.mask, expected)
@@ -61,7 +64,7 @@ def network(tmp_path):
 def test_a_network_makes_what_is_inserted(network):
     frames = moving_frames(3, dx=4.0)
     a, b = (frame.source.planes[0].astype(np.float32) / 255 for frame in frames[:2])
-    made = list(insert_frames(frames, 3, StageTimes(), network))
+    made = inserted(frames, 3, network)
     assert [frame.inserted for frame in made] == [False, True, True, True] * 2 + [False]
     for step in (1, 2, 3):
         expected = a + step / 4 * (b - a)
@@ -70,11 +73,9 @@ def test_a_network_makes_what_is_inserted(network):
 
 
 def test_masks_move_along_the_flows_of_the_network(network):
-    frames = moving_frames(2, dx=4.0)
-    for frame in frames:
-        frame.mask = np.zeros((64, 96), bool)
+    frames = [replace(frame, mask=np.zeros((64, 96), bool)) for frame in moving_frames(2, dx=4.0)]
     frames[0].mask[20:30, 20:30] = True
-    middle = list(insert_frames(frames, 1, StageTimes(), network))[1]
+    middle = inserted(frames, 1, network)[1]
     expected = np.zeros((64, 96), bool)
     expected[20:30, 22:32] = True  # 2 pixels to the left of it is the hole of the first
     assert np.array_equal(middle.mask, expected)
@@ -107,7 +108,7 @@ def test_networks_that_do_not_fit_are_refused_in_one_line(words, reason, here, i
 
 
 def test_nothing_is_inserted_across_a_cut():
-    frames = list(insert_frames(moving_frames(6, cuts=(3,)), 2, StageTimes()))
+    frames = inserted(moving_frames(6, cuts=(3,)), 2)
     assert [frame.inserted for frame in frames].count(True) == 2 * 4
 
 
@@ -120,8 +121,8 @@ def test_pooling_equals_the_published_formula(insert, window, dilation, pool):
     chance = np.random.default_rng(0)
     noise = [0.1 * chance.standard_normal((64, 96, 3)).astype(np.float32) for _ in range(num * (insert + 1))]
     frames = list(translated(moving_frames(num, size, dx), insert, lambda picture, count: picture + noise[count]))
-    fine = [frame.result.copy() for frame in frames]
-    shown = list(HyperCon(around, whole, StageTimes())(frames))
+    fine = [frame.pixels() for frame in frames]
+    shown = list(run_stage(HyperCon(around, whole, StageTimes()), frames))
     assert [frame.index for frame in shown] == list(range(num))
     for place, frame in enumerate(shown):
         center = place * (insert + 1)
@@ -133,7 +134,7 @@ def test_pooling_equals_the_published_formula(insert, window, dilation, pool):
                 flow[..., 0] = dx * k * dilation / (insert + 1)
                 stack.append(warp(fine[other], flow))
         expected = np.mean(stack, axis=0) if pool == "mean" else np.median(stack, axis=0)
-        assert np.abs(frame.result - expected)[INNER].max() < 1e-5
+        assert np.abs(frame.pixels() - expected)[INNER].max() < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_pooling_equals_the_published_formula(insert, window, dilation, pool):
 def test_idle_frames_are_not_inserted_and_nothing_changes(insert, window, dilation, runs):
     def pooled(around):
         frames = translated(moving_frames(7, dx=1.5), around.insert, lambda picture, _count: picture**2)
-        return [frame.result for frame in HyperCon(around, whole, StageTimes())(frames)]
+        return [frame.pixels() for frame in run_stage(HyperCon(around, whole, StageTimes()), frames)]
 
     asked = Neighbourhood(insert=insert, window=window, dilation=dilation)
     assert asked.needed().steps == runs and asked.needed().reach == asked.reach
@@ -155,40 +156,45 @@ def test_a_distrusted_neighbour_does_not_vote():
     frames[1].motion.trust[:] = 0
     frames[1].motion.trust_ahead[:] = 0
     around = Neighbourhood(insert=0, window=1, dilation=1)
-    shown = list(HyperCon(around, whole, StageTimes())(translated(frames, 0, lambda p, count: p * 0 + count)))
-    assert [float(frame.result[0, 0, 0]) for frame in shown] == pytest.approx([0, 1.5, 1.5])
+    shown = list(
+        run_stage(HyperCon(around, whole, StageTimes()), translated(frames, 0, lambda p, count: p * 0 + count))
+    )
+    assert [float(frame.pixels()[0, 0, 0]) for frame in shown] == pytest.approx([0, 1.5, 1.5])
 
 
 def test_a_weighted_neighbour_counts_by_its_distance_and_its_trust():
     frames = moving_frames(3)
     frames[1].motion.trust_ahead[:] = 0.5  # and `trust`, which is the same array
     around = Neighbourhood(insert=0, window=2, dilation=1, pool="weighted", strength=0.6)
-    shown = list(HyperCon(around, whole, StageTimes())(translated(frames, 0, lambda p, count: p * 0 + count)))
+    shown = list(
+        run_stage(HyperCon(around, whole, StageTimes()), translated(frames, 0, lambda p, count: p * 0 + count))
+    )
     near, far = 0.5 * 0.6, 0.5 * 0.6**2  # from the first frame, past its half trusted neighbour
-    assert float(shown[0].result[0, 0, 0]) == pytest.approx((near * 1 + far * 2) / (1 + near + far))
-    assert float(shown[2].result[0, 0, 0]) == pytest.approx((2 + 0.6 * 1 + 0.5 * 0.36 * 0) / (1 + 0.6 + 0.5 * 0.36))
+    assert float(shown[0].pixels()[0, 0, 0]) == pytest.approx((near * 1 + far * 2) / (1 + near + far))
+    assert float(shown[2].pixels()[0, 0, 0]) == pytest.approx((2 + 0.6 * 1 + 0.5 * 0.36 * 0) / (1 + 0.6 + 0.5 * 0.36))
 
 
 def test_weighted_at_strength_0_changes_nothing():
     around = Neighbourhood(insert=0, window=2, dilation=1, pool="weighted", strength=0.0)
-    shown = list(HyperCon(around, whole, StageTimes())(moving_frames(4, flicker=0.05)))
+    shown = list(run_stage(HyperCon(around, whole, StageTimes()), moving_frames(4, flicker=0.05)))
     plain = moving_frames(4, flicker=0.05)
-    assert all(np.allclose(a.result, b.result, atol=1e-6) for a, b in zip(shown, plain, strict=True))
+    assert all(np.allclose(a.pixels(), b.pixels(), atol=1e-6) for a, b in zip(shown, plain, strict=True))
 
 
 def weighted(frames, strength=0.75, window=3):
     around = Neighbourhood(insert=0, window=window, dilation=1, pool="weighted", strength=strength)
-    return [frame.result[..., :3].copy() for frame in HyperCon(around, whole, StageTimes())(frames)]
+    return [frame.pixels()[..., :3].copy() for frame in run_stage(HyperCon(around, whole, StageTimes()), frames)]
 
 
 def test_weighted_keeps_the_detail_that_frame_by_frame_has():
     def frames():
-        made = moving_frames(30, dx=0.4)
-        for frame in made[:20]:  # another texture of the same kind at every moment
-            frame.result = four(0.6 * frame.result[..., :3] + 0.4 * texture(96, 64, seed=100 + frame.index))
-        return made[:20]
+        # Another texture of the same kind in every frame.
+        return [
+            painted(frame, four(0.6 * frame.pixels()[..., :3] + 0.4 * texture(96, 64, seed=100 + frame.index)))
+            for frame in moving_frames(30, dx=0.4)[:20]
+        ]
 
-    plain, results = [frame.result[..., :3] for frame in frames()], weighted(frames())
+    plain, results = [frame.pixels()[..., :3] for frame in frames()], weighted(frames())
     energies = [[gradient_energy(picture) for picture in pictures[6:]] for pictures in (results, plain)]
     assert np.abs(relative_energy(*energies) - 1).max() < 0.1
     change = [np.mean([np.square(b - a).mean() for a, b in pairwise(video[6:])]) for video in (results, plain)]
@@ -201,8 +207,9 @@ def test_weighted_keeps_the_detail_that_frame_by_frame_has():
 ], ids=lambda around: around.pool)  # fmt: skip
 def test_a_sudden_change_of_one_place_is_there_within_three_frames_and_not_before(around):
     def steady(frames):
-        moving = with_motion(frames, MotionEstimator(DisFlow(scale=1.0), both_ways=True), StageTimes())
-        return [frame.result[..., :3].copy() for frame in HyperCon(around, whole, StageTimes())(moving)]
+        estimator = MotionEstimator(DisFlow(scale=1.0), both_ways=True)
+        moving = run_stage(MotionStage(estimator, StageTimes()), frames)
+        return [frame.pixels()[..., :3].copy() for frame in run_stage(HyperCon(around, whole, StageTimes()), moving)]
 
     assert frames_until(changed_runs(steady)) <= 2
     early = changed_runs(steady, since=4)[:4]
@@ -212,13 +219,12 @@ def test_a_sudden_change_of_one_place_is_there_within_three_frames_and_not_befor
 def test_no_neighbour_lies_beyond_a_cut():
     around = Neighbourhood(insert=1, window=2, dilation=2)
     frames = translated(moving_frames(8, cuts=(4,)), 1, lambda p, count: p * 0 + (0 if count < 7 else 1))
-    shown = list(HyperCon(around, whole, StageTimes())(frames))
-    assert [float(frame.result[..., :3].mean()) for frame in shown] == [0] * 4 + [1] * 4
+    shown = list(run_stage(HyperCon(around, whole, StageTimes()), frames))
+    assert [float(frame.pixels()[..., :3].mean()) for frame in shown] == [0] * 4 + [1] * 4
 
 
 def test_what_is_kept_is_bounded_by_the_window():
     around = Neighbourhood(insert=1, window=2, dilation=2)
-    stage = HyperCon(around, whole, StageTimes())(translated(moving_frames(60), 1, lambda p, _count: p))
-    for _ in range(30):
-        next(stage)
-    assert len(stage.gi_frame.f_locals["kept"]) <= 2 * around.reach + 1
+    stage = HyperCon(around, whole, StageTimes())
+    sizes = [len(stage._kept) for _ in run_stage(stage, translated(moving_frames(60), 1, lambda p, _count: p))]
+    assert max(sizes[:-3]) <= 2 * around.reach + 1

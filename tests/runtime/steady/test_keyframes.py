@@ -1,14 +1,17 @@
 """Key frames: how often the generator runs, and what stands in between."""
 
+from dataclasses import replace
+
 import numpy as np
 from moving import moving_frames, whole
 
+from rotoscope.base.stage import run_stage
 from rotoscope.base.times import StageTimes
-from rotoscope.runtime.steady.keyframes import Carry, choose_keys
+from rotoscope.runtime.steady.keyframes import Carry, ChooseKeys
 
 
 def keys(frames, every):
-    return [frame.index for frame in choose_keys(frames, every) if not frame.carried]
+    return [frame.index for frame in run_stage(ChooseKeys(every), frames) if not frame.carried]
 
 
 def test_every_nth_frame_is_translated():
@@ -33,11 +36,10 @@ def test_small_occlusions_add_up():
 
 
 def test_a_carried_frame_is_the_key_moved():
-    frames = list(choose_keys(moving_frames(8, dx=1.0, dy=0.5), 4))
-    expected = [frame.result.copy() for frame in frames]
-    for frame in frames:
-        frame.result = None if frame.carried else frame.result
-    shown = list(Carry(whole, StageTimes())(frames))
+    frames = list(run_stage(ChooseKeys(4), moving_frames(8, dx=1.0, dy=0.5)))
+    expected = [frame.pixels() for frame in frames]
+    keys_only = [replace(frame, result=None) if frame.carried else frame for frame in frames]
+    shown = list(run_stage(Carry(whole, StageTimes()), keys_only))
     inner = np.s_[8:-8, 8:-8]
-    errors = [np.abs(a.result - b)[inner].mean() for a, b in zip(shown, expected, strict=True)]
+    errors = [np.abs(a.pixels() - b)[inner].mean() for a, b in zip(shown, expected, strict=True)]
     assert errors[0] == errors[4] == 0 and max(errors) < 0.01

@@ -138,10 +138,10 @@ def test_a_stopped_run_says_how_to_go_on(number, workers, photos, tmp_path):
         100_000,
         "--log-every",
         1,
-        "--progress",
-        "json",
+        "--workers",
+        workers,
     ]
-    command = [sys.executable, "-m", "rotoscope", *map(str, words), "--workers", str(workers)]
+    command = [sys.executable, "-m", "rotoscope", *map(str, words), "--progress", "json"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not process.stderr.readline().startswith("{"):  # a step is done; until then the line waits
             assert process.poll() is None

@@ -20,7 +20,7 @@ from conftest import cpu_name
 import rotoscope
 from rotoscope.export.convert import count_macs, open_network
 from rotoscope.export.options import ExportOptions
-from rotoscope.metrics.lpips import LpipsDistance
+from rotoscope.metrics.feature_distances import LpipsDistance
 from rotoscope.metrics.warping_error import visible, warping_error
 from rotoscope.runtime.motion.dis import DisFlow
 

@@ -16,7 +16,7 @@ from steady_quality import blended, gains, measure
 
 import rotoscope
 from rotoscope.base.frame import Frame, Picture
-from rotoscope.metrics.lpips import LpipsDistance
+from rotoscope.metrics.feature_distances import LpipsDistance
 
 
 def frames_of(pictures):

@@ -22,8 +22,8 @@ from steady_material import PAIRS, WEIGHTS, Material, Pair
 from rotoscope.base.stage import Chain, run_stage
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.blend import blend
+from rotoscope.metrics.feature_distances import LpipsDistance
 from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
-from rotoscope.metrics.lpips import LpipsDistance
 from rotoscope.metrics.warping_error import warping_error
 from rotoscope.runtime.steady.blend import Blend
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood

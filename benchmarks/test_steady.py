@@ -170,7 +170,7 @@ def closeness(results, plain):
     """Mean LPIPS to the frame-wise pictures; None without the weights."""
     if not LPIPS_WEIGHTS.exists():
         return None
-    from rotoscope.metrics.lpips import LpipsDistance
+    from rotoscope.metrics.feature_distances import LpipsDistance
 
     distance = LpipsDistance(LPIPS_WEIGHTS)
     pairs = zip(levels(results), levels(plain), strict=True)

@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rotoscope.api import load, read, rgb, translate, write
+    from rotoscope.api import compare, evaluate, load, read, rgb, translate, write
     from rotoscope.assembly.model import Model
     from rotoscope.assembly.translator import Translator
     from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
@@ -33,6 +33,8 @@ _MODULES = {
     "Run": "runtime.pipeline.job",
     "Translator": "assembly.translator",
     "UsageError": "base.errors",
+    "compare": "api",
+    "evaluate": "api",
     "load": "api",
     "read": "api",
     "rgb": "api",
@@ -51,6 +53,8 @@ __all__ = [
     "Run",
     "Translator",
     "UsageError",
+    "compare",
+    "evaluate",
     "load",
     "read",
     "rgb",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, open_chain, threads_of
-from rotoscope.assembly.pair_networks import flow_source, interpolator
+from rotoscope.assembly.pair_networks import flow_source, interpolator, measuring_flow
 from rotoscope.base.options import (
     EngineName,
     ModelKeywords,
@@ -21,9 +21,10 @@ from rotoscope.base.options import (
     check_known,
     options_from,
 )
+from rotoscope.base.rates import exact_rate
 from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.kernels.rows import usable_cores
-from rotoscope.runtime.media.open_source import Reader, open_source
+from rotoscope.runtime.media.open_source import MediaSource, open_source
 from rotoscope.runtime.pipeline.job import Job, Progress, Run, run_job
 from rotoscope.runtime.pipeline.write import write_frames
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rotoscope.base.frame import Frame, Picture
+    from rotoscope.metrics.evaluation import Evaluation
+    from rotoscope.metrics.evaluator import LpipsNetwork
 
 
 def load(
@@ -60,7 +63,7 @@ def translate(
     source: str | Path,
     target: str | Path | None = None,
     *,
-    model: Named | list[Named] | tuple[Named, ...],
+    model: Named | Sequence[Named],
     engine: EngineName | None = None,
     threads: int | None = None,
     in_flight: int | None = None,
@@ -117,7 +120,7 @@ def read(
     duration: float | None = None,
     rate: float = 25.0,
     unconverted: bool = False,
-) -> Reader:
+) -> MediaSource:
     """Open a video, picture or sequence; iterate over it once for frames, close it or use it in a `with` block.
 
     start, duration  seconds; by default everything
@@ -130,7 +133,7 @@ def read(
         str(source),
         start=None if start is None else Fraction(start).limit_denominator(1_000_000),
         duration=None if duration is None else Fraction(duration).limit_denominator(1_000_000),
-        rate=Fraction(chosen.rate).limit_denominator(1001),
+        rate=exact_rate(chosen.rate),
         threads=0,
         unconverted=unconverted,
     )
@@ -144,3 +147,62 @@ def write(target: str | Path, frames: Iterable[Frame], **options: Unpack[OutputK
     """
     check_known(options, also=("codec", "encoder_options", "overwrite"))
     return write_frames(Path(target), frames, options_from(OutputOptions, options))
+
+
+def evaluate(
+    source: str | Path,
+    result: str | Path,
+    reference: str | Path | None = None,
+    *,
+    flow: str = "dis",
+    lpips: Sequence[str | Path] = (),
+    lpips_network: LpipsNetwork = "squeeze",
+    inception: str | Path | None = None,
+    i3d: str | Path | None = None,
+    patches: bool = False,
+    start: float | None = None,
+    duration: float | None = None,
+    rate: float = 25.0,
+) -> Evaluation:
+    """Measure how steady a translated video is, and how close to a frame-wise translation.
+
+    source, result  videos, folders or patterns of pictures, with the same number of frames, sizes and times
+    reference       the same translation frame by frame (`steady="off"`); None: measure the result alone
+    flow            estimates the motion: "dis" or "onnx:FILE"
+    lpips           weights of LPIPS: one file, or the learned weights and those of the backbone `lpips_network`
+    inception, i3d  weights of Inception-v3 for FID, of I3D for VFID and VLPIPS
+    patches         also C_PSNR and C_SSIM, which takes longer than everything else
+    start, duration seconds of the source that the result was translated from
+    rate            frames per second of image sequences
+    Raises InputRefused if the videos do not match, UsageError if weights need torch or a reference and there is none.
+    """
+    from rotoscope.metrics.evaluator import Evaluator
+
+    measure = Evaluator(
+        measuring_flow(flow), lpips=lpips, lpips_network=lpips_network, inception=inception, i3d=i3d, patches=patches,
+        start=start, duration=duration, rate=rate,
+    )  # fmt: skip
+    return measure(str(source), str(result), None if reference is None else str(reference))
+
+
+def compare(
+    source: str | Path,
+    models: Sequence[Named],
+    *,
+    frames: int = 4,
+    height: int = 240,
+    engine: EngineName | None = None,
+    **options: Unpack[ModelKeywords],
+) -> NDArray[np.uint8]:
+    """Draw a contact sheet, (H,W,3) uint8 RGB: a row for each frame, a column for the source and for each model.
+
+    frames   number of frames, spread evenly over the source
+    height   of each picture on the sheet, in pixels
+    engine, options  as in `load`
+    """
+    from rotoscope.plots.contact_sheet import compare as drawn
+
+    check_known(options, ModelOptions)
+    given = model_keywords(options, engine)
+    opened = (open_chain([model], given)[0] for model in models)
+    return drawn(str(source), ((model.name, model) for model in opened), frames=frames, height=height)

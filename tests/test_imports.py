@@ -37,9 +37,9 @@ ROOMS = {
     "training.losses": "base networks runtime.motion",
     "training.loop": "base plots training.data training.options",
     "training.systems": "base networks training.data training.loop training.losses training.options",
-    "assembly": "base export kernels runtime.engines runtime.models runtime.network",
-    "api": "assembly base export kernels runtime.media runtime.models runtime.network runtime.pipeline",
-    "__init__": "api base",
+    "assembly": "base export kernels runtime.engines runtime.models runtime.motion runtime.network runtime.pipeline",
+    "api": "assembly base export kernels metrics plots runtime.media runtime.pipeline training.systems",
+    "__init__": "api assembly base runtime.pipeline",
     "cli": "*",  # every room below it
     "__main__": "cli",
 }
@@ -148,9 +148,12 @@ def test_only_its_own_file_imports_an_engine():
 
 def test_the_public_list_is_complete_and_sorted():
     tree = ast.parse((ROOT / "__init__.py").read_text())
-    imported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    (for_types,) = [node for node in tree.body if isinstance(node, ast.If)]
+    imported = {alias.name: node.module for node in for_types.body for alias in node.names}
     assert sorted(imported) == rotoscope.__all__
+    assert imported == {name: f"rotoscope.{module}" for name, module in rotoscope._MODULES.items()}
     assert all(getattr(rotoscope, name).__doc__ for name in rotoscope.__all__)
+    assert set(rotoscope.__all__) <= set(dir(rotoscope))
 
 
 def run_python(code, *arguments):

@@ -185,9 +185,11 @@ Named = str | Path | Model
 """What names a model: a bundled look, the path of an .onnx file or checkpoint, or a loaded model"""
 
 
-def as_chain(model: Named | list[Named] | tuple[Named, ...]) -> list[Named]:
+def as_chain(model: Named | Sequence[Named]) -> list[Named]:
     """One model or several as a list; raises UsageError for none."""
-    chain = list(model) if isinstance(model, (list, tuple)) else [model]
+    chain: list[Named] = (
+        [model] if isinstance(model, (str, Path, Model)) or not isinstance(model, Sequence) else list(model)
+    )
     if not chain:
         raise UsageError("no model given; accepted: a name, a path, a loaded model, or a list of them")
     return chain

@@ -84,7 +84,8 @@ def exported(
     """The ONNX file of a checkpoint, in the user's cache; made and proved now if it is not there."""
     from importlib.metadata import version
 
-    from rotoscope.runtime.models.cache import cached, file_digest, key_of
+    from rotoscope.base.files import file_digest
+    from rotoscope.runtime.models.cache import cached, key_of
 
     def make(part: Path) -> None:
         check_torch(path)

@@ -8,10 +8,12 @@ from rotoscope.assembly.engines import make_engine
 from rotoscope.assembly.models import open_named
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import ModelOptions, SteadyOptions
+from rotoscope.kernels.rows import usable_cores
 
 if TYPE_CHECKING:
     from rotoscope.base.engine import Engine
     from rotoscope.runtime.models.model_file import ModelFile
+    from rotoscope.runtime.motion.estimator import FlowSource
     from rotoscope.runtime.network.pair import FlowModel, InterpolationModel
 
 
@@ -21,6 +23,13 @@ def flow_source(options: SteadyOptions, threads: int) -> FlowModel | None:
 
     found = _pair_network("--flow", options.flow, "dis", "flow", threads)
     return None if found is None else FlowModel(*found)
+
+
+def measuring_flow(name: str) -> FlowSource:
+    """The flow estimator for measuring: "dis", at full size and with more effort than `translate` uses, or "onnx:FILE"."""
+    from rotoscope.runtime.motion.dis import DisFlow
+
+    return flow_source(SteadyOptions(flow=name), usable_cores()) or DisFlow("medium", scale=1.0)
 
 
 def interpolator(options: SteadyOptions, threads: int) -> InterpolationModel | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -66,7 +66,7 @@ class Translator:
 
     def __init__(
         self,
-        model: Named | list[Named] | tuple[Named, ...],
+        model: Named | Sequence[Named],
         *,
         engine: EngineName | Engine | None = None,
         calibration: Iterable[Frame] | None = None,

@@ -1,5 +1,6 @@
-"""A result appears under its name only when it is complete: written beside it as a hidden part file, synced, renamed."""
+"""Files: what one is by its first bytes, its digest, and results that appear under their name only when complete."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -7,6 +8,52 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rotoscope.base.errors import OutputFailed, UsageError
+
+# First bytes, in lower case and without leading white space, of files that are often given by mistake.
+SIGNS = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself (git lfs pull fetches it)"),
+    (b"<!doctype", "a web page; download the file itself"),
+    (b"<html", "a web page; download the file itself"),
+    (b"#extm3u", "a playlist or script; give the media file itself"),
+    (b"ffconcat", "a playlist or script; give the media file itself"),
+    (b"v=0", "a playlist or script; give the media file itself"),
+    (b"<?xml", "a playlist or script; give the media file itself"),
+    (b"<mpd", "a playlist or script; give the media file itself"),
+    (b"[playlist]", "a playlist or script; give the media file itself"),
+    (b"\x89hdf\r\n", "an HDF5 file of Keras; export it to ONNX with tf2onnx"),
+    (b"pk\x03\x04", "a zip archive or a PyTorch checkpoint"),
+    (b"\x80", "a pickle, perhaps a PyTorch checkpoint"),
+    (b"\x08", "perhaps an ONNX file (its name should end in .onnx)"),
+)
+HEAD_BYTES = 64  # enough for every sign
+
+
+def what_it_is(head: bytes) -> str | None:
+    """What a file is, by its first HEAD_BYTES bytes, for example "a web page; download the file itself"; None if unknown."""
+    if not head:
+        return "an empty file"
+    start = head.lstrip().lower()
+    return next((what for sign, what in SIGNS if start.startswith(sign)), None)
+
+
+def describe_file(path: Path) -> str:
+    """What a file is, for an error message: by its first bytes, or why they cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        return f"a file that cannot be read ({error.strerror or error})"
+    return what_it_is(head) or "a file of no known kind, or damaged"
+
+
+def file_digest(*paths: Path) -> str:
+    """sha256 of the bytes of some files, in hex."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def check_target(target: Path, *, source: Path | None, overwrite: bool, may_be_folder: bool = False) -> None:
@@ -29,13 +76,27 @@ def check_target(target: Path, *, source: Path | None, overwrite: bool, may_be_f
         raise UsageError(f"{folder}: not writable")
 
 
-@contextmanager
-def part_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A new hidden file beside the target; becomes the target when the block ends well, vanishes when it does not."""
+def part_name(target: Path) -> Path:
+    """A new hidden name beside the target, with the target's ending."""
     # A long name must stay below the file system's limit with its addition.
-    part = target.with_name(f".{target.stem[:40]}.part-{secrets.token_hex(4)}{target.suffix}")
+    return target.with_name(f".{target.stem[:40]}.part-{secrets.token_hex(4)}{target.suffix}")
+
+
+def new_part(target: Path) -> Path:
+    """Create a hidden file beside the target, for `place`; raises OutputFailed if the folder refuses it."""
+    part = part_name(target)
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
+    except OSError as error:
+        raise OutputFailed(f"{target}: {error.strerror or error}") from error
+    return part
+
+
+@contextmanager
+def part_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A new hidden file beside the target; becomes the target when the block ends well, is removed when it raises."""
+    part = new_part(target)
+    try:
         yield part
         place(part, target, overwrite=overwrite)
     except OSError as error:
@@ -46,28 +107,36 @@ def part_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def place(part: Path, target: Path, *, overwrite: bool) -> None:
-    """Sync a finished file and give it its name."""
-    _sync(part)
+    """Write a finished file to the disk and give it its name; raises OutputFailed if a file appeared there meanwhile."""
+    sync(part)
     if overwrite:
         part.replace(target)
     else:
-        _rename_to_new(part, target)
-    _sync(target.parent)
+        rename_to_new(part, target)
+    sync(target.parent)
 
 
-def _rename_to_new(part: Path, target: Path) -> None:
-    """Rename without replacing a file that appeared meanwhile."""
+def rename_to_new(part: Path, target: Path) -> None:
+    """Rename without replacing a file that appeared meanwhile; raises OutputFailed then."""
     try:
         os.link(part, target)
     except FileExistsError:
-        raise OutputFailed(f"{target} appeared while the result was being made; --overwrite replaces it") from None
+        raise OutputFailed(appeared(target)) from None
     except OSError:  # a file system without hard links
         if target.exists():
-            raise OutputFailed(f"{target} appeared while the result was being made; --overwrite replaces it") from None
+            raise OutputFailed(appeared(target)) from None
         part.replace(target)
+    else:
+        part.unlink()
 
 
-def _sync(path: Path) -> None:
+def appeared(target: Path) -> str:
+    """The error message for a target that another program made during the run."""
+    return f"{target} appeared while the result was being made; --overwrite replaces it"
+
+
+def sync(path: Path) -> None:
+    """Write a file's bytes, or a folder's names, to the disk (fsync)."""
     with suppress(PermissionError):  # Windows cannot open folders
         descriptor = os.open(path, os.O_RDONLY)
         try:

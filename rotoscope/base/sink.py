@@ -1,5 +1,6 @@
 """What a sink is: where finished frames go. Video files, picture folders, standard output and nothing all look like this."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
@@ -11,7 +12,7 @@ class Sink(Protocol):
     """Takes finished frames, whose `result` is a Picture of code values, in order.
 
     The result appears under its name at `finish`, complete; after `abort` nothing of it is left. Exactly one of the two is
-    called, once.
+    called, once; if `finish` raises, `abort` is called after it.
     """
 
     @property
@@ -22,6 +23,16 @@ class Sink(Protocol):
     @property
     def notes(self) -> list[str]:
         """Sentences for the user: what the format could not keep."""
+        ...
+
+    @property
+    def kept(self) -> list[str]:
+        """Names of the source's other streams that are copied, such as sound."""
+        ...
+
+    @property
+    def losses(self) -> Counter[str]:
+        """Cause -> number of packets of those streams that could not be copied."""
         ...
 
     def write(self, frame: Frame) -> None:

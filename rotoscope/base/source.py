@@ -40,9 +40,12 @@ class Source(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """End the stream early, from any thread: a read that waits returns, and iteration ends without an error."""
+        """End the stream early, from any thread or signal handler: iteration ends without an error.
+
+        A read that waits returns. What an endless source received before is still delivered.
+        """
         ...
 
     def close(self) -> None:
-        """Release decoder, file and device. Call it when no thread reads any more."""
+        """Release decoder, file and device. If another thread is reading, interrupt its read first and wait, bounded."""
         ...

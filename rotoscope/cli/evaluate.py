@@ -1,17 +1,59 @@
-"""rotoscope evaluate: how steady a result is, and what its steadiness has cost."""
+"""rotoscope evaluate: measure how steady a result is and what its steadiness costs."""
 
 import json as json_module
 import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.cli.measuring import MeasureOptions, Measurer, Numbers, measured
-from rotoscope.cli.progress import Style
+from rotoscope.cli.progress import Style, counted
+from rotoscope.cli.sweep import parse_fixed, run_sweep
 
+if TYPE_CHECKING:
+    from rotoscope.metrics.evaluation import Evaluation, Numbers
+
+OTHER_FLAGS = ("reference", "sweep", "model", "response", "json", "plot", "overwrite", "progress")
 LOWER_IS_BETTER = {"E_warp", "E_warp as printed", "temporal loss"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureOptions:
+    """Keywords of `metrics.evaluator.Evaluator`, as flags."""
+
+    flow: str = "dis"
+    """What estimates the motion of the source: dis (OpenCV's DIS, preset medium, full size) or onnx:FILE (a flow network)."""
+
+    lpips: Annotated[tuple[Path, ...], Parameter(show_default=False)] = ()
+    """Weights of LPIPS, to measure the distance to the reference; give a second file if the backbone has its own."""
+
+    lpips_network: Literal["squeeze", "alex", "vgg"] = "squeeze"
+    """Backbone that these weights are for."""
+
+    inception: Path | None = None
+    """Weights of Inception-v3 (pytorch-fid's file), for FID to the reference."""
+
+    i3d: Path | None = None
+    """Weights of I3D (pytorch-i3d's rgb_imagenet.pt), for VFID and VLPIPS to the reference."""
+
+    patches: bool = False
+    """Also measure patch consistency, C_PSNR and C_SSIM, which takes longer than everything else."""
+
+    column: int | None = None
+    """x of the column of pixels that the plot follows through time; by default the middle one."""
+
+    start: float | None = None
+    """Seconds of the source to skip: the --start that the result was translated with."""
+
+    duration: float | None = None
+    """Seconds to measure; by default all. For a result translated with --duration, give the same value."""
+
+    rate: float = 25.0
+    """Frames per second of image sequences."""
+
+
 DEFAULTS = MeasureOptions()
 
 
@@ -29,41 +71,70 @@ def evaluate(
     plot: Path | None = None,
     overwrite: bool = False,
     progress: Style = "auto",
+    **fixed: str,
 ) -> int:
-    """Measure how steady a translated video is: a table, RESULT.evaluation.json and RESULT.evaluation.svg.
+    """Measure a translated video: print a table, write RESULT.evaluation.json and RESULT.evaluation.svg.
 
-    With --sweep, translate SOURCE in many ways instead and show what consistency costs in fidelity: a table,
-    SOURCE.sweep.json, SOURCE.sweep.svg, and the setting to take by HyperCon's rule: fidelity first, then E_warp.
+    With --sweep, translate SOURCE with many settings and measure each: print a table and the recommended setting, write
+    SOURCE.sweep.json and SOURCE.sweep.svg. HyperCon's rule recommends: closest to frame by frame, then lowest E_warp.
 
     Parameters
     ----------
     source
         The video that was translated.
     result
-        Its translation: as many frames, of the same size.
+        Its translation, with as many frames and of the same size.
     reference
-        The same translation frame by frame (--steady off), which a steady result should stay as sharp as and close to.
+        The same translation frame by frame (--steady off), to compare sharpness and content with.
     sweep
-        NAME=VALUE,VALUE of an option of translate, for example --sweep strength=0.25,0.5,1; given several times, every
-        combination is tried.
+        NAME=VALUE,VALUE of an option of translate, for example --sweep strength=0.25,0.5,1; repeat it to try every
+        combination.
     model
-        With --sweep: what translates; several make a chain.
+        With --sweep: the model that translates; several make a chain.
     response
-        With --sweep: also how many frames pass until 90% of a sudden change of the source is shown.
+        With --sweep: also measure how many frames pass until 90% of a sudden change of the source is shown.
     options
-        What to measure with.
+        How to measure.
     json
-        Where the numbers go.
+        File for the numbers.
     plot
-        Where the plot goes, an SVG file.
+        File for the plot, SVG.
     overwrite
-        Replace these two files.
+        Replace these two files if they exist.
     progress
         What to show on standard error.
+    fixed
+        With --sweep: any other option of translate, the same for all settings, for example --working-size 360p.
 
     """
+    from rotoscope.assembly.pair_networks import measuring_flow
     from rotoscope.base.files import check_target, part_file
 
+    fixed_options = parse_fixed(fixed, [*MeasureOptions.__dataclass_fields__, *OTHER_FLAGS])
+    _check_form(result, reference, model, sweep=bool(sweep), response=response, fixed=bool(fixed))
+    stem = f"{Path(source).stem}.sweep" if result is None else f"{Path(result).stem}.evaluation"
+    json, plot = json or Path(f"{stem}.json"), plot or Path(f"{stem}.svg")
+    for target in (json, plot):
+        check_target(target, source=Path(source), overwrite=overwrite)
+    keywords = {**asdict(options), "flow": measuring_flow(options.flow)}
+    if result is None:
+        content, drawing = run_sweep(source, model, sweep, fixed_options, keywords, progress, response=response)
+    else:
+        title = f"{result}, a translation of {source}; motion by {options.flow}"
+        content, drawing = _evaluate_one(source, result, reference, keywords, progress, title)
+    content["flow"] = options.flow
+    with part_file(json, overwrite=overwrite) as part:
+        part.write_text(json_module.dumps(_finite(content), indent=1, allow_nan=False) + "\n")
+    with part_file(plot, overwrite=overwrite) as part:
+        part.write_text(drawing, encoding="utf-8")
+    print(f"numbers: {json}\nplot:    {plot}")
+    return 0
+
+
+def _check_form(
+    result: str | None, reference: str | None, model: tuple[str, ...], *, sweep: bool, response: bool, fixed: bool
+) -> None:
+    """Raise UsageError unless the arguments are those of one of the two forms: with --sweep or with a result."""
     if sweep:
         if result is not None or reference is not None or not model:
             raise UsageError(
@@ -73,50 +144,33 @@ def evaluate(
         raise UsageError("--response needs --sweep: it translates the source with a change in it")
     elif result is None or model:
         raise UsageError("accepted: SOURCE RESULT, or SOURCE -m MODEL --sweep NAME=VALUE,VALUE")
-    elif reference is None and options.needs_reference:
-        raise UsageError("--lpips, --inception and --i3d measure the distance to a --reference; give one")
-    stem = f"{Path(source).stem}.sweep" if result is None else f"{Path(result).stem}.evaluation"
-    json, plot = json or Path(f"{stem}.json"), plot or Path(f"{stem}.svg")
-    for target in (json, plot):
-        check_target(target, source=Path(source), overwrite=overwrite)
-    measure = Measurer(options)
-    if result is None:
-        from rotoscope.cli.sweep import run_sweep
-
-        content, drawing = run_sweep(source, model, sweep, measure, progress, response=response)
-    else:
-        content, drawing = _evaluate_one(source, result, reference, measure, progress)
-    with part_file(json, overwrite=overwrite) as part:
-        part.write_text(json_module.dumps(_finite(content), indent=1, allow_nan=False) + "\n")
-    with part_file(plot, overwrite=overwrite) as part:
-        part.write_text(drawing, encoding="utf-8")
-    print(f"numbers: {json}\nplot:    {plot}")
-    return 0
+    elif fixed:
+        raise UsageError("options of translate need --sweep: RESULT has been translated already")
 
 
 def _evaluate_one(
-    source: str, result: str, reference: str | None, measure: Measurer, progress: Style
+    source: str, result: str, reference: str | None, keywords: dict[str, Any], progress: Style, title: str
 ) -> tuple[dict[str, Any], str]:
-    """Print the table; return what goes into the JSON file, and the drawing."""
-    from rotoscope.plots.evaluation import evaluation_sheet
+    """Measure and print; return the content of the JSON file and the SVG text."""
+    from rotoscope.metrics.evaluator import evaluate as measure
+    from rotoscope.plots.evaluation_sheet import evaluation_sheet
 
-    found, numbers = measured(measure, source, result, reference, progress)
-    _print_table(numbers)
-    flow = measure.options.flow
+    with counted(progress) as show:
+        found = measure(source, result, reference=reference, on_frame=show, **keywords)
+    _print_table(found)
     content = {
         "source": source,
         "result": result,
         "reference": reference,
-        "flow": flow,
         "frames": len(found.seconds),
-        "summary": numbers,
+        "summary": found.summary(),
         "curves": found.curves(),
     }
-    return content, evaluation_sheet(found, f"{result}, a translation of {source}; motion by {flow}")
+    return content, evaluation_sheet(found, title)
 
 
 def _finite(content: Any) -> Any:
-    """The same with None for what JSON has no word for: NaN (nothing to measure) and infinity (PSNR of equal pictures)."""
+    """Replace NaN (could not be measured) and infinity (PSNR of equal pictures) by None: JSON has no word for them."""
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
     if isinstance(content, list):
@@ -124,15 +178,16 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _print_table(numbers: Numbers) -> None:
-    """Measures of the result, beside those of the reference where there is one."""
+def _print_table(found: "Evaluation") -> None:
+    """Print the numbers of the result, beside those of the reference if there is one."""
+    numbers: Numbers = found.summary()
     theirs = numbers.get("frame by frame")
     print(f"{'':28}{'result':>12}" + (f"{'frame by frame':>17}" if theirs else ""))
     for name, value in numbers["result"].items():
         row = f"{name:28}{value:12.4g}"
         if theirs:
             row += f"{theirs[name]:17.4g}"
-            if name in LOWER_IS_BETTER and value:
+            if name in LOWER_IS_BETTER and value > 0:
                 row += f"   {theirs[name] / value:.2f}x lower"
         print(row)
     share = numbers["source"]

@@ -7,7 +7,6 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.cli.compare import chosen_frames
 from rotoscope.export.options import ExportOptions
 
 DEFAULTS = ExportOptions()
@@ -53,9 +52,11 @@ def export(
     check_target(out, source=checkpoint, overwrite=overwrite)
     if (options.precision == "int8") != (calibrate is not None):
         raise UsageError("--precision int8 and --calibrate CLIP go together")
-    pictures = [] if calibrate is None else chosen_frames(calibrate, CALIBRATION_FRAMES)[0]
     from rotoscope.base.frame import Picture
     from rotoscope.export.convert import convert
+    from rotoscope.metrics.matched import spread_frames
+
+    pictures = [] if calibrate is None else spread_frames(calibrate, CALIBRATION_FRAMES)[0]
 
     opened, pair = convert(
         [checkpoint, *finer],

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rotoscope.assembly.model import Model
     from rotoscope.base.engine import Engine
     from rotoscope.base.frame import Frame
-    from rotoscope.cli.flicker import Flicker
     from rotoscope.export.parity import Form, Pair
+    from rotoscope.metrics.paired_warping_error import PairedWarpingError
 
 BEYOND = 1  # exit code
 RECURRENT_CALLS = 8
@@ -190,13 +190,14 @@ class Shots:
                     yield from translator.stream(with_masks(decoded, masks))
 
 
-def run_clip(pair: "Pair", forms: "list[Opened]", shots: Shots) -> "Flicker | None":
+def run_clip(pair: "Pair", forms: "list[Opened]", shots: Shots) -> "PairedWarpingError | None":
     """Translate frames with the first form, the second beside it; their flicker where that is bounded.
 
     For the flicker the second form also makes a stream of its own, on its own state.
     """
-    from rotoscope.cli.flicker import Flicker, shown, source_like
     from rotoscope.export.parity import is_coarser
+    from rotoscope.metrics.paired_warping_error import PairedWarpingError, result_pixels, source_pixels
+    from rotoscope.runtime.motion.dis import DisFlow
 
     first, second = forms
     with closing(shots.through(first.model, pair)) as stream:
@@ -205,11 +206,11 @@ def run_clip(pair: "Pair", forms: "list[Opened]", shots: Shots) -> "Flicker | No
             for _ in stream:
                 pass
             return None
-        flicker = Flicker()
+        flicker = PairedWarpingError(DisFlow("medium", scale=1.0))
         with closing(shots.through(second.model, second.form.engine)) as beside:
             for ours, theirs in zip(stream, beside, strict=True):
-                picture = shown(ours)
-                flicker.add(source_like(ours, picture), picture, shown(theirs))
+                picture = result_pixels(ours)
+                flicker.add(source_pixels(ours, picture), picture, result_pixels(theirs))
     return flicker
 
 
@@ -234,10 +235,10 @@ def show(pair: "Pair", what: str) -> None:
     print()
 
 
-def show_flicker(flicker: "Flicker", first: "Form", second: "Form") -> bool:
+def show_flicker(flicker: "PairedWarpingError", first: "Form", second: "Form") -> bool:
     """Print E_warp of both streams and their ratio; whether that is allowed."""
-    from rotoscope.cli.flicker import ratio
     from rotoscope.export.parity import WORST_WARPING_RATIO, is_coarser
+    from rotoscope.metrics.paired_warping_error import error_ratio
 
     if flicker.num_pairs == 0:
         print("E_warp: not measured, no two neighbouring frames show the same\n")
@@ -245,7 +246,7 @@ def show_flicker(flicker: "Flicker", first: "Form", second: "Form") -> bool:
     full, reduced = flicker.errors
     if is_coarser(first, second):
         first, second, full, reduced = second, first, reduced, full
-    found = ratio(reduced, full)
+    found = error_ratio(reduced, full)
     verdict = f"ratio {found:.4f}, at most {WORST_WARPING_RATIO:g}"
     print(
         f"E_warp over {flicker.num_pairs} pairs: {full:.4g} of {first.label}, {reduced:.4g} of {second.label}: {verdict}\n"

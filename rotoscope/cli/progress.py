@@ -28,6 +28,16 @@ def shown_progress(style: Style) -> Iterator[Callable[["Progress"], None]]:
         yield from _bar()
 
 
+@contextmanager
+def counted(style: Style) -> Iterator[Callable[[int], None]]:
+    """Show progress of a task that counts frames: yields a callback that takes the number of frames done."""
+    from rotoscope.runtime.pipeline.job import Progress
+
+    begin = time.perf_counter()
+    with shown_progress(style) as show:
+        yield lambda done: show(Progress(done, None, time.perf_counter() - begin, {}))
+
+
 def _every(seconds: float, show: Callable[["Progress"], None]) -> Callable[["Progress"], None]:
     """`show`, but not more often than this."""
     last = 0.0

@@ -1,83 +1,95 @@
-"""rotoscope evaluate --sweep: translate a video in many ways and show what consistency costs in fidelity."""
+"""rotoscope evaluate --sweep: parse the settings, print a row for each."""
 
+import difflib
 import itertools
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.base.options import TRANSLATE_VALUES, check_options
-from rotoscope.cli.measuring import Measurer, Numbers, measured
-from rotoscope.cli.progress import Style, shown_progress
-from rotoscope.cli.sudden_change import SuddenChange
+from rotoscope.base.options import TRANSLATE_VALUES, check_fields, check_options
+from rotoscope.cli.options import RunFlags
+from rotoscope.cli.progress import Style, counted, shown_progress
 
 if TYPE_CHECKING:
-    from rotoscope.metrics.front import Setting
+    from rotoscope.metrics.evaluation import Evaluation
+    from rotoscope.metrics.sweep import SweepRow
 
-FRAMEWISE = {"steady": "off"}
-SET_HERE = {"rate", "start", "duration", "codec", "overwrite", "compare"}  # a sweep has to choose these itself
+WITH_COMMA = {"input_range", "output_range"}  # pairs of numbers, which NAME=VALUE,VALUE cannot express
+SEVERAL = {"hints", "encoder_options"}  # options that take a tuple of words
+WORDS = {"true": True, "false": False}
 
 
 def run_sweep(
-    source: str, model: Sequence[str], words: Sequence[str], measure: Measurer, progress: Style, *, response: bool
+    source: str,
+    model: Sequence[str],
+    words: Sequence[str],
+    fixed: Mapping[str, Any],
+    keywords: Mapping[str, Any],
+    progress: Style,
+    *,
+    response: bool,
 ) -> tuple[dict[str, Any], str]:
-    """Print the table; return what goes into the JSON file, and the drawing of the front.
+    """Print a row for each setting; return the content of the JSON file and the SVG text.
 
-    response  also find out how soon each setting shows a sudden change
+    words     the values of --sweep
+    fixed     options of translate for all settings
+    keywords  of `metrics.evaluator.Evaluator`
+    response  also measure how soon a sudden change is shown
     """
-    from rotoscope.metrics.front import Setting, front, recommended
-    from rotoscope.plots.front import front_chart
+    import rotoscope
+    from rotoscope.metrics.evaluator import Evaluator
+    from rotoscope.metrics.pareto import recommended
+    from rotoscope.metrics.sweep import sweep
+    from rotoscope.plots.pareto_chart import pareto_chart
 
-    grid = parse_grid(words)
+    grid = parse_grid(words, fixed)
     names = ", ".join(grid[0])
-    rows: list[dict[str, Any]] = []
-    settings: list[Setting] = []
-    with tempfile.TemporaryDirectory() as folder:
-        reference, result = str(Path(folder, "reference.mkv")), str(Path(folder, "result.mkv"))
-        part = {"rate": measure.options.rate, "duration": measure.options.duration}
+    measure = Evaluator(**keywords)
 
-        def translate(source: str, target: str, options: dict[str, Any]) -> None:
-            _translate(source, target, model, options, progress)
+    def translate(source: str, target: str, options: dict[str, Any]) -> None:
+        with shown_progress(progress) as show:
+            run = rotoscope.translate(
+                source, target, model=list(model), on_progress=show, codec="ffv1", overwrite=True, **options
+            )
+        if run.losses:
+            raise InputRefused(f"{source}: {', '.join(run.losses)}; a damaged video cannot be measured")
 
-        translate(source, reference, part | FRAMEWISE)
-        change = None
-        if response:
-            change = SuddenChange(source, measure.options.rate, FRAMEWISE, translate, Path(folder))
-        for options in grid:
-            translate(source, result, part | options)
-            _, numbers = measured(measure, source, result, reference, progress)
-            kind, distance = _fidelity(numbers["to frame by frame"])
-            setting = Setting(", ".join(map(str, options.values())), distance, numbers["result"]["E_warp"])
-            if not settings:
-                last = "  change" if change else ""
-                print(f"{names:32}{'E_warp':>10}{'':>14}{kind:>10}{'sharpness, octaves 1 to 4':>28}{last}")
-            row: dict[str, Any] = {"options": options, "summary": numbers}
-            last = ""
-            if change:
-                row["frames until 90% of a change"] = until = change.frames_until_there(options)
-                last = "       -" if until is None else f"{until:8}"
-            print(_row(setting, numbers) + last)
-            settings.append(setting)
-            rows.append(row)
-    chosen = recommended(settings)
-    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in grid[settings.index(chosen)].items())
+    def evaluate(source: str, result: str, reference: str) -> "Evaluation":
+        with counted(progress) as show:
+            return measure(source, result, reference, on_frame=show)
+
+    part = {name: keywords[name] for name in ("start", "duration", "rate")}
+    rows: list[SweepRow] = []
+    for row in sweep(source, grid, translate=translate, evaluate=evaluate, fixed=fixed, response=response, **part):
+        if not rows:
+            print(
+                f"{names:32}{'E_warp':>10}{'':>14}{row.distance_name:>10}{'sharpness, octaves 1 to 4':>28}"
+                + ("  change" if response else "")
+            )
+        rows.append(row)
+        print(_row(row) + (_response(row) if response else ""))
+    settings = [row.setting for row in rows]
+    best = settings.index(recommended(settings))
+    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in grid[best].items())
     print(f"recommended: {flags}")
     content = {
         "source": source,
         "models": list(model),
-        "flow": measure.options.flow,
-        "settings": rows,
-        "recommended": grid[settings.index(chosen)],
+        "fixed": dict(fixed),
+        "settings": [_json(row, response=response) for row in rows],
+        "recommended": grid[best],
     }
     title = f"{source} by {' + '.join(model)}: {names}"
-    return content, front_chart(settings, front(settings), chosen, kind, title)
+    return content, pareto_chart(settings, settings[best], distance_name=rows[0].distance_name, title=title)
 
 
-def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
-    """`strength=0.5,1` `keyframes=1,4` -> every combination, as options of `translate`; UsageError for other words."""
-    known = sorted({field.name for kind in TRANSLATE_VALUES for field in fields(kind)} - SET_HERE)
+def parse_grid(words: Sequence[str], fixed: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Parse `strength=0.5,1` `keyframes=1,4` to every combination, as options of `translate`.
+
+    Raises UsageError for unknown names, and for values that `translate` refuses together with the fixed options.
+    """
+    known = _accepted()
     values: dict[str, list[Any]] = {}
     for word in words:
         name, _, listed = word.partition("=")
@@ -86,44 +98,69 @@ def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
             raise UsageError(
                 f"--sweep {word}; accepted: NAME=VALUE,VALUE with an option of translate ({', '.join(known)})"
             )
-        values[name] = [_value(text) for text in listed.split(",")]
+        values[name] = [_value(name, text) for text in listed.split(",")]
     grid = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
     for options in grid:
-        check_options(options)  # refuses values before the first translation begins
+        given = {**(fixed or {}), **options}
+        run = {field.name: given.pop(field.name) for field in fields(RunFlags) if field.name in given}
+        check_options(given)  # before the first translation
+        check_fields(RunFlags(**run))
     return grid
 
 
-def _value(text: str) -> int | float | str:
+def parse_fixed(flags: Mapping[str, str], own_flags: Sequence[str]) -> dict[str, Any]:
+    """Convert further flags of the command line to options of `translate`; UsageError for other flags.
+
+    own_flags  names of evaluate's own options, to suggest one for a misspelt flag
+    """
+    known = _accepted()
+    options: dict[str, Any] = {}
+    for flag, text in flags.items():
+        name = flag.replace("-", "_")
+        name = "hints" if name == "hint" else name
+        if name not in known:
+            near = difflib.get_close_matches(name, [*own_flags, *known], n=1)
+            hint = (
+                f"; near: --{near[0].replace('_', '-')}" if near else "; accepted: those of evaluate and of translate"
+            )
+            raise UsageError(f"--{flag.replace('_', '-')}: no such option{hint}")
+        options[name] = _value(name, text)
+    return options
+
+
+def _accepted() -> list[str]:
+    """Names of the options of `translate` that a sweep accepts."""
+    from rotoscope.metrics.sweep import SET_BY_SWEEP
+
+    names = {field.name for kind in (*TRANSLATE_VALUES, RunFlags) for field in fields(kind)}
+    return sorted(names - SET_BY_SWEEP - WITH_COMMA)
+
+
+def _value(name: str, text: str) -> Any:
+    if name in SEVERAL:
+        return (text,)
     for kind in (int, float):
         try:
             return kind(text)
         except ValueError:
             continue
-    return text
+    return WORDS.get(text, text)
 
 
-def _translate(source: str, target: str, model: Sequence[str], options: dict[str, Any], progress: Style) -> None:
-    """Into a lossless file, so that the encoder's doing is not taken for the setting's."""
-    import rotoscope
-
-    with shown_progress(progress) as show:
-        run = rotoscope.translate(
-            source, target, model=list(model), on_progress=show, codec="ffv1", overwrite=True, **options
-        )
-    if run.losses:
-        raise InputRefused(f"{source}: {', '.join(run.losses)}; a damaged video cannot be measured")
-
-
-def _fidelity(between: dict[str, float]) -> tuple[str, float]:
-    """What the front is drawn over: FID as in the paper, else LPIPS, else 1 - SSIM."""
-    for name in ("FID", "LPIPS"):
-        if name in between:
-            return name, between[name]
-    return "1 - SSIM", 1 - between["SSIM"]
-
-
-def _row(setting: "Setting", numbers: Numbers) -> str:
-    between, plain = numbers["to frame by frame"], numbers["frame by frame"]["E_warp"]
+def _row(row: "SweepRow") -> str:
+    between, plain = row.summary["to frame by frame"], row.summary["frame by frame"]["E_warp"]
+    error = row.setting.warping_error
     octaves = " ".join(f"{between[f'gradient energy, octave {octave}']:.0%}" for octave in range(1, 5))
-    lower = f"{plain / setting.warping_error:.2f}x lower" if setting.warping_error else ""
-    return f"{setting.label:32}{setting.warping_error:10.5f}{lower:>14}{setting.distance:10.4f}{octaves:>28}"
+    lower = f"{plain / error:.2f}x lower" if error > 0 else ""
+    return f"{row.setting.label:32}{error:10.5f}{lower:>14}{row.setting.distance:10.4f}{octaves:>28}"
+
+
+def _response(row: "SweepRow") -> str:
+    return "       -" if row.frames_until_change is None else f"{row.frames_until_change:8}"
+
+
+def _json(row: "SweepRow", *, response: bool) -> dict[str, Any]:
+    content: dict[str, Any] = {"options": row.options, "summary": row.summary}
+    if response:
+        content["frames until 90% of a change"] = row.frames_until_change
+    return content

@@ -1,4 +1,4 @@
-"""The demo scene: real photographs as layers under a hand-held camera; true flow, noise, sound and a clip of it."""
+"""The demo clip: photographs as layers under a hand-held camera, with true flow, noise and sound; and a page about it."""
 
 from rotoscope.demo.clip import make_clip
 from rotoscope.demo.scene import Scene

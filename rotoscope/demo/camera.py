@@ -1,4 +1,4 @@
-"""Motion of the demo scene as a function of time: the hand that holds the camera, and what layers do on their own.
+"""Motion of the demo scene as a function of time: the hand-held camera, and layers that move by themselves.
 
 Lengths are canvas pixels of a 640x360 picture, angles radians, times seconds. Matrices are 3x3 and act on columns
 (x, y, 1); a canvas pixel's centre lies at its index plus one half.
@@ -19,7 +19,7 @@ CANVAS_HEIGHT = 360
 
 @dataclass(frozen=True)
 class Pose:
-    """The camera's place: pan (x, y) as a layer of parallax 1 shows it, roll, dolly (0.1: such a layer grows 10 %)."""
+    """Camera position: pan (x, y), roll, dolly; values hold for a layer of parallax 1 (dolly 0.1 enlarges it by 10 %)."""
 
     x: float = 0.0
     y: float = 0.0
@@ -27,17 +27,17 @@ class Pose:
     dolly: float = 0.0
 
     def view(self, parallax: float) -> Matrix:
-        """Canvas -> canvas for a layer: near ones (large parallax) answer more to pan and dolly, all alike to roll."""
+        """Matrix from canvas to canvas for a layer: pan and dolly grow with its parallax, roll does not."""
         grow = 1 + self.dolly * parallax
         return about_centre(rotation(self.roll) @ scaling(grow) @ translation(self.x * parallax, self.y * parallax))
 
 
 Camera = Callable[[float], Pose]  # seconds -> pose
-Motion = Callable[[float], Matrix]  # seconds -> canvas to canvas, under the camera's
+LayerMotion = Callable[[float], Matrix]  # seconds -> matrix, canvas to canvas, applied before the camera's
 
 
 def handheld(seed: int) -> Camera:
-    """A calm hand: a wide slow drift with a little tremor, the same for the same seed."""
+    """Make a calm hand-held camera: a slow drift with a little tremor, determined by the seed."""
     random = np.random.default_rng(seed)
     x = _wander(random, ((22, 5.3), (8, 2.3), (1.0, 0.83)))
     y = _wander(random, ((8, 4.1), (4, 2.3), (0.8, 0.71)))
@@ -46,8 +46,8 @@ def handheld(seed: int) -> Camera:
     return lambda seconds: Pose(x(seconds), y(seconds), roll(seconds), dolly(seconds))
 
 
-def sway(angle: float, period: float, pivot: tuple[float, float]) -> Motion:
-    """Rock to and fro about a pivot."""
+def sway(angle: float, period: float, pivot: tuple[float, float]) -> LayerMotion:
+    """Rotate back and forth about a pivot: +-`angle` radians in `period` seconds."""
     x, y = pivot
 
     def motion(seconds: float) -> Matrix:
@@ -57,8 +57,8 @@ def sway(angle: float, period: float, pivot: tuple[float, float]) -> Motion:
     return motion
 
 
-def lift(height: float, period: float) -> Motion:
-    """Rise by `height` in the first half of the period, gently at both ends, and sink back in the second."""
+def lift(height: float, period: float) -> LayerMotion:
+    """Move up by `height` pixels in the first half of the period and down again in the second, as a cosine."""
     return lambda seconds: translation(0, -height * (1 - math.cos(math.tau * seconds / period)) / 2)
 
 
@@ -68,24 +68,24 @@ def translation(x: float, y: float) -> Matrix:
 
 
 def rotation(angle: float) -> Matrix:
-    """Turn about the origin, clockwise on a picture whose y points down."""
+    """Rotate about the origin, clockwise if y points down."""
     cosine, sine = math.cos(angle), math.sin(angle)
     return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], np.float64)
 
 
 def scaling(factor: float) -> Matrix:
-    """Grow about the origin."""
+    """Scale about the origin."""
     return np.diag([factor, factor, 1.0])
 
 
 def about_centre(matrix: Matrix) -> Matrix:
-    """The same transform with the middle of the canvas as its origin."""
+    """Return the same transform with the centre of the canvas as its origin."""
     x, y = CANVAS_WIDTH / 2, CANVAS_HEIGHT / 2
     return translation(x, y) @ matrix @ translation(-x, -y)
 
 
 def _wander(random: np.random.Generator, waves: tuple[tuple[float, float], ...]) -> Callable[[float], float]:
-    """A sum of sines of given (amplitude, period) with random phases."""
+    """Make a sum of sines of given (amplitude, period in seconds) with random phases."""
     phases = random.uniform(0, math.tau, len(waves))
 
     def value(seconds: float) -> float:

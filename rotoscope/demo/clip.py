@@ -1,4 +1,4 @@
-"""The demo clip: the scene through the sensor, with sound, in an ordinary mp4."""
+"""Make the demo clip: the scene as a noisy sensor records it, with sound, in an mp4 file."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -24,15 +24,15 @@ def make_clip(
 ) -> None:
     """Write the demo clip as H.264 and AAC; an existing file is replaced.
 
-    The clean frames, flow and occlusions behind it are those of `Scene(width, height, num_frames, seed)`. Width and
-    height must be even. The sound is as long as the pictures. What is handed to the encoder is always the same; libx264
-    itself may choose a few bits differently from run to run.
+    `Scene(width, height, num_frames, seed)` gives its frames without noise, their flow and occlusions. Width and height in
+    pixels must be even. The sound is as long as the pictures. The same arguments give the encoder the same input; the output
+    of libx264 may differ by a few bits between runs.
     """
     frames = noisy_frames(Scene(width, height, num_frames, seed), Sensor(seed=seed))
     encode_clip(path, frames, rate=fps, sound=arpeggio(float(num_frames / fps)), sample_rate=SAMPLE_RATE)
 
 
 def noisy_frames(scene: Scene, sensor: Sensor) -> Iterator[NDArray[np.uint8]]:
-    """Every frame of the scene as the sensor stores it: (H,W,3) uint8 RGB."""
+    """Yield every frame of the scene with the noise of the sensor: (H,W,3) uint8 RGB."""
     for t in range(scene.num_frames):
         yield sensor.capture(scene.picture(t), t)

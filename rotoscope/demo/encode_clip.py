@@ -1,4 +1,4 @@
-"""Encode pictures and sound made by a program into an ordinary mp4: H.264 (libx264), AAC, 4:2:0, limited range."""
+"""Encode generated pictures and sound as mp4: H.264 (libx264) 4:2:0 in limited range, and AAC."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -15,7 +15,7 @@ from rotoscope.base.errors import UsageError
 U8 = NDArray[np.uint8]
 
 BT709, SMPTE170M = 1, 6  # colour matrices (ITU-T H.273)
-SAMPLES_PER_BLOCK = 1024  # of AAC
+SAMPLES_PER_BLOCK = 1024  # block length of AAC
 
 
 def encode_clip(
@@ -28,11 +28,14 @@ def encode_clip(
 ) -> None:
     """Write the clip; an existing file is replaced.
 
-    frames  (H,W,3) uint8 RGB, full range, all of one size with even sides. Frame t is shown at t / rate seconds.
-    sound   (samples, 2) int16 at sample_rate in Hz, starting with the first frame; None: a clip without sound.
+    frames       (H,W,3) uint8 RGB, full range, all of one size with even sides; frame t is shown at t / rate seconds
+    rate         frames per second
+    sound        (samples, 2) int16, starting with the first frame; None: a clip without sound
+    sample_rate  of the sound, in Hz
 
-    Colour is converted with and tagged as BT.709 from 720 lines up, else as BT.601 (SMPTE 170M); the transfer is tagged
-    BT.709 for both. Chroma is sited left, which is what H.264 means when it says nothing.
+    Colour is converted to and tagged as BT.709 if the picture has 720 lines or more, else BT.601 (SMPTE 170M); the transfer is
+    tagged BT.709 in both cases. Chroma is sited left, H.264's default.
+    Raises UsageError for no frame, odd sides, frames of two sizes, or sound of another shape or type.
     """
     pictures = iter(frames)
     first = next(pictures, None)
@@ -70,7 +73,7 @@ def encode_clip(
             samples.sample_rate, samples.pts, samples.time_base = sample_rate, start, Fraction(1, sample_rate)
             container.mux(audio.encode(samples))
 
-        heard = 0  # samples encoded: sound follows the pictures, so that a player finds them side by side
+        heard = 0  # samples encoded so far; sound is interleaved with the pictures, as players expect
         length = 0 if sound is None else len(sound)
         for t, picture in enumerate(chain([first], pictures)):
             encode_picture(picture, t)
@@ -85,10 +88,10 @@ def encode_clip(
 
 
 def _subsampled(picture: U8, matrix: int) -> av.VideoFrame:
-    """(H,W,3) RGB -> yuv420p in limited range, chroma sited left.
+    """Convert (H,W,3) uint8 RGB to yuv420p in limited range, chroma sited left.
 
-    FFmpeg's own way from RGB to 4:2:0 sites chroma in the centre, so it only makes 4:4:4 here; chroma is then averaged
-    with weights (1,2,1) across and (1,1) down.
+    FFmpeg converts RGB to 4:2:0 with chroma sited in the centre, so it converts only to 4:4:4 here; chroma is then averaged
+    with weights (1,2,1) horizontally and (1,1) vertically.
     """
     full = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
         format="yuv444p",

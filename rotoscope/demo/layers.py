@@ -1,8 +1,8 @@
 """Layers of the demo scene: a photograph, the shape cut out of it, its place on the canvas and its depth.
 
-A layer is prepared once per picture size as a texture about twice as fine as the picture and smoothed to what the
-picture can carry, so that reading it bilinearly at any position is nearly free of aliasing and blurs every frame alike.
-That is what makes the warped next frame match this one.
+For each picture size, a layer is turned into a texture of about twice the picture's resolution and low-pass filtered to what
+the picture can show. Bilinear sampling at any position is then nearly free of aliasing and blurs all frames equally, so that
+the next frame warped by the true flow matches this one.
 """
 
 from dataclasses import dataclass
@@ -13,26 +13,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.demo.camera import Matrix, Motion, lift, scaling, sway, translation
+from rotoscope.demo.camera import LayerMotion, Matrix, lift, scaling, sway, translation
 
 F32 = NDArray[np.float32]
 
 OVERSAMPLING = 2.0  # texture pixels per picture pixel, and at most this many per photograph pixel
 OPTICS_SIGMA = 0.6  # blur of the lens in picture pixels
-PAD = 48  # photograph pixels mirrored beyond each edge, seen only when the hand moves far
-HOLE_MARGIN = 9  # photograph pixels around a removed shape that are painted over with it
+PAD = 48  # photograph pixels mirrored beyond each edge, visible only if the camera moves far
+HOLE_MARGIN = 9  # photograph pixels around a removed shape that are filled in too
 
 
 @dataclass(frozen=True)
 class Layer:
     """One photograph in the scene.
 
-    photo     file name in `photos/`.
-    mask      file name of the cut-out shape, grey 8-bit, PAD wider on every side; None: everything, without end.
-    removed   file name of a shape that is painted over with its surroundings, because another layer shows it.
-    scale     canvas pixels per photograph pixel; `at` is the photograph's top left corner on the canvas.
-    parallax  1 / depth: how many canvas pixels the layer moves when the camera pans by one.
-    motion    what the layer does on its own; None: it stands still.
+    photo     file name in `photos/`
+    mask      file name of the cut-out shape, grey 8-bit, wider than the photograph by PAD on each side; None: no cut-out, the
+              photograph is mirrored at its edges
+    scale     canvas pixels per photograph pixel
+    at        the photograph's top left corner on the canvas
+    parallax  1 / depth: canvas pixels that the layer moves when the camera pans by one
+    removed   file name of a shape that is filled in from its surroundings, because another layer shows it
+    motion    the layer's own motion; None: it does not move
     """
 
     photo: str
@@ -41,10 +43,10 @@ class Layer:
     at: tuple[float, float]
     parallax: float
     removed: str | None = None
-    motion: Motion | None = None
+    motion: LayerMotion | None = None
 
     def to_canvas(self, seconds: float) -> Matrix:
-        """Photograph coordinates -> canvas, own motion included, camera not."""
+        """Matrix from photograph to canvas coordinates, with the layer's own motion and without the camera's."""
         place = translation(*self.at) @ scaling(self.scale)
         return place if self.motion is None else self.motion(seconds) @ place
 
@@ -52,8 +54,9 @@ class Layer:
 class Texture(NamedTuple):
     """A layer ready to be drawn.
 
-    rgba      (h,w,4) float32 in [0,1], RGB multiplied by alpha; `alpha` is its last channel alone, (h,w).
-    to_photo  texture coordinates -> photograph coordinates.
+    rgba      (h,w,4) float32 in [0,1], RGB multiplied by alpha
+    alpha     (h,w) float32, the last channel of `rgba`
+    to_photo  3x3 matrix from texture to photograph coordinates
     """
 
     rgba: F32
@@ -70,7 +73,7 @@ STILL_LIFE = (
 
 
 def load_texture(layer: Layer, pixels_per_canvas_pixel: float) -> Texture:
-    """Read, cut out, mirror at the edges, resample and smooth one layer for pictures of the given scale."""
+    """Read a photograph, cut out its shape, mirror its edges, resample and smooth it for the given scale."""
     photo = cv2.cvtColor(_read(layer.photo, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     if layer.removed is not None:
         hole = _grown(_read(layer.removed, cv2.IMREAD_GRAYSCALE))[PAD:-PAD, PAD:-PAD]

@@ -1,8 +1,8 @@
-"""The demo scene: clean pictures whose true motion is known, because every layer moves by a known transform.
+"""The demo scene: pictures without noise whose true flow is known, because each layer moves by a known transform.
 
-Flow and occlusion follow design section 5: flow F_ab lies on the grid of a, in pixels (dx, dy), and pixel p of a is at
-p + F_ab(p) in b. A pixel belongs to the nearest layer whose alpha is at least one half there; the soft edges of the
-cut-outs (about two pixels) mix two layers, and their flow is the owner's.
+Flow F_ab lies on the grid of a, in pixels (dx, dy): pixel p of a is at p + F_ab(p) in b. A pixel belongs to the nearest layer
+whose alpha is at least 0.5 there (its owner). The soft edges of cut-outs, about two pixels wide, mix two layers; their flow
+is that of the owner.
 """
 
 from dataclasses import dataclass, field
@@ -17,19 +17,19 @@ from rotoscope.demo.layers import STILL_LIFE, Layer, Texture, load_texture
 
 F32 = NDArray[np.float32]
 
-ROUNDING = 1e-3  # pixels that float32 flow may err
-FRAMES_PER_SECOND = 30  # of the motion: the same frame shows the same moment at any playing speed
+ROUNDING = 1e-3  # largest rounding error of float32 flow, in pixels
+FRAMES_PER_SECOND = 30  # of the motion; a clip may be played at another rate
 
 
 @dataclass(frozen=True)
 class Scene:
     """Photographs in layers under a moving camera; the same arguments always give the same pictures.
 
-    width, height  of the pictures in pixels; the 640x360 canvas is scaled to cover them and cropped at its sides.
-    num_frames     pictures are numbered 0 .. num_frames - 1.
-    seed           of the camera's motion, where no camera is given.
-    camera         seconds -> Pose.
-    layers         far to near; the first one should cover everything.
+    width, height  of the pictures in pixels; the 640x360 canvas is scaled to cover them, and its sides are cropped
+    num_frames     pictures are numbered 0 .. num_frames - 1
+    seed           of the camera's motion, if no camera is given
+    camera         seconds -> Pose
+    layers         far to near; the first one should cover everything
     """
 
     width: int = 640
@@ -55,14 +55,14 @@ class Scene:
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), np.float32)
 
     def owner(self, t: int) -> NDArray[np.uint8]:
-        """Which layer each pixel of frame t shows: (H,W) uint8, an index into `layers`."""
+        """Layer that each pixel of frame t belongs to: (H,W) uint8, an index into `layers`."""
         owner = np.zeros((self.height, self.width), np.uint8)
         for k in range(1, len(self.layers)):
             owner[self._covers(k, self._to_texture(k, t))] = k
         return owner
 
     def flow(self, t: int, to: int) -> F32:
-        """Where the pixels of frame t are in frame `to`: (H,W,2) float32 (dx, dy) in pixels, exact, hidden ones too."""
+        """True flow from frame t to frame `to`: (H,W,2) float32 (dx, dy) in pixels, of occluded pixels too."""
         owner = self.owner(t)
         y, x = np.mgrid[: self.height, : self.width]
         flow = np.empty((self.height, self.width, 2), np.float32)
@@ -74,9 +74,9 @@ class Scene:
         return flow
 
     def occlusion(self, t: int, to: int) -> NDArray[np.bool_]:
-        """Pixels of frame t that frame `to` does not show: (H,W) bool.
+        """(H,W) bool: pixels of frame t that frame `to` does not show.
 
-        True where a nearer layer covers the place they move to, or where it lies beyond the outermost pixel centres.
+        True if a nearer layer covers the place that a pixel moves to, or if that place lies outside the pixel centres.
         """
         owner = self.owner(t)
         landing = np.stack(np.meshgrid(np.arange(self.width), np.arange(self.height)), axis=2) + self.flow(t, to)
@@ -101,7 +101,7 @@ class Scene:
         return handheld(self.seed) if self.camera is None else self.camera
 
     def _to_frame(self, k: int, t: int) -> Matrix:
-        """Texture pixels of layer k -> pixels of frame t, both with centres at integers."""
+        """Matrix from texture pixels of layer k to pixels of frame t, pixel centres at integers."""
         if not 0 <= t < self.num_frames:
             raise IndexError(f"frame {t}; the scene has frames 0 to {self.num_frames - 1}")
         seconds = t / FRAMES_PER_SECOND
@@ -115,16 +115,16 @@ class Scene:
         return np.asarray(np.linalg.inv(self._to_frame(k, t)), np.float64)
 
     def _from_to(self, k: int, t: int, to: int) -> Matrix:
-        """Pixels of frame t -> pixels of frame `to`, for what layer k shows."""
+        """Matrix from pixels of frame t to pixels of frame `to` for layer k."""
         return self._to_frame(k, to) @ self._to_texture(k, t)
 
     def _covers(self, k: int, to_texture: Matrix) -> NDArray[np.bool_]:
-        """(H,W) bool: layer k is at least half opaque where `to_texture` sends the pixel."""
+        """(H,W) bool: layer k has alpha of at least 0.5 at the position that `to_texture` gives."""
         covers: NDArray[np.bool_] = self._read(self._textures[k].alpha, to_texture, k) >= 0.5
         return covers
 
     def _read(self, texture: F32, to_texture: Matrix, k: int) -> F32:
-        """The texture read bilinearly at `to_texture` of every pixel; cut-outs end at its edge, others are mirrored."""
+        """Sample a texture bilinearly at `to_texture` of every pixel; beyond its edges cut-outs are 0, others are mirrored."""
         border = cv2.BORDER_CONSTANT if self.layers[k].mask else cv2.BORDER_REFLECT_101
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (self.width, self.height)

@@ -1,8 +1,8 @@
-"""A camera's sensor: what turns a clean picture into one that flickers.
+"""A camera sensor: adds noise and exposure drift to a clean picture.
 
-Noise is made in linear light, where photons are counted: the variance of the light x (0..1 of full scale) is
-x / full_well + (read_noise / full_well)^2 (Foi et al. 2008, without clipping). A normal distribution stands for the
-Poisson one, which is close above some ten electrons.
+Noise is added in linear light: the variance of the light x (0..1 of full scale) is
+x / full_well + (read_noise / full_well)^2 (Foi et al. 2008, without clipping). Shot noise is drawn from a normal distribution
+instead of a Poisson one; the two are close above about ten electrons.
 """
 
 import math
@@ -18,9 +18,9 @@ F32 = NDArray[np.float32]
 class Sensor:
     """A small sensor in evening light; the same seed and frame number always give the same noise.
 
-    full_well_electrons   electrons at full scale; fewer make more shot noise.
-    read_noise_electrons  standard deviation that darkness has.
-    exposure_drift        how far the exposure wanders, as a fraction of it.
+    full_well_electrons   electrons at full scale; fewer give more shot noise
+    read_noise_electrons  standard deviation in the dark
+    exposure_drift        largest change of the exposure, relative
     """
 
     full_well_electrons: float = 1300.0
@@ -29,13 +29,13 @@ class Sensor:
     seed: int = 0
 
     def exposure(self, t: int) -> float:
-        """Gain of frame t in linear light: 1, give or take the drift."""
+        """Gain of frame t in linear light, from 1 - exposure_drift to 1 + exposure_drift."""
         slow, quick = np.random.default_rng((self.seed, 1)).uniform(0, math.tau, 2)
         wave = 0.75 * math.sin(math.tau * t / 113 + slow) + 0.25 * math.sin(math.tau * t / 29 + quick)
         return 1 + self.exposure_drift * wave
 
     def expose(self, light: F32, t: int) -> F32:
-        """Linear light of frame t, any shape, float32 in [0,1] -> the same with drift and noise, not clipped."""
+        """Add drift and noise to linear light of frame t (float32 in [0,1], any shape); the result is not clipped."""
         electrons = light * np.float32(self.full_well_electrons * self.exposure(t))
         noise = np.random.default_rng((self.seed, 0, t)).standard_normal(light.shape, dtype=np.float32)
         noise *= np.sqrt(electrons + np.float32(self.read_noise_electrons**2))
@@ -44,7 +44,7 @@ class Sensor:
         return electrons
 
     def capture(self, clean: F32, t: int) -> NDArray[np.uint8]:
-        """Frame t as the camera stores it: (H,W,3) float32 sRGB in [0,1] -> (H,W,3) uint8 sRGB."""
+        """Record frame t: (H,W,3) float32 sRGB in [0,1] -> (H,W,3) uint8 sRGB with drift and noise."""
         light = _TO_LIGHT[_index(clean, len(_TO_LIGHT))]
         return _TO_CODE[_index(self.expose(light, t), len(_TO_CODE))]
 
@@ -60,12 +60,12 @@ def from_light(light: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _index(value: F32, size: int) -> NDArray[np.intp]:
-    """The nearest entry of a table over [0,1]; values outside take its ends."""
+    """Index of the nearest entry in a table over [0,1] of this size; values outside get the first or last entry."""
     scaled = value * np.float32(size - 1)
     scaled += np.float32(0.5)
     return np.clip(scaled, 0, size - 1, out=scaled).astype(np.intp)
 
 
-# Tables are ten times faster than powers. Their steps are below a tenth of a code value, in the dark too.
+# Tables are ten times faster than powers; their steps are below 0.1 of a code value, in dark tones too.
 _TO_LIGHT = to_light(np.linspace(0, 1, 4096)).astype(np.float32)
 _TO_CODE = np.round(255 * from_light(np.linspace(0, 1, 65536))).astype(np.uint8)

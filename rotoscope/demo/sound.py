@@ -1,4 +1,4 @@
-"""Sound for the demo clip: a soft plucked arpeggio over four chords, wandering between the ears."""
+"""Sound of the demo clip: a soft plucked arpeggio over four chords that moves between left and right."""
 
 import math
 from functools import cache
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 SAMPLE_RATE = 48_000  # Hz
 PEAK = 0.5  # of full scale: -6 dB
 NOTE_SECONDS = 0.25
-RING_SECONDS = 2.0  # a plucked note has faded by then
+RING_SECONDS = 2.0  # length of a plucked note, which has faded by then
 FADE_SECONDS = 0.4  # at the end of the sound
 CHORDS = (  # semitones above A3 (220 Hz); eight notes each
     (0, 7, 12, 15, 19, 15, 12, 7),  # A minor
@@ -20,7 +20,7 @@ CHORDS = (  # semitones above A3 (220 Hz); eight notes each
 
 
 def arpeggio(seconds: float) -> NDArray[np.int16]:
-    """The sound: (samples, 2) int16 at SAMPLE_RATE, of the given length rounded to a sample, always the same."""
+    """Make the sound: (samples, 2) int16 at SAMPLE_RATE, of the given length rounded to a sample; deterministic."""
     if seconds < 0:
         raise ValueError(f"{seconds=}; a duration cannot be negative")
     length, step, ring = (round(s * SAMPLE_RATE) for s in (seconds, NOTE_SECONDS, RING_SECONDS))
@@ -40,7 +40,7 @@ def arpeggio(seconds: float) -> NDArray[np.int16]:
 
 @cache
 def _pluck(semitones: int) -> NDArray[np.float32]:
-    """One string plucked near its middle: overtones that start weaker and fade sooner the higher they are."""
+    """One plucked string: the higher an overtone, the weaker it starts and the sooner it fades."""
     time = np.arange(round(RING_SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
     pitch = 220 * 2 ** (semitones / 12)
     overtones = range(1, 6)

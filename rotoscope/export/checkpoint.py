@@ -12,9 +12,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from rotoscope.base.errors import ModelRefused
+from rotoscope.base.files import describe_file
 from rotoscope.export.safe_file import MAX_BYTES, check_checkpoint
 from rotoscope.networks import Loaded, from_state_dict
-from rotoscope.runtime.models.first_bytes import what_it_is
 
 DESCRIPTION_KEY = "rotoscope"  # of a .safetensors file's metadata: the hints that its weights need
 
@@ -78,7 +78,7 @@ def _read_safetensors(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
             metadata = file.metadata() or {}
         hints = json.loads(metadata.get(DESCRIPTION_KEY, "{}")).get("hints", {})
     except (SafetensorError, OSError) as error:
-        raise ModelRefused(f"{path}: not a .safetensors file but {what_it_is(path)}") from error
+        raise ModelRefused(f"{path}: not a .safetensors file but {describe_file(path)}") from error
     except (ValueError, AttributeError) as error:
         raise ModelRefused(f"{path}: the description in it is damaged: export it again") from error
     return tensors, hints
@@ -95,4 +95,4 @@ def _read_npz(path: Path) -> Mapping[str, Any]:
     except ModelRefused:
         raise
     except Exception as error:  # zipfile's and NumPy's own, undocumented kinds
-        raise ModelRefused(f"{path}: not a .npz file of plain arrays but {what_it_is(path)}") from error
+        raise ModelRefused(f"{path}: not a .npz file of plain arrays but {describe_file(path)}") from error

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rotoscope.base.engine import Engine
 from rotoscope.base.errors import ModelRefused, UsageError
-from rotoscope.base.files import part_file
+from rotoscope.base.files import file_digest, part_file
 from rotoscope.base.frame import Picture
 from rotoscope.base.times import StageTimes
 from rotoscope.export.adapters import Labels
@@ -27,7 +27,6 @@ from rotoscope.export.parts import part_of
 from rotoscope.export.precision import to_int8
 from rotoscope.export.torch_engine import TorchEngine
 from rotoscope.networks import Loaded
-from rotoscope.runtime.models.cache import file_digest
 from rotoscope.runtime.models.golden import golden_inputs
 from rotoscope.runtime.models.model_file import ModelFile, open_model
 from rotoscope.runtime.network.network import CallInput, Network

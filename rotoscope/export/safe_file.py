@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import ModelRefused
-from rotoscope.runtime.models.first_bytes import what_it_is
+from rotoscope.base.files import describe_file
 
 MAX_BYTES = 8 << 30
 MAX_PICKLE_BYTES = 16 << 20
@@ -96,7 +96,7 @@ def _check_legacy(path: Path) -> None:
     with path.open("rb") as file:
         data = file.read(MAX_PICKLE_BYTES)
     if not data.startswith(b"\x80"):
-        raise ModelRefused(f"{path}: not a checkpoint but {what_it_is(path)}")
+        raise ModelRefused(f"{path}: not a checkpoint but {describe_file(path)}")
     survey = Survey.of(data, path)
     if survey.content != LEGACY_HEADER:
         raise ModelRefused(f"{path}: a bare pickle, which is a program: save model.state_dict() with torch.save")

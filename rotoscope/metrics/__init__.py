@@ -1,5 +1,9 @@
-"""Measures of videos: arrays in, numbers out. Every picture is (H,W,3) RGB, uint8 or float in [0,1].
+"""Measures of videos: steadiness, sharpness, fidelity. Pictures are (H,W,3) RGB arrays, uint8 or float in [0,1].
 
-`warping_error`, `gradient_energy`, `response`, `fidelity`, `patch_consistency`, `frechet` and `confusion` need no torch;
-`lpips`, `inception` and `video_features` run networks from weights by path.
+evaluator, sweep              measure video files; the rest takes arrays
+evaluation, curves            all measures of one result, frame by frame
+warping_error, paired_warping_error, gradient_energy, patch_consistency, response, fidelity, frechet, confusion
+                              one measure each
+feature_distances             LPIPS, FID, VFID, VLPIPS: networks with weights by path; the only module that needs torch
+matched, rgb_array, pareto    reading videos side by side; the array type; choosing a setting
 """

@@ -1,15 +1,15 @@
-"""Scores of label maps from one confusion matrix: the mathematics of pix2pix's FCN-scores (Cityscapes, 19 classes)."""
+"""FCN scores of pix2pix (Cityscapes, 19 classes): accuracy and IoU of label maps from one confusion matrix."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-TINY = 1e-12  # in the denominators of the published code
+TINY = 1e-12  # added to denominators, as in the published code
 
 
 class LabelScores(NamedTuple):
-    """All in [0,1]."""
+    """Pixel accuracy, mean accuracy of classes, and mean intersection over union; each in [0,1], higher is better."""
 
     per_pixel: float
     per_class: float
@@ -17,13 +17,16 @@ class LabelScores(NamedTuple):
 
 
 class ConfusionMatrix:
-    """Counts of (true class, found class) over the pixels of a whole split; labels of no class are ignored."""
+    """Counts pairs (true class, found class) over all pixels of a data set; `counts` is (num_classes,num_classes) int64."""
 
     def __init__(self, num_classes: int = 19) -> None:
         self.counts = np.zeros((num_classes, num_classes), np.int64)
 
     def add(self, truth: NDArray[np.integer], found: NDArray[np.integer]) -> None:
-        """Count two label maps of one shape; truth outside 0 .. num_classes - 1 is ignored."""
+        """Count two integer label maps of one shape; pixels whose truth is outside 0 .. num_classes - 1 are ignored.
+
+        Raises ValueError for two shapes, or for a found label outside 0 .. num_classes - 1.
+        """
         if truth.shape != found.shape:
             raise ValueError(f"label maps of {truth.shape} and {found.shape}; accepted: one shape")
         num = len(self.counts)
@@ -35,7 +38,7 @@ class ConfusionMatrix:
         self.counts += np.bincount(pairs, minlength=num**2).reshape(num, num)
 
     def scores(self) -> LabelScores:
-        """Share of right pixels, its mean over classes, and mean intersection over union; absent classes count as 0."""
+        """Return the scores; a class without pixels counts as 0 in the means over classes."""
         right, true, found = np.diag(self.counts), self.counts.sum(axis=1), self.counts.sum(axis=0)
         return LabelScores(
             per_pixel=float(right.sum() / (self.counts.sum() + TINY)),

@@ -1,4 +1,4 @@
-"""Measure a result against its source, and against the frame-by-frame translation that it should stay true to."""
+"""Measure a result against its source and against the frame-by-frame translation, from frames in memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -8,45 +8,55 @@ from typing import Any
 import numpy as np
 
 from rotoscope.base.errors import InputRefused
+from rotoscope.metrics.curves import Curves
 from rotoscope.metrics.fidelity import psnr, ssim
 from rotoscope.metrics.gradient_energy import OCTAVES, relative_energy, sharpness_drift
-from rotoscope.metrics.matched import Moment
-from rotoscope.metrics.measures import Measures
+from rotoscope.metrics.matched import MatchedFrame
 from rotoscope.metrics.patch_consistency import PATCH_PX, mean_psnr
-from rotoscope.metrics.pictures import F32, RGB
+from rotoscope.metrics.rgb_array import F32, RGB
 from rotoscope.metrics.warping_error import Mask, visible
 
 STRIP_FRAMES = 3
 
-Motion = Callable[[int, RGB, RGB], tuple[F32, Mask]]
-"""(t, source frame t, source frame t + 1) -> flow from t to t + 1 (H,W,2), pixels of t that t + 1 shows (H,W)."""
+Flow = Callable[[RGB, RGB], F32]
+"""(picture a, picture b), both (H,W,3) uint8 -> F_ab, (H,W,2) float32 pixels on the grid of a."""
+FlowAndVisible = Callable[[int, RGB, RGB], tuple[F32, Mask]]
+"""(t, source frame t, source frame t + 1) -> flow from t to t + 1 (H,W,2), pixels of t that t + 1 shows (H,W) bool."""
+Numbers = dict[str, dict[str, float]]
+"""Numbers by "source", "result", "frame by frame" and "to frame by frame" (the distance between the last two), then by name."""
 
 
 @dataclass
 class Evaluation:
-    """The outcome: curves and sums of the result, of the frame-by-frame reference, and of how far apart they are."""
+    """Curves and numbers of the result, of the frame-by-frame reference, and of the distance between them.
 
-    result: Measures
-    reference: Measures | None
-    seconds: list[float] = field(default_factory=list)
-    visible: list[float] = field(default_factory=list)  # share of pixels that count, of each pair
-    source_columns: list[RGB] = field(default_factory=list)
-    psnr: list[float] = field(default_factory=list)  # of each frame to the reference's
+    `reference` is None and the lists psnr, ssim and lpips are empty if there is no reference.
+    """
+
+    result: Curves
+    reference: Curves | None
+    seconds: list[float] = field(default_factory=list)  # of each frame, since the first one
+    visible: list[float] = field(default_factory=list)  # share of pixels that count, 0 to 1, of each pair
+    source_columns: list[RGB] = field(default_factory=list)  # (H,3) of each frame
+    psnr: list[float] = field(default_factory=list)  # in dB, of each frame to the reference's frame
     ssim: list[float] = field(default_factory=list)
-    lpips: list[float] = field(default_factory=list)
-    worst: tuple[Moment, ...] = ()  # neighbours up to the pair with the largest error, frame by frame if there is that
+    lpips: list[float] = field(default_factory=list)  # empty if no `distance` was given
+    video_distances: dict[str, float] = field(
+        default_factory=dict
+    )  # FID, VFID and VLPIPS to the reference, if asked for
+    worst: tuple[MatchedFrame, ...] = ()  # up to three frames; the last two are the pair with the largest warping error
 
     @property
     def sharpness(self) -> list[float]:
-        """Gradient energy of each frame over that of the reference's frame, all octaves together."""
+        """Gradient energy of each frame relative to the reference's frame, summed over octaves; needs a reference."""
         assert self.reference is not None
         return [
             float(relative_energy([mine.sum()], [theirs.sum()]))
             for mine, theirs in zip(self.result.energy, self.reference.energy, strict=True)
         ]
 
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Numbers of the whole video by name: of the result, of the reference, and between them."""
+    def summary(self) -> Numbers:
+        """Return the numbers of the whole video; a number that could not be measured is NaN."""
         numbers = {
             "source": {"visible pixels": float(np.mean(self.visible)), "visible at least": float(np.min(self.visible))},
             "result": self.result.summary(),
@@ -61,48 +71,50 @@ class Evaluation:
             }
             if self.lpips:
                 between["LPIPS"] = float(np.mean(self.lpips))
-            numbers |= {"frame by frame": self.reference.summary(), "to frame by frame": between}
+            numbers |= {"frame by frame": self.reference.summary(), "to frame by frame": between | self.video_distances}
         return numbers
 
     def curves(self) -> dict[str, Any]:
-        """Every value of every frame and pair, for JSON."""
+        """Return every value of every frame and pair as lists and dictionaries."""
         names = ("warping_error", "temporal_loss", "best_psnr", "best_ssim")
         videos = {"result": self.result} | ({"frame by frame": self.reference} if self.reference is not None else {})
-        curves: dict[str, Any] = {"seconds": self.seconds, "visible": self.visible}
-        for video, measures in videos.items():
-            curves[video] = {name: getattr(measures, name) for name in names if getattr(measures, name)}
-            curves[video]["gradient_energy"] = [energy.tolist() for energy in measures.energy]
+        values: dict[str, Any] = {"seconds": self.seconds, "visible": self.visible}
+        for video, curves in videos.items():
+            values[video] = {name: getattr(curves, name) for name in names if getattr(curves, name)}
+            values[video]["gradient_energy"] = [energy.tolist() for energy in curves.energy]
         if self.reference is not None:
-            curves["to frame by frame"] = {
-                name: values for name in ("psnr", "ssim", "lpips", "sharpness") if (values := getattr(self, name))
+            values["to frame by frame"] = {
+                name: curve for name in ("psnr", "ssim", "lpips", "sharpness") if (curve := getattr(self, name))
             }
-        return curves
+        return values
 
 
-def evaluate(
-    moments: Iterable[Moment],
-    motion: Motion,
+def evaluate_frames(
+    frames: Iterable[MatchedFrame],
+    motion: FlowAndVisible,
     *,
     distance: Callable[[RGB, RGB], float] | None = None,
     with_patches: bool = False,
     column_px: int | None = None,
     on_frame: Callable[[int], None] = lambda _done: None,
 ) -> Evaluation:
-    """Measure a video as it passes by; a few frames and one column of each are held.
+    """Measure videos frame by frame; three frames and one column of every frame are held.
 
-    moments       from `matched_frames`
-    motion        of the source
-    distance      of a result frame to the reference's, such as `lpips.LpipsDistance`
-    with_patches  also patch consistency, which costs more than all the rest
-    column_px     which column of pixels the slices through time show; by default the middle one
-    Raises InputRefused for a video of fewer than two frames, and for one too small for the measures asked for.
+    frames        from `matched_frames`
+    motion        of the source, for example `motion_from_flow`
+    distance      of a result frame to the reference's frame, for example `LpipsDistance`
+    with_patches  also patch consistency, which takes longer than everything else
+    column_px     x of the column that slices through time show; None: the middle one
+    on_frame      called with the number of frames measured so far
+    Raises InputRefused for a video of fewer than two frames, for pictures that are too small for the chosen measures, and for
+    a column outside the picture.
     """
-    recent: deque[Moment] = deque(maxlen=STRIP_FRAMES)
+    recent: deque[MatchedFrame] = deque(maxlen=STRIP_FRAMES)
     found: Evaluation | None = None
     largest = -np.inf
-    for index, moment in enumerate(moments):
+    for index, frame in enumerate(frames):
         if found is None:
-            height, width = moment.source.shape[:2]
+            height, width = frame.source.shape[:2]
             least = PATCH_PX + 1 if with_patches else 2**OCTAVES
             if min(height, width) < least:
                 patches = " with patches" if with_patches else ""
@@ -110,28 +122,28 @@ def evaluate(
             column = width // 2 if column_px is None else column_px
             if not 0 <= column < width:
                 raise InputRefused(f"column {column} of a picture {width} pixels wide; accepted: 0..{width - 1}")
-            with_reference = moment.reference is not None
+            with_reference = frame.reference is not None
             found = Evaluation(
-                result=Measures(with_patches=with_patches),
-                reference=Measures(with_patches=with_patches) if with_reference else None,
+                result=Curves(with_patches=with_patches),
+                reference=Curves(with_patches=with_patches) if with_reference else None,
             )
         previous = recent[-1] if recent else None
-        recent.append(moment)
-        _add(found, moment, column, distance)
+        recent.append(frame)
+        _add(found, frame, column, distance)
         if previous is not None:
-            flow, valid = motion(index - 1, previous.source, moment.source)
-            _add_pair(found, previous, moment, flow, valid)
+            flow, valid = motion(index - 1, previous.source, frame.source)
+            _add_pair(found, previous, frame, flow, valid)
             error = (found.reference or found.result).warping_error[-1]
             if error > largest:
                 largest, found.worst = error, tuple(recent)
         on_frame(index + 1)
     if found is None or not found.result.warping_error:
-        raise InputRefused("a video of fewer than two frames has no consistency to measure")
+        raise InputRefused("a video of fewer than two frames has no consistency to measure; accepted: at least two")
     return found
 
 
-def from_flow(flow: Callable[[RGB, RGB], F32]) -> Motion:
-    """Motion by an estimator of flow between two pictures, run both ways; occlusion by `kernels.occlusion`."""
+def motion_from_flow(flow: Flow) -> FlowAndVisible:
+    """Estimate flow forward and backward; a pixel counts if both agree (see `warping_error.visible`)."""
 
     def motion(_index: int, current: RGB, following: RGB) -> tuple[F32, Mask]:
         forward, backward = flow(current, following), flow(following, current)
@@ -140,19 +152,19 @@ def from_flow(flow: Callable[[RGB, RGB], F32]) -> Motion:
     return motion
 
 
-def _add(found: Evaluation, moment: Moment, column: int, distance: Callable[[RGB, RGB], float] | None) -> None:
-    found.seconds.append(moment.seconds)
-    found.source_columns.append(moment.source[:, column].copy())
-    found.result.add(moment.result, column)
-    if found.reference is not None and moment.reference is not None:
-        found.reference.add(moment.reference, column)
-        found.psnr.append(psnr(moment.result, moment.reference))
-        found.ssim.append(ssim(moment.result, moment.reference))
+def _add(found: Evaluation, frame: MatchedFrame, column: int, distance: Callable[[RGB, RGB], float] | None) -> None:
+    found.seconds.append(frame.seconds)
+    found.source_columns.append(frame.source[:, column].copy())
+    found.result.add(frame.result, column)
+    if found.reference is not None and frame.reference is not None:
+        found.reference.add(frame.reference, column)
+        found.psnr.append(psnr(frame.result, frame.reference))
+        found.ssim.append(ssim(frame.result, frame.reference))
         if distance is not None:
-            found.lpips.append(distance(moment.result, moment.reference))
+            found.lpips.append(distance(frame.result, frame.reference))
 
 
-def _add_pair(found: Evaluation, current: Moment, following: Moment, flow: F32, valid: Mask) -> None:
+def _add_pair(found: Evaluation, current: MatchedFrame, following: MatchedFrame, flow: F32, valid: Mask) -> None:
     found.visible.append(float(valid.mean()))
     found.result.add_pair(current.result, following.result, flow, valid)
     if found.reference is not None and current.reference is not None and following.reference is not None:

@@ -1,8 +1,8 @@
-"""Fréchet distance of two sets of feature vectors, taken as Gaussians: the number behind FID and VFID.
+"""Fréchet distance between two sets of feature vectors, each modelled as a Gaussian: FID and VFID.
 
-Heusel et al., NeurIPS 2017:  |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), S the unbiased covariances. The trace of the
-root is the sum of the roots of the eigenvalues of S1^(1/2) S2 S1^(1/2), which is symmetric: singular covariances and
-complex roots need no special case, as they do in code that takes the root of a general matrix.
+Heusel et al., NeurIPS 2017:  |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), with means m and unbiased covariances S.
+The trace of the matrix root is computed as the sum of the square roots of the eigenvalues of S1^(1/2) S2 S1^(1/2). That
+matrix is symmetric, so singular covariances need no special case and no complex roots appear.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ F64 = NDArray[np.float64]
 
 
 class Statistics:
-    """Mean and covariance of feature vectors that come in one batch after another; holds none of them."""
+    """Mean and covariance of feature vectors of a given length, updated batch by batch; the vectors are not kept."""
 
     def __init__(self, length: int) -> None:
         self.num = 0
@@ -22,7 +22,7 @@ class Statistics:
         self._scatter = np.zeros((length, length))  # sum of (x - mean)(x - mean)^T
 
     def add(self, features: NDArray[np.floating]) -> None:
-        """Take in (N,length) vectors; both means are merged as Chan, Golub and LeVeque (1983) do, without cancellation."""
+        """Add (N,length) vectors by the update of Chan, Golub and LeVeque (1983), which avoids cancellation."""
         batch = np.asarray(features, np.float64)
         mean = batch.mean(axis=0)
         centred, step = batch - mean, mean - self._mean
@@ -33,12 +33,12 @@ class Statistics:
 
     @property
     def mean(self) -> F64:
-        """(length,)."""
+        """(length,) float64."""
         return self._mean
 
     @property
     def covariance(self) -> F64:
-        """(length,length), unbiased; raises ValueError below two vectors."""
+        """(length,length) float64, unbiased; raises ValueError for fewer than two vectors."""
         if self.num < 2:
             raise ValueError(
                 f"{self.num} feature vectors; accepted: at least 2, and more than their length to trust it"
@@ -47,7 +47,7 @@ class Statistics:
 
 
 def statistics_of(vectors: Iterable[NDArray[np.floating]]) -> Statistics:
-    """Statistics of (N,length) batches; ValueError if there are none."""
+    """Collect the statistics of (N,length) batches; raises ValueError if there are none."""
     found: Statistics | None = None
     for batch in vectors:
         found = found or Statistics(batch.shape[1])
@@ -58,10 +58,10 @@ def statistics_of(vectors: Iterable[NDArray[np.floating]]) -> Statistics:
 
 
 def frechet_distance(first: Statistics, second: Statistics) -> float:
-    """The distance, at least 0 up to rounding.
+    """Return the distance: 0 for equal statistics (up to rounding), lower is closer.
 
-    With fewer vectors than their length the covariances are singular and the distance is small for that reason; FID asks
-    for 2,048 and more.
+    If a set has fewer vectors than their length, its covariance is singular and the distance is biased: FID needs more than
+    2,048 pictures to be compared with published values.
     """
     gap = first.mean - second.mean
     root = _root(first.covariance)
@@ -71,5 +71,6 @@ def frechet_distance(first: Statistics, second: Statistics) -> float:
 
 
 def _root(covariance: F64) -> F64:
+    """Symmetric square root; eigenvalues below 0, which are rounding errors, count as 0."""
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T)

@@ -1,7 +1,7 @@
-"""Gradient energy by octave: whether a video that flickers less has paid for it with sharpness.
+"""Gradient energy by octave: how much sharpness a steadied video has lost.
 
-Any low-pass filter lowers the warping error. What it takes is missing here, octave by octave, when the energy of a result
-is held against that of the frame-wise translation.
+Any blur lowers the warping error. The gradient energy of the result relative to that of the frame-by-frame translation
+shows the blur: it falls below 1, first in the finest octave.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.metrics.pictures import F32, RGB, unit_range
+from rotoscope.metrics.rgb_array import F32, RGB, unit_range
 
 OCTAVES = 4
 
 
 def gradient_energy(picture: RGB) -> NDArray[np.float64]:
-    """(4,) float64, finest octave first: mean squared gradient of each band of a Laplacian pyramid.
+    """(4,) float64, finest octave first: mean squared gradient of four bands of a Laplacian pyramid.
 
-    The bands (Burt and Adelson 1983) split spatial frequencies at 1/4, 1/8, 1/16 of a cycle per pixel. Forward differences
-    in x and y, squared, are summed over both directions and averaged over pixels and channels, pictures in [0,1].
+    The bands (Burt and Adelson 1983) are separated at 1/4, 1/8 and 1/16 cycles per pixel. Squared forward differences are
+    summed over x and y and averaged over pixels and channels, pictures in [0,1].
     Raises ValueError for a picture with a side below 16 pixels, which has no fourth octave.
     """
     level = unit_range(picture)
@@ -37,9 +37,9 @@ def gradient_energy(picture: RGB) -> NDArray[np.float64]:
 def relative_energy(
     result: Sequence[NDArray[np.float64]], reference: Sequence[NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """(4,): energies of all frames of a result over those of its frame-wise reference; 1 = as sharp, below = blurred.
+    """(4,): energy of a result, summed over frames, divided by that of its reference; 1 = as sharp, below 1 = blurred.
 
-    Where the reference has no energy at all, 1 if the result has none either, else infinite.
+    If the reference has no energy in an octave: 1 if the result has none either, else infinite.
     """
     over, under = np.sum(result, axis=0), np.sum(reference, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -47,10 +47,10 @@ def relative_energy(
 
 
 def sharpness_drift(relative: Sequence[float] | NDArray[np.float64]) -> float:
-    """By what share sharpness has changed from the first quarter of a video to its last: 0 = none, -0.1 = a tenth lost.
+    """Relative change of sharpness from the first quarter of a video to the last: 0 = none, -0.1 = 10% lost.
 
-    relative  a frame's gradient energy over that of the frame-wise frame, for each frame; repeated resampling that slowly
-              blurs, or sharpening that slowly rings, shows over some hundreds of them
+    relative  of each frame, its gradient energy divided by that of the reference's frame. Slow blur by repeated resampling
+              shows after a few hundred frames.
     """
     values = np.asarray(relative)
     quarter = max(1, len(values) // 4)

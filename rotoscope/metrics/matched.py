@@ -1,4 +1,4 @@
-"""Source, result and reference read side by side, frame by frame, each frame held against those of its own time."""
+"""Read source, result and reference together: at each step one frame of each video, all of the same time."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -6,17 +6,18 @@ from fractions import Fraction
 from itertools import zip_longest
 from typing import NamedTuple
 
-from rotoscope.base.errors import InputRefused
+from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame
+from rotoscope.base.rates import exact_rate
 from rotoscope.kernels.float_picture import rgb_picture
-from rotoscope.metrics.pictures import RGB
-from rotoscope.runtime.media.open_source import Reader, open_source
+from rotoscope.metrics.rgb_array import RGB
+from rotoscope.runtime.media.open_source import MediaSource, open_source
 
-CLOCK_SECONDS = Fraction(1, 100)  # the coarsest clock of a container (gif); two clocks may round to its two sides
+CLOCK_SECONDS = Fraction(1, 100)  # step of the coarsest container clock (gif), by which rounded times may differ
 
 
-class Moment(NamedTuple):
-    """One frame of each video; pictures are (H,W,3) uint8 RGB."""
+class MatchedFrame(NamedTuple):
+    """One frame of each video; pictures are (H,W,3) uint8 RGB. `reference` is None if there is no reference video."""
 
     seconds: float
     source: RGB
@@ -25,28 +26,39 @@ class Moment(NamedTuple):
 
 
 def matched_frames(
-    source: str, result: str, reference: str | None = None, *, rate: float = 25.0, duration: float | None = None
-) -> Iterator[Moment]:
-    """The frames of two or three videos that show the same moments, as `side_by_side` reads them."""
+    source: str,
+    result: str,
+    reference: str | None = None,
+    *,
+    start: float | None = None,
+    duration: float | None = None,
+    rate: float = 25.0,
+) -> Iterator[MatchedFrame]:
+    """Read two or three videos; arguments and errors are those of `side_by_side`, the source being the first video."""
     names = [source, result, *([reference] if reference else [])]
-    for seconds, (first, second, *third) in side_by_side(names, rate=rate, duration=duration):
-        yield Moment(seconds, first, second, third[0] if third else None)
+    for seconds, (first, second, *third) in side_by_side(names, start=start, duration=duration, rate=rate):
+        yield MatchedFrame(seconds, first, second, third[0] if third else None)
 
 
 def side_by_side(
-    names: Sequence[str], *, rate: float = 25.0, duration: float | None = None
+    names: Sequence[str], *, start: float | None = None, duration: float | None = None, rate: float = 25.0
 ) -> Iterator[tuple[float, list[RGB]]]:
-    """(seconds from the first frame, one picture of each video) of videos, folders or patterns; holds one of each.
+    """Yield (seconds since the first frame, one (H,W,3) uint8 picture of each video); one frame of each is held.
 
-    duration  seconds to read; by default all
-    rate      frames per second of image sequences; where one of the videos is such a sequence, order alone counts
-    Raises InputRefused where sizes, numbers of frames or times differ.
+    names     videos, folders or patterns of pictures
+    start     seconds at which to begin in the first video; the others are read from their first frame on
+    duration  seconds to read of each video; None: all
+    rate      frames per second of image sequences. If one video is an image sequence, frames are matched by order, not time
+    Raises InputRefused if sizes, numbers of frames or times differ, or if a frame is damaged.
     """
     with ExitStack() as stack:
         part = None if duration is None else Fraction(duration).limit_denominator(1_000_000)
-        readers = [open_source(name, rate=Fraction(rate).limit_denominator(1001), duration=part) for name in names]
-        for reader in readers:
-            stack.callback(reader.close)
+        begin = None if start is None else Fraction(start).limit_denominator(1_000_000)
+        readers: list[MediaSource] = []
+        for name in names:
+            first_frame = None if readers else begin
+            readers.append(open_source(name, rate=exact_rate(rate), start=first_frame, duration=part))
+            stack.callback(readers[-1].close)
         untimed = any(reader.info.container == "pictures" for reader in readers)
         starts: list[Fraction] = []
         size: tuple[int, ...] = ()
@@ -54,7 +66,7 @@ def side_by_side(
             complete = _all_there(names, frames, index)
             starts = starts or [frame.seconds for frame in complete]
             if not untimed:
-                _same_time(names, [frame.seconds - start for frame, start in zip(complete, starts, strict=True)], index)
+                _same_time(names, [frame.seconds - first for frame, first in zip(complete, starts, strict=True)], index)
             pictures = [rgb_picture(frame.source) for frame in complete]
             size = size or pictures[0].shape
             _same_size(names, pictures, size, index)
@@ -62,18 +74,44 @@ def side_by_side(
         _no_losses(readers)
 
 
-def frames_of(name: str, *, rate: float = 25.0, duration: float | None = None) -> Iterator[RGB]:
-    """The pictures of one video alone, (H,W,3) uint8 RGB."""
-    for _, (picture,) in side_by_side([name], rate=rate, duration=duration):
+def frames_of(
+    name: str, *, start: float | None = None, duration: float | None = None, rate: float = 25.0
+) -> Iterator[RGB]:
+    """Yield the pictures of one video, (H,W,3) uint8 RGB."""
+    for _, (picture,) in side_by_side([name], start=start, duration=duration, rate=rate):
         yield picture
 
 
+def spread_frames(source: str, count: int) -> tuple[list[RGB], list[float]]:
+    """Choose frames evenly over a source: (`count` or fewer (H,W,3) uint8 pictures, their times in seconds).
+
+    The source is read twice: first to count its frames. Raises UsageError for standard input and for a count below 1,
+    InputRefused for a source without frames.
+    """
+    if source == "-":
+        raise UsageError("-: standard input can be read only once; accepted: a file, a folder or a pattern")
+    if count < 1:
+        raise UsageError(f"frames {count}; accepted: at least 1")
+    with open_source(source, threads=0) as reader:
+        total = sum(1 for _ in reader)
+    if total == 0:
+        raise InputRefused(f"{source}: no frame in it")
+    wanted = {round(index * (total - 1) / max(1, count - 1)) for index in range(count)}
+    with open_source(source, threads=0) as reader:
+        chosen = [
+            (rgb_picture(frame.source), float(frame.seconds)) for index, frame in enumerate(reader) if index in wanted
+        ]
+    return [picture for picture, _ in chosen], [seconds for _, seconds in chosen]
+
+
 def _all_there(names: Sequence[str], frames: tuple[Frame | None, ...], index: int) -> list[Frame]:
+    """Return the frames; raises InputRefused if one video has ended before the others."""
     ended = [name for name, frame in zip(names, frames, strict=True) if frame is None]
     if ended:
         going_on = next(name for name, frame in zip(names, frames, strict=True) if frame is not None)
         raise InputRefused(
-            f"{ended[0]} ends after {index} frames, {going_on} goes on; accepted: as many frames in each"
+            f"{ended[0]} ends after {index} frames, {going_on} goes on; accepted: as many frames in each "
+            "(--start and --duration choose a part of the source)"
         )
     return [frame for frame in frames if frame is not None]
 
@@ -97,7 +135,7 @@ def _same_size(names: Sequence[str], pictures: list[RGB], wanted: tuple[int, ...
             )
 
 
-def _no_losses(readers: list[Reader]) -> None:
+def _no_losses(readers: list[MediaSource]) -> None:
     for reader in readers:
         if reader.losses:
             lost = ", ".join(f"{count} {what}" for what, count in reader.losses.items())

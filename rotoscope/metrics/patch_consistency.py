@@ -1,7 +1,7 @@
-"""Patch consistency C_PSNR and C_SSIM: how well a patch of one frame reappears somewhere nearby in the next one.
+"""Patch consistency C_PSNR and C_SSIM: how similar a patch of one frame is to the best match near it in the next frame.
 
-As the inpainting evaluation of MichiganCOG computes them and HyperCon (Szeto et al., WACV 2021) reports them. They need
-no flow, so a wrong flow cannot flatter them.
+Computed as in MichiganCOG's inpainting evaluation, reported by HyperCon (Szeto et al., WACV 2021). They need no flow, so
+errors of the flow do not change them.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rotoscope.metrics.fidelity import F64, UNIFORM_SIDE, similarity, window_means
-from rotoscope.metrics.pictures import RGB, same_size, unit_range
+from rotoscope.metrics.rgb_array import RGB, same_size, unit_range
 
 PATCH_PX, REACH_PX = 50, 20
 SEED = 1234
@@ -18,10 +18,10 @@ SSIM_RANGE = 2.0  # the published evaluation's data range; see `fidelity.ssim`
 
 
 class PatchSearch:
-    """Where patches are taken and how far around they are looked for.
+    """Takes patches of `patch_px` at random positions and searches them within `reach_px` in the next frame.
 
-    One generator of positions for each metric goes on through all videos of a data set, taken in sorted order, as the
-    published code does: keep one object for PSNR and one for SSIM over the whole set.
+    To reproduce published values use one object for PSNR and one for SSIM, and keep both through all videos of a data set
+    in sorted order: the published code draws all positions from one random generator for each metric.
     """
 
     def __init__(self, patch_px: int = PATCH_PX, reach_px: int = REACH_PX, seed: int = SEED) -> None:
@@ -31,16 +31,16 @@ class PatchSearch:
         self._random = np.random.default_rng(seed)
 
     def best_psnr(self, current: RGB, following: RGB) -> float:
-        """The highest PSNR in dB of a random patch of one frame with the patches of the next one; may be infinite."""
+        """Highest PSNR in dB between a random patch of one frame and the patches near it in the next; may be infinite."""
         pair = self._next(current, following)
         errors = [np.square(pair.patch - pair.candidate(y, x)).mean() for y, x in pair.offsets]
         lowest = float(min(errors))
         return float(-10 * np.log10(lowest)) if lowest else float("inf")
 
     def best_ssim(self, current: RGB, following: RGB) -> float:
-        """The highest SSIM (7x7 windows, data range 2) of a random patch of one frame with the patches of the next one."""
+        """Highest SSIM (7x7 windows, data range 2) between a random patch of one frame and those near it in the next."""
         pair = self._next(current, following)
-        # The moments of every candidate's windows are those of the area that is searched; only the covariance is new.
+        # Means and variances are computed once for the searched area and shared by all candidates; covariances are not.
         unbiased = UNIFORM_SIDE**2 / (UNIFORM_SIDE**2 - 1)
         mean_a, mean_area = window_means(pair.patch), window_means(pair.area)
         variance_a = window_means(pair.patch**2) - mean_a**2
@@ -70,7 +70,7 @@ class PatchSearch:
 
 
 class _Pair(NamedTuple):
-    """A patch and the area of the next frame that it is looked for in."""
+    """A patch, the area of the next frame in which it is searched, and the number of positions in y and x."""
 
     patch: F64
     area: F64
@@ -87,11 +87,11 @@ class _Pair(NamedTuple):
 
 
 def _offsets(start: int, last: int, reach: int) -> range:
-    """Positions from `reach` before to `reach - 1` behind, as far as they lie in the picture."""
+    """Positions from `start - reach` to `start + reach - 1`, cut to 0 .. last."""
     return range(max(start - reach, 0), min(start + reach, last + 1))
 
 
 def mean_psnr(values: Sequence[float]) -> float:
-    """Mean over pairs in dB, infinite values replaced by the largest finite one, if there is one."""
+    """Mean over pairs in dB; infinite values count as the largest finite one. Infinite if all are."""
     finite = [value for value in values if np.isfinite(value)]
     return float(np.minimum(values, max(finite)).mean()) if finite else float("inf")

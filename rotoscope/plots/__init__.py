@@ -1,1 +1,1 @@
-"""Pictures of measurements as SVG with nothing but NumPy and OpenCV: one file each, which opens in any browser."""
+"""Charts, sheets and pictures of measurements as SVG text, HTML or arrays; they need only NumPy and OpenCV."""

@@ -1,4 +1,4 @@
-"""Charts as SVG text: curves over time, or labelled points of a front."""
+"""Charts as SVG text: curves, or points with labels."""
 
 import math
 from collections.abc import Sequence
@@ -7,17 +7,21 @@ from html import escape
 
 import numpy as np
 
-COLOURS = {"result": "#0072b2", "frame by frame": "#d55e00", "source": "#777777"}  # told apart by the colour-blind
+COLOURS = {
+    "result": "#0072b2",
+    "frame by frame": "#d55e00",
+    "source": "#777777",
+}  # distinguishable with colour blindness
 FALLBACK_COLOURS = ("#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 TEXT = 'font-family="system-ui,sans-serif" font-size="12" fill="#333"'
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 44, 40  # margins in pixels
 NUM_TICKS = 5
-GLYPH_PX = 7  # mean width of a letter at this size
+GLYPH_PX = 7  # mean width of a letter at font size 12
 
 
 @dataclass(frozen=True)
 class Series:
-    """One curve, or points with a label each; where y is not finite the curve is interrupted."""
+    """One curve, or points if each has a label. A curve is interrupted, and a point left out, where y is not finite."""
 
     name: str
     x: Sequence[float]
@@ -28,7 +32,7 @@ class Series:
 def chart(
     series: Sequence[Series], *, title: str, x_label: str, y_label: str, size: tuple[int, int] = (640, 280)
 ) -> str:
-    """An `<svg>` element of (width, height) pixels: curves, or points where a series has labels; y begins at 0 or below.
+    """Return an `<svg>` element of `size` (width, height) in pixels; the y axis includes 0.
 
     Raises ValueError if no series has a finite point.
     """
@@ -66,7 +70,7 @@ def chart(
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """About five round numbers, evenly spaced, from at or below `low` to at or above `high`."""
+    """Return about five round, evenly spaced numbers that enclose `low` and `high`."""
     span = (high - low) or abs(high) or 1.0
     power = 10 ** math.floor(math.log10(span / NUM_TICKS))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * NUM_TICKS >= span * (1 - 1e-9))
@@ -75,7 +79,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def text(x: float, y: float, words: str, *, anchor: str = "start", weight: str = "normal", colour: str = "") -> str:
-    """A `<text>` element; (x, y) is where its base line starts, has its middle, or ends."""
+    """Return a `<text>` element; (x, y) is the start, middle or end of its base line, by `anchor`."""
     style = TEXT.replace("#333", colour) if colour else TEXT
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" {style}>{escape(words)}</text>'
 
@@ -94,7 +98,7 @@ def _curve(placed: Sequence[tuple[float, float] | None], colour: str) -> str:
 
 
 def _dots(placed: Sequence[tuple[float, float] | None], labels: Sequence[str], colour: str, right: float) -> list[str]:
-    """Points with their labels to the right, or to the left where those would run over the edge."""
+    """Points with their labels to the right, or to the left if they would cross the right edge."""
     parts = []
     for point, label in zip(placed, labels, strict=True):
         if point is not None:

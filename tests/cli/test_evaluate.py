@@ -1,4 +1,4 @@
-"""rotoscope evaluate: a table, two files, and one line where videos do not fit each other."""
+"""rotoscope evaluate: the table, the two files, sweeps, and errors of one line."""
 
 import json
 from fractions import Fraction
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tiny_clips import write_clip
 
-from rotoscope.cli.sweep import parse_grid
+from rotoscope.cli.sweep import parse_fixed, parse_grid
+from rotoscope.metrics import evaluation
 
 LOSSLESS = {"codec": "ffv1", "pixel_format": "bgr0"}
 
@@ -57,11 +58,34 @@ def test_a_result_alone_is_measured_without_comparison(clips, rotoscope_main):
     assert set(json.loads((clips / "a.json").read_text())["summary"]) == {"source", "result"}
 
 
-def test_a_part_of_the_source_is_measured_where_asked_for(clips, rotoscope_main):
+def test_a_duration_limits_what_is_measured(clips, rotoscope_main):
     write_clip("short.mkv", make=blinking(4), size=(96, 64), frames=4, **LOSSLESS)
     code, _, err = rotoscope_main("evaluate", "source.mkv", "short.mkv", "--duration", "0.16")
     assert code == 0, err
     assert json.loads((clips / "short.evaluation.json").read_text())["frames"] == 4
+
+
+def test_a_result_made_with_start_and_duration_is_measured_against_that_part_of_the_source(
+    clips, rotoscope_main, identity
+):
+    part = "--start", "0.08", "--duration", "0.12"
+    assert rotoscope_main("translate", "source.mkv", "part.mkv", "-m", identity, "--codec", "ffv1", *part)[0] == 0
+    assert rotoscope_main("evaluate", "source.mkv", "part.mkv")[0] == 3  # the result is shorter
+    code, _, err = rotoscope_main("evaluate", "source.mkv", "part.mkv", "--reference", "part.mkv", *part)
+    assert code == 0, err
+    content = json.loads((clips / "part.evaluation.json").read_text())
+    assert content["frames"] == 3
+    code, _, err = rotoscope_main("evaluate", "source.mkv", "part.mkv", "--start", "-1", "--overwrite")
+    assert (code, err.count("\n")) == (2, 1) and "start" in err
+
+
+def test_without_a_visible_pixel_the_numbers_are_missing_and_the_files_are_written(clips, rotoscope_main, monkeypatch):
+    monkeypatch.setattr(evaluation, "visible", lambda forward, _backward: np.zeros(forward.shape[:2], bool))
+    code, out, err = rotoscope_main("evaluate", "source.mkv", "steady.mkv", "--reference", "flickering.mkv")
+    assert code == 0, err
+    assert "measured on 0.0% of the pixels" in out and "lower" not in out
+    assert json.loads((clips / "steady.evaluation.json").read_text())["summary"]["result"]["E_warp"] is None
+    ElementTree.parse(clips / "steady.evaluation.svg")
 
 
 def test_a_model_that_gives_no_flow_is_refused(clips, rotoscope_main, identity):
@@ -78,7 +102,7 @@ def test_equal_videos_leave_gaps_in_the_json_instead_of_infinity(clips, rotoscop
     assert content["summary"]["to frame by frame"]["SSIM"] == pytest.approx(1)
 
 
-def test_files_that_exist_are_kept_unless_told_otherwise(clips, rotoscope_main):
+def test_existing_files_are_kept_without_overwrite(clips, rotoscope_main):
     (clips / "steady.evaluation.svg").write_text("mine")
     code, _, err = rotoscope_main("evaluate", "source.mkv", "steady.mkv")
     assert (code, err) == (2, "rotoscope: steady.evaluation.svg exists; --overwrite replaces it\n")
@@ -99,7 +123,7 @@ def test_files_that_exist_are_kept_unless_told_otherwise(clips, rotoscope_main):
         (["source.mkv", "steady.mkv", "--reference", "steady.mkv", "--lpips", "x.pth"], 4, "x.pth"),
     ],
 )
-def test_what_does_not_fit_is_one_line_and_leaves_no_file(clips, rotoscope_main, words, code, said):
+def test_an_error_is_one_line_and_leaves_no_file(clips, rotoscope_main, words, code, said):
     write_clip("short.mkv", make=texture, size=(96, 64), frames=4, **LOSSLESS)
     write_clip("small.mkv", make=texture, size=(64, 48), frames=6, time_base=Fraction(1, 25), **LOSSLESS)
     found, _, err = rotoscope_main("evaluate", *words)
@@ -153,9 +177,21 @@ def test_a_grid_is_every_combination_of_its_values():
         (["a.mp4", "b.mp4", "-m", "starry", "--sweep", "mix=0"], "accepted: SOURCE -m MODEL --sweep"),
         (["a.mp4", "--sweep", "mix=0"], "accepted: SOURCE -m MODEL --sweep"),
         (["a.mp4"], "accepted: SOURCE RESULT, or"),
+        (["a.mp4", "-m", "starry", "--sweep", "duration=1"], "--sweep duration=1; accepted"),
+        (
+            ["a.mp4", "-m", "starry", "--sweep", "mix=0", "--strenght", "1"],
+            "--strenght: no such option; near: --strength",
+        ),
+        (
+            ["a.mp4", "-m", "starry", "--sweep", "mix=0", "--keyframes", "1.5"],
+            "keyframes=1.5; accepted: a whole number",
+        ),
+        (["a.mp4", "-m", "starry", "--sweep", "mix=0", "--codec", "ffv1"], "--codec: no such option"),
+        (["a.mp4", "b.mp4", "--refrence", "c.mp4"], "--refrence: no such option; near: --reference"),
+        (["a.mp4", "b.mp4", "--working-size", "90p"], "options of translate need --sweep"),
     ],
 )
-def test_a_sweep_that_makes_no_sense_is_refused_before_it_begins(here, rotoscope_main, words, said):
+def test_wrong_arguments_of_a_sweep_are_refused_before_the_first_translation(here, rotoscope_main, words, said):
     code, _, err = rotoscope_main("evaluate", *words)
     assert code == 2
     assert said in err and err.count("\n") == 1
@@ -172,6 +208,32 @@ def test_a_sweep_prints_a_row_for_each_setting_and_recommends_one(clips, rotosco
     distances = [1 - row["summary"]["to frame by frame"]["SSIM"] for row in content["settings"]]
     assert distances[0] < distances[1]  # the weaker one stays closer to frame by frame
     ElementTree.parse(clips / "source.sweep.svg")
+
+
+def test_further_options_of_translate_are_the_same_for_all_settings(clips, rotoscope_main, identity):
+    words = "--sweep", "strength=0.25,1", "--working-size", "48x32", "--start", "0.04", "--duration", "0.12"
+    code, out, err = rotoscope_main("evaluate", "source.mkv", "-m", identity, *words)
+    assert code == 0, err
+    content = json.loads((clips / "source.sweep.json").read_text())
+    assert content["fixed"] == {"working_size": "48x32"}
+    assert [row["options"] for row in content["settings"]] == [{"strength": 0.25}, {"strength": 1}]
+    assert "recommended: --strength" in out
+
+
+def test_options_of_several_words_and_flags_are_converted():
+    flags = {"hint": "direction=BtoA", "compiled": "true", "threads": "2", "mix": "0.5", "working-size": "90p"}
+    assert parse_fixed(flags, []) == {
+        "hints": ("direction=BtoA",), "compiled": True, "threads": 2, "mix": 0.5, "working_size": "90p",
+    }  # fmt: skip
+
+
+def test_a_sweep_without_a_measurable_setting_recommends_none_and_writes_no_file(
+    clips, rotoscope_main, identity, monkeypatch
+):
+    monkeypatch.setattr(evaluation, "visible", lambda forward, _backward: np.zeros(forward.shape[:2], bool))
+    code, out, err = rotoscope_main("evaluate", "source.mkv", "-m", identity, "--sweep", "strength=0.25,1")
+    assert (code, err.count("\n")) == (3, 1) and "none of 2 settings has a finite E_warp" in err
+    assert "recommended" not in out and not list(clips.glob("*sweep*"))
 
 
 def test_a_sweep_says_how_soon_a_sudden_change_is_shown(here, rotoscope_main, identity):

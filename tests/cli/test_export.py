@@ -11,6 +11,7 @@ import tiny_clips
 import torch
 
 import rotoscope
+from rotoscope.base.files import file_digest
 from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.resnet import ResnetGenerator
 from rotoscope.runtime.models import cache
@@ -50,7 +51,7 @@ def test_export_says_what_it_found_how_well_it_agrees_and_what_it_wrote(checkpoi
     assert third.startswith("written: net.onnx (0.")
     manifest = rotoscope.load("net.onnx").file.manifest
     assert (manifest.name, manifest.direction, manifest.frame.range) == ("latest_net_G_A", "AtoB", (-1, 1))
-    assert manifest.checkpoint_sha256 == cache.file_digest(checkpoint)
+    assert manifest.checkpoint_sha256 == file_digest(checkpoint)
 
 
 def test_weights_go_to_safetensors_and_from_there_to_onnx(here, rotoscope_main):
@@ -111,7 +112,7 @@ def test_info_of_a_checkpoint_says_what_it_was_recognised_as(checkpoint, rotosco
     assert code == 0
     rows = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert rows["system"] == "compact student" and rows["input"].endswith("0..255")
-    assert rows["sha256"] == cache.file_digest(checkpoint)
+    assert rows["sha256"] == file_digest(checkpoint)
     code, _, err = rotoscope_main("info", checkpoint, "--write", "copy.onnx")
     assert code == 2 and "rotoscope export" in err
     checkpoint.write_bytes(b"nothing")

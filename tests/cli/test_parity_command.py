@@ -9,8 +9,9 @@ import tiny_models
 import torch
 from onnx import TensorProto, helper
 
-from rotoscope.cli.flicker import Flicker, ratio
+from rotoscope.metrics.paired_warping_error import PairedWarpingError, error_ratio
 from rotoscope.networks.compact import CompactGenerator
+from rotoscope.runtime.motion.dis import DisFlow
 
 
 def chain(path, *factors):
@@ -113,20 +114,20 @@ def reduced(path, factor):
 
 
 def test_noise_of_alternating_sign_flickers_more_and_equal_streams_do_not():
-    flicker = Flicker()
+    flicker = PairedWarpingError(DisFlow("medium", scale=1.0))
     levels = [100 + 5 * index for index in range(5)]
     for index, level in enumerate(levels):
         flicker.add(grey(50), grey(level), grey(level + (2 if index % 2 else -2)))
     assert flicker.num_pairs == 4
     # The steps of 5 levels become 9 and 1 in turn.
     assert flicker.errors == pytest.approx((25 / 255**2, (81 + 1) / 2 / 255**2), rel=1e-4)
-    assert ratio(flicker.errors[1], flicker.errors[0]) == pytest.approx(41 / 25, rel=1e-4)
+    assert error_ratio(flicker.errors[1], flicker.errors[0]) == pytest.approx(41 / 25, rel=1e-4)
 
 
 def test_motion_of_the_source_is_no_flicker():
     rng = np.random.default_rng(0)
     wide = cv2.resize(rng.integers(0, 256, (20, 40, 3)).astype(np.uint8), (320, 160), interpolation=cv2.INTER_CUBIC)
-    flicker = Flicker()
+    flicker = PairedWarpingError(DisFlow("medium", scale=1.0))
     for index in range(4):
         moving = np.ascontiguousarray(wide[:, 3 * index : 3 * index + 256])
         flicker.add(moving, moving, wide[:, :256])  # the second result stands still where its source moves
@@ -135,7 +136,7 @@ def test_motion_of_the_source_is_no_flicker():
 
 
 def test_the_ratio_of_streams_that_stand_still():
-    assert ratio(0.0, 0.0) == 1.0 and ratio(1e-9, 0.0) == float("inf")
+    assert error_ratio(0.0, 0.0) == 1.0 and error_ratio(1e-9, 0.0) == float("inf")
 
 
 @pytest.mark.parametrize(("factor", "found", "verdict"), [

@@ -62,7 +62,7 @@ def test_what_is_encoded_is_deterministic():
 
 @pytest.mark.parametrize(("size", "matrix"), [((720, 1280), 1), ((90, 160), 6)])
 def test_colours_survive_either_matrix(tmp_path, size, matrix):
-    """Flat patches, so that only conversion, tags and rounding count: 3 code values."""
+    """Flat patches: only conversion, tags and rounding contribute, at most 3 code values."""
     colours = np.array([[200, 40, 40], [40, 180, 60], [50, 60, 210], [128, 128, 128]], np.uint8)
     picture = np.repeat(np.repeat(colours[None], size[0], axis=0), size[1] // 4, axis=1)
     encode_clip(tmp_path / "patches.mp4", [picture] * 2, rate=Fraction(25), sound=None, sample_rate=48_000)
@@ -75,7 +75,7 @@ def test_colours_survive_either_matrix(tmp_path, size, matrix):
 
 
 def test_chroma_is_sited_left():
-    """Chroma sample c stands for column 2c and for the middle of rows 2r and 2r + 1, on ramps from blue to red."""
+    """Chroma sample c lies at column 2c and midway between rows 2r and 2r + 1; measured on ramps from blue to red."""
     across = np.zeros((256, 256, 3), np.uint8)
     across[..., 0] = np.arange(256)
     across[..., 2] = 255 - across[..., 0]

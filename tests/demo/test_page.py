@@ -1,8 +1,9 @@
-"""The demo page: everything inside one file, every rendering in its tile, numbers that rest on the true motion."""
+"""The demo page: one file, each rendering in its tile, numbers measured along the true motion."""
 
 import base64
 import json
 import re
+from dataclasses import replace
 
 import av
 import cv2
@@ -19,14 +20,14 @@ BLINKS = (24, 12, 6, 3, 0)  # of 255, by strength
 
 
 def blinking(clip, target, step):
-    """The clip with a brightness that goes up and down, as a video of its own."""
+    """Write the clip with an alternating brightness as a video."""
 
     def frames():
         with rotoscope.read(clip) as reader:
             for frame in reader:
                 picture = rotoscope.rgb(frame.source) * np.float32(0.8 / 255) + step * (frame.index % 2) / 255
-                frame.result = np.dstack([picture, np.zeros_like(picture[..., :1])]).astype(np.float32)
-                yield frame
+                pixels = np.dstack([picture, np.zeros_like(picture[..., :1])]).astype(np.float32)
+                yield replace(frame, result=rotoscope.Picture((pixels,)))
 
     rotoscope.write(target, frames(), codec="ffv1")
     return target
@@ -54,7 +55,7 @@ def facts(made):
     return json.loads(re.search(r'<script type="application/json" id="facts">(.*?)</script>', made[0], re.DOTALL)[1])
 
 
-def test_the_page_needs_nothing_but_itself(made):
+def test_the_page_loads_nothing(made):
     page = made[0]
     references = re.findall(r'(?:src|href)="([^"]{0,30})', page)
     assert references and all(reference.startswith("data:") for reference in references)
@@ -87,8 +88,8 @@ def test_the_dial_has_a_slice_and_a_command_for_every_strength(facts):
         assert picture.shape == (HEIGHT, FRAMES * 8, 3)
 
 
-def test_the_table_shows_the_error_that_was_put_in(made):
-    """What blinks by n steps of 255 errs by (n/255)^2 beyond what does not blink at all."""
+def test_the_table_shows_the_error_of_the_alternating_brightness(made):
+    """A brightness that alternates by n steps of 255 adds (n/255)^2 to the warping error."""
     rows = re.findall(r"<tr><td>([\d.]+)<td>([\d.]+)<td>([\d.]+)x lower<td>(\d+)%", made[0])
     assert [float(row[0]) for row in rows] == [0, 0.25, 0.5, 0.75, 1]
     still = float(rows[-1][1])

@@ -19,7 +19,7 @@ def scene():
 
 
 def warp(picture, flow):
-    """Aligns a picture to the grid that the flow lies on; independent of the scene's own sampling."""
+    """Align a picture to the grid of the flow, without the scene's own sampling."""
     y, x = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
     return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
@@ -92,7 +92,7 @@ def test_nothing_moves_to_the_same_frame(scene):
 
 @pytest.mark.parametrize(("t", "to"), [(10, 11), (11, 10), (30, 31), (30, 40)])
 def test_warped_frame_reproduces_the_frame(t, to):
-    """Off occlusions only two interpolations differ: under 1 of 255 code values on average, under 8 for 99 %."""
+    """Without occluded pixels, the mean difference is below 1 of 255 code values, and below 8 for 99 % of the pixels."""
     scene = Scene(num_frames=60)
     here, there = scene.picture(t), scene.picture(to)
     error = np.abs(warp(there, scene.flow(t, to)) - here).mean(axis=2)
@@ -103,7 +103,7 @@ def test_warped_frame_reproduces_the_frame(t, to):
     assert error[~seen].mean() > 2 * error[seen].mean()
 
 
-def test_there_and_back_is_where_it_began(scene):
+def test_forward_and_backward_flow_cancel(scene):
     there, back = scene.flow(20, 25), scene.flow(25, 20)
     owner_where_it_lands = warp(scene.owner(25).astype(np.float32), there)
     inside_a_layer = owner_where_it_lands == scene.owner(20)
@@ -113,8 +113,8 @@ def test_there_and_back_is_where_it_began(scene):
     assert round_trip.max() < 1e-3
 
 
-def test_what_is_seen_in_both_frames_belongs_to_one_layer(scene):
-    """Ownership and occlusion are worked out separately; they may differ only where an edge falls between pixels."""
+def test_a_pixel_seen_in_both_frames_belongs_to_one_layer(scene):
+    """Ownership and occlusion are computed separately; they may differ only where an edge lies between pixels."""
     t, to = 20, 30
     y, x = np.mgrid[:180, :320]
     landing = np.rint(np.stack([x, y], axis=2) + scene.flow(t, to)).astype(int)

@@ -11,7 +11,7 @@ def test_length_type_and_level():
     assert np.abs(sound.astype(int)).max() == pytest.approx(PEAK * 32767, abs=1)
 
 
-def test_both_ears_hear_all_along_and_not_the_same():
+def test_both_channels_have_sound_throughout_and_differ():
     sound = arpeggio(6).astype(float)
     loudness = np.sqrt((sound[: 5 * SAMPLE_RATE].reshape(20, -1, 2) ** 2).mean(axis=1))
     assert loudness.min() > 300
@@ -29,7 +29,7 @@ def test_it_is_deterministic():
     np.testing.assert_array_equal(arpeggio(1), arpeggio(1))
 
 
-def test_no_time_is_no_sound():
+def test_a_duration_of_0_gives_no_samples():
     assert arpeggio(0).shape == (0, 2)
     with pytest.raises(ValueError, match="negative"):
         arpeggio(-1)

@@ -1,4 +1,4 @@
-"""FCN-scores: counts by hand."""
+"""FCN scores: counts by hand."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def test_scores_of_a_small_map_are_those_counted_by_hand():
     assert scores.iou == pytest.approx((2 / 4 + 3 / 5 + 0) / 3)
 
 
-def test_a_split_is_one_matrix_whatever_its_pictures():
+def test_counting_picture_by_picture_equals_counting_all_at_once():
     random = np.random.default_rng(0)
     truth, found = random.integers(-1, 20, (4, 9, 9)), random.integers(0, 19, (4, 9, 9))
     one, many = ConfusionMatrix(), ConfusionMatrix()
@@ -34,7 +34,7 @@ def test_perfect_labels_score_one():
     assert matrix.scores() == pytest.approx((1, 1, 1))
 
 
-def test_answers_that_are_no_class_are_refused():
+def test_found_labels_outside_the_classes_and_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"found labels 1\.\.3; accepted: 0\.\.2"):
         ConfusionMatrix(3).add(np.array([0, 1]), np.array([3, 1]))
     with pytest.raises(ValueError, match="one shape"):

@@ -1,12 +1,12 @@
-"""A whole evaluation, on videos whose numbers are known."""
+"""All measures of videos whose numbers are known."""
 
 import cv2
 import numpy as np
 import pytest
 
 from rotoscope.base.errors import InputRefused
-from rotoscope.metrics.evaluation import evaluate, from_flow
-from rotoscope.metrics.matched import Moment
+from rotoscope.metrics.evaluation import evaluate_frames, motion_from_flow
+from rotoscope.metrics.matched import MatchedFrame
 from rotoscope.metrics.warping_error import PRINTED
 
 SIZE = (40, 48)
@@ -16,11 +16,11 @@ def still(_index, current, _following):
     return np.zeros((*SIZE, 2), np.float32), np.ones(SIZE, bool)
 
 
-def moments(results, references=None):
+def matched(results, references=None):
     source = np.random.default_rng(9).integers(0, 256, (*SIZE, 3), np.uint8)
     references = [None] * len(results) if references is None else references
     return [
-        Moment(index / 25, source, result, reference)
+        MatchedFrame(index / 25, source, result, reference)
         for index, (result, reference) in enumerate(zip(results, references, strict=True))
     ]
 
@@ -31,8 +31,8 @@ def blinking(step, frames=6):
     return [texture + np.uint8(step * (index % 2)) for index in range(frames)]
 
 
-def test_blinking_is_measured_in_every_number():
-    found = evaluate(moments(blinking(20), blinking(40)), still)
+def test_a_brightness_that_alternates_gives_the_known_numbers():
+    found = evaluate_frames(matched(blinking(20), blinking(40)), still)
     numbers = found.summary()
     assert numbers["result"]["E_warp"] == pytest.approx((20 / 255) ** 2, rel=1e-4)
     assert numbers["result"]["E_warp as printed"] == pytest.approx(PRINTED * (20 / 255) ** 2, rel=1e-4)
@@ -49,12 +49,12 @@ def test_blinking_is_measured_in_every_number():
 def test_blur_that_grows_shows_in_octaves_and_drift():
     sharp = blinking(0, 8)
     blurred = [cv2.GaussianBlur(picture, (0, 0), 0.3 + 0.1 * index) for index, picture in enumerate(sharp)]
-    between = evaluate(moments(blurred, sharp), still).summary()["to frame by frame"]
+    between = evaluate_frames(matched(blurred, sharp), still).summary()["to frame by frame"]
     assert between["gradient energy, octave 1"] < between["gradient energy, octave 3"] < 1
     assert between["sharpness drift"] < -0.2
 
 
-def test_what_is_not_visible_does_not_count():
+def test_pixels_that_are_not_visible_do_not_count():
     frames = blinking(0)
     frames[3] = frames[3].copy()
     frames[3][:, 24:] += 100
@@ -64,11 +64,11 @@ def test_what_is_not_visible_does_not_count():
         valid[:, 24:] = False
         return flow, valid
 
-    assert evaluate(moments(frames), half_visible).summary()["result"]["E_warp"] == 0
-    found = evaluate(moments(frames), still)
+    assert evaluate_frames(matched(frames), half_visible).summary()["result"]["E_warp"] == 0
+    found = evaluate_frames(matched(frames), still)
     assert found.summary()["result"]["E_warp"] > 0.01
-    assert [moment.seconds for moment in found.worst] == [1 / 25, 2 / 25, 3 / 25]
-    assert np.isnan(evaluate(moments(frames), half_visible).result.flicker()[:, 24:]).all()
+    assert [frame.seconds for frame in found.worst] == [1 / 25, 2 / 25, 3 / 25]
+    assert np.isnan(evaluate_frames(matched(frames), half_visible).result.flicker()[:, 24:]).all()
 
 
 def test_flow_is_estimated_on_the_source_both_ways():
@@ -80,14 +80,17 @@ def test_flow_is_estimated_on_the_source_both_ways():
 
     sources = [np.full((*SIZE, 3), value, np.uint8) for value in (1, 2, 3)]
     noise = blinking(5, 3)
-    evaluate([Moment(0, source, result, None) for source, result in zip(sources, noise, strict=True)], from_flow(flow))
+    evaluate_frames(
+        [MatchedFrame(0, source, result, None) for source, result in zip(sources, noise, strict=True)],
+        motion_from_flow(flow),
+    )
     assert asked == [(1, 2), (2, 1), (2, 3), (3, 2)]
 
 
 def test_curves_hold_one_value_for_each_frame_and_pair():
     distances = iter(range(10))
-    found = evaluate(
-        moments(blinking(20), blinking(40)), still, distance=lambda *_: float(next(distances)), column_px=7
+    found = evaluate_frames(
+        matched(blinking(20), blinking(40)), still, distance=lambda *_: float(next(distances)), column_px=7
     )
     curves = found.curves()
     assert len(curves["result"]["warping_error"]) == len(curves["visible"]) == 5
@@ -98,22 +101,22 @@ def test_curves_hold_one_value_for_each_frame_and_pair():
     assert "best_psnr" not in curves["result"]
 
 
-def test_patches_are_searched_where_asked_for():
+def test_with_patches_patch_consistency_is_measured():
     large = [np.random.default_rng(2).integers(0, 256, (56, 60, 3), np.uint8)] * 2
-    pair = [Moment(index, picture, picture, None) for index, picture in enumerate(large)]
+    pair = [MatchedFrame(index, picture, picture, None) for index, picture in enumerate(large)]
     zero = np.zeros((56, 60, 2), np.float32), np.ones((56, 60), bool)
-    assert evaluate(pair, lambda *_: zero, with_patches=True).summary()["result"]["C_SSIM"] == pytest.approx(1)
+    assert evaluate_frames(pair, lambda *_: zero, with_patches=True).summary()["result"]["C_SSIM"] == pytest.approx(1)
 
 
 def test_one_frame_and_columns_outside_are_refused():
     with pytest.raises(InputRefused, match="fewer than two frames"):
-        evaluate(moments(blinking(1, 1)), still)
+        evaluate_frames(matched(blinking(1, 1)), still)
     with pytest.raises(InputRefused, match=r"column 48 of a picture 48 pixels wide; accepted: 0\.\.47"):
-        evaluate(moments(blinking(1)), still, column_px=48)
+        evaluate_frames(matched(blinking(1)), still, column_px=48)
 
 
-def test_the_worst_moment_is_where_frame_by_frame_flickers_most():
+def test_the_worst_frames_are_those_where_frame_by_frame_flickers_most():
     late, early = blinking(0), blinking(0)
     late[4], early[2] = late[4] + np.uint8(50), early[2] + np.uint8(50)
-    assert evaluate(moments(early), still).worst[-1].seconds == 2 / 25
-    assert evaluate(moments(early, late), still).worst[-1].seconds == 4 / 25
+    assert evaluate_frames(matched(early), still).worst[-1].seconds == 2 / 25
+    assert evaluate_frames(matched(early, late), still).worst[-1].seconds == 4 / 25

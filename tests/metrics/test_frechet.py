@@ -1,4 +1,4 @@
-"""Fréchet distance: known answers, the published code's values, batches."""
+"""Fréchet distance: known answers, values of the published code, batches."""
 
 import numpy as np
 import pytest

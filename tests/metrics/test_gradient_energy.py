@@ -1,4 +1,4 @@
-"""Gradient energy: each octave hears its own frequencies, blur loses, nothing is lost by moving."""
+"""Gradient energy: gratings of one frequency, blur, contrast, drift."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ def grating(period_px, size=128):
 
 
 @pytest.mark.parametrize(("period_px", "octave"), [(3, 0), (7, 1), (14, 2), (28, 3)])
-def test_a_grating_speaks_in_its_own_octave(period_px, octave):
+def test_a_grating_has_its_energy_in_the_octave_of_its_frequency(period_px, octave):
     energy = gradient_energy(grating(period_px))
     assert energy.argmax() == octave
     assert energy[octave] > 0.5 * energy.sum()
@@ -45,7 +45,7 @@ def test_a_picture_too_small_for_four_octaves_is_refused():
         gradient_energy(np.zeros((15, 20, 3), np.uint8))
 
 
-def test_drift_tells_slow_blur_from_noise_around_a_level():
+def test_drift_is_the_change_of_slow_blur_and_zero_for_noise():
     assert sharpness_drift(np.linspace(1, 0.8, 300)) == pytest.approx(-0.15 / 0.975, rel=0.01)
     assert sharpness_drift(np.tile([0.9, 1.1], 150)) == pytest.approx(0, abs=0.01)
     assert sharpness_drift([0.7]) == 0

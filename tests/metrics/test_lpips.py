@@ -1,4 +1,4 @@
-"""LPIPS as a measure of pictures: published distances of published patches."""
+"""LPIPS: published distances of published patches."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from golden_metric import golden_metric
 
 torch = pytest.importorskip("torch")
 
-from rotoscope.metrics.lpips import LpipsDistance  # noqa: E402
+from rotoscope.metrics.feature_distances import LpipsDistance  # noqa: E402
 from rotoscope.networks.lpips import feature_distance, scale_picture  # noqa: E402
 
 

@@ -1,4 +1,4 @@
-"""Videos side by side: frames of one time, or one clear error."""
+"""Reading videos side by side: frames of the same time, or an error."""
 
 from fractions import Fraction
 
@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from tiny_clips import pattern, write_clip
 
-from rotoscope.base.errors import InputRefused
-from rotoscope.metrics.matched import frames_of, matched_frames, side_by_side
+from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.metrics.matched import frames_of, matched_frames, side_by_side, spread_frames
+
+LOSSLESS = {"codec": "ffv1", "pixel_format": "bgr0"}
 
 
 @pytest.fixture
@@ -23,11 +25,11 @@ def matched(*names):
 def test_frames_come_with_their_time_and_their_pictures(clip, tmp_path):
     other = write_clip(tmp_path / "other.mkv", frames=5, codec="ffv1", pixel_format="bgr0", time_base=Fraction(1, 1000),
                        times=[100 + 40 * k for k in range(5)])  # fmt: skip
-    moments = matched(clip, other)
-    assert [moment.seconds for moment in moments] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
-    for index, moment in enumerate(moments):
-        np.testing.assert_array_equal(moment.result, pattern(index))
-        assert moment.reference is None
+    frames = matched(clip, other)
+    assert [frame.seconds for frame in frames] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+    for index, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame.result, pattern(index))
+        assert frame.reference is None
     np.testing.assert_array_equal(list(frames_of(str(other)))[3], pattern(3))
 
 
@@ -36,10 +38,10 @@ def test_a_folder_of_pictures_is_matched_by_order(clip, tmp_path):
     folder.mkdir()
     for index in range(5):
         cv2.imwrite(str(folder / f"{index}.png"), pattern(index)[..., ::-1])
-    moments = matched(clip, folder, clip)
-    assert len(moments) == 5
-    np.testing.assert_array_equal(moments[2].result, pattern(2))
-    np.testing.assert_array_equal(moments[2].reference, moments[2].source)
+    frames = matched(clip, folder, clip)
+    assert len(frames) == 5
+    np.testing.assert_array_equal(frames[2].result, pattern(2))
+    np.testing.assert_array_equal(frames[2].reference, frames[2].source)
 
 
 def test_a_missing_frame_is_refused(clip, tmp_path):
@@ -67,13 +69,45 @@ def test_other_times_are_refused(clip, tmp_path):
         matched(clip, late)
 
 
-def test_a_video_that_begins_later_shows_the_same_moments(clip, tmp_path):
+def test_times_are_compared_from_the_first_frame_on(clip, tmp_path):
     shifted = write_clip(tmp_path / "shifted.mkv", frames=5, times=[3, 4, 5, 6, 7])
     assert len(matched(clip, shifted)) == 5
 
 
-def test_a_part_is_enough(clip, tmp_path):
+def test_a_duration_stops_before_the_end_of_the_longer_video(clip, tmp_path):
     short = write_clip(tmp_path / "short.mp4", frames=3)
     assert [seconds for seconds, _ in side_by_side([str(clip), str(short)], duration=0.12)] == pytest.approx(
         [0, 0.04, 0.08]
     )
+
+
+def test_a_start_skips_frames_of_the_first_video_only(clip, tmp_path):
+    part = write_clip(tmp_path / "part.mkv", frames=3, make=lambda index, *size: pattern(index + 2, *size), **LOSSLESS)
+    whole = write_clip(tmp_path / "whole.mkv", frames=5, **LOSSLESS)
+    found = list(matched_frames(str(whole), str(part), str(part), start=0.08))
+    assert [frame.seconds for frame in found] == pytest.approx([0, 0.04, 0.08])
+    for frame in found:
+        np.testing.assert_array_equal(frame.source, frame.result)
+        np.testing.assert_array_equal(frame.source, frame.reference)
+
+
+def test_a_start_and_a_duration_choose_a_part_of_a_folder(tmp_path):
+    for index in range(6):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), pattern(index)[..., ::-1])
+    found = list(frames_of(str(tmp_path), start=0.2, duration=0.2, rate=10))
+    np.testing.assert_array_equal(found, [pattern(2), pattern(3)])
+
+
+@pytest.mark.parametrize(("count", "indices"), [(1, [0]), (2, [0, 4]), (3, [0, 2, 4]), (99, [0, 1, 2, 3, 4])])
+def test_chosen_frames_are_spread_from_the_first_to_the_last(tmp_path, count, indices):
+    clip = write_clip(tmp_path / "clip.mkv", frames=5, **LOSSLESS)
+    pictures, seconds = spread_frames(str(clip), count)
+    assert seconds == pytest.approx([index / 25 for index in indices])
+    np.testing.assert_array_equal(pictures, [pattern(index) for index in indices])
+
+
+def test_standard_input_and_no_frame_cannot_be_chosen_from(tmp_path):
+    with pytest.raises(UsageError, match="standard input can be read only once"):
+        spread_frames("-", 2)
+    with pytest.raises(UsageError, match="frames 0; accepted: at least 1"):
+        spread_frames(str(tmp_path), 0)

@@ -9,8 +9,8 @@ from rotoscope.metrics.patch_consistency import PatchSearch, mean_psnr
 MIDDLE = 1  # a seed whose first patch of a 48x48 picture lies in its middle
 
 
-def best_by_hand(current, following, patch, reach, seed=1234):
-    """The reference's loops, written out."""
+def best_by_loops(current, following, patch, reach, seed=1234):
+    """The published search as plain loops."""
     height, width = current.shape[:2]
     random = np.random.default_rng(seed)
     top, left = random.integers(height - patch), random.integers(width - patch)
@@ -22,7 +22,7 @@ def best_by_hand(current, following, patch, reach, seed=1234):
     return max(found)
 
 
-def test_every_pair_has_the_published_value():
+def test_values_are_those_of_the_published_code():
     given, wanted = golden_metric("metric_patch_consistency")
     frames = given["frames"]
     by_psnr, by_ssim = (PatchSearch(patch_px=12, reach_px=5) for _ in range(2))
@@ -34,11 +34,11 @@ def test_every_pair_has_the_published_value():
     assert np.mean(ssims) == pytest.approx(wanted["ssim"].item(), abs=1e-4)
 
 
-def test_the_published_size_searches_the_published_neighbourhood():
+def test_the_default_patch_and_reach_are_the_published_ones():
     random = np.random.default_rng(3)
     current, following = random.random((2, 64, 80, 3))
     assert PatchSearch().best_psnr(current, following) == pytest.approx(
-        best_by_hand(current, following, 50, 20), abs=1e-4
+        best_by_loops(current, following, 50, 20), abs=1e-4
     )
 
 

@@ -1,4 +1,4 @@
-"""PSNR and SSIM: known answers, scikit-image's values, the published code's."""
+"""PSNR and SSIM: known answers, values of scikit-image and of the published code."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_values_are_those_of_the_published_code():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**31), st.sampled_from([1.0, 2.0]))
-def test_ssim_is_scikit_image_s_and_does_not_care_which_picture_is_first(seed, data_range):
+def test_ssim_equals_scikit_image_and_both_measures_are_symmetric(seed, data_range):
     a, b = random_pair(seed)
     wanted = structural_similarity(a.astype(np.float64), b.astype(np.float64), channel_axis=2, data_range=data_range)
     assert ssim(a, b, data_range=data_range) == pytest.approx(wanted, abs=1e-6)

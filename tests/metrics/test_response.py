@@ -1,4 +1,4 @@
-"""Response to a sudden change: recursions with a known time constant."""
+"""Response to a sudden change: recursive filters with a known time constant."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ REGION = np.s_[4:12, 6:18]
 
 
 def recursion(frames, share):
-    """Each frame `share` of the previous output: settles by 1 - share^(n+1)."""
+    """Recursive filter that keeps `share` of the previous output: its step response is 1 - share^(n+1)."""
     outputs = [frames[0]]
     for frame in frames[1:]:
         outputs.append(share * outputs[-1] + (1 - share) * frame)
@@ -17,7 +17,7 @@ def recursion(frames, share):
 
 
 @pytest.mark.parametrize(("share", "frames"), [(0.0, 0), (0.3, 1), (0.5, 3), (0.8, 10)])
-def test_a_recursion_answers_with_its_time_constant(share, frames):
+def test_a_recursive_filter_has_the_response_of_its_time_constant(share, frames):
     still = np.random.default_rng(0).random((20, 24, 3))
     plain, changed = [still] * 14, [still] * 2 + [with_change(still, REGION)] * 12
     steady, steady_changed = recursion(plain, share), recursion(changed, share)
@@ -38,7 +38,7 @@ def test_the_change_stays_in_its_region_and_is_large():
     np.testing.assert_array_equal(with_change(changed, REGION), picture)
 
 
-def test_a_response_must_stay():
+def test_a_response_that_falls_again_is_not_counted():
     assert frames_until([0.95, 0.5, 0.91, 0.99]) == 2
     assert frames_until([0.5, 0.95, 0.8]) is None
 

@@ -1,4 +1,4 @@
-"""Warping error and temporal loss: known answers, published values, what must not change them."""
+"""Warping error and temporal loss: known answers, published values, invariances."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_a_video_that_moves_with_its_source_has_no_warping_error():
     a = random_picture(0)
     b = np.roll(a, (3, -2), axis=(0, 1))
     inside = np.zeros((24, 32), bool)
-    inside[:-3, 2:] = True  # what the roll did not carry around the edge
+    inside[:-3, 2:] = True  # without the rows and columns that np.roll wrapped around
     assert warping_error(a, b, constant_flow(-2, 3), inside) == 0
     assert warping_error(a, b, constant_flow(-2, 3), EVERYWHERE) > 0.01
 
@@ -50,7 +50,7 @@ def test_without_a_valid_pixel_there_is_no_value():
     assert np.isnan(warping_error(a, a, constant_flow(0, 0), ~EVERYWHERE))
 
 
-def test_pictures_of_eight_bits_mean_the_same_as_their_numbers_over_255():
+def test_uint8_pictures_give_the_same_as_float_pictures_over_255():
     a, b = ((random_picture(seed) * 255).astype(np.uint8) for seed in (2, 3))
     flow = constant_flow(0.4, 1.2)
     assert warping_error(a, b, flow, EVERYWHERE) == warping_error(
@@ -101,7 +101,7 @@ def test_inpainting_is_scored_where_the_flow_starts_or_ends_in_the_hole():
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**31), st.floats(0.05, 0.95), st.floats(-3, 3))
 def test_mixing_both_frames_towards_each_other_lowers_the_error_by_the_square(seed, share, dx):
-    """So any low-pass wins by this number alone: it needs sharpness beside it."""
+    """Any blur over time lowers E_warp: it means something only beside sharpness."""
     a, b = random_picture(seed), random_picture(seed + 1)
     still = constant_flow(0, 0)
     middle = (a + b) / 2

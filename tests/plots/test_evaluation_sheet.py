@@ -7,35 +7,48 @@ import cv2
 import numpy as np
 import pytest
 
-from rotoscope.metrics.evaluation import evaluate
-from rotoscope.metrics.matched import Moment
-from rotoscope.plots.evaluation import evaluation_sheet
+from rotoscope.metrics.evaluation import evaluate_frames
+from rotoscope.metrics.matched import MatchedFrame
+from rotoscope.plots.evaluation_sheet import evaluation_sheet
 from rotoscope.plots.raster import data_uri, heat_map, through_time
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def sheet(with_reference):
+def sheet(with_reference, visible=True):
     pictures = np.random.default_rng(0).integers(0, 256, (5, 40, 48, 3), np.uint8)
-    moments = [
-        Moment(k / 5, pictures[0], picture, picture if with_reference else None) for k, picture in enumerate(pictures)
+    frames = [
+        MatchedFrame(k / 5, pictures[0], picture, picture if with_reference else None)
+        for k, picture in enumerate(pictures)
     ]
-    motion = np.zeros((40, 48, 2), np.float32), np.ones((40, 48), bool)
-    return ElementTree.fromstring(evaluation_sheet(evaluate(moments, lambda *_: motion), "a & b"))
+    motion = np.zeros((40, 48, 2), np.float32), np.full((40, 48), visible)
+    return ElementTree.fromstring(evaluation_sheet(evaluate_frames(frames, lambda *_: motion), "a & b"))
 
 
-@pytest.mark.parametrize(("with_reference", "charts", "pictures"), [(False, 1, 1 + 2 + 6), (True, 2, 2 + 3 + 9)])
-def test_a_sheet_shows_curves_heat_maps_slices_and_the_worst_moment(with_reference, charts, pictures):
-    drawing = sheet(with_reference)
-    assert len(list(drawing.iter(f"{SVG}svg"))) == 1 + charts
+def images_of(drawing):
     images = list(drawing.iter(f"{SVG}image"))
-    assert len(images) == pictures
     for image in images:
         decoded = cv2.imdecode(np.frombuffer(base64.b64decode(image.get("href").split(",")[1]), np.uint8), 1)
         assert decoded.shape[0] == 40
+    return images
+
+
+@pytest.mark.parametrize(("with_reference", "charts", "pictures"), [(False, 1, 1 + 2 + 6), (True, 2, 2 + 3 + 9)])
+def test_a_sheet_shows_curves_heat_maps_slices_and_the_pair_with_the_largest_error(with_reference, charts, pictures):
+    drawing = sheet(with_reference)
+    assert len(list(drawing.iter(f"{SVG}svg"))) == 1 + charts
+    assert len(images_of(drawing)) == pictures
     texts = " ".join(node.text for node in drawing.iter(f"{SVG}text"))
     assert "a & b" in texts
     assert ("frame by frame" in texts) == with_reference
+
+
+@pytest.mark.parametrize(("with_reference", "charts", "pictures"), [(False, 0, 2), (True, 1, 3)])
+def test_without_a_visible_pixel_only_what_could_be_measured_is_drawn(with_reference, charts, pictures):
+    drawing = sheet(with_reference, visible=False)
+    assert len(list(drawing.iter(f"{SVG}svg"))) == 1 + charts  # sharpness, if there is a reference
+    assert len(images_of(drawing)) == pictures  # slices through time
+    assert any("no pixel is visible" in node.text for node in drawing.iter(f"{SVG}text"))
 
 
 def test_a_picture_survives_as_text():

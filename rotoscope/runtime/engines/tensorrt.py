@@ -22,9 +22,9 @@ from platformdirs import user_config_path
 
 from rotoscope.base.engine import State, Tensors
 from rotoscope.base.errors import ModelRefused, UsageError
-from rotoscope.base.files import part_file
+from rotoscope.base.files import file_digest, part_file
 from rotoscope.base.sizes import Size
-from rotoscope.runtime.models.cache import cache_folder, cached, file_digest, key_of
+from rotoscope.runtime.models.cache import cache_folder, cached, key_of
 from rotoscope.runtime.models.golden import golden_inputs
 from rotoscope.runtime.models.model_file import ModelFile
 

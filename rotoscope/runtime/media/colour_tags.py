@@ -1,4 +1,4 @@
-"""FFmpeg's numbers for colour (ITU-T H.273) to and from `Colour`, with the project's defaults."""
+"""Convert FFmpeg's colour numbers (ITU-T H.273) to `Colour` and back, with defaults for untagged streams."""
 
 from rotoscope.base.frame import Colour
 
@@ -11,7 +11,7 @@ HD_HEIGHT = 720  # from this height on an untagged stream is taken as 709, below
 
 
 def colour_of(*, space: int, range_: int, primaries: int, transfer: int, height: int, full_by_format: bool) -> Colour:
-    """The Colour of a stream from its tags; what is unknown is 709 or 601 by height, and limited."""
+    """The Colour of a stream from its tags; untagged is 709 from HD_HEIGHT lines up, else 601, and limited range."""
     matrix = _MATRICES.get(space, "709" if height >= HD_HEIGHT else "601")
     return Colour(matrix, full_range=range_ == FULL or full_by_format, primaries=primaries, transfer=transfer)
 

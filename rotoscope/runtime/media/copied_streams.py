@@ -1,6 +1,6 @@
 """Audio, subtitles, chapters and metadata of the source, copied packet by packet where the target container takes them.
 
-The source is opened a second time for this, so that copying needs no buffer however far decoding and encoding drift apart.
+The source is opened a second time for this: copying then needs no buffer, whatever the distance of decoder and encoder.
 """
 
 from __future__ import annotations  # av.Packet is generic for type checkers only
@@ -28,7 +28,7 @@ INTERLEAVING_SECONDS = 5  # how much later than the others a packet may stand in
 class CopiedStreams:
     """The streams of a file that are not translated.
 
-    `begin` and `end` cut them to the part of the source that is translated (seconds on the source's clock; None: all).
+    begin, end  the part of the source that is translated, in seconds on the source's clock; None is its start or its end
     """
 
     def __init__(self, path: Path, *, begin: Fraction | None, end: Fraction | None) -> None:
@@ -48,7 +48,7 @@ class CopiedStreams:
         self._closing.close()
 
     def earliest_start(self, muxer: str) -> Fraction | None:
-        """When the first of the streams that will be copied begins; None without any."""
+        """Start in seconds of the earliest stream that will be copied; None if there is none."""
         starts = [
             stream.start_time * stream.time_base
             for stream in self._candidates()
@@ -57,7 +57,7 @@ class CopiedStreams:
         return min(starts, default=None)
 
     def time_base_denominators(self) -> list[int]:
-        """Ticks per second of the streams that may be copied, here and in an mp4, where sound ticks at its sample rate."""
+        """Ticks per second of the streams that may be copied: their own clocks, and sample rates, which mp4 uses for sound."""
         found = [stream.time_base.denominator for stream in self._candidates() if stream.time_base is not None]
         contexts = [stream.codec_context for stream in self._candidates()]
         return found + [context.sample_rate for context in contexts if isinstance(context, av.AudioCodecContext)]
@@ -75,9 +75,7 @@ class CopiedStreams:
             target.disposition = stream.disposition
             self._targets[stream.index] = target
             self.kept.append(label)
-        left = [stream.type for stream in self._container.streams if stream.type in ("data", "attachment")]
-        if left:
-            self.notes.append(f"{len(left)} {'/'.join(sorted(set(left)))} stream{'s' * (len(left) > 1)} left out")
+        self.notes.extend(_left_out(self._container))
         output.metadata.update({k: v for k, v in self._container.metadata.items() if k not in _OWN_METADATA})
         if self._container.chapters():
             self._attach_chapters(output, muxer, offset)
@@ -88,7 +86,7 @@ class CopiedStreams:
             self._next = next(self._packets, None)
 
     def mux_until(self, output: av.container.OutputContainer, seconds: Fraction | None) -> None:
-        """Write the packets that begin before `seconds` on the source's clock; None: all that are left."""
+        """Write the packets that begin before `seconds` on the source's clock; None writes all that are left."""
         while self._next is not None and (seconds is None or self._next[0] < seconds):
             try:
                 output.mux(self._next[1])
@@ -96,7 +94,7 @@ class CopiedStreams:
                 av.InvalidDataError,
                 av.ArgumentError,
                 av.PatchWelcomeError,
-            ):  # of damaged sources; a full disk is another
+            ):  # from damaged sources; a full disk raises another error
                 self.losses["packets of sound or subtitles that cannot be copied"] += 1
             self._next = next(self._packets, None)
 
@@ -127,7 +125,7 @@ class CopiedStreams:
             self.losses["sound and subtitles from here on: the file is damaged"] += 1
 
     def _repaired(self, packet: av.Packet[Any], stamp: int, time_base: Fraction) -> int:
-        """The packet's time where the clock of sound restarts in mid-stream, as that of the pictures does."""
+        """The packet's time; if the clock of the format may restart, repaired by the same rules as the pictures' times."""
         if packet.stream.type != "audio" or self._container.format.name not in RESTARTING:
             return stamp
         index = packet.stream_index
@@ -152,8 +150,19 @@ class CopiedStreams:
         self.kept.append(f"{len(chapters)} chapter{'s' * (len(chapters) > 1)}")
 
 
+def _left_out(container: av.container.InputContainer) -> Iterator[str]:
+    """Notes on the streams that are never copied: timecode, other data, attachments."""
+    left = [stream for stream in container.streams if stream.type in ("data", "attachment")]
+    timecodes = [stream.metadata["timecode"] for stream in left if "timecode" in stream.metadata]
+    if timecodes:
+        yield f"timecode left out: {timecodes[0]}"
+    others = [stream.type for stream in left if "timecode" not in stream.metadata]
+    if others:
+        yield f"{len(others)} {'/'.join(sorted(set(others)))} stream{'s' * (len(others) > 1)} left out"
+
+
 def _fits(stream: av.stream.Stream, muxer: str) -> bool:
-    """Whether a container takes a stream, found out by writing a header with it alone."""
+    """Whether a container takes a stream: write a header with this stream alone and see."""
     try:
         with av.open(io.BytesIO(), "w", format=muxer) as trial:
             trial.add_stream_from_template(stream)

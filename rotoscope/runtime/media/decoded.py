@@ -1,12 +1,12 @@
-"""A decoded AVFrame -> our own Picture: planes copied once, so that the AVFrame can be dropped at once.
+"""Turn a decoded AVFrame into a Picture: planes are copied once, so that the AVFrame can be released at once.
 
 Kept AVFrames hold decoder buffers and, once converted, a scaler with its threads each. Formats that the kernels read are
-copied as they are; every other one goes through one scaler to the nearest of them:
+copied as they are; every other one is converted by one scaler to the nearest of them:
 
     4:2:0, 4:2:2, 4:4:4 at 8 to 12 bits, NV12, P010, grey 8 to 16 bits, RGB 8 and 16   as they are
     other Y'CbCr (4:1:1, 4:4:0, high bit depths, big endian)                           4:4:4 at 8 or 16 bits
     palettes, packed and planar RGB                                                    RGB 8, or 16 if deeper
-    anything with alpha                                                                RGB over black, and said so
+    anything with alpha                                                                RGB over black, with a note
 """
 
 import functools
@@ -37,7 +37,7 @@ def _reformatter() -> av.video.reformatter.VideoReformatter:
 
 
 def nearest_format(name: str) -> str:
-    """The format that the kernels read for a decoded pixel format; the same name where no conversion is needed."""
+    """The format that the kernels read for a decoded pixel format; the same name if no conversion is needed."""
     if name in _PLANAR or name in _GREY or name in _RGB or name in _SEMI_PLANAR:
         return name
     pixel_format = av.VideoFormat(name)
@@ -52,7 +52,7 @@ def nearest_format(name: str) -> str:
 
 
 def has_alpha(name: str) -> bool:
-    """The pixel format carries transparency (palettes may)."""
+    """Whether the pixel format carries transparency (palettes may)."""
     pixel_format = av.VideoFormat(name)
     return pixel_format.has_palette or any(component.is_alpha for component in pixel_format.components)
 
@@ -62,8 +62,22 @@ def depth_of(name: str) -> int:
     return max((component.bits for component in av.VideoFormat(name).components), default=8)
 
 
+def chroma_of(name: str) -> str:
+    """Chroma layout of a pixel format: "420", "422", "444", "gray" or "rgb"; 4:1:1, 4:4:0 and 4:1:0 count as "444"."""
+    pixel_format = av.VideoFormat(name)
+    if pixel_format.is_rgb or pixel_format.has_palette:
+        return "rgb"
+    if len([component for component in pixel_format.components if not component.is_alpha]) == 1:
+        return "gray"
+    size = (pixel_format.chroma_width(64), pixel_format.chroma_height(64))
+    return {(32, 32): "420", (32, 64): "422"}.get(size, "444")
+
+
 def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool) -> Picture:
-    """Copy a decoded frame into a Picture, oriented as it should be seen; JPEG has its chroma in the middle, video left."""
+    """Copy a decoded frame into a Picture, turned upright.
+
+    Chroma siting is centred for JPEG (is_jpeg) and left for video; vertically it is on the luma rows unless rows are halved.
+    """
     target = nearest_format(frame.format.name)
     grey_full = target in _GREY and frame.color_range != LIMITED
     colour = colour_of(
@@ -113,7 +127,7 @@ def _plane(frame: av.VideoFrame, index: int, channels: int, dtype: Any) -> Array
 
 
 def _over_black(rgba: Array) -> Array:
-    """Straight alpha over a black ground, rounded."""
+    """Lay straight alpha over black: (H,W,4) uint8 or uint16 -> (H,W,3) of the same type, rounded."""
     top = np.iinfo(rgba.dtype).max
     alpha = rgba[..., 3:].astype(np.uint64)
     flat: Array = ((rgba[..., :3] * alpha + top // 2) // top).astype(rgba.dtype)
@@ -121,7 +135,10 @@ def _over_black(rgba: Array) -> Array:
 
 
 def codes_of(frame: av.VideoFrame) -> Array:
-    """The stored numbers of a picture, unconverted: palette indices, label ids, 16-bit values; (H,W) or (H,W,C)."""
+    """The stored numbers of a picture: palette indices, label ids, 16-bit values; (H,W) or (H,W,C), uint8 or uint16.
+
+    Raises InputRefused for pixel formats whose codes are not stored one by one, such as Y'CbCr.
+    """
     name = frame.format.name
     if name == "pal8":
         return _plane(frame, 0, 1, np.uint8)

@@ -3,7 +3,8 @@
 import difflib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +17,8 @@ from av.codec.context import CodecContext, OptionFlags
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Colour
 from rotoscope.runtime.media.colour_tags import range_of, space_of
-from rotoscope.runtime.media.ordinary_priority import ordinary_priority
 
-# Container by file name ending: FFmpeg's muxer and the encoder that everybody can play.
+# Container by file name ending: FFmpeg's muxer and the encoder that nearly every player can decode.
 CONTAINERS = {
     ".mp4": ("mp4", "libx264"),
     ".m4v": ("mp4", "libx264"),
@@ -42,7 +42,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
 
 os.environ.setdefault("SVT_LOG", "1")  # errors only; SVT-AV1 greets on standard error otherwise
 
-# What `finish` can write; the rest of the world is reached through these by the scaler.
+# Pixel formats that `finish` can write; FFmpeg's scaler converts to others from these.
 WRITABLE = (
     "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "nv12", "gray", "rgb24", "gbrp", "bgr0",
 )  # fmt: skip
@@ -52,7 +52,7 @@ MUXER_OPTIONS = {"movflags"}  # accepted beside encoder options, for mp4 and mov
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFormat:
-    """The picture format of an output stream."""
+    """Picture format, clock and colour of an output stream."""
 
     width: int
     height: int
@@ -60,7 +60,7 @@ class VideoFormat:
     rate: Fraction | None
     sample_aspect: Fraction
     colour: Colour
-    chroma: str  # "420", "422", "444", "gray" or "rgb": what the source has
+    chroma: str  # of the source: "420", "422", "444", "gray" or "rgb"
     depth: int
 
 
@@ -83,7 +83,12 @@ class Encoder:
 def choose_encoder(
     video: VideoFormat, *, suffix: str, codec: str | None, options: Mapping[str, str], threads: int
 ) -> Encoder:
-    """The encoder for a container; raises UsageError for unknown codecs, options, values and sizes it refuses."""
+    """Choose the encoder for a container and open it once; raises UsageError for an unknown codec, option, value or size.
+
+    suffix   ending of the file, a key of CONTAINERS
+    codec    name of an encoder; None is the container's default
+    options  encoder options, with pix_fmt and movflags among them
+    """
     default_codec = CONTAINERS[suffix][1]
     name = codec or default_codec
     if name not in av.codec.codecs_available or not _is_video_encoder(name):
@@ -131,8 +136,26 @@ def configure(context: CodecContext, video: VideoFormat, encoder_pixel_format: s
     context.thread_count = threads
 
 
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Restore the scheduling of this thread when the block ends.
+
+    SVT-AV1 gives the thread that opens it real-time priority if it may (as root, so in most containers). Such a thread lets
+    no other run on its core, and every thread and process that it starts later inherits that.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
+
+
 def opens(name: str) -> bool:
-    """Whether an encoder really opens here, for a small ordinary picture."""
+    """Whether an encoder opens on this machine, for a 256x256 8-bit picture."""
     formats = av.Codec(name, "w").video_formats
     if not formats:
         return False
@@ -144,7 +167,7 @@ def opens(name: str) -> bool:
 
 
 def _pixel_formats(name: str, video: VideoFormat) -> list[str]:
-    """Formats to try in order: the source's own chroma and depth, then fewer bits, then 4:4:4, which takes odd sizes."""
+    """Pixel formats to try in order: the source's chroma and depth, then 8 bits, then 4:2:0, then 4:4:4 for odd sizes."""
     codec_formats = [pixel_format.name for pixel_format in av.Codec(name, "w").video_formats or []]
     if name == "gif":
         return ["rgb24"]
@@ -166,7 +189,7 @@ def _pixel_formats(name: str, video: VideoFormat) -> list[str]:
 
 
 def _try_to_open(name: str, pixel_format: str, video: VideoFormat, options: Mapping[str, str], threads: int) -> str:
-    """Empty if the encoder opens, else why not."""
+    """Open the encoder once; return why it does not open, or an empty string."""
     if name in ("gif", "rawvideo"):
         return ""
     context = av.CodecContext.create(name, "w")
@@ -235,7 +258,7 @@ def output_suffix(path: Path) -> str:
 
 
 def parse_encoder_options(items: tuple[str, ...]) -> dict[str, str]:
-    """("crf=20", ...) -> {"crf": "20", ...}."""
+    """Parse ("crf=20", ...) into {"crf": "20", ...}; raises UsageError for an item without "="."""
     options = {}
     for item in items:
         key, sign, value = item.partition("=")

@@ -17,8 +17,9 @@ import av
 import av.container
 
 from rotoscope.base.errors import InputRefused
+from rotoscope.base.files import HEAD_BYTES, what_it_is
 
-# Self-contained formats only; FFmpeg's short names. Nothing here can refer to another file.
+# FFmpeg's short names of self-contained formats: none of them can refer to another file.
 DEMUXERS = (
     "mov", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "gif", "apng", "ogg", "asf", "ivf", "mxf", "nut",
     "wtv", "dv", "h264", "hevc", "vvc", "av1", "obu", "m4v", "h263", "mjpeg", "yuv4mpegpipe", "dirac", "rm", "swf", "live_flv",
@@ -29,7 +30,7 @@ DEMUXERS = (
 # Demuxers whose files have an index in which a time can be found.
 INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "nut", "mxf"}
 
-# Demuxers of formats whose clock may start anew in mid-stream.
+# Demuxers of formats whose clock may start again from another value in the middle of a file.
 RESTARTING = {"mpegts", "mpeg", "mpegvideo", "asf", "wtv", "dv"}
 
 OPTIONS = {
@@ -41,7 +42,7 @@ OPTIONS = {
 
 @contextmanager
 def open_local(path: Path) -> Iterator[av.container.InputContainer]:
-    """A demuxer over one regular local file; raises InputRefused with one line for anything else."""
+    """Open a demuxer over one regular local file; raises InputRefused with one line for anything else."""
     descriptor = open_regular(path)
     try:
         # Windows has no /dev/fd; `file:` keeps the name from being read as a protocol there.
@@ -59,7 +60,7 @@ def open_local(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 def open_regular(path: Path) -> int:
-    """A read-only descriptor of a regular file; a FIFO, device, folder or missing file is refused at once."""
+    """Open a regular file read-only and return its descriptor; a FIFO, device, folder or missing file is refused at once."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
@@ -73,14 +74,6 @@ def open_regular(path: Path) -> int:
 
 
 def _why_not_opened(path: Path) -> str:
-    if path.stat().st_size == 0:
-        return "the file is empty"
     with path.open("rb") as file:
-        head = file.read(64).lstrip().lower()
-    if head.startswith((b"#extm3u", b"ffconcat", b"v=0", b"<?xml", b"<mpd", b"[playlist]")):
-        return "a playlist or script, not a media file; give the media file itself"
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the file itself (git lfs pull fetches it)"
-    if head.startswith((b"<!doctype", b"<html")):
-        return "a web page, not a media file"
-    return "not a video or picture that can be read, or damaged at its start"
+        head = file.read(HEAD_BYTES)
+    return what_it_is(head) or "not a video or picture that can be read, or damaged at its start"

@@ -1,9 +1,8 @@
-"""y4m on standard input: the one format that needs no seeking and cannot refer to anything."""
+"""y4m on standard input: the one format that needs no seeking and cannot refer to another file."""
 
 import os
 import select
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,25 +11,29 @@ import av.container
 
 from rotoscope.base.errors import InputRefused
 
-_POLL_SECONDS = 0.1  # how soon a reader that waits for a silent pipe notices that nobody wants its frames any more
+_POLL_SECONDS = 0.1  # how soon a read that waits for a silent pipe notices `interrupt`
 
 
 class InterruptedRead(KeyboardInterrupt, Exception):
-    """Ctrl-C during a read: PyAV hands on an Exception that a read raises, but swallows a bare KeyboardInterrupt."""
+    """Ctrl-C during a read: PyAV passes on an Exception that a read raises, but swallows a bare KeyboardInterrupt."""
 
 
 class StandardInput:
-    """The bytes of a pipe, for a demuxer in any thread; `interrupt` from another thread is an early end."""
+    """The bytes of a pipe, for a demuxer in any thread; after `interrupt` the pipe looks closed.
+
+    On Windows a read that waits cannot be ended: `select` takes only sockets there.
+    """
 
     def __init__(self) -> None:
         self._descriptor = sys.stdin.fileno()
-        self._interrupted = threading.Event()
-        self._can_wait = sys.platform != "win32"  # select() takes only sockets there
+        # A plain flag, not an Event: a signal handler may set it while this thread holds the Event's lock.
+        self._is_interrupted = False
+        self._can_wait = sys.platform != "win32"
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, as soon as there are any; none at the end."""
         try:
-            while not self._interrupted.is_set():
+            while not self._is_interrupted:
                 if not self._can_wait or select.select([self._descriptor], [], [], _POLL_SECONDS)[0]:
                     return os.read(self._descriptor, size)
         except KeyboardInterrupt as error:
@@ -38,8 +41,8 @@ class StandardInput:
         return b""
 
     def interrupt(self) -> None:
-        """End a read that waits, and every one after it."""
-        self._interrupted.set()
+        """End a read that waits, and every later one. Any thread and any signal handler may call this."""
+        self._is_interrupted = True
 
     @contextmanager
     def opened(self) -> Iterator[av.container.InputContainer]:

@@ -1,12 +1,13 @@
-"""Make timestamps usable without inventing a frame rate: order is kept, gaps stay, nothing is resampled.
+"""Repair timestamps without assuming a frame rate: order is kept, gaps stay, nothing is resampled.
 
 Frames come from the decoder in presentation order. The rules; all but "too short" are counted for the report:
 
-    missing     no timestamp: the previous frame's end
-    not later   equal to or before the previous frame's: one tick after it (of the stream's time base)
-    too short   a duration under 2 ms is the container's clock, not a claim: the step from the previous frame, or nominal
-    jump        only in formats whose clock may restart (MPEG-TS and relatives): a step of more than 10 s, or backwards, is
-                taken as a restart; the frame follows its predecessor and the clock goes on from there
+    missing     no timestamp: set to the end of the frame before
+    not later   equal to or before the time of the frame before: set one tick (of the stream's time base) after it
+    too short   a duration under 2 ms is one tick of the container's clock, not a real duration: replaced by the step from the
+                frame before, or by the nominal duration for the first frame
+    jump        only in formats whose clock may restart (MPEG-TS, MPEG-PS, ASF, WTV, DV): a step backwards or of more than 10 s
+                is a restart; the frame follows the one before, and all later times move by the same amount
 """
 
 from collections import Counter
@@ -17,7 +18,7 @@ SHORTEST_SECONDS = Fraction(1, 500)
 
 
 class TimeRepair:
-    """Turns the timestamps of one stream into strictly increasing ones."""
+    """Makes the timestamps of one stream strictly increasing; `repairs` counts what was changed, by rule."""
 
     def __init__(self, time_base: Fraction, *, nominal_duration: int, clock_may_restart: bool) -> None:
         self.time_base = time_base

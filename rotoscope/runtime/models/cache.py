@@ -51,16 +51,6 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
     return target
 
 
-def file_digest(*paths: Path) -> str:
-    """sha256 of the bytes of some files, in hex."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _forget_the_oldest(keep: Path) -> None:
     """Delete what was not used for longest until the folder holds no more than its limit."""
     files = [file for file in keep.parent.iterdir() if file.is_file() and file.suffix != ".lock" and file != keep]

@@ -11,9 +11,8 @@ import onnx
 from pydantic import ValidationError
 
 from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.files import describe_file, file_digest
 from rotoscope.base.manifest import METADATA_KEY, FrameInput, FrameOutput, Manifest
-from rotoscope.runtime.models.cache import file_digest
-from rotoscope.runtime.models.first_bytes import what_it_is
 from rotoscope.runtime.models.gate import check_graph, external_files, tensors
 
 _DTYPES: dict[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
@@ -59,7 +58,7 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
     try:
         proto = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf and onnx raise many kinds for damaged files
-        raise ModelRefused(f"{path}: not an ONNX file but {what_it_is(path)}") from error
+        raise ModelRefused(f"{path}: not an ONNX file but {describe_file(path)}") from error
     check_graph(path, proto, has_op_library=has_op_library)
     entry = {prop.key: prop.value for prop in proto.metadata_props}.get(METADATA_KEY)
     inferred: tuple[str, ...]

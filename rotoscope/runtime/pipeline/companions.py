@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.kernels.float_picture import float_picture
-from rotoscope.runtime.media.open_source import Reader
+from rotoscope.runtime.media.open_source import MediaSource
 
 HOLE = 0.5  # of the brightest channel: half-dark palette colours, 128 of 255, are holes too
 
 
 def with_masks(
-    frames: Iterable[Frame], masks: Reader, *, stopped: Callable[[], bool] = lambda: False
+    frames: Iterable[Frame], masks: MediaSource, *, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Frame]:
     """Frames with the masks of a video, of a folder, or of one picture for all frames.
 
@@ -26,7 +26,7 @@ def with_masks(
 
 
 def with_instances(
-    frames: Iterable[Frame], maps: Reader, *, stopped: Callable[[], bool] = lambda: False
+    frames: Iterable[Frame], maps: MediaSource, *, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Frame]:
     """Frames with instance maps, which are read unconverted; `stopped` as in `with_masks`."""
     for frame, picture in in_step(frames, maps, "instance map", stopped):
@@ -39,7 +39,7 @@ def hole(picture: Picture) -> NDArray[np.bool_]:
 
 
 def in_step(
-    frames: Iterable[Frame], others: Reader, what: str, stopped: Callable[[], bool]
+    frames: Iterable[Frame], others: MediaSource, what: str, stopped: Callable[[], bool]
 ) -> Iterator[tuple[Frame, Picture]]:
     """Each frame with the picture at the same position; a single picture goes with every frame.
 

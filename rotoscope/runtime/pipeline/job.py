@@ -3,20 +3,21 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from rotoscope.base.frame import Frame, VideoInfo
 from rotoscope.base.options import OutputOptions, SourceOptions, SteadyOptions
+from rotoscope.base.rates import exact_rate
+from rotoscope.base.sink import Sink, finishing
 from rotoscope.base.times import peak_memory_mb
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.media.copied_streams import CopiedStreams
-from rotoscope.runtime.media.open_source import Reader, open_source
-from rotoscope.runtime.media.pictures import PictureWriter
-from rotoscope.runtime.media.video_reader import LOST_FRAMES
-from rotoscope.runtime.media.video_writer import VideoWriter, open_writer
+from rotoscope.runtime.media.open_sink import open_sink
+from rotoscope.runtime.media.open_source import MediaSource, open_source
+from rotoscope.runtime.media.video_source import LOST_FRAMES
 from rotoscope.runtime.motion.estimator import FlowSource
 from rotoscope.runtime.network.pair import InterpolationModel
 from rotoscope.runtime.network.statistics import Calibration, calibrate
@@ -111,29 +112,26 @@ def run_job(
 ) -> Run:
     """Translate a source into a target; raises a RotoscopeError with one line that says what is wrong.
 
-    open_models         called once the target's name has been checked
+    open_models         called once the target's name and the source have been checked: opening a model can take minutes
     flow, interpolator  networks in place of DIS and of moving both frames
     """
     begin = time.perf_counter()
     check_named_target(job.source, job.target, job.output_options)
-    models = open_models()
     options = job.source_options
-    check_beside(models[0].file, mask=options.mask, instances=options.instances)
     with ExitStack() as stack:
         workers = Workers(job.threads or usable_cores())
         stack.callback(workers.close)
         stack.enter_context(workers.active())
-        sources = _Sources(job, unconverted=models[0].file.manifest.frame.is_ids)
+        sources, models = _opened(job, open_models)
         stack.callback(sources.close)
-        check_target_fits(job.target, sources.main, options)
+        check_beside(models[0].file, mask=options.mask, instances=options.instances)
         stages = Stages(
             models, job.steady_options, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
             calibration=_calibration(job, models[0], workers),
         )  # fmt: skip
         stack.callback(stages.close)
         plan = plan_output(job.source, job.target, sources.main, stages, job.output_options)
-        copied = stack.enter_context(_copied(job.source, sources.main, plan))
-        writer = stack.enter_context(_open_writer(plan, sources.main, copied, job.output_options))
+        writer = stack.enter_context(finishing(_open_sink(job.source, plan, sources.main, job.output_options)))
         stop = stack.enter_context(stop_on_signals(sources.interrupt, enabled=sources.is_endless))
         frames = sources.frames(lambda decoded: stages.times.measure_each("decode", decoded))
         first_frame_seconds = 0.0
@@ -147,9 +145,7 @@ def run_job(
                 on_progress(Progress(writer.num_frames, total, elapsed, stages.times.shares()))
         _check_stopped_run(stop, writer.num_frames)
     main = sources.main
-    notes = [*main.notes, *format_notes(main.info, plan), *(copied.notes if copied else ()), *stages.notes]
-    if writer.num_coincident:
-        notes.append(f"{writer.num_coincident} frames moved by one tick of the container's clock")
+    notes = [*main.notes, *format_notes(main.info, plan), *writer.notes, *stages.notes]
     return Run(
         source=job.source,
         target="-" if plan.path is None else str(plan.path),
@@ -165,13 +161,32 @@ def run_job(
         first_frame_seconds=first_frame_seconds,
         width=plan.finish.written_size[0],
         height=plan.finish.written_size[1],
-        losses={**main.losses, **(copied.losses if copied is not None else {})},
-        kept=tuple(copied.kept) if copied is not None else (),
+        losses={**main.losses, **writer.losses},
+        kept=tuple(writer.kept),
         notes=tuple(notes),
         stages=stages.times.summary(),
         peak_memory_mb=peak_memory_mb(),
         stopped_by=stop.number,
     )
+
+
+def _opened(job: Job, open_models: Callable[[], Sequence[RunnableModel]]) -> tuple["_Sources", Sequence[RunnableModel]]:
+    """Open the sources, then the models, so that a source that cannot be read is refused first."""
+    early = None if job.source == "-" else _Sources(job, unconverted=False)
+    try:
+        if early is not None:
+            check_target_fits(job.target, early.main, job.source_options)
+        models = open_models()
+        is_ids = models[0].file.manifest.frame.is_ids
+        if early is not None and not is_ids:
+            return early, models
+    except BaseException:
+        if early is not None:
+            early.close()
+        raise
+    if early is not None:  # label maps are read as numbers, which is known only now
+        early.close()
+    return _Sources(job, unconverted=is_ids), models
 
 
 class _Sources:
@@ -186,7 +201,7 @@ class _Sources:
         options = job.source_options
         with ExitStack() as stack:
 
-            def opened(text: str, *, unconverted: bool = False) -> Reader:
+            def opened(text: str, *, unconverted: bool = False) -> MediaSource:
                 source = _open(text, job, unconverted=unconverted)
                 stack.callback(source.close)
                 return source
@@ -199,7 +214,7 @@ class _Sources:
     @property
     def is_endless(self) -> bool:
         """Whether the run is normally ended by stopping it."""
-        return bool(getattr(self.main, "is_endless", False))
+        return self.main.is_endless
 
     def frames(
         self, measured: Callable[[Iterable[Frame]], Iterable[Frame]] = lambda decoded: decoded
@@ -229,13 +244,13 @@ class _Sources:
             yield frame
 
 
-def _open(text: str, job: Job, *, unconverted: bool = False) -> Reader:
+def _open(text: str, job: Job, *, unconverted: bool = False) -> MediaSource:
     options = job.source_options
     return open_source(
         text,
         start=_exact(options.start),
         duration=_exact(options.duration),
-        rate=Fraction(options.rate).limit_denominator(1001),
+        rate=exact_rate(options.rate),
         threads=job.threads or 0,
         unconverted=unconverted,
     )
@@ -261,30 +276,24 @@ def _check_stopped_run(stop: StopRequest, num_frames: int) -> None:
         raise KeyboardInterrupt
 
 
-@contextmanager
-def _copied(source: str, reader: Reader, plan: OutputPlan) -> Iterator[CopiedStreams | None]:
-    """The source's other streams, if there is a file to read them from and a container that can hold them."""
-    without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif")
-    if without or plan.path is None or plan.encoder is None:
-        yield None
-        return
+def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: OutputOptions) -> Sink:
+    """The sink of a plan; the source's other streams are copied if they come from a file and go into a container."""
+    encoding = None if plan.encoder is None or plan.video is None else (plan.video, plan.encoder)
     begin = reader.start_seconds if reader.is_cut else None
-    with closing(CopiedStreams(Path(source), begin=begin, end=reader.end_seconds)) as copied:
-        yield copied
-
-
-def _open_writer(
-    plan: OutputPlan, reader: Reader, copied: CopiedStreams | None, options: OutputOptions
-) -> AbstractContextManager[VideoWriter | PictureWriter]:
-    if plan.encoder is None or plan.video is None:
-        assert plan.path is not None
-        return PictureWriter(plan.path, overwrite=options.overwrite, sources=getattr(reader, "files", ()))
-    if reader.is_cut:
-        offset = -reader.start_seconds
-    else:
-        starts = [reader.start_seconds, copied.earliest_start(plan.muxer) if copied is not None else None]
-        offset = max(Fraction(0), -min(start for start in starts if start is not None))
-    return open_writer(plan.path, plan.video, plan.encoder, copied, offset=offset, overwrite=options.overwrite)
+    without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif", "synthetic")
+    copied = None
+    if not without and plan.path is not None and encoding is not None:
+        copied = CopiedStreams(Path(source), begin=begin, end=reader.end_seconds)
+    starts = [reader.start_seconds, copied.earliest_start(plan.muxer) if copied is not None else None]
+    earliest = min(start for start in starts if start is not None)
+    return open_sink(
+        plan.path,
+        encoding,
+        copied,
+        offset=-reader.start_seconds if reader.is_cut else max(Fraction(0), -earliest),
+        overwrite=options.overwrite,
+        sources=getattr(reader, "files", ()),
+    )
 
 
 def _expected(info: VideoInfo, options: SourceOptions) -> int | None:

@@ -9,6 +9,7 @@ from rotoscope.base.files import check_target
 from rotoscope.base.frame import VideoInfo
 from rotoscope.base.options import OutputOptions, SourceOptions
 from rotoscope.base.sizes import parse_size
+from rotoscope.runtime.media.decoded import chroma_of
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     Encoder,
@@ -17,9 +18,11 @@ from rotoscope.runtime.media.encoder import (
     output_suffix,
     parse_encoder_options,
 )
-from rotoscope.runtime.media.open_source import Reader
-from rotoscope.runtime.media.pictures import PATTERN, is_picture_target
-from rotoscope.runtime.media.pictures import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.open_sink import NULL
+from rotoscope.runtime.media.open_source import MediaSource
+from rotoscope.runtime.media.picture_sink import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.picture_sink import is_picture_target
+from rotoscope.runtime.media.sequence_files import PATTERN
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.stages import Stages
 
@@ -28,7 +31,7 @@ from rotoscope.runtime.pipeline.stages import Stages
 class OutputPlan:
     """Where and how a result is written.
 
-    path     None: standard output
+    path     None: standard output; Path("null:"): frames are counted and not kept
     finish   the stage that makes code values
     encoder  None for pictures
     video    picture format and clock for the encoder; None for pictures
@@ -40,6 +43,11 @@ class OutputPlan:
     video: VideoFormat | None = None
 
     @property
+    def is_null(self) -> bool:
+        """Whether the result is thrown away."""
+        return self.path == Path(NULL)
+
+    @property
     def muxer(self) -> str:
         """FFmpeg's name of the container."""
         return "yuv4mpegpipe" if self.path is None else CONTAINERS[self.path.suffix.lower()][0]
@@ -47,6 +55,8 @@ class OutputPlan:
     @property
     def description(self) -> str:
         """Encoder and pixel format, for reports."""
+        if self.is_null:
+            return "null"
         if self.encoder is None:
             return f"pictures, {self.finish.depth} bit"
         return f"{self.encoder.codec} {self.encoder.pixel_format}"
@@ -54,9 +64,9 @@ class OutputPlan:
 
 def check_named_target(source: str, target: str | None, options: OutputOptions) -> None:
     """Raise UsageError for a target that cannot be written, as far as its name and the disk tell: the first check of a run."""
-    if target is None or target == "-":
+    if target in (None, "-", NULL):
         return
-    path = Path(target)
+    path = Path(str(target))
     check_target(path, source=None if source == "-" else Path(source), overwrite=options.overwrite, may_be_folder=True)
     if is_picture_target(path) and (options.codec or options.encoder_options):
         raise UsageError(f"--codec and -e are for videos; {path} is a picture")
@@ -64,9 +74,9 @@ def check_named_target(source: str, target: str | None, options: OutputOptions) 
         output_suffix(path)  # refuses an unknown ending
 
 
-def check_target_fits(target: str | None, reader: Reader, options: SourceOptions) -> None:
+def check_target_fits(target: str | None, reader: MediaSource, options: SourceOptions) -> None:
     """Raise UsageError for a single picture as the target of a source that has several frames, as far as its header tells."""
-    if target in (None, "-") or not is_single_picture(Path(str(target))):
+    if target in (None, "-", NULL) or not is_single_picture(Path(str(target))):
         return
     num_frames = reader.info.num_frames_from_header or 1
     if num_frames > 1 and not reader.is_picture and options.duration is None:
@@ -83,7 +93,7 @@ def is_single_picture(path: Path) -> bool:
 def plan_output(
     source: str,
     target: str | None,
-    reader: Reader,
+    reader: MediaSource,
     stages: Stages,
     options: OutputOptions,
 ) -> OutputPlan:
@@ -102,6 +112,8 @@ def plan_output(
         size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
         compare=options.compare, times=stages.times,
     )  # fmt: skip
+    if target == NULL:
+        return OutputPlan(Path(NULL), replace(finish, pixel_format="yuv420p"))
     if is_picture_target(path):
         assert path is not None
         deep = info.depth > 8 and (path.suffix.lower() in ("", ".png"))
@@ -118,7 +130,7 @@ def plan_output(
         if abs(aspect / info.sample_aspect - 1) < 0.01
         else aspect.limit_denominator(255),
         colour=info.colour,
-        chroma=_chroma(info.pixel_format),
+        chroma=chroma_of(info.pixel_format),
         depth=info.depth,
     )
     encoder = choose_encoder(
@@ -131,21 +143,12 @@ def plan_output(
     return OutputPlan(path, replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth), encoder, video)
 
 
-def _chroma(pixel_format: str) -> str:
-    for chroma in ("420", "422", "444"):
-        if chroma in pixel_format:
-            return chroma
-    if pixel_format in ("nv12", "p010le"):
-        return "420"
-    if pixel_format.startswith(("gray", "ya")):
-        return "gray"
-    return "444" if pixel_format.startswith(("yuv", "yuva")) else "rgb"
-
-
 def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
     """What the output's format could not keep of the source's, in sentences."""
     encoder, finish = plan.encoder, plan.finish
     notes: list[str] = []
+    if plan.is_null:
+        return notes
     if encoder is None or plan.path is None:
         left = {"audio": "sound", "subtitle": "subtitles"}
         kinds = dict.fromkeys(left[stream.kind] for stream in info.streams if stream.kind in left)
@@ -153,7 +156,7 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
             f"{kind} left out: {'y4m has none' if plan.path is None else 'pictures have none'}" for kind in kinds
         )
     if encoder is not None:
-        chroma = _chroma(info.pixel_format)
+        chroma = chroma_of(info.pixel_format)
         odd = finish.written_size[0] % 2 or finish.written_size[1] % 2
         if odd and chroma == "420" and "444" in encoder.pixel_format:
             notes.append(f"odd size: {encoder.codec} takes it as {encoder.pixel_format} only")
@@ -166,7 +169,7 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
     return notes
 
 
-def _target_path(source: str, target: str | None, reader: Reader, stages: Stages) -> Path | None:
+def _target_path(source: str, target: str | None, reader: MediaSource, stages: Stages) -> Path | None:
     """Where the result goes; None is standard output."""
     if target == "-" or (target is None and source == "-"):
         return None

@@ -11,11 +11,12 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target
 from rotoscope.base.frame import Colour, Frame, Picture
 from rotoscope.base.options import OutputOptions
+from rotoscope.base.sink import Sink, finishing
 from rotoscope.base.times import StageTimes
 from rotoscope.runtime.media.colour_tags import HD_HEIGHT
 from rotoscope.runtime.media.encoder import VideoFormat, choose_encoder, output_suffix, parse_encoder_options
-from rotoscope.runtime.media.pictures import PictureWriter, is_picture_target
-from rotoscope.runtime.media.video_writer import VideoWriter, open_writer
+from rotoscope.runtime.media.picture_sink import PictureSink, is_picture_target
+from rotoscope.runtime.media.video_sink import VideoSink
 from rotoscope.runtime.pipeline.finish import Finish
 
 
@@ -44,8 +45,8 @@ def write_frames(target: Path, frames: Iterable[Frame], options: OutputOptions) 
     )
     with ExitStack() as stack:
         if is_picture_target(target):
-            writer = stack.enter_context(PictureWriter(target, overwrite=options.overwrite))
-            return _write_all(writer, chain([first], frames), finish)
+            pictures = stack.enter_context(finishing(PictureSink(target, overwrite=options.overwrite)))
+            return _write_all(pictures, chain([first], frames), finish)
         rate = 1 / (first.duration * first.time_base) if first.duration else None
         video = VideoFormat(
             width=width, height=height, time_base=first.time_base, rate=rate,
@@ -59,15 +60,12 @@ def write_frames(target: Path, frames: Iterable[Frame], options: OutputOptions) 
             threads=0,
         )
         finish = replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth)
-        video_writer = stack.enter_context(
-            open_writer(
-                target, video, encoder, None, offset=max(Fraction(0), -first.seconds), overwrite=options.overwrite
-            )
-        )
-        return _write_all(video_writer, chain([first], frames), finish)
+        offset = max(Fraction(0), -first.seconds)
+        sink = VideoSink(target, video, encoder, offset=offset, overwrite=options.overwrite)
+        return _write_all(stack.enter_context(finishing(sink)), chain([first], frames), finish)
 
 
-def _write_all(writer: PictureWriter | VideoWriter, frames: Iterable[Frame], finish: Finish) -> int:
+def _write_all(writer: Sink, frames: Iterable[Frame], finish: Finish) -> int:
     for frame in frames:
         _checked(frame)
         for finished in finish.step(frame):

@@ -23,7 +23,7 @@ from rotoscope.base.stage import Chain, run_stage
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.runtime.media.open_source import open_source
-from rotoscope.runtime.media.pictures import READABLE, sequence_files
+from rotoscope.runtime.media.sequence_files import READABLE, sequence_files
 from rotoscope.runtime.motion.cuts import CutAtSizeChange
 from rotoscope.runtime.motion.dis import DisFlow
 from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage

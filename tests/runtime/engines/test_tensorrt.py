@@ -8,6 +8,7 @@ import types
 import pytest
 
 import rotoscope
+from rotoscope.base.files import file_digest
 from rotoscope.runtime.engines import tensorrt as engines
 from rotoscope.runtime.models import cache
 from rotoscope.runtime.models.model_file import open_model
@@ -73,7 +74,7 @@ def resigned(engine):
     """Both files by somebody who does not have the key."""
     tampered(engine)
     sidecar = json.loads(engine.with_suffix(".json").read_text())
-    content = json.loads(sidecar["content"]) | {"engine_sha256": cache.file_digest(engine)}
+    content = json.loads(sidecar["content"]) | {"engine_sha256": file_digest(engine)}
     engine.with_suffix(".json").write_text(json.dumps({"content": json.dumps(content), "signature": "0" * 64}))
 
 

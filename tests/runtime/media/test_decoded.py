@@ -11,7 +11,7 @@ import tiny_clips
 
 import rotoscope
 from rotoscope.base.frame import Frame, Orientation
-from rotoscope.runtime.media.decoded import picture_of
+from rotoscope.runtime.media.decoded import chroma_of, depth_of, picture_of
 
 # Four flat quarters as 8-bit Y'CbCr codes: two reds, a grey, a blue.
 QUARTERS = np.array([[81, 90, 200], [60, 110, 150], [126, 128, 128], [70, 170, 110]])
@@ -81,9 +81,9 @@ def expected_rgb(codes, *, full_range=False):
 
 
 def seen(path, identity):
-    """What an identity network makes of the first frame: (H,W,4) float."""
+    """The first frame after an identity network, (H,W,4) float32."""
     with rotoscope.Translator(identity) as translator, rotoscope.read(path) as reader:
-        return next(translator.stream(reader)).result
+        return next(translator.stream(reader)).pixels()
 
 
 @pytest.mark.parametrize("pixel_format", YCC)
@@ -98,7 +98,7 @@ def test_p010_as_hardware_decoders_deliver_it(identity):
     picture = picture_of(coded_frame("p010le", QUARTERS), Orientation(), is_jpeg=False)
     frame = Frame(0, 0, Fraction(1, 25), 1, picture)
     with rotoscope.Translator(identity) as translator:
-        result = translator.translate(frame).result
+        result = next(translator.stream([frame])).pixels()
     np.testing.assert_allclose(centres(result), expected_rgb(QUARTERS), atol=0.003)
 
 
@@ -227,3 +227,14 @@ def test_jpeg_chroma_sits_in_the_middle(tmp_path, identity):
     np.testing.assert_allclose(
         result[31] - picture[16, 31], picture[16, 32] - result[32], atol=2
     )  # symmetric about the edge
+
+
+@pytest.mark.parametrize(("name", "chroma", "depth"), [
+    ("yuv420p", "420", 8), ("nv12", "420", 8), ("p010le", "420", 10), ("yuva420p", "420", 8),
+    ("yuv422p", "422", 8), ("nv16", "422", 8), ("p210le", "422", 10), ("uyvy422", "422", 8), ("y210le", "422", 10),
+    ("yuv444p", "444", 8), ("nv24", "444", 8), ("p410le", "444", 10), ("yuv411p", "444", 8), ("yuv440p", "444", 8),
+    ("gray", "gray", 8), ("gray10le", "gray", 10), ("ya8", "gray", 8),
+    ("rgb24", "rgb", 8), ("gbrp10le", "rgb", 10), ("pal8", "rgb", 8), ("bgr0", "rgb", 8),
+])  # fmt: skip
+def test_chroma_and_depth_of_a_pixel_format(name, chroma, depth):
+    assert (chroma_of(name), depth_of(name)) == (chroma, depth)

@@ -68,7 +68,7 @@ def test_a_missing_file_and_one_without_permission(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (b"", "the file is empty"),
+    (b"", "an empty file"),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "Git LFS pointer"),
     (b"<!DOCTYPE html><html><body>404</body></html>", "a web page"),
     (b"\x00\x01\x02 nothing that anybody knows" * 50, "not a video or picture"),

@@ -81,7 +81,7 @@ def test_a_part_is_a_part_of_the_whole_in_every_container(start, ending, codec, 
         np.testing.assert_array_equal(one.source.planes[0], other.source.planes[0])
 
 
-def test_a_part_of_a_transport_stream_whose_index_misleads(videos):
+def test_a_part_of_a_transport_stream_whose_index_is_wrong(videos):
     whole, _ = read_all(videos / "codecs" / "sample_h264.ts")
     part, _ = read_all(videos / "codecs" / "sample_h264.ts", start=0.29, duration=0.2)
     assert [frame.pts for frame in part] == [frame.pts for frame in whole][9:15]
@@ -323,4 +323,4 @@ def test_frames_hold_no_decoder_memory(tmp_path):
     """Planes are our own contiguous arrays: keeping frames does not keep AVFrames and their scalers."""
     frames, _ = read_all(tiny_clips.write_clip(tmp_path / "clip.mp4"))
     for plane in frames[0].source.planes:
-        assert plane.flags.c_contiguous and plane.flags.owndata
+        assert plane.flags.c_contiguous and plane.base.flags.owndata

@@ -261,7 +261,7 @@ def test_files_that_are_no_models_are_named(tmp_path):
         (b"PK\x03\x04rest", "not an ONNX file but a zip archive or a PyTorch checkpoint"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
         (b"<!DOCTYPE html><html>", "a web page"),
-        (b"garbage" * 100, "not an ONNX file but something of no known kind"),
+        (b"garbage" * 100, "not an ONNX file but a file of no known kind"),
     ):
         (tmp_path / "model.onnx").write_bytes(content)
         assert words in refused(tmp_path / "model.onnx")

@@ -1,23 +1,34 @@
-"""One sheet for one evaluation: curves, where it flickers, one column of pixels through time, the worst moment."""
+"""One SVG sheet of an evaluation: curves, a heat map of flicker, slices through time, the frames of the largest error."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rotoscope.metrics.curves import Curves
 from rotoscope.metrics.evaluation import Evaluation
-from rotoscope.metrics.measures import Measures
 from rotoscope.plots.chart import Series, chart, text
 from rotoscope.plots.raster import data_uri, heat_map, through_time
 
 WIDTH, GAP = 1296, 16  # pixels
-STEPS = 255  # of 8-bit pictures, in which flicker is printed
+CHART_HEIGHT = 280  # pixels
+STEPS = 255  # flicker is printed in steps of 8-bit pictures
 JPEG_QUALITY = 90
-BRIGHTEST_SHARE = 99.5  # percentile of the flicker that the heat map's yellow stands for
+BRIGHTEST_PERCENTILE = 99.5  # of the flicker: shown as yellow in the heat map
+NOT_VISIBLE = "no pixel is visible in two neighbouring frames: no warping error could be measured"
+
+
+class Chart(NamedTuple):
+    """Curves over time with their title and the label of their y axis."""
+
+    title: str
+    y_label: str
+    series: list[Series]
 
 
 def evaluation_sheet(found: Evaluation, title: str) -> str:
-    """An SVG file's text, pictures included; `title` stands on top."""
+    """Return the text of an SVG file; pictures are inside it. `title` is its first line."""
     parts, y = [text(GAP, 24, title, weight="bold")], 40.0
     for height, drawn in _rows(found):
         parts.append(f'<g transform="translate({GAP} {y:.0f})">{drawn}</g>')
@@ -27,18 +38,26 @@ def evaluation_sheet(found: Evaluation, title: str) -> str:
 
 
 def _rows(found: Evaluation) -> Iterator[tuple[float, str]]:
-    """(height, drawing) of each row of the sheet."""
+    """(height, drawing) of each row of the sheet; rows without a finite value are left out."""
     videos = {"result": found.result} | ({"frame by frame": found.reference} if found.reference is not None else {})
-    yield _curves(found, videos)
-    yield _heat_maps({name: measures.flicker() for name, measures in videos.items()})
-    columns = {"source": found.source_columns} | {name: measures.columns for name, measures in reversed(videos.items())}
+    if not any(found.visible):
+        yield 16, text(0, 12, NOT_VISIBLE)
+    charts = _charts(found, videos)
+    if charts:
+        yield CHART_HEIGHT, _curves(charts)
+    if any(found.visible):
+        yield _heat_maps({name: curves.flicker() for name, curves in videos.items()})
+    columns = {"source": found.source_columns} | {name: curves.columns for name, curves in reversed(videos.items())}
     yield from _slices(found, columns)
     if found.worst:
         yield from _strip(found)
 
 
 def _slices(found: Evaluation, columns: dict[str, list[NDArray[np.uint8]]]) -> Iterator[tuple[float, str]]:
-    """Side by side where every frame gets a pixel there, else one below the other, around the worst moment if need be."""
+    """Slices through time: side by side if there is a pixel for each frame.
+
+    Otherwise one below the other, showing the frames around the largest error.
+    """
     share = (WIDTH - GAP * (len(columns) - 1)) // len(columns)
     fits = len(found.seconds) <= share
     width = share if fits else WIDTH
@@ -50,25 +69,32 @@ def _slices(found: Evaluation, columns: dict[str, list[NDArray[np.uint8]]]) -> I
         yield _captioned(row, width)
 
 
-def _curves(found: Evaluation, videos: dict[str, Measures]) -> tuple[float, str]:
+def _charts(found: Evaluation, videos: dict[str, Curves]) -> list[Chart]:
+    """The charts that have a finite value to show."""
     times = found.seconds
-    errors = [Series(name, times[1:], measures.warping_error) for name, measures in videos.items()]
-    shown = [("Warping error of each pair", "mean squared difference, pictures in [0,1]", errors)]
+    errors = [Series(name, times[1:], curves.warping_error) for name, curves in videos.items()]
+    charts = [Chart("Warping error of each pair", "mean squared difference, pictures in [0,1]", errors)]
     if found.reference is not None:
-        sharpness = Series("result", times, found.sharpness)
-        shown.append(("Gradient energy", "relative to frame by frame", [sharpness]))
-    width = (WIDTH - GAP * (len(shown) - 1)) // len(shown)
-    drawn = [
+        charts.append(
+            Chart("Gradient energy", "relative to frame by frame", [Series("result", times, found.sharpness)])
+        )
+    return [one for one in charts if any(np.isfinite(series.y).any() for series in one.series)]
+
+
+def _curves(charts: list[Chart]) -> str:
+    """Charts side by side."""
+    width = (WIDTH - GAP * (len(charts) - 1)) // len(charts)
+    return "".join(
         f'<g transform="translate({index * (width + GAP)} 0)">'
-        + chart(series, title=title, x_label="seconds", y_label=unit, size=(width, 280))
+        + chart(one.series, title=one.title, x_label="seconds", y_label=one.y_label, size=(width, CHART_HEIGHT))
         + "</g>"
-        for index, (title, unit, series) in enumerate(shown)
-    ]
-    return 280, "".join(drawn)
+        for index, one in enumerate(charts)
+    )
 
 
 def _heat_maps(flicker: dict[str, NDArray[np.float64]]) -> tuple[float, str]:
-    top = max(float(np.nanpercentile(values, BRIGHTEST_SHARE)) for values in flicker.values()) or 1 / STEPS
+    """Flicker of each video, (H,W) in [0,1], on one colour scale."""
+    top = max(float(np.nanpercentile(values, BRIGHTEST_PERCENTILE)) for values in flicker.values()) or 1 / STEPS
     captioned = [
         (
             heat_map(values, top),
@@ -81,17 +107,18 @@ def _heat_maps(flicker: dict[str, NDArray[np.float64]]) -> tuple[float, str]:
 
 
 def _strip(found: Evaluation) -> Iterator[tuple[float, str]]:
+    """The frames of the largest error, a row for each video."""
     width = (WIDTH - GAP * (len(found.worst) - 1)) // len(found.worst)
     for name in ("source", "reference", "result"):
-        pictures = [getattr(moment, name) for moment in found.worst]
+        pictures = [getattr(frame, name) for frame in found.worst]
         if pictures[0] is not None:
             label = "frame by frame" if name == "reference" else name
-            captions = [f"{label}, {moment.seconds:.3f} s" for moment in found.worst]
+            captions = [f"{label}, {frame.seconds:.3f} s" for frame in found.worst]
             yield _captioned(list(zip(pictures, captions, strict=True)), width)
 
 
 def _captioned(pictures: list[tuple[NDArray[np.uint8], str]], width: int) -> tuple[float, str]:
-    """Pictures side by side, each `width` wide under its caption."""
+    """(height, drawing) of pictures side by side, each `width` pixels wide and below its caption."""
     parts, below = [], 0.0
     for index, (picture, caption) in enumerate(pictures):
         x, height = index * (width + GAP), picture.shape[0] * width / picture.shape[1]

@@ -1,4 +1,4 @@
-"""Networks behind FID, VFID and VLPIPS: shapes, windows and the mathematics; the published weights are not at hand."""
+"""FID, VFID and VLPIPS: shapes, windows and formulas, with random weights (the published ones are not in the repository)."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,19 @@ from golden_metric import golden_metric
 torch = pytest.importorskip("torch")
 
 from rotoscope.base.errors import ModelRefused  # noqa: E402
-from rotoscope.metrics.inception import InceptionVector  # noqa: E402
-from rotoscope.metrics.video_features import VideoDistance, VideoVector, sliding_windows  # noqa: E402
+from rotoscope.metrics.feature_distances import (  # noqa: E402
+    InceptionVector,
+    VideoDistance,
+    VideoVector,
+    sliding_windows,
+)
 from rotoscope.networks.i3d import I3dFeatures, video_distance  # noqa: E402
 from rotoscope.networks.inception import InceptionFeatures  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Random weights under the published names."""
+    """Random weights with the tensor names of the published files."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     torch.save(I3dFeatures().state_dict(), folder / "i3d.pt")
@@ -42,7 +46,7 @@ def test_a_video_makes_one_vector_for_each_window(files):
     np.testing.assert_array_equal(found[1], vector.whole(clip(0)[1:]))
 
 
-def test_videos_are_as_far_apart_as_their_windows(files):
+def test_the_distance_of_videos_is_the_mean_over_windows(files):
     distance = VideoDistance(files / "i3d.pt")
     assert distance(clip(1), clip(1)) == 0
     both = [distance(clip(1)[k : k + 10], clip(2)[k : k + 10]) for k in (0, 1)]

@@ -1,4 +1,4 @@
-"""Do two forms of one network flicker alike? E_warp of both streams, along one flow: that of their source."""
+"""E_warp of two results of one source, along the same flow: which of two forms of a network flickers more."""
 
 import math
 
@@ -8,25 +8,26 @@ import numpy as np
 from rotoscope.base.frame import Frame
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import rgb_picture
-from rotoscope.metrics.pictures import RGB
+from rotoscope.metrics.evaluation import Flow
+from rotoscope.metrics.rgb_array import RGB
 from rotoscope.metrics.warping_error import visible, warping_error
-from rotoscope.runtime.motion.dis import DisFlow
 
 
-class Flicker:
-    """E_warp of two results of one source, pictures in 8 bits; of each video the frame before is kept.
+class PairedWarpingError:
+    """Measures two results frame by frame; the last frame of each video is kept.
 
-    num_pairs  neighbouring frames of which the second shows something of the first
+    flow       estimates the motion of the source
+    num_pairs  pairs of neighbouring frames measured so far: those of which the second shows something of the first
     """
 
-    def __init__(self) -> None:
+    def __init__(self, flow: Flow) -> None:
         self.num_pairs = 0
-        self._flow = DisFlow("medium", scale=1.0)
+        self._flow = flow
         self._totals = [0.0, 0.0]
         self._before: tuple[RGB, RGB, RGB] | None = None
 
     def add(self, source: RGB, first: RGB, second: RGB) -> None:
-        """The next frame of all three, (H,W,3) uint8 of one size."""
+        """Measure the next frame of the source and of both results, each (H,W,3) uint8, all of one size."""
         before, self._before = self._before, (source, first, second)
         if before is None:
             return
@@ -40,17 +41,17 @@ class Flicker:
 
     @property
     def errors(self) -> tuple[float, float]:
-        """E_warp of the first and of the second stream, means over pairs; needs one pair."""
+        """E_warp of the first and of the second result, means over pairs; needs at least one pair."""
         first, second = (total / self.num_pairs for total in self._totals)
         return first, second
 
 
-def ratio(reduced: float, full: float) -> float:
-    """How many times larger the first error is; 1 where neither stream changes at all."""
+def error_ratio(reduced: float, full: float) -> float:
+    """The first error divided by the second; 1 if both are 0, infinite if only the second is 0."""
     return reduced / full if full else 1.0 if reduced == full else math.inf
 
 
-def shown(frame: Frame) -> RGB:
+def result_pixels(frame: Frame) -> RGB:
     """(H,W,3) uint8: the result of a frame."""
     pixels = frame.pixels()
     picture = np.empty((*pixels.shape[:2], 3), np.uint8)
@@ -58,7 +59,7 @@ def shown(frame: Frame) -> RGB:
     return picture
 
 
-def source_like(frame: Frame, result: RGB) -> RGB:
-    """(H,W,3) uint8: the source of a frame at the size of a result."""
+def source_pixels(frame: Frame, result: RGB) -> RGB:
+    """(H,W,3) uint8: the source of a frame, resized to the height and width of a result."""
     height, width = result.shape[:2]
     return np.asarray(cv2.resize(rgb_picture(frame.source), (width, height), interpolation=cv2.INTER_AREA))

@@ -1,4 +1,4 @@
-"""What is measured of one video alone, result or reference, while its frames pass by."""
+"""Measures of one video alone, result or reference, collected frame by frame."""
 
 import math
 
@@ -7,31 +7,34 @@ from numpy.typing import NDArray
 
 from rotoscope.metrics.gradient_energy import gradient_energy
 from rotoscope.metrics.patch_consistency import PatchSearch, mean_psnr
-from rotoscope.metrics.pictures import F32, RGB
+from rotoscope.metrics.rgb_array import F32, RGB
 from rotoscope.metrics.warping_error import PRINTED, Mask, mean_over, temporal_loss, warping_difference
 
 
-class Measures:
-    """Curves, one value for each frame or pair of neighbours, and their sums; holds one column of each frame."""
+class Curves:
+    """One value for each frame or each pair of neighbouring frames; one column of pixels of each frame is kept.
+
+    with_patches  also compute patch consistency (`best_psnr`, `best_ssim`), which takes longer than everything else
+    """
 
     def __init__(self, *, with_patches: bool) -> None:
-        self.warping_error: list[float] = []  # of each pair
+        self.warping_error: list[float] = []  # of each pair; NaN without a visible pixel
         self.temporal_loss: list[float] = []  # of each pair
-        self.best_psnr: list[float] = []  # of each pair, where patches are searched
-        self.best_ssim: list[float] = []
+        self.best_psnr: list[float] = []  # of each pair in dB; empty unless with_patches
+        self.best_ssim: list[float] = []  # of each pair; empty unless with_patches
         self.energy: list[NDArray[np.float64]] = []  # (4,) of each frame
         self.columns: list[RGB] = []  # (H,3) of each frame
         self._searches = (PatchSearch(), PatchSearch()) if with_patches else None
-        self._flicker = np.zeros(())  # sum over pairs of the squared warping difference, (H,W)
-        self._times_seen = np.zeros(())
+        self._flicker = np.zeros(())  # (H,W) sum over pairs of the squared warping difference
+        self._times_seen = np.zeros(())  # (H,W) number of pairs in which a pixel is visible
 
     def add(self, picture: RGB, column_px: int) -> None:
-        """Take in one frame."""
+        """Measure one frame."""
         self.energy.append(gradient_energy(picture))
         self.columns.append(picture[:, column_px].copy())
 
     def add_pair(self, current: RGB, following: RGB, flow: F32, valid: Mask) -> None:
-        """Take in two neighbours with the motion of their source."""
+        """Measure two neighbouring frames along the flow (H,W,2) of their source, where `valid` (H,W) is True."""
         difference = warping_difference(current, following, flow)
         self.warping_error.append(mean_over(difference, valid))
         self.temporal_loss.append(temporal_loss(current, following, flow, valid))
@@ -42,12 +45,12 @@ class Measures:
             self.best_ssim.append(self._searches[1].best_ssim(current, following))
 
     def flicker(self) -> NDArray[np.float64]:
-        """(H,W) root mean square over time of the warping difference, of pictures in [0,1]; NaN where never visible."""
+        """(H,W) RMS over time of the warping difference, pictures in [0,1]; NaN for pixels that are never visible."""
         with np.errstate(invalid="ignore"):
             return np.asarray(np.sqrt(self._flicker / self._times_seen))
 
     def summary(self) -> dict[str, float]:
-        """One number for each measure of the whole video."""
+        """One number of the whole video for each measure; E_warp is NaN if no pair has a visible pixel."""
         errors = [error for error in self.warping_error if not math.isnan(error)]
         error = float(np.mean(errors)) if errors else math.nan
         numbers = {

@@ -1,4 +1,4 @@
-"""What every measure takes: RGB pictures, uint8 or float."""
+"""RGB pictures as arrays: the two forms that measures accept, and their conversion to float."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ RGB = NDArray[Any]
 
 
 def unit_range(picture: RGB) -> F32:
-    """(H,W,3) float32 in [0,1]; raises ValueError for another shape or dtype."""
+    """Convert to (H,W,3) float32 in [0,1]; float32 input is returned as it is. Raises ValueError for another shape or dtype."""
     if picture.ndim == 3 and picture.shape[2] == 3:
         if picture.dtype == np.uint8:
             return picture.astype(np.float32) / np.float32(255)
@@ -21,6 +21,6 @@ def unit_range(picture: RGB) -> F32:
 
 
 def same_size(first: RGB, second: RGB) -> None:
-    """Demand that two pictures can be compared."""
+    """Raise ValueError unless both pictures have the same shape."""
     if first.shape != second.shape:
         raise ValueError(f"pictures of {first.shape} and {second.shape}; accepted: one shape")

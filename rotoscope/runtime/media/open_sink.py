@@ -1,0 +1,38 @@
+"""Open the sink that a plan names: a video, y4m on standard output, pictures, or nothing."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from rotoscope.base.sink import Sink
+from rotoscope.runtime.media.copied_streams import CopiedStreams
+from rotoscope.runtime.media.encoder import Encoder, VideoFormat
+from rotoscope.runtime.media.null import NullSink
+from rotoscope.runtime.media.picture_sink import PictureSink
+from rotoscope.runtime.media.video_sink import VideoSink
+
+NULL = "null:"  # the target that keeps nothing
+
+
+def open_sink(
+    target: Path | None,
+    encoding: tuple[VideoFormat, Encoder] | None,
+    copied: CopiedStreams | None = None,
+    *,
+    offset: Fraction = Fraction(0),
+    overwrite: bool = False,
+    sources: Sequence[Path] = (),
+) -> Sink:
+    """Open a sink.
+
+    target            None is standard output; Path("null:") counts frames and keeps nothing
+    encoding          picture format and encoder of a video; None writes pictures
+    copied, offset    for videos, see VideoSink
+    sources           for pictures: the files that the frames come from, see PictureSink
+    """
+    if target is not None and str(target) == NULL:
+        return NullSink()
+    if encoding is not None:
+        return VideoSink(target, *encoding, copied, offset=offset, overwrite=overwrite)
+    assert target is not None
+    return PictureSink(target, overwrite=overwrite, sources=sources)

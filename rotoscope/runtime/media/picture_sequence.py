@@ -1,0 +1,126 @@
+"""Read an image sequence: picture files as frames at a constant rate."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from rotoscope.base.errors import InputRefused
+from rotoscope.base.frame import Frame, Picture, VideoInfo
+from rotoscope.runtime.media.local_file import open_local
+from rotoscope.runtime.media.video_source import VideoSource
+
+NAMED_IGNORED = 3  # names of ignored files that a note lists
+
+
+class PictureSequence:
+    """Picture files as frames at a constant rate, read once; times inside the files mean nothing.
+
+    Frame i is `files[i]`: a file that cannot be decoded leaves a gap in index and time. Files before the first one that can
+    be decoded are tried when the sequence is opened; InputRefused if none can be.
+    """
+
+    is_endless = False
+    is_picture = False
+    is_cut = False
+    start_seconds = Fraction(0)
+    end_seconds: Fraction | None = None
+
+    def __init__(
+        self,
+        name: str,
+        files: Sequence[Path],
+        *,
+        rate: Fraction,
+        ignored: Sequence[Path] = (),
+        start: Fraction | None = None,
+        duration: Fraction | None = None,
+        unconverted: bool = False,
+    ) -> None:
+        self.losses: Counter[str] = Counter()
+        self.notes: list[str] = []
+        self._unconverted = unconverted
+        self._is_interrupted = False
+        first = round((start or Fraction(0)) * rate)
+        last = None if duration is None else first + max(1, round(duration * rate))
+        self.files = list(files[first:last])
+        if not self.files:
+            raise InputRefused(f"{name}: {len(files)} pictures at {rate}/s end before the start asked for")
+        if ignored:
+            names = ", ".join(file.name for file in ignored[:NAMED_IGNORED]) + ", ..." * (len(ignored) > NAMED_IGNORED)
+            self.notes.append(f"{len(ignored)} file{'s' * (len(ignored) > 1)} of the folder ignored: {names}")
+        self._time_base = 1 / rate
+        self._next_index = 0
+        self._pending: Frame | None = None
+        self._size: tuple[int, int] | None = None
+        num_notes = len(self.notes)
+        decoded = self._decode_next()
+        if decoded is None:
+            why = self.notes[num_notes]
+            raise InputRefused(f"{name}: none of {len(self.files)} pictures can be decoded; first: {why}")
+        self._pending = decoded[0]
+        self.info: VideoInfo = replace(
+            decoded[1],
+            path=name,
+            container="pictures",
+            time_base=self._time_base,
+            average_rate=rate,
+            start_pts=0,
+            duration_seconds=float(len(self.files) / rate),
+            num_frames_from_header=len(self.files),
+        )
+
+    def __enter__(self) -> "PictureSequence":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        while not self._is_interrupted:
+            frame, self._pending = self._pending, None
+            if frame is None:
+                decoded = self._decode_next()
+                if decoded is None:
+                    return
+                frame = decoded[0]
+            yield frame
+
+    def interrupt(self) -> None:
+        """End the stream before the next picture, from any thread or signal handler."""
+        self._is_interrupted = True
+
+    def close(self) -> None:
+        """End the stream; no file stays open between two pictures."""
+        self.interrupt()
+
+    def _decode_next(self) -> tuple[Frame, VideoInfo] | None:
+        """The next file that can be decoded, and what its header says; None after the last one."""
+        while self._next_index < len(self.files):
+            index, file = self._next_index, self.files[self._next_index]
+            self._next_index += 1
+            try:
+                picture, info = self._read(file)
+            except InputRefused as error:
+                self.losses["pictures that could not be decoded"] += 1
+                self.notes.append(str(error))
+                continue
+            size = (picture.width, picture.height)
+            if self._size is not None and size != self._size:
+                before = self._size
+                self.notes.append(f"{file.name}: {before[0]}x{before[1]} becomes {size[0]}x{size[1]}")
+            self._size = size
+            return Frame(index, index, self._time_base, 1, picture), info
+        return None
+
+    def _read(self, file: Path) -> tuple[Picture, VideoInfo]:
+        with VideoSource(str(file), open_local(file), unconverted=self._unconverted) as source:
+            frames = iter(source)
+            picture = next(frames).source
+            if not source.is_picture and next(frames, None) is not None:
+                raise InputRefused(f"{file}: a video of several frames, not a picture of a sequence")
+            self.losses += source.losses  # adds what is above zero
+            if self._size is None:
+                self.notes.extend(source.notes)
+            return picture, source.info

@@ -1,0 +1,154 @@
+"""Write frames as pictures: one file, a folder, or a numbered %05d pattern; PNG, JPEG and WebP."""
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from rotoscope.base.errors import OutputFailed, UsageError
+from rotoscope.base.files import appeared, part_name, rename_to_new, sync
+from rotoscope.base.frame import Array, Frame, Picture
+from rotoscope.runtime.media.sequence_files import PATTERN, frame_numbers, numbered
+
+WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
+
+_QUALITY = {
+    ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
+}
+
+
+def is_picture_target(path: Path | None) -> bool:
+    """The result is a picture, a folder of pictures or a numbered pattern; None is standard output, which is not."""
+    return path is not None and (path.suffix.lower() in WRITABLE or not path.suffix or path.is_dir())
+
+
+class PictureSink:
+    """Writes finished frames as pictures that appear under their names together, at `finish`.
+
+    Until then they stand in a hidden folder beside the target. If `finish` fails, everything that was there before is as it
+    was. Names come from `sources`, the picture files of the frames, in the order of their indices:
+
+        folder    x.jpg -> x.png; x.jpg.png if x.webp is a source too; 00000.png ... without sources
+        pattern   the number in the source's name, so that shot.1001.png stays 1001; the frame's index without sources, or if
+                  their names carry no single number
+
+    No source is ever replaced: UsageError if one would be.
+    """
+
+    def __init__(self, target: Path, *, overwrite: bool, sources: Sequence[Path] = ()) -> None:
+        self._target, self._overwrite = target, overwrite
+        self._names, self._numbers = _png_names(sources), frame_numbers(sources)
+        self.num_frames = 0
+        self.notes: list[str] = []
+        self.kept: list[str] = []
+        self.losses: Counter[str] = Counter()
+        is_pattern = PATTERN.search(target.name) is not None
+        self._single = target.suffix.lower() in WRITABLE and not is_pattern
+        if is_pattern and target.suffix.lower() not in WRITABLE:
+            raise UsageError(f"{target}: a pattern needs an ending; accepted: {', '.join(WRITABLE)}")
+        self._folder = target.parent if self._single or is_pattern else target
+        inputs = {source.resolve() for source in sources}
+        for index in range(len(sources)):
+            if self._path(index).resolve() in inputs:
+                raise UsageError(f"{self._path(index)} is a picture of the source; give another folder or pattern")
+        if not self._single and not overwrite and self._folder.is_dir():
+            there = bool(numbered(target)) if is_pattern else any(self._folder.iterdir())
+            if there:
+                raise UsageError(f"{target}: there are files already; --overwrite replaces those of the same names")
+        self._staging = part_name(self._folder / target.name if self._single or is_pattern else target)
+        try:
+            self._staging.mkdir()
+        except OSError as error:
+            raise OutputFailed(f"{target}: {error.strerror or error}") from error
+
+    def write(self, frame: Frame) -> None:
+        """Write the frame's finished RGB picture, (H,W,3) of 8 or 16 bits; JPEG and WebP take 8."""
+        assert isinstance(frame.result, Picture)
+        if self._single and self.num_frames == 1:
+            pattern = f"{self._target.stem}_%05d{self._target.suffix}"
+            raise UsageError(f"{self._target}: the source has more than one frame; give a folder or {pattern}")
+        path = self._path(frame.index)
+        suffix = ".jpg" if path.suffix.lower() == ".jpeg" else path.suffix.lower()
+        try:
+            (self._staging / path.name).write_bytes(_encode(suffix, frame.result.planes[0]))
+        except OSError as error:
+            raise OutputFailed(f"{path}: {error.strerror or error}") from error
+        self.num_frames += 1
+
+    def finish(self) -> None:
+        """Give all pictures their names; raises OutputFailed, with nothing changed, if one of the names is taken."""
+        try:
+            for part in self._staging.iterdir():
+                sync(part)
+            if self._folder.exists():
+                _move_into(self._staging, self._folder, overwrite=self._overwrite)
+                shutil.rmtree(self._staging, ignore_errors=True)
+            else:
+                self._rename_folder()
+            sync(self._folder)
+        except OSError as error:
+            raise OutputFailed(f"{self._target}: {error.strerror or error}") from error
+
+    def abort(self) -> None:
+        """Remove the hidden folder and all pictures in it."""
+        shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _rename_folder(self) -> None:
+        try:
+            self._staging.rename(self._folder)
+        except OSError:
+            if self._folder.exists():
+                raise OutputFailed(appeared(self._folder)) from None
+            raise
+        sync(self._folder.parent)
+
+    def _path(self, index: int) -> Path:
+        if self._single:
+            return self._target
+        digits = PATTERN.search(self._target.name)
+        if digits is not None:
+            number = index if self._numbers is None else self._numbers[index]
+            return self._target.with_name(PATTERN.sub(f"{number:0{digits.group(1) or 1}d}", self._target.name, count=1))
+        return self._target / (self._names[index] if self._names else f"{index:05d}.png")
+
+
+def _move_into(staging: Path, folder: Path, *, overwrite: bool) -> None:
+    """Move all files of `staging` into `folder`; on any error move everything back first."""
+    replaced = staging / "replaced"  # holds the old files until all new ones are in place
+    replaced.mkdir()
+    new = sorted(part for part in staging.iterdir() if part != replaced)
+    try:
+        for part in new:
+            place = folder / part.name
+            if overwrite and place.is_file():
+                place.rename(replaced / part.name)
+            rename_to_new(part, place)
+    except BaseException:
+        for part in new:
+            place = folder / part.name
+            if not part.exists() or (place.exists() and place.samefile(part)):  # moved, or linked and not yet unlinked
+                place.unlink(missing_ok=True)
+        for old in replaced.iterdir():
+            old.replace(folder / old.name)
+        raise
+
+
+def _encode(suffix: str, rgb: Array) -> bytes:
+    try:
+        done, data = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _QUALITY[suffix])
+    except cv2.error as error:
+        raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}") from error
+    if not done:
+        raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}")
+    return np.asarray(data).tobytes()
+
+
+def _png_names(sources: Sequence[Path]) -> list[str]:
+    """x.jpg -> x.png; x.jpg.png if x.webp is a source too."""
+    stems = Counter(source.stem for source in sources)
+    return [f"{source.stem if stems[source.stem] == 1 else source.name}.png" for source in sources]

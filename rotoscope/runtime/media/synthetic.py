@@ -1,0 +1,176 @@
+"""Generated frames at a rate: a moving pattern that carries the frame's number, for measurements and tests."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from rotoscope.base.errors import UsageError
+from rotoscope.base.frame import Array, Colour, Frame, Orientation, Picture, VideoInfo
+from rotoscope.base.rates import exact_rate
+from rotoscope.base.sizes import Size
+
+PREFIX = "synthetic:"
+FORM = f"{PREFIX}WIDTHxHEIGHT[@RATE[:FRAMES]], for example {PREFIX}640x360@30 or {PREFIX}1280x720@30000/1001:300"
+MIN_SIDE, MAX_SIDE = 64, 16384  # pixels
+
+_NUMBER_BITS, _CHECK_BITS, _COLUMNS = 24, 8, 16  # the number stands in two rows of 16 cells at the top left
+_ONE, _ZERO = 235, 16  # luma of a cell
+
+
+class SyntheticSource:
+    """4:2:0 8-bit frames (BT.709, limited range): a gradient that scrolls, a square that circles, and the frame's number.
+
+    Frame n shows the same pixels in every run; `read_number` finds n again, also after lossy coding. The number is kept
+    modulo 2**24.
+
+    num_frames  frames until the end; None: endless
+    wait_until  called before each frame with its time in seconds since the first one, to deliver at the pace of a camera;
+                without it frames come as fast as they are asked for
+    """
+
+    is_picture = False
+
+    def __init__(
+        self,
+        size: Size,
+        rate: Fraction,
+        num_frames: int | None = None,
+        *,
+        start: Fraction | None = None,
+        duration: Fraction | None = None,
+        wait_until: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        self.losses: Counter[str] = Counter()
+        self.notes: list[str] = []
+        self.is_cut = start is not None or duration is not None
+        self._wait_until = wait_until
+        self._is_interrupted = False
+        self._first = self._next = math.ceil((start or 0) * rate)
+        ends = [num_frames] if num_frames is not None else []
+        if duration is not None:
+            ends.append(self._first + max(1, round(duration * rate)))
+        self._end = min(ends, default=None)
+        self.start_seconds = self._first / rate
+        self.end_seconds = None if duration is None else (start or Fraction(0)) + duration
+        self.info = VideoInfo(
+            path=f"{PREFIX}{size[0]}x{size[1]}@{rate}",
+            container="synthetic",
+            codec="none",
+            width=size[0],
+            height=size[1],
+            orientation=Orientation(),
+            sample_aspect=Fraction(1),
+            pixel_format="yuv420p",
+            depth=8,
+            colour=Colour(),
+            time_base=1 / rate,
+            average_rate=rate,
+            start_pts=0,
+            duration_seconds=None if num_frames is None else float(num_frames / rate),
+            num_frames_from_header=num_frames,
+        )
+        self._gradient = _gradient(size)
+        self._chroma = _chroma(size)
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether no number of frames was given."""
+        return self._end is None
+
+    def __enter__(self) -> "SyntheticSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        while not self._is_interrupted and (self._end is None or self._next < self._end):
+            number = self._next
+            self._next += 1
+            self._wait_until(float((number - self._first) * self.info.time_base))
+            yield Frame(number - self._first, number, self.info.time_base, 1, self._picture(number))
+
+    def interrupt(self) -> None:
+        """End the stream before the next frame, from any thread or signal handler."""
+        self._is_interrupted = True
+
+    def close(self) -> None:
+        """End the stream."""
+        self.interrupt()
+
+    def _picture(self, number: int) -> Picture:
+        height, width = self.info.height, self.info.width
+        shift = 2 * number % width
+        luma = self._gradient[:, shift : shift + width].copy()
+        side = height // 4
+        angle = number / 20
+        x = round((width - side) * (0.5 + 0.4 * np.cos(angle)))
+        y = round((height - side) * (0.5 + 0.4 * np.sin(angle)))
+        luma[y : y + side, x : x + side] = 200
+        write_number(luma, number)
+        return Picture((luma, self._chroma.copy(), self._chroma[::-1].copy()))
+
+
+def parse_synthetic(text: str) -> tuple[Size, Fraction, int | None]:
+    """(size, rate, number of frames or None) of `synthetic:640x360@30:300`; rate is 30 if left out."""
+    found = re.fullmatch(rf"{PREFIX}(\d+)x(\d+)(?:@(\d+/\d+|\d+(?:\.\d+)?)(?::(\d+))?)?", text)
+    if found is None:
+        raise UsageError(f"{text}; accepted: {FORM}")
+    width, height, rate, count = found.groups()
+    size = (int(width), int(height))
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in size) or count == "0" or (rate and rate.endswith("/0")):
+        raise UsageError(
+            f"{text}; accepted: sides of {MIN_SIDE} to {MAX_SIDE} pixels, a rate above 0, at least 1 frame"
+        )
+    return size, exact_rate(Fraction(rate or 30)), None if count is None else int(count)
+
+
+def write_number(luma: Array, number: int) -> None:
+    """Draw a number into a luma plane (H,W) uint8, as 32 black or white cells at its top left."""
+    number %= 1 << _NUMBER_BITS
+    code = number << _CHECK_BITS | _check(number)
+    bits = np.array([code >> shift & 1 for shift in reversed(range(_NUMBER_BITS + _CHECK_BITS))], np.uint8)
+    cells = np.where(bits.reshape(-1, _COLUMNS), np.uint8(_ONE), np.uint8(_ZERO))
+    side = _cell_side(luma)
+    luma[: 2 * side, : _COLUMNS * side] = cells.repeat(side, axis=0).repeat(side, axis=1)
+
+
+def read_number(luma: Array) -> int | None:
+    """The number that `write_number` drew into a luma plane (H,W), 8-bit values; None if its check bits do not fit."""
+    side = _cell_side(luma)
+    cells = luma[: 2 * side, : _COLUMNS * side].reshape(2, side, _COLUMNS, side).mean(axis=(1, 3))
+    code = 0
+    for is_one in (cells > (_ONE + _ZERO) / 2).ravel():
+        code = code << 1 | int(is_one)
+    number, check = code >> _CHECK_BITS, code & ((1 << _CHECK_BITS) - 1)
+    return number if check == _check(number) else None
+
+
+def _cell_side(luma: Array) -> int:
+    return int(max(2, min(luma.shape[1] // 32, luma.shape[0] // 8)))
+
+
+def _check(number: int) -> int:
+    """Eight check bits: not 0 for number 0, so that a black picture carries no number."""
+    return (number * 167 + (number >> 8) * 89 + (number >> 16) * 53 + 0x5A) & 0xFF
+
+
+def _gradient(size: Size) -> Array:
+    """(H, 2 W) uint8 luma that repeats after W pixels, with detail of several sizes."""
+    width, height = size
+    x, y = np.arange(width)[None], np.arange(height)[:, None]
+    waves = 40 * np.sin(2 * np.pi * 3 * x / width) + 30 * np.sin(2 * np.pi * (8 * x / width + y / 23))
+    luma = np.round(110 + waves + 15 * ((x // 8 + y // 8) % 2)).astype(np.uint8)
+    return np.concatenate([luma, luma], axis=1)
+
+
+def _chroma(size: Size) -> Array:
+    """((H+1)//2, (W+1)//2) uint8: a diagonal ramp."""
+    width, height = (size[0] + 1) // 2, (size[1] + 1) // 2
+    x, y = np.arange(width)[None], np.arange(height)[:, None]
+    ramp: Array = np.round(96 + 64 * (x / width + y / height) / 2).astype(np.uint8)
+    return ramp

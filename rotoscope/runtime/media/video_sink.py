@@ -1,0 +1,195 @@
+"""Encode finished frames into a container, with their own times, beside the copied streams of the source."""
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+import numpy as np
+
+from rotoscope.base.errors import OutputFailed
+from rotoscope.base.files import new_part, place
+from rotoscope.base.frame import Frame, Picture
+from rotoscope.runtime.media.copied_streams import CopiedStreams
+from rotoscope.runtime.media.encoder import (
+    CONTAINERS,
+    RGB_FORMATS,
+    Encoder,
+    VideoFormat,
+    configure,
+    ordinary_priority,
+)
+from rotoscope.runtime.media.gif_palette import GIF_TIME_BASE, PaletteGraph
+from rotoscope.runtime.media.timing import TimeRepair
+
+MAX_TIMESCALE = 2**31 - 1
+# Containers with a clock of their own; the others take the source's.
+CLOCKS = {"gif": GIF_TIME_BASE, "matroska": Fraction(1, 1000), "webm": Fraction(1, 1000)}
+
+
+class VideoSink:
+    """Writes the `result` pictures of frames, code values in the encoder's pixel format, into a file or standard output.
+
+    target   None is y4m on standard output
+    copied   the source's sound, subtitles and chapters; closed by `finish` and `abort`
+    offset   seconds added to every time: 0, unless the earliest stream starts before 0, or a part of the source begins later
+    `kept` names the copied streams; `notes` say what was left out; `losses` counts packets that could not be copied.
+    """
+
+    def __init__(
+        self,
+        target: Path | None,
+        video: VideoFormat,
+        encoder: Encoder,
+        copied: CopiedStreams | None = None,
+        *,
+        offset: Fraction = Fraction(0),
+        overwrite: bool = False,
+    ) -> None:
+        self._target, self._overwrite = target, overwrite
+        self._encoder, self._copied, self._offset = encoder, copied, offset
+        self.num_frames = 0
+        muxer = "yuv4mpegpipe" if target is None else CONTAINERS[target.suffix.lower()][0]
+        rate = video.rate or Fraction(25)
+        # y4m has no times, only a rate; its frames are written one after the other.
+        self._is_timeless = muxer == "yuv4mpegpipe"
+        self.time_base = 1 / rate if self._is_timeless else CLOCKS.get(muxer, video.time_base)
+        # The encoder's clock may be coarser than the source's: two frames must not fall on one tick.
+        self._repair = TimeRepair(
+            self.time_base, nominal_duration=round(1 / (rate * self.time_base)) or 1, clock_may_restart=False
+        )
+        self._palette = PaletteGraph(video.width, video.height) if encoder.codec == "gif" else None
+        self._part = None if target is None else new_part(target)
+        self._container: av.container.OutputContainer | None = None
+        try:
+            with self._failing():
+                self._container = self._open(muxer, video)
+                self._stream = self._add_stream(self._container, video, rate)
+                if copied is not None:
+                    copied.attach(self._container, muxer, offset)
+        except BaseException:
+            self.abort()
+            raise
+
+    @property
+    def kept(self) -> list[str]:
+        """Names of the copied streams."""
+        return [] if self._copied is None else self._copied.kept
+
+    @property
+    def losses(self) -> Counter[str]:
+        """Cause -> number of packets of sound or subtitles that could not be copied."""
+        return Counter() if self._copied is None else self._copied.losses
+
+    @property
+    def notes(self) -> list[str]:
+        """What the container could not keep of the source's streams and times."""
+        notes = [] if self._copied is None else list(self._copied.notes)
+        moved = self._repair.repairs["not later"]
+        if moved:
+            notes.append(f"{moved} frame{'s' * (moved > 1)} moved by one tick of the container's clock")
+        return notes
+
+    def write(self, frame: Frame) -> None:
+        """Encode one frame, after the copied packets that belong before it."""
+        assert isinstance(frame.result, Picture)
+        assert self._container is not None
+        picture = self._to_av(frame.result)
+        ticks = self.num_frames if self._is_timeless else round((frame.seconds + self._offset) / self.time_base)
+        length = max(1, round(frame.duration * frame.time_base / self.time_base))
+        picture.pts, picture.duration = self._repair.next(ticks, length)
+        picture.time_base = self.time_base
+        with self._failing(), ordinary_priority():  # the first packet written opens the encoder
+            if self._palette is not None:
+                picture = self._palette.convert(picture)
+            if self._copied is not None:
+                self._copied.mux_until(self._container, frame.seconds)
+            self._container.mux(self._stream.encode(picture))
+        self.num_frames += 1
+
+    def finish(self) -> None:
+        """Flush the encoder, write the rest of the copied streams, and give the file its name."""
+        assert self._container is not None
+        with self._failing():
+            self._container.mux(self._stream.encode(None))
+            if self._copied is not None:
+                self._copied.mux_until(self._container, None)
+                self._copied.close()
+            self._container.close()
+            if self._part is not None and self._target is not None:
+                place(self._part, self._target, overwrite=self._overwrite)
+
+    def abort(self) -> None:
+        """Close everything and remove the part file. Never raises."""
+        if self._container is not None:
+            # The trailer need not be written: the part file is removed.
+            with suppress(av.FFmpegError, OSError, ValueError):
+                self._container.close()
+        if self._copied is not None:
+            self._copied.close()
+        if self._part is not None:
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Turn errors of FFmpeg and the disk into OutputFailed; a reader of standard output that left stays as it is."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except (av.FFmpegError, OSError) as error:
+            name = "standard output" if self._target is None else str(self._target)
+            raise OutputFailed(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+
+    def _open(self, muxer: str, video: VideoFormat) -> av.container.OutputContainer:
+        options = dict(self._encoder.muxer_options)
+        if muxer in ("mp4", "mov"):
+            options["movie_timescale"] = str(_movie_timescale(video.time_base, self._copied))
+        file = sys.stdout.buffer if self._part is None else f"file:{self._part}"
+        return av.open(file, "w", format=muxer, container_options=options)
+
+    def _add_stream(
+        self, container: av.container.OutputContainer, video: VideoFormat, rate: Fraction
+    ) -> av.video.stream.VideoStream:
+        encoder = self._encoder
+        stream = container.add_stream(encoder.codec, rate=rate, options=dict(encoder.options))
+        assert isinstance(stream, av.video.stream.VideoStream)
+        pixel_format = "pal8" if self._palette is not None else encoder.pixel_format
+        configure(stream.codec_context, video, pixel_format, encoder.threads)
+        stream.codec_context.time_base = self.time_base
+        stream.time_base = self.time_base
+        if container.format.name in ("mp4", "mov") and av.Codec(encoder.codec, "w").canonical_name == "hevc":
+            stream.codec_context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
+        return stream
+
+    def _to_av(self, picture: Picture) -> av.VideoFrame:
+        stored = "rgb24" if self._encoder.pixel_format in RGB_FORMATS else self._encoder.pixel_format
+        frame = av.VideoFrame(picture.width, picture.height, stored)
+        for plane, target in zip(picture.planes, frame.planes, strict=True):
+            rows = plane.reshape(plane.shape[0], -1)
+            buffer = np.frombuffer(memoryview(target), dtype=plane.dtype).reshape(
+                -1, target.line_size // plane.itemsize
+            )
+            buffer[: rows.shape[0], : rows.shape[1]] = rows
+        if stored != self._encoder.pixel_format:
+            frame = frame.reformat(format=self._encoder.pixel_format, threads=1)
+        context = self._stream.codec_context
+        frame.colorspace, frame.color_range = context.colorspace, context.color_range
+        # prores_ks takes these two from the frame, not from the context.
+        frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
+        return frame
+
+
+def _movie_timescale(video: Fraction, copied: CopiedStreams | None) -> int:
+    """A clock for the whole mp4 on which every stream's ticks are whole, so that edit lists lose nothing."""
+    scale = video.denominator
+    for denominator in copied.time_base_denominators() if copied is not None else ():
+        wider = math.lcm(scale, denominator)
+        scale = wider if wider <= MAX_TIMESCALE else scale
+    return min(scale, MAX_TIMESCALE)

@@ -1,0 +1,272 @@
+"""Read one video stream frame by frame: decode, turn upright, repair times, count losses. Also single pictures and y4m."""
+
+from __future__ import annotations  # av.Packet is generic for type checkers only
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from fractions import Fraction
+from itertools import chain
+from typing import Any, NamedTuple
+
+import av
+import av.container
+
+from rotoscope.base.errors import InputRefused
+from rotoscope.base.frame import Frame, Picture
+from rotoscope.runtime.media.decoded import codes_of, picture_of
+from rotoscope.runtime.media.local_file import INDEXED, RESTARTING
+from rotoscope.runtime.media.timing import TimeRepair
+from rotoscope.runtime.media.video_header import choose_stream, describe, is_jpeg, notes_on
+
+MAX_PIXELS = 100_000_000  # per picture; a 35-byte GIF can claim a gigabyte
+DEFAULT_RATE = Fraction(25)  # frames per second of a stream that gives neither durations nor a believable rate
+CLOSE_SECONDS = 2.0  # how long `close` waits for a read in another thread
+
+# The losses that are frames which the source has and the result has not.
+LOST_FRAMES = ("packets that could not be decoded", "pictures that could not be decoded", "frames missing at the end")
+
+
+class _Timed(NamedTuple):
+    """A decoded frame with its repaired time and duration, in ticks."""
+
+    decoded: av.VideoFrame
+    pts: int
+    duration: int
+
+
+class VideoSource:
+    """The frames of a container's best video stream, read once.
+
+    `info` is filled from the header and the first decoded frame. `losses` counts what could not be delivered as it was
+    recorded, and `notes` says what was done about the rest; both grow while frames are read.
+
+    interrupt_read  ends a read that waits for bytes; only a pipe has one, and it makes the source endless
+    """
+
+    def __init__(
+        self,
+        path: str,
+        opened: AbstractContextManager[av.container.InputContainer],
+        *,
+        start: Fraction | None = None,
+        duration: Fraction | None = None,
+        threads: int = 1,
+        unconverted: bool = False,
+        interrupt_read: Callable[[], None] | None = None,
+    ) -> None:
+        self.losses: Counter[str] = Counter()
+        self.notes: list[str] = []
+        self._interrupt_read = interrupt_read
+        self._unconverted = unconverted
+        self._start, self._duration = start, duration
+        self._is_interrupted = self._is_closed = False
+        self._reading = threading.Lock()  # held while the decoder works
+        with ExitStack() as stack:
+            self._container = stack.enter_context(opened)
+            self._stream, note = choose_stream(self._container, path)
+            context = self._stream.codec_context
+            context.thread_type = "AUTO"
+            context.thread_count = threads
+            context.options = {"max_pixels": str(MAX_PIXELS)}
+            self._packets = 0
+            self._decoded = self._decode()
+            first = next(self._decoded, None)
+            if first is None:
+                raise InputRefused(f"{path}: no frame could be decoded ({context.name})")
+            self.info, odd_angle = describe(path, self._container, self._stream, first)
+            self.notes.extend(filter(None, (note, odd_angle)))
+            self.notes.extend(notes_on(self.info, self._stream, first, unconverted=unconverted))
+            self._repair = self._new_repair()
+            self._timed = self._with_times(first)
+            self._first_delivered = self._first_seconds()
+            if start:
+                self._skip_to(self._first_seconds() + start)
+            self._frames = self._deliver()
+            self._closing = stack.pop_all()
+
+    def __enter__(self) -> VideoSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the source is a pipe, which ends when its writer ends."""
+        return self._interrupt_read is not None
+
+    @property
+    def is_picture(self) -> bool:
+        """A still picture, not a video (a GIF is a video)."""
+        return self._container.format.name.endswith("_pipe") and self._container.format.name != "yuv4mpegpipe"
+
+    @property
+    def is_cut(self) -> bool:
+        """Only a part of the source is delivered."""
+        return self._start is not None or self._duration is not None
+
+    @property
+    def start_seconds(self) -> Fraction:
+        """Time of the first frame that will be delivered, on the source's clock."""
+        return self._first_delivered
+
+    @property
+    def end_seconds(self) -> Fraction | None:
+        """Time from which on nothing is delivered; None: to the end."""
+        return None if self._duration is None else self._first_seconds() + (self._start or 0) + self._duration
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (frame := self._next_frame()) is not None:
+            yield frame
+
+    def interrupt(self) -> None:
+        """End the stream early, from any thread or signal handler.
+
+        A pipe looks closed from now on: frames that were received before are still delivered. A file ends at once.
+        """
+        self._is_interrupted = True
+        if self._interrupt_read is not None:
+            self._interrupt_read()
+
+    def close(self) -> None:
+        """Release the decoder and the file. If another thread is reading, its read is interrupted first.
+
+        If that read does not return within CLOSE_SECONDS, the reading thread releases them when it does.
+        """
+        self.interrupt()
+        self._is_closed = True
+        if self._reading.acquire(timeout=CLOSE_SECONDS):
+            try:
+                self._release()
+            finally:
+                self._reading.release()
+
+    def _next_frame(self) -> Frame | None:
+        with self._reading:
+            try:
+                if self._is_closed or (self._is_interrupted and not self.is_endless):
+                    return None
+                return next(self._frames, None)
+            finally:
+                if self._is_closed:
+                    self._release()
+
+    def _release(self) -> None:
+        self._frames.close()
+        self._decoded.close()
+        self._closing.close()
+
+    def _deliver(self) -> Generator[Frame, None, None]:
+        time_base = self.info.time_base
+        begin, end = self.start_seconds, self.end_seconds
+        index, size, last = 0, None, begin
+        for decoded, pts, length in self._timed:
+            seconds = pts * time_base
+            if end is not None and seconds >= end:
+                break
+            if decoded.is_corrupt:
+                self.losses["damaged frames"] += 1
+            now = (decoded.width, decoded.height, decoded.format.name)
+            if size is not None and now != size:
+                self.notes.append(f"frame {index}: {size[0]}x{size[1]} {size[2]} becomes {now[0]}x{now[1]} {now[2]}")
+            size = now
+            last = seconds + length * time_base
+            yield Frame(index, pts, time_base, length, self._picture(decoded))
+            index += 1
+        self._finish(index, float(last))
+
+    def _picture(self, decoded: av.VideoFrame) -> Picture:
+        if self._unconverted:
+            return Picture((self.info.orientation.apply(codes_of(decoded)),), self.info.colour, self.info.depth)
+        return picture_of(decoded, self.info.orientation, is_jpeg=is_jpeg(self._stream))
+
+    def _with_times(self, first: av.VideoFrame | None) -> Iterator[_Timed]:
+        """The first frame and all after it, with their times repaired."""
+        for decoded in chain([] if first is None else [first], self._decoded):
+            yield _Timed(decoded, *self._repair.next(decoded.pts, decoded.duration))
+
+    def _finish(self, delivered: int, end_seconds: float) -> None:
+        if delivered == 0 and not self._is_interrupted:
+            raise InputRefused(f"{self.info.path}: no frame between {self._start or 0} s and the end asked for")
+        for rule, count in self._repair.repairs.items():
+            self.notes.append(f"{count} timestamp{'s' * (count > 1)} {_REPAIRS[rule]}")
+        promised = self._stream.frames
+        whole = not self.is_cut and not self._is_interrupted
+        if whole and promised and self._packets < promised and self._container.format.name.startswith("mov"):
+            self.losses["frames missing at the end"] += promised - self._packets
+        lasted = end_seconds - float(self._first_seconds())
+        header = self.info.duration_seconds
+        if whole and header and lasted < min(0.95 * header, header - 0.4):
+            self.notes.append(f"the header says {header:.2f} s; the frames end after {lasted:.2f} s")
+
+    def _decode(self) -> Generator[av.VideoFrame, None, None]:
+        """Frames of the chosen stream; packets that fail are counted and passed over."""
+        demuxer: Iterator[av.Packet[Any]] = self._container.demux(self._stream)
+        while True:
+            packet: av.Packet[Any] | None
+            try:
+                packet = next(demuxer)
+            except StopIteration:
+                return
+            except (av.FFmpegError, ValueError):
+                self._count("the file is damaged from here on")
+                packet = None
+            try:
+                frames = self._stream.codec_context.decode(packet)
+            except (av.FFmpegError, ValueError, MemoryError):
+                self._count("packets that could not be decoded")
+                frames = []
+            self._packets += packet is not None and bool(packet.size)
+            yield from frames
+            if packet is None:
+                return
+
+    def _count(self, loss: str) -> None:
+        """Count a loss; the half frame at the end of an interrupted pipe is none."""
+        if not self._is_interrupted:
+            self.losses[loss] += 1
+
+    def _skip_to(self, seconds: Fraction) -> None:
+        """Make the first frame at or after `seconds` the next one; decode from the start if the format has no index."""
+        target = math.ceil(seconds / self.info.time_base)
+        if self._container.format.name in INDEXED:
+            self._seek(target)
+        for timed in self._timed:
+            if timed.pts >= target:
+                self._timed = chain([timed], self._timed)
+                self._first_delivered = timed.pts * self.info.time_base
+                return
+        raise InputRefused(f"{self.info.path}: it ends before {float(seconds):.3f} s")
+
+    def _seek(self, target: int) -> None:
+        """Move so that the next decoded frame is at or before `target`; to the start if the index is wrong."""
+        for position in (target, min(0, self.info.start_pts or 0)):
+            self._container.seek(position, stream=self._stream, backward=True)
+            self._decoded.close()
+            self._decoded = self._decode()
+            first = next(self._decoded, None)
+            if first is not None and (first.pts or 0) <= target:
+                break
+        self._repair = self._new_repair()
+        self._timed = self._with_times(first)
+
+    def _new_repair(self) -> TimeRepair:
+        rate = self.info.average_rate or DEFAULT_RATE
+        return TimeRepair(
+            self.info.time_base,
+            nominal_duration=round(1 / (rate * self.info.time_base)),
+            clock_may_restart=self._container.format.name in RESTARTING,
+        )
+
+    def _first_seconds(self) -> Fraction:
+        return (self.info.start_pts or 0) * self.info.time_base
+
+
+_REPAIRS: dict[str, str] = {
+    "missing": "missing; set to the end of the frame before",
+    "not later": "not later than the one before; set one tick after it",
+    "jump": "jumped; the clock goes on from the frame before",
+}

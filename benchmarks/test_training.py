@@ -1,8 +1,8 @@
-"""A CycleGAN step: the trainer beside the loop that people write, with the same networks.
+"""Time one CycleGAN step of the trainer, and of a plain training loop with the same networks.
 
 The loop is eager fp32 in the order of the published code: translations and cycles, identity, generators' losses with the
-discriminators frozen, then each discriminator backwards on real and on older fakes. No reading, logging or sampling on either
-side. Sizes: width 32, nine blocks, 128x128, one picture a side.
+discriminators frozen, then each discriminator on real pictures and on fakes from the history. Neither side reads, logs or
+samples. Sizes: width 32, nine blocks, 128x128, one picture per domain.
 """
 
 import itertools
@@ -17,7 +17,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor:UserWarning"
-)  # the compiler looks there
+)  # raised when the compiler reads .grad
 
 from rotoscope.networks.resnet import ResnetGenerator  # noqa: E402
 from rotoscope.training.data.image_pool import ImagePool  # noqa: E402
@@ -40,7 +40,7 @@ KINDS = {
 
 
 class StraightforwardLoop:
-    """The published training step, written out."""
+    """The training step of the published code."""
 
     def __init__(self):
         self.g_ab, self.g_ba = (ResnetGenerator(width=WIDTH, num_blocks=BLOCKS) for _ in "ab")
@@ -93,7 +93,7 @@ class StraightforwardLoop:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Two pictures of noise for each domain; what they show changes nothing about the time."""
+    """Return two pictures of noise per domain; the content does not change the time."""
     random = np.random.default_rng(0)
     found = {}
     for name in "ab":
@@ -104,7 +104,7 @@ def folders(tmp_path_factory):
 
 
 def make_trainer(folders, out, **flags):
-    """What `rotoscope train cyclegan` with these flags would run."""
+    """Return the trainer that `rotoscope train cyclegan` makes with these flags."""
     sizes = {"width": WIDTH, "blocks": BLOCKS, "discriminator_width": WIDTH, "resize": SIZE_PX, "crop": SIZE_PX}
     options = CycleGanOptions(**folders, **sizes)
     run = RunOptions(out=out, device="cpu", **flags)
@@ -113,7 +113,7 @@ def make_trainer(folders, out, **flags):
 
 @pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor:UserWarning"
-)  # the compiler looks there, and hides it
+)  # raised when the compiler reads .grad
 @pytest.mark.benchmark(group=f"CycleGAN step, width {WIDTH}, {SIZE_PX}x{SIZE_PX}")
 @pytest.mark.parametrize("kind", KINDS)
 def test_cyclegan_step(benchmark, folders, tmp_path, kind):
@@ -128,7 +128,7 @@ def test_cyclegan_step(benchmark, folders, tmp_path, kind):
         seconds_of_loop.append(time.perf_counter() - started)
 
     before = [weights.clone() for weights in trainer.system.g_ab.parameters()]
-    # The two take turns, so that other work on the machine slows both.
+    # The two alternate, so that other work on the machine slows both.
     benchmark.pedantic(
         lambda: trainer.train_step([trainer.on_device(batch)]), setup=step_of_loop, rounds=ROUNDS, warmup_rounds=2
     )
@@ -143,7 +143,7 @@ def test_cyclegan_step(benchmark, folders, tmp_path, kind):
 
 @pytest.mark.parametrize("flags", [{}, {"compile": True}], ids=["eager", "compiled"])
 def test_both_learn_the_same(folders, tmp_path, flags):
-    """Not a timing: from the same weights and pictures both do the same, or the comparison would be worth nothing."""
+    """Check, without timing, that both compute the same from the same weights and pictures; else they could not be compared."""
     torch.manual_seed(0)
     trainer = make_trainer(folders, tmp_path, **flags)
     loop = StraightforwardLoop()

@@ -7,7 +7,10 @@ import logging
 import os
 import signal
 import sys
+import threading
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
@@ -58,9 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     _set_up_log(debug)
-    signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = app(words, exit_on_error=False, print_error=False)
+        with _stopped_by_sigterm():
+            code = app(words, exit_on_error=False, print_error=False)
         return code if isinstance(code, int) else 0
     except RotoscopeError as error:
         return _fail(str(error), error.exit_code, debug)
@@ -102,6 +105,19 @@ def _set_up_log(debug: bool) -> None:
     log = logging.getLogger("rotoscope")
     log.handlers[:] = [handler]
     log.setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Raise Terminated at a SIGTERM within the block. Only the main thread can do this; in other threads nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

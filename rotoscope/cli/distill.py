@@ -1,11 +1,8 @@
 """rotoscope distill: a compact student of a heavy generator, for real time on this machine."""
 
-import logging
 import re
 import sys
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import Group, Parameter
@@ -13,7 +10,7 @@ from cyclopts import Group, Parameter
 from rotoscope.base.errors import UsageError
 from rotoscope.base.sizes import parse_size
 from rotoscope.cli.progress import Style
-from rotoscope.cli.training_run import exit_code, shown_training, training_extra
+from rotoscope.cli.training_run import exit_code, shown_training
 from rotoscope.training.options import DistillOptions, RunOptions
 
 WIDESCREEN = (1920, 1080)  # the aspect of a size such as 360p
@@ -53,23 +50,19 @@ def distill(
     if budget is not None and macs is not None:
         raise UsageError("--budget and --macs: give one of them")
     fps, frame_size = (None, parse_size(size, WIDESCREEN)) if budget is None else parse_budget(budget)
-    with training_extra():
-        import rotoscope
-        from rotoscope.training.systems import runs
+    import rotoscope
 
     def show_candidate(width: int, cost: float) -> None:
         text = f"{cost / 1e9:.2f} G multiply-adds" if macs is not None else f"{1e3 * cost:.1f} ms a frame"
         print(f"a student of {width} channels: {text}", file=sys.stderr)
 
     with shown_training(options.system, progress) as show:
-        result = runs.distill(
+        result = rotoscope.distill(
             replace(options, teacher=teacher),
             run,
-            open_teacher=rotoscope.load,
             fps=fps,
             macs=None if macs is None else macs * 1e9,
             size=frame_size,
-            time_student=time_student,
             on_candidate=show_candidate,
             on_progress=show,
         )
@@ -82,16 +75,3 @@ def parse_budget(text: str) -> tuple[float, tuple[int, int]]:
     if not found or float(found[1]) == 0:
         raise UsageError(f"--budget {text}; accepted: frames per second at a size, such as 30fps@640x360")
     return float(found[1]), parse_size(found[2], WIDESCREEN)
-
-
-def time_student(width: int, size: tuple[int, int]) -> float:
-    """Return the seconds that ONNX Runtime takes for a frame of (width, height) with an untrained student."""
-    from rotoscope.assembly.call_time import seconds_per_call
-    from rotoscope.export.onnx import export_onnx
-    from rotoscope.training.systems.distill import untrained_student
-
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that these networks do not need
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "student.onnx"
-        export_onnx(untrained_student(width), file, name="student")
-        return seconds_per_call(file, size)

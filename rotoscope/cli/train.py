@@ -9,8 +9,9 @@ from cyclopts import App, Group, Parameter
 from cyclopts.config import Dict
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.extras import needs_extra
 from rotoscope.cli.progress import Style
-from rotoscope.cli.training_run import exit_code, shown_training, training_extra
+from rotoscope.cli.training_run import exit_code, shown_training
 from rotoscope.training.options import SYSTEMS, RunOptions, SystemOptions
 
 train = App(
@@ -30,10 +31,10 @@ def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
         run: Annotated[RunOptions, Parameter(name="*", group=Group("Run"))],
         progress: Annotated[Style, Parameter(group=Group("Run"), help="Progress on standard error.")] = "auto",
     ) -> int:
-        with training_extra():
-            from rotoscope.training.systems import runs
+        import rotoscope
+
         with shown_training(kind.system, progress) as show:
-            result = runs.train(options, run, on_progress=show)
+            result = rotoscope.train(options, run, on_progress=show)
         return exit_code(result)
 
     command.__doc__ = (kind.__doc__ or "").partition("\n")[0]
@@ -97,7 +98,7 @@ def resume(folder: Path, /, *, steps: int | None = None, progress: Style = "auto
         Progress on standard error.
 
     """
-    with training_extra():
+    with needs_extra("train"):
         import rotoscope
         from rotoscope.training.systems import runs
     with shown_training(folder.resolve().name, progress) as show:

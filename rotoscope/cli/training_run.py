@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rotoscope.base.errors import UsageError
 from rotoscope.cli.progress import Style
 
 if TYPE_CHECKING:
@@ -15,15 +14,6 @@ if TYPE_CHECKING:
     from rotoscope.training.loop.trainer import TrainingProgress
 
 INTERRUPTED = 130
-
-
-@contextmanager
-def training_extra() -> Iterator[None]:
-    """Turn a missing package of the extra `train` into a UsageError with the command that installs it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise UsageError(f'{error.name} is not installed; this installs it: pip install ".[train]"') from error
 
 
 def exit_code(result: "TrainingResult") -> int:

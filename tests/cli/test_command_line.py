@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import threading
 
 import av
 import cv2
@@ -52,6 +54,17 @@ def test_help_of_translate_tells_every_option(rotoscope_main):
 
 def test_version(rotoscope_main):
     assert rotoscope_main("--version")[1].strip() == rotoscope.__version__
+
+
+def test_a_command_may_run_in_any_thread_and_leaves_the_signal_handlers(rotoscope_main):
+    before = signal.getsignal(signal.SIGTERM)
+    assert rotoscope_main("--version")[0] == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(rotoscope_main("--version")[0]))
+    thread.start()
+    thread.join()
+    assert codes == [0]
 
 
 def test_python_m_is_the_same_program(here):

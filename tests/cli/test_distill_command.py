@@ -1,12 +1,10 @@
 """rotoscope distill: what is said and what is refused."""
 
-import sys
-
 import cv2
 import numpy as np
 import pytest
 
-from rotoscope.cli.distill import time_student
+from rotoscope import api
 
 TINY = [
     "--resize",
@@ -49,9 +47,7 @@ def test_a_student_of_a_model_file_fits_its_multiply_adds_and_goes_on(frames, id
 
 
 def test_a_student_fits_its_time(frames, identity, tmp_path, rotoscope_main, monkeypatch):
-    monkeypatch.setattr(
-        sys.modules["rotoscope.cli.distill"], "time_student", lambda width, size: 1e-6 * width * size[0]
-    )
+    monkeypatch.setattr(api, "_seconds_of_student", lambda width, size: 1e-6 * width * size[0])
     words = ["distill", identity, "--frames", frames, "--out", tmp_path / "run", *TINY]
     code, _, err = rotoscope_main(*words, "--budget", "100fps@100x48")
     assert code == 0, err
@@ -61,7 +57,7 @@ def test_a_student_fits_its_time(frames, identity, tmp_path, rotoscope_main, mon
 
 @pytest.mark.slow  # exports two students
 def test_a_wider_student_takes_longer():
-    assert 0 < time_student(16, (320, 180)) < time_student(256, (320, 180))
+    assert 0 < api._seconds_of_student(16, (320, 180)) < api._seconds_of_student(256, (320, 180))
 
 
 @pytest.mark.parametrize(

@@ -127,11 +127,24 @@ def test_a_mistake_in_the_data_leaves_no_run_behind(here, rotoscope_main):
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGINT, 1), (signal.SIGTERM, 0)])
 def test_a_stopped_run_says_how_to_go_on(number, workers, photos, tmp_path):
     run = tmp_path / "run"
-    words = ["train", "cyclegan", *photos, *TINY, "--out", run, "--epochs", 100_000, "--log-every", 1]
-    command = [sys.executable, "-m", "rotoscope", *map(str, words), "--workers", str(workers)]
+    words = [
+        "train",
+        "cyclegan",
+        *photos,
+        *TINY,
+        "--out",
+        run,
+        "--epochs",
+        100_000,
+        "--log-every",
+        1,
+        "--workers",
+        workers,
+    ]
+    command = [sys.executable, "-m", "rotoscope", *map(str, words), "--progress", "json"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         lines = iter(process.stderr.readline, "")
-        assert any(line.startswith("step ") for line in lines)  # the first step is done
+        assert any(line.startswith("{") for line in lines)  # the first step is done
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does it: those that read pictures get it too
         else:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -121,12 +120,11 @@ def test_a_model_that_never_ends_is_stopped(tmp_path, monkeypatch):
         [helper.make_node("Loop", ["times", "yes", "in"], ["out"], body=body)],
         constants=constants,
     )
-    begin = time.monotonic()
     with pytest.raises(rotoscope.ModelRefused, match=r"not done with a picture of 64x64 after 0\.5 s; stopped"):
         rotoscope.load(path)(np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(rotoscope.ModelRefused, match="has a loop"):
         rotoscope.load(path, engine="openvino")(np.zeros((8, 8, 3), np.uint8))
-    assert time.monotonic() - begin < 60  # it really was stopped: the loop alone would take centuries
+    # The loop alone would take centuries: that this line is reached proves that the engine was stopped.
 
 
 # Libraries of operators

@@ -149,3 +149,30 @@ def test_warm_runs_every_operation_that_has_a_cpu_version():
         name for name in MODULES if f"def {name}_cpu(" in Path(rows.__file__).with_name(f"{name}.py").read_text()
     }
     assert set(warm()) == operations
+
+
+def test_an_error_in_one_part_waits_for_the_others():
+    """Parts write into arrays of the caller, who may reuse them as soon as the call has returned."""
+    ended = []
+
+    def kernel(begin, _end):
+        if begin == 0:
+            raise ValueError("broken")
+        ended.append(begin)
+
+    workers = rows.Workers(4)
+    with pytest.raises(ValueError, match="broken"):
+        workers.run(kernel, 400)
+    assert sorted(ended) == [100, 200, 300]
+    workers.close()
+
+
+def test_kernels_read_read_only_arrays_without_being_compiled_again():
+    rng = np.random.default_rng(1)
+    image, field = rng.random((40, 60, 4), np.float32), rng.normal(0, 3, (40, 60, 2)).astype(np.float32)
+    expected = warp(image, field)
+    kernel = sys.modules["rotoscope.kernels.warp"]._warp.compiled()
+    before = len(kernel.signatures)
+    image.flags.writeable = field.flags.writeable = False
+    np.testing.assert_array_equal(warp(image, field), expected)
+    assert len(kernel.signatures) == before

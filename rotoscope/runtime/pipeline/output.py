@@ -175,7 +175,7 @@ def _target_path(source: str, target: str | None, reader: MediaSource, stages: S
         return None
     if target is not None:
         return Path(target)
-    model = "+".join(file.name for file in stages.models)
+    model = stages.name
     stem, suffix = Path(source).stem, Path(source).suffix.lower()
     if reader.is_picture:
         return Path(f"{stem}.{model}{suffix if suffix in PICTURE_SUFFIXES else '.png'}")

@@ -7,7 +7,9 @@ from rotoscope.base.manifest import (
     FrameInput,
     FrameOutput,
     FurtherOutput,
+    InstanceInput,
     Manifest,
+    MaskInput,
     NumberInput,
     SecondInput,
     StateTensor,
@@ -158,3 +160,18 @@ def smoother(path):
         path, nodes, constants=[scalar("half", 0.5)], inputs=[state], outputs=[following],
         metadata={"rotoscope": manifest.model_dump_json()},
     )  # fmt: skip
+
+
+def with_companion(path, kind):
+    """The identity with a second input that is not used, a "mask" or "instances"."""
+    dtype = {"mask": TensorProto.FLOAT, "instances": TensorProto.INT32}[kind]
+    inputs = {"mask": MaskInput, "instances": InstanceInput}[kind]
+    manifest = Manifest(
+        name="companion",
+        frame=FrameInput(tensor="in"),
+        output=FrameOutput(tensor="out"),
+        **{kind: inputs(tensor="beside")},
+    )
+    beside = helper.make_tensor_value_info("beside", dtype, ("N", 1, "H", "W"))
+    nodes = [helper.make_node("Identity", ["in"], ["out"])]
+    return save(path, nodes, inputs=[beside], metadata={"rotoscope": manifest.model_dump_json()})

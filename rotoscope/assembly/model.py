@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rotoscope.assembly.engines import make_engine
+from rotoscope.assembly.engines import engine_of, make_engine
 from rotoscope.assembly.images import image_array, like, rgb_image
 from rotoscope.assembly.models import bundled_looks, open_named
 from rotoscope.base.errors import UsageError
@@ -120,7 +120,7 @@ class Model:
         """
 
         def make() -> Engine:
-            return make_engine(self.file, self.options, threads=threads, calls=calls, graph=self.graph)
+            return make_engine(self.file, **engine_of(self.options), threads=threads, calls=calls, graph=self.graph)
 
         options = self.options
         key = (options.engine, options.precision, options.device, options.compiled, options.op_library, threads, calls)

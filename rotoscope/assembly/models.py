@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rotoscope.assembly.engines import proving_engine
+from rotoscope.assembly.engines import ENGINES, proving_engine
 from rotoscope.base.errors import ModelRefused, UsageError
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def open_named(name: str | Path, options: ModelOptions) -> tuple[ModelFile, Grap
     if not is_checkpoint(path):
         has_library = options.op_library is not None
         return open_model(path, options.overrides(), has_op_library=has_library), None
-    if options.engine == "torch":
+    if ENGINES[options.engine].runs == "checkpoints":
         return open_for_torch(path, options)
-    # These two compute in the precision of the file; OpenVINO takes fp32 and rounds by itself.
-    in_fp16 = options.precision == "fp16" and options.engine in ("onnxruntime", "tensorrt")
+    # An engine that does not compute in the precision of the file converts fp32 weights itself.
+    in_fp16 = options.precision == "fp16" and not ENGINES[options.engine].precisions
     precision: Literal["fp32", "fp16"] = "fp16" if in_fp16 else "fp32"
     file = exported(path, options.hints, precision=precision, shared_statistics=options.norm == "shared")
     return open_model(file, options.overrides()), None

@@ -48,4 +48,4 @@ def _pair_network(flag: str, value: str, default: str, kind: str, threads: int) 
     if word != "onnx" or not path:
         raise UsageError(f"{flag} {value}; accepted: {default}, or onnx:FILE with a model of kind {kind}")
     file, _ = open_named(path, ModelOptions())
-    return file, make_engine(file, ModelOptions(), threads=threads)
+    return file, make_engine(file, threads=threads)

@@ -34,7 +34,7 @@ def build(
         raise UsageError(f"--size {' '.join(size)}; accepted: one size, or the smallest, the usual and the largest")
     check_installed("tensorrt")
     file = open_model(model)
-    from rotoscope.runtime.engines.tensorrt import build_engine
+    from rotoscope.runtime.engines.tensorrt_build import build_engine
 
     sizes = [parse_size(words, (1, 1)) for words in (size * 3 if len(size) == 1 else size)]
 

@@ -1,4 +1,4 @@
-"""rotoscope doctor: versions, engines, encoders that really open, and what is missing with the command that gets it."""
+"""rotoscope doctor: versions, engines, encoders that open, and for each missing package the command that installs it."""
 
 import importlib.metadata
 import importlib.util
@@ -12,7 +12,6 @@ from typing import cast
 from rotoscope.base.options import EngineName
 
 PACKAGES = ("numpy", "av", "onnx", "numba", "opencv-python-headless", "pydantic")
-OPTIONAL = {"onnxruntime": "cpu", "openvino": "openvino", "cupy-cuda13x": "cuda", "torch": "export"}
 ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks", "ffv1", "h264_nvenc", "hevc_nvenc")
 GOOD = "ok"
 
@@ -29,7 +28,13 @@ def doctor(*, warm: bool = False) -> int:
     import av
 
     from rotoscope import __version__
-    from rotoscope.assembly.engines import INSTALL_AN_ENGINE, installed_engines
+    from rotoscope.assembly.engines import (
+        ENGINES,
+        INSTALL_AN_ENGINE,
+        engine_version,
+        installed_engines,
+        proving_engines,
+    )
     from rotoscope.assembly.models import bundled_looks
     from rotoscope.kernels.compile import cache_folder
     from rotoscope.kernels.rows import usable_cores
@@ -43,28 +48,28 @@ def doctor(*, warm: bool = False) -> int:
         row(package, importlib.metadata.version(package))
     libraries = ", ".join(f"{name[3:]} {'.'.join(map(str, version))}" for name, version in av.library_versions.items())
     row("ffmpeg", f"{av.ffmpeg_version_info} ({libraries})")
-    for package, extra in OPTIONAL.items():
-        try:
-            row(package, importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:
-            instead = " in an environment without onnxruntime" if extra == "cuda" else ""
-            row(package, f'not installed: pip install ".[{extra}]"{instead}')
-    if importlib.util.find_spec("onnxruntime") is not None:
-        import onnxruntime
+    installed = installed_engines()
+    for engine, known in ENGINES.items():
+        row(engine, engine_version(engine) if engine in installed else _how_to_install(known.extra))
+    has_cupy = importlib.util.find_spec("cupy") is not None
+    row("cupy", engine_version("cupy") if has_cupy else _how_to_install("cuda"))
+    if "onnxruntime" in installed:
+        from rotoscope.runtime.engines.onnxruntime import providers
 
-        row("providers", ", ".join(onnxruntime.get_available_providers()))
+        row("providers", ", ".join(providers()))
     print()
-    healthy = bool(installed_engines())
+    healthy = bool(installed)
     if not healthy:
         row("engines", INSTALL_AN_ENGINE)
-    for engine in ("onnxruntime", "openvino"):
-        for look in bundled_looks() if engine in installed_engines() else ():
+    for engine in proving_engines():
+        for look in bundled_looks():
             verdict, works = _proof(engine, look)
             healthy = healthy and works
             row(f"{engine} fp32", verdict)
     for encoder in ENCODERS:
-        known = encoder in av.codec.codecs_available
-        row(encoder, GOOD if known and opens(encoder) else "does not open here" if known else "not in this FFmpeg")
+        is_built_in = encoder in av.codec.codecs_available
+        good = is_built_in and opens(encoder)
+        row(encoder, GOOD if good else "does not open here" if is_built_in else "not in this FFmpeg")
     print()
     row("kernels", f"compiled code in {cache_folder()}")
     row("memory", _memory())
@@ -76,15 +81,21 @@ def doctor(*, warm: bool = False) -> int:
     return 0 if healthy else 1
 
 
+def _how_to_install(extra: str) -> str:
+    """Return the command; onnxruntime-gpu and onnxruntime overwrite each other's files."""
+    instead = " in an environment without onnxruntime" if extra in ("cuda", "tensorrt") else ""
+    return f'not installed: pip install ".[{extra}]"{instead}'
+
+
 def _proof(engine: str, look: str) -> tuple[str, bool]:
-    """What an engine makes of a look's golden check, in words, and whether it passes."""
+    """Return what an engine makes of a look's golden check, in words, and whether it passes."""
     import rotoscope
     from rotoscope.runtime.models.golden import golden_difference
 
     model = rotoscope.load(look).file
     try:
         translator = rotoscope.Translator(look, engine=cast(EngineName, engine))
-    except Exception as error:  # whatever a broken installation raises is the finding
+    except Exception as error:  # shown, not raised: a broken installation can raise anything
         return f"does not start: {' '.join(str(error).split())[:160]}", False
     difference = golden_difference(model.manifest, translator.stages.network.networks[0].engine)
     assert model.manifest.golden is not None
@@ -93,7 +104,7 @@ def _proof(engine: str, look: str) -> tuple[str, bool]:
 
 
 def _memory() -> str:
-    """Installed and free memory, where the system says."""
+    """Return free and installed memory; "unknown" on systems without /proc/meminfo."""
     info = Path("/proc/meminfo")
     if not info.exists():
         return "unknown"

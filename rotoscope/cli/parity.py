@@ -125,7 +125,7 @@ class Opened:
 
 def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
     """FILE, or FILE@WORD:WORD... with an engine, a precision, a device or `compiled` in any order."""
-    from rotoscope.assembly.engines import ENGINES, make_engine
+    from rotoscope.assembly.engines import ENGINES, engine_of, make_engine
     from rotoscope.assembly.model import Model
     from rotoscope.assembly.models import is_checkpoint
     from rotoscope.export.parity import COARSENESS, Form
@@ -143,7 +143,7 @@ def open_form(spec: str, hints: tuple[str, ...], threads: int) -> Opened:
             given["device"] = word
     options = ModelOptions(hints=hints if is_checkpoint(Path(file)) else (), **given)
     model = Model.open(file, options)
-    engine = make_engine(model.file, options, threads=threads, graph=model.graph)
+    engine = make_engine(model.file, **engine_of(options), threads=threads, graph=model.graph)
     precision = max(options.precision or "fp32", model.file.precision, key=COARSENESS.index)
     form = Form(f"{Path(file).name} on {engine.description}", model.file.manifest, engine, precision)
     return Opened(model, form, options)
@@ -274,7 +274,7 @@ def write_worst(pair: "Pair", path: Path, *, overwrite: bool) -> None:
 
 def show_parting(forms: "list[Opened]", threads: int) -> None:
     """Print where two .onnx forms part."""
-    from rotoscope.assembly.engines import make_engine
+    from rotoscope.assembly.engines import engine_of, make_engine
     from rotoscope.export.bisect import first_difference
     from rotoscope.export.coding import recoded
     from rotoscope.export.parity import EXACT
@@ -289,7 +289,7 @@ def show_parting(forms: "list[Opened]", threads: int) -> None:
 
     def maker(opened: Opened) -> "Callable[[Path], Engine]":
         def make(path: Path) -> "Engine":
-            return make_engine(replace(opened.model.file, path=path), opened.options, threads=threads)
+            return make_engine(replace(opened.model.file, path=path), **engine_of(opened.options), threads=threads)
 
         return make
 

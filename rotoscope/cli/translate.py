@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rotoscope.runtime.pipeline.job import Run
 
 FINISHED_WITH_LOSSES = 5
-PACKAGES = {"tensorrt": "tensorrt-cu13"}  # whose name is not the engine's
 OTHER_FLAGS = ("model", "output", "progress", "report")
 
 
@@ -137,12 +136,11 @@ def print_run(run: "Run") -> None:
 
 def write_report(run: "Run", options: Mapping[str, Any], path: Path) -> None:
     """Write what ran, with the versions that ran it."""
-    import importlib.metadata
-
     import av
     import numpy
 
     from rotoscope import __version__
+    from rotoscope.assembly.engines import engine_version
     from rotoscope.base.files import part_file
 
     engine = options["engine"]
@@ -152,7 +150,7 @@ def write_report(run: "Run", options: Mapping[str, Any], path: Path) -> None:
         "av": av.__version__,
         "ffmpeg": av.ffmpeg_version_info,
         "numpy": numpy.__version__,
-        engine: importlib.metadata.version(PACKAGES.get(engine, engine)),
+        engine: engine_version(engine),
     }
     content = {**asdict(run), "fps": round(run.fps, 3), "options": dict(options), "versions": versions}
     with part_file(path, overwrite=bool(options["overwrite"])) as part:

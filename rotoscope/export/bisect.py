@@ -90,7 +90,7 @@ def tensor_of(proto: onnx.ModelProto, name: str, make: MakeEngine, inputs: Tenso
         path = Path(folder) / "opened.onnx"
         onnx.save(opened, path)
         engine = make(path)
-        shape = engine.output_shapes(inputs, {})[name]
+        shape = engine.shapes(inputs, {})[name]
         kind = next(value.type.tensor_type.elem_type for value in opened.graph.output if value.name == name)
         out = np.empty(shape, helper.tensor_dtype_to_np_dtype(kind))
         engine.run(inputs, {}, {name: out}, {})

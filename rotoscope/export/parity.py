@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.base.engine import Engine, State, Tensors
+from rotoscope.base.device import CPU, Device
+from rotoscope.base.engine import Engine, Tensors
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.manifest import Manifest
 from rotoscope.export.coding import Arrays, in_common_units, recoded, restated
@@ -88,7 +89,7 @@ class Runner:
         manifest, engine = self.form.manifest, self.form.engine
         key = tuple(array.shape for array in (*inputs.values(), *state.values()))
         if key not in self._shapes:
-            self._shapes[key] = engine.output_shapes(inputs, state)
+            self._shapes[key] = engine.shapes(inputs, state)
         shapes = self._shapes[key]
         fp64 = self.form.precision == "fp64"
         out = {
@@ -133,6 +134,11 @@ class Pair:
         self._left: Arrays = {}
 
     @property
+    def device(self) -> Device:
+        """The CPU: both forms are given NumPy arrays, wherever they run."""
+        return CPU
+
+    @property
     def is_within(self) -> bool:
         """Every output stays within the bound."""
         return all(self.bound.allows(difference) for difference in self.differences.values())
@@ -155,15 +161,11 @@ class Pair:
         """The largest difference of all outputs."""
         return max(difference.largest for difference in self.differences.values())
 
-    def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
+    def shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
         """Those of the first form."""
-        return self.a.engine.output_shapes(inputs, state)
+        return self.a.engine.shapes(inputs, state)
 
-    def held(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The array itself: both forms are given the same values."""
-        return array
-
-    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
+    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
         """One call of both."""
         before = {name: np.asarray(tensor) for name, tensor in state.items()}
         ours, theirs = self.a.manifest, self.b.manifest
@@ -218,7 +220,7 @@ def run_random(pair: Pair, *, height: int, width: int, batch: int = 1, calls: in
         ]
         inputs = stacked([item for item, _ in drawn])
         state = state or stacked([item for _, item in drawn])
-        shapes = pair.output_shapes(inputs, state)
+        shapes = pair.shapes(inputs, state)
         out_state = {
             tensor.output: np.empty(shapes[tensor.output], tensor.dtype)
             for tensor in manifest.state

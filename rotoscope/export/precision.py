@@ -13,6 +13,7 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.frame import Array, Picture
 from rotoscope.base.manifest import GoldenCheck, Manifest
 from rotoscope.base.sizes import place
+from rotoscope.base.telemetry import without_telemetry
 from rotoscope.runtime.models.golden import golden_inputs, sample_output
 from rotoscope.runtime.models.model_file import ModelFile, write_described
 from rotoscope.runtime.network.feed import Feed
@@ -43,7 +44,8 @@ def halved(proto: onnx.ModelProto) -> onnx.ModelProto:
 
     Norms, tanh, softmax, resizing and everything that leads to a sampling position stay in fp32.
     """
-    from onnxruntime.transformers import float16
+    with without_telemetry():
+        from onnxruntime.transformers import float16
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one for every weight below fp16's smallest number
@@ -58,7 +60,8 @@ def halved(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 def measured(proto: onnx.ModelProto, golden: GoldenCheck, manifest: Manifest) -> GoldenCheck:
     """The golden check with the tolerance that the rounding of this graph takes, measured on ONNX Runtime."""
-    import onnxruntime
+    with without_telemetry():
+        import onnxruntime
 
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     inputs, state = golden_inputs(manifest, seed=golden.seed, height=golden.height, width=golden.width)
@@ -141,7 +144,8 @@ def to_int8(model: ModelFile, pictures: Iterable[Picture], target: Path) -> tupl
 
 
 def _quantised(proto: onnx.ModelProto, frames: list[dict[str, Array]], in_fp32: list[str]) -> onnx.ModelProto:
-    from onnxruntime import quantization
+    with without_telemetry():
+        from onnxruntime import quantization
 
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "int8.onnx"
@@ -163,7 +167,8 @@ def _quantised(proto: onnx.ModelProto, frames: list[dict[str, Array]], in_fp32: 
 
 def _made(proto: onnx.ModelProto, frames: list[dict[str, Array]], manifest: Manifest) -> list[Array]:
     """What a graph makes of each frame, in whole steps of 0..255."""
-    import onnxruntime
+    with without_telemetry():
+        import onnxruntime
 
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     low, high = manifest.output.range

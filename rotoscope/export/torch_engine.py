@@ -1,43 +1,58 @@
-"""PyTorch as an engine: a network straight from its checkpoint, eager or compiled, on the CPU or one GPU."""
+"""PyTorch as an engine: a network straight from its checkpoint, eager or compiled, on the CPU or one GPU.
+
+The CUDA half is not run by the tests, whose machine has no GPU.
+"""
 
 import copy
+import os
+import sys
 import threading
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import DTypeLike, NDArray
 from torch import Tensor, nn
+from torch.utils.dlpack import from_dlpack
 
-from rotoscope.base.engine import Held, State, Tensors
-from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.device import CPU, Array, Device
+from rotoscope.base.engine import EngineSetup, Shapes, Tensors, check_process, first_line
+from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.export.graph import Graph
+from rotoscope.runtime.models.model_file import ModelFile
 
 REDUCED = {"fp16": torch.float16, "bf16": torch.bfloat16}
 PRECISIONS = ("fp64", "fp32", *REDUCED)
 WARM_UP_CALLS = 3  # before a CUDA graph is captured: libraries choose algorithms and allocate at their first calls
 
+_parallel_in: list[int] = []  # id of the process in which an engine first used several threads
 
-class DeviceTensor:
-    """A state tensor as torch has it; on the CPU it shares the memory of the array that it began as."""
 
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-        self.shape = tuple(tensor.shape)
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
-        return np.array(self.tensor.cpu().numpy(), dtype, copy=copy)
+def open_engine(file: ModelFile, setup: EngineSetup, graph: Graph | None = None) -> "TorchEngine":
+    """Make an engine for the graph of a checkpoint; raise UsageError if there is none, or for what torch cannot do."""
+    setup.refuse_op_library("torch")
+    if graph is None:
+        raise UsageError(
+            f"--engine torch runs checkpoints, and {file.path.name} is ONNX: onnxruntime or openvino run it"
+        )
+    return TorchEngine(
+        graph,
+        threads=setup.threads,
+        device=setup.device,
+        precision=setup.precision or "fp32",
+        compiled=setup.compiled,
+    )
 
 
 class TorchEngine:
-    """Runs the graph of a network, the very module that an export traces.
+    """Runs the graph of a network: a copy of the module that an export traces.
 
-    precision  fp32; bf16 or fp16 by autocast, which keeps sums and exponentials in fp32; fp64 as a reference
-    threads    of one call on the CPU; this is a setting of the whole process, as PyTorch has it
-    compiled   through torch.compile; the first call for each shape then takes minutes
-    On a GPU every shape is captured as one CUDA graph at its first call. The module itself is left as it is.
+    device     "cpu", "cuda", "cuda:1" ...
+    precision  "fp32"; "bf16" or "fp16" by autocast, which keeps sums and exponentials in fp32; "fp64" as a reference
+    threads    of one call on the CPU; PyTorch applies this setting to the whole process
+    compiled   use torch.compile; the first call for each shape then takes minutes
+    On a GPU the first call for each shape captures one CUDA graph.
     """
 
     def __init__(
@@ -51,17 +66,19 @@ class TorchEngine:
     ) -> None:
         if precision not in PRECISIONS:
             raise UsageError(f"--precision {precision} with torch; accepted: {', '.join(PRECISIONS)}")
-        if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
-            raise UsageError(f"--device {device} with torch; this machine has: cpu{_gpus()}")
+        place = Device.named(device)
+        if place is None or str(place) not in _devices():
+            raise UsageError(f"--device {device} with torch; this machine has: {', '.join(_devices())}")
         module, manifest = graph
         if module.training:
             raise ModelRefused("a network in training mode: call .eval() before running it")
-        if device == "cpu":
-            torch.set_num_threads(threads)
-        self._device = torch.device(device)
+        if place == CPU:
+            _set_threads(threads)
+        self.device = place
+        self._place = torch.device(str(place))
         self._dtype = torch.float64 if precision == "fp64" else torch.float32
         self._reduced = REDUCED.get(precision)
-        placed = copy.deepcopy(module).to(self._device, self._dtype)
+        placed = copy.deepcopy(module).to(self._place, self._dtype)
         if precision == "fp64":
             _widen_inputs(placed)
         self._module = torch.compile(placed) if compiled else placed
@@ -70,39 +87,48 @@ class TorchEngine:
         self._graphs: dict[tuple[Any, ...], _Graph] = {}
         self._lock = threading.Lock()
         # A CUDA graph has one set of buffers, and norms that share statistics hold those of the call that runs.
-        self._one_call = self._device.type == "cuda" or manifest.shares_statistics
+        self._one_call = place != CPU or manifest.shares_statistics
+        self._ended: Any = None  # on a GPU: event of the last call, whose buffers the next one reuses
+        self._pid = os.getpid()
         self.description = f"torch {precision} {device}{' compiled' if compiled else ''}"
 
-    def held(self, array: NDArray[np.generic]) -> DeviceTensor:
-        """The array on the engine's device; calls then read and write it there."""
-        return DeviceTensor(torch.from_numpy(array).to(self._device))
-
-    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
-        """One call; results are copied into the arrays and tensors given, which may be any of the outputs."""
-        with self._lock if self._one_call else nullcontext():
+    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+        """Call the network once; copy the results that `out` and `out_state` name into their arrays."""
+        check_process(self._pid, self.description)
+        with self._lock if self._one_call else nullcontext(), self._on_current_stream():
             made = self._call({**inputs, **state})
             for name, place in (*out.items(), *out_state.items()):
-                if isinstance(place, DeviceTensor):
-                    place.tensor.copy_(made[name].view_as(place.tensor))
+                if isinstance(place, np.ndarray):
+                    np.copyto(place, made[name].cpu().numpy().reshape(place.shape))
                 else:
-                    np.copyto(np.asarray(place), made[name].cpu().numpy().reshape(place.shape))
+                    from_dlpack(place).copy_(made[name].view(place.shape))
+            if self.device != CPU:
+                self._ended = torch.cuda.current_stream(self._place).record_event()
 
-    def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
-        """Shapes as the module produces them."""
+    def shapes(self, inputs: Tensors, state: Tensors) -> Shapes:
+        """Run the network once and return the shapes of its outputs; raise ModelRefused if it cannot run on the inputs."""
         try:
-            with self._lock:
+            with self._lock, self._on_current_stream():
                 return {name: tuple(tensor.shape) for name, tensor in self._call({**inputs, **state}).items()}
         except RuntimeError as error:
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
-            reason = str(error).strip().splitlines()[0][:200]
-            raise ModelRefused(f"torch cannot run this network on {shapes}: {reason}") from error
+            raise ModelRefused(f"torch cannot run this network on {shapes}: {first_line(error)}") from error
 
-    def _call(self, arrays: State) -> dict[str, Tensor]:
-        """All outputs by name, on the engine's device; on a GPU they are the graph's own, good until its next call."""
+    def _on_current_stream(self) -> AbstractContextManager[Any]:
+        """Let torch use CuPy's current stream; torch's own where CuPy is not in use."""
+        if self.device == CPU or "cupy" not in sys.modules:
+            return nullcontext()
+        stream = self.device.cupy().cuda.get_current_stream()
+        return torch.cuda.stream(torch.cuda.ExternalStream(stream.ptr, device=self._place))
+
+    def _call(self, arrays: Tensors) -> dict[str, Tensor]:
+        """Return all outputs by name, on the engine's device; on a GPU the next call overwrites them."""
         given = [_tensor(arrays[name]) for name in self._inputs]
-        if self._device.type == "cpu":
+        if self.device == CPU:
             made = self._forward(given)
         else:
+            if self._ended is not None:
+                torch.cuda.current_stream(self._place).wait_event(self._ended)
             key = tuple((tensor.shape, tensor.dtype) for tensor in given)
             if key not in self._graphs:
                 self._graphs[key] = _Graph(self, given)
@@ -111,24 +137,39 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _forward(self, given: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The module on tensors of its device, results in its own precision again."""
+        """Run the module on tensors of its device; return the results in the engine's own precision."""
         given = [tensor.to(self._dtype) if tensor.is_floating_point() else tensor for tensor in given]
-        arithmetic = torch.autocast(self._device.type, self._reduced) if self._reduced else nullcontext()
+        arithmetic = torch.autocast(self._place.type, self._reduced) if self._reduced else nullcontext()
         with arithmetic:
             made = self._module(*given)
         tensors = (made,) if isinstance(made, Tensor) else tuple(made)
         return tuple(tensor.to(self._dtype) if tensor.is_floating_point() else tensor for tensor in tensors)
 
 
-def _tensor(held: Held) -> Tensor:
-    """What a call is given, as a tensor that shares its memory."""
-    if isinstance(held, DeviceTensor):
-        return held.tensor
-    return torch.from_numpy(np.require(np.asarray(held), requirements=["C", "W"]))
+def _tensor(array: Array) -> Tensor:
+    """Return a tensor that shares the array's memory; a copy if the array is read-only or not contiguous."""
+    if isinstance(array, np.ndarray):
+        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    return from_dlpack(array)
+
+
+def _set_threads(threads: int) -> None:
+    """Set the threads of one call; raise RotoscopeError in a forked process where several would hang.
+
+    PyTorch's thread pool is not copied by a fork, and a child that uses more than one thread waits for it without end.
+    """
+    if threads > 1:
+        if _parallel_in and _parallel_in[0] != os.getpid():
+            raise RotoscopeError(
+                f"torch with {threads} threads hangs in a forked process whose parent used several; accepted: threads=1, or "
+                "processes that start with the spawn method"
+            )
+        _parallel_in[:] = [os.getpid()]
+    torch.set_num_threads(threads)
 
 
 def _widen_inputs(module: nn.Module) -> None:
-    """Let every layer with weights take float32, which some networks make inside, as float64."""
+    """Convert float32 inputs of every layer with weights to float64: some networks make float32 tensors inside."""
 
     def widened(_layer: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(x.double() if isinstance(x, Tensor) and x.is_floating_point() else x for x in given)
@@ -139,18 +180,19 @@ def _widen_inputs(module: nn.Module) -> None:
 
 
 class _Graph:
-    """One captured call for one set of shapes: copy in, replay, read out."""
+    """One captured call for one set of shapes: copy the inputs in, replay, read the outputs."""
 
     def __init__(self, engine: TorchEngine, given: Sequence[Tensor]) -> None:
-        self._inputs = [tensor.to(engine._device) for tensor in given]
-        stream = torch.cuda.Stream(engine._device)
-        stream.wait_stream(torch.cuda.current_stream(engine._device))
+        self._inputs = [tensor.to(engine._place, copy=True) for tensor in given]
+        stream = torch.cuda.Stream(engine._place)
+        stream.wait_stream(torch.cuda.current_stream(engine._place))
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP_CALLS):
                 engine._forward(self._inputs)
-        torch.cuda.current_stream(engine._device).wait_stream(stream)
+        torch.cuda.current_stream(engine._place).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        # Other threads may allocate on the GPU during the capture.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._made = engine._forward(self._inputs)
 
     def replay(self, given: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -160,5 +202,7 @@ class _Graph:
         return self._made
 
 
-def _gpus() -> str:
-    return "".join(f", cuda:{index}" for index in range(torch.cuda.device_count())) if torch.cuda.is_available() else ""
+def _devices() -> list[str]:
+    """Return the names of the devices that torch can use here."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return ["cpu", *(f"cuda:{index}" for index in range(count))]

@@ -5,19 +5,23 @@ import pytest
 import torch
 from catalogue import traced_cases
 
+from rotoscope.base.device import CPU
+from rotoscope.base.engine import EngineSetup
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.graph import as_graph
+from rotoscope.export.onnx import write_onnx
 from rotoscope.export.parity import Form, Pair, run_random
-from rotoscope.export.torch_engine import TorchEngine
+from rotoscope.export.torch_engine import TorchEngine, open_engine
 from rotoscope.networks import from_state_dict
 from rotoscope.networks.resnet import ResnetGenerator
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.engines.openvino import OpenVinoEngine, has_bf16
 from rotoscope.runtime.models.golden import golden_inputs
+from rotoscope.runtime.models.model_file import open_model
 
-# Random weights that magnify the last bit of a number: no two orders of summing agree to the bound.
+# Their random weights magnify the last bit of a number: no two orders of summing agree within the bound.
 CHAOTIC = ("VINet", "VINet at double size")
-# Flow in bf16 is off by whole pixels, 20 and 40 times what the network gives.
+# Their flow in bf16 is wrong by whole pixels, 20 and 40 times the flow itself.
 NOT_IN_BF16 = (*CHAOTIC, "vid2vid, three scales with foreground")
 
 
@@ -37,10 +41,9 @@ def supported_here(kind):
         pytest.skip("this CPU has no bf16 arithmetic")
 
 
-@pytest.mark.timeout(
-    900
-)  # the first of a network exports it, which takes a minute, and many where others want the cores
-# From the last on: another process exports the first ones at the same time, for test_onnx.py.
+# The first test of a network exports it: a minute on a quiet machine. The order is reversed, because another process
+# exports the first ones at the same time, for test_onnx.py.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("case", traced_cases()[::-1])
 @pytest.mark.parametrize("kind", ["onnxruntime fp32", "openvino fp32", "openvino bf16", "torch bf16"])
 def test_every_network_is_the_same_on_every_engine(kind, case, exported):
@@ -86,35 +89,60 @@ def test_the_torch_engine_refuses_what_it_cannot_do(graph):
 
 def test_the_torch_engine_says_which_shape_does_not_fit(graph):
     with pytest.raises(ModelRefused, match=r"torch cannot run this network on frame \[1, 4, 16, 16\]"):
-        TorchEngine(graph).output_shapes({"frame": np.zeros((1, 4, 16, 16), np.float32)}, {})
+        TorchEngine(graph).shapes({"frame": np.zeros((1, 4, 16, 16), np.float32)}, {})
 
 
 @pytest.mark.parametrize("kind", ["onnxruntime fp32", "openvino fp32", "torch fp32"])
 @pytest.mark.parametrize("case", [case for case in traced_cases() if case.id.startswith("TransformNet")])
-def test_state_that_stays_where_the_network_runs_is_the_state_that_is_handed_over(case, kind, exported):
+def test_a_state_of_the_engines_device_goes_from_call_to_call(case, kind, exported):
     path, manifest, loaded = exported(case)
-    one = form(kind, path, manifest, as_graph(loaded, name=str(case)))
+    engine = form(kind, path, manifest, as_graph(loaded, name=str(case))).engine
     inputs, state = golden_inputs(manifest, seed=0, height=32, width=40)
-    shapes = one.engine.output_shapes(inputs, state)
+    shapes = engine.shapes(inputs, state)
     out = {name: np.empty(shapes[name], np.float32) for name in manifest.outputs}
 
-    def places():
-        return {tensor.output: np.empty(shapes[tensor.output], np.float32) for tensor in manifest.state}
+    def places(empty):
+        return {tensor.output: empty(shapes[tensor.output], np.float32) for tensor in manifest.state}
 
     def following(made):
         return {tensor.input: made[tensor.output] for tensor in manifest.state}
 
-    handed = places()
-    one.engine.run(inputs, state, out, handed)
-    again = places()
-    one.engine.run(inputs, following(handed), out, again)
+    handed, again = places(np.empty), places(np.empty)
+    engine.run(inputs, state, out, handed)
+    engine.run(inputs, following(handed), out, again)
     expected = out[manifest.outputs[0]].copy()
 
-    held = {name: one.engine.held(array.copy()) for name, array in state.items()}
-    first, second = ({name: one.engine.held(array) for name, array in places().items()} for _ in range(2))
-    one.engine.run(inputs, held, out, first)
-    one.engine.run(inputs, following(first), out, second)
+    device = engine.device
+    assert device == CPU
+    placed = {name: device.asarray(array) for name, array in state.items()}
+    first, second = places(device.empty), places(device.empty)
+    engine.run(inputs, placed, out, first)
+    engine.run(inputs, following(first), out, second)
     np.testing.assert_array_equal(out[manifest.outputs[0]], expected)
-    for name, tensor in second.items():
-        assert tensor.shape == again[name].shape
-        np.testing.assert_array_equal(np.array(tensor), again[name])
+    for name, array in second.items():
+        np.testing.assert_array_equal(device.to_host(array), again[name])
+
+
+@pytest.mark.parametrize("kind", ["onnxruntime fp32", "openvino fp32", "torch fp32"])
+def test_an_engine_keeps_no_array_of_its_caller(kind, graph, tmp_path):
+    write_onnx(graph, tmp_path / "net.onnx")
+    engine = form(kind, tmp_path / "net.onnx", graph.manifest, graph).engine
+    first, second = (golden_inputs(graph.manifest, seed=seed, height=16, width=20)[0] for seed in (0, 1))
+    outs = [{"picture": np.full((1, 3, 16, 20), np.nan, np.float32)} for _ in range(3)]
+    engine.run(first, {}, outs[0], {})
+    kept = outs[0]["picture"].copy()
+    engine.run(second, {}, outs[1], {})
+    engine.run(first, {}, outs[2], {})
+    np.testing.assert_array_equal(outs[0]["picture"], kept)
+    np.testing.assert_array_equal(outs[2]["picture"], kept)
+    assert np.isfinite(kept).all() and (outs[1]["picture"] != kept).any()
+
+
+@pytest.mark.parametrize(("setup", "said"), [
+    ({"op_library": "any.so"}, "--op-library with torch; only onnxruntime"),
+    ({}, "--engine torch runs checkpoints, and net.onnx is ONNX: onnxruntime or openvino run it"),
+])  # fmt: skip
+def test_torch_refuses_libraries_and_onnx_files(setup, said, graph, tmp_path):
+    write_onnx(graph, tmp_path / "net.onnx")
+    with pytest.raises(UsageError, match=said):
+        open_engine(open_model(tmp_path / "net.onnx"), EngineSetup(**setup))

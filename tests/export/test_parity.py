@@ -26,7 +26,7 @@ class NumpyEngine:
         for array in out_state.values():
             array[...] = following
 
-    def output_shapes(self, inputs, state):
+    def shapes(self, inputs, state):
         shape = inputs[self.manifest.frame.tensor].shape
         return {self.manifest.output.tensor: shape} | {t.output: shape for t in self.manifest.state}
 

@@ -1,1 +1,1 @@
-"""One file per engine, all behind `engine.Engine`."""
+"""One file for each engine; `assembly.engines` has the table of them. All implement `base.engine.Engine`."""

@@ -1,4 +1,4 @@
-"""An engine without a network, for tests and for measuring everything else."""
+"""FakeEngine: an engine without a network, for tests and for measuring everything around the network."""
 
 import threading
 import time
@@ -7,17 +7,19 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.base.engine import State, Tensors
+from rotoscope.base.device import CPU
+from rotoscope.base.engine import Shapes, Tensors
 from rotoscope.base.manifest import Manifest
 
 
 class FakeEngine:
-    """Computes the output with a NumPy function of the frame input; by default returns the frame itself.
+    """Computes the output from the frame input with a NumPy function; by default it returns the frame.
 
-    `function(frame, call)` gets the frame tensor and the number of the call, counted from 0. `seconds` of sleep stand for
-    the work of a real network.
+    function  called with the frame tensor and the number of the call, counted from 0
+    seconds   of sleep in each call, in place of the work of a network
     """
 
+    device = CPU
     description = "fake"
 
     def __init__(
@@ -33,22 +35,18 @@ class FakeEngine:
         self.calls = 0
         self._lock = threading.Lock()
 
-    def held(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The array itself."""
-        return array
-
-    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
-        """Apply the function; state outputs are the state inputs plus one."""
+    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+        """Apply the function; each state output is its state input plus 1."""
         with self._lock:
             call, self.calls = self.calls, self.calls + 1
         if self.seconds:
             time.sleep(self.seconds)
         out[self.manifest.output.tensor][...] = self.function(inputs[self.manifest.frame.tensor], call)
         for tensor in self.manifest.state:
-            np.copyto(np.asarray(out_state[tensor.output]), np.asarray(state[tensor.input]) + 1)
+            np.copyto(out_state[tensor.output], state[tensor.input] + 1)
 
-    def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
-        """The frame's shape for the picture, the inputs' for the state."""
+    def shapes(self, inputs: Tensors, state: Tensors) -> Shapes:
+        """Return the shape of the function's result, and for each state output that of its input."""
         shapes = {tensor.output: state[tensor.input].shape for tensor in self.manifest.state}
         probe = self.function(inputs[self.manifest.frame.tensor], 0)
         return {self.manifest.output.tensor: probe.shape, **shapes}

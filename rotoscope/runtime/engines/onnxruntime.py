@@ -1,38 +1,63 @@
-"""ONNX Runtime: the default engine, fp32 on the CPU; other execution providers are the same class with other options."""
+"""ONNX Runtime: the default engine, fp32 on the CPU. Its CUDA and TensorRT providers are the same class with other settings.
+
+The providers for NVIDIA GPUs are written against ONNX Runtime 1.31 and CuPy 14 and not run by the tests: their machine has
+no GPU.
+"""
 
 import logging
+import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime
-from numpy.typing import DTypeLike, NDArray
 
-from rotoscope.base.engine import State, Tensors
+from rotoscope.base.device import CPU, FIRST_GPU, Array, Device
+from rotoscope.base.engine import EngineSetup, Shapes, Tensors, check_process, first_line
 from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.telemetry import without_telemetry
 from rotoscope.runtime.models.cache import cache_folder
+from rotoscope.runtime.models.gate import check_it_ends
+from rotoscope.runtime.models.model_file import ModelFile
+
+with without_telemetry():
+    import onnxruntime
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _EXTRAS = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda,tensorrt"}
 
 
-class DeviceTensor:
-    """A state tensor in the memory of an execution provider; on the CPU it shares the memory of the array that it began as."""
+def open_engine(file: ModelFile, setup: EngineSetup, _graph: object = None) -> "OnnxRuntimeEngine":
+    """Make an engine for an ONNX file; raise UsageError for what ONNX Runtime cannot do, ModelRefused for a bad file."""
+    setup.refuse_compiled("onnxruntime")
+    if setup.precision not in (None, file.precision):
+        raise UsageError(
+            f"--precision {setup.precision}: {file.path.name} is {file.precision}, and onnxruntime runs a file as it is"
+        )
+    engine = OnnxRuntimeEngine(
+        file.path,
+        threads=setup.threads,
+        device=setup.device,
+        precision=file.precision,
+        op_library=setup.op_library,
+    )
+    check_it_ends(file.path, file.manifest, engine.ends_within)
+    return engine
 
-    def __init__(self, array: NDArray[np.generic], device: str) -> None:
-        self.value = onnxruntime.OrtValue.ortvalue_from_numpy(array, device, 0)
-        self.shape: tuple[int, ...] = array.shape
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
-        return np.array(self.value.numpy(), dtype, copy=copy)
+def providers() -> list[str]:
+    """Return the names of the execution providers that this build of ONNX Runtime has."""
+    names: list[str] = onnxruntime.get_available_providers()
+    return names
 
 
 class OnnxRuntimeEngine:
-    """A session of ONNX Runtime.
+    """One session of ONNX Runtime.
 
-    threads     for one call; with 1 every caller's own thread does the work
+    threads     that one call uses on the CPU; with 1 the calling thread does all the work
+    device      "cpu", "cuda", "cuda:1" ..., or "tensorrt": the TensorRT provider on the first GPU
     precision   of the file's weights, for the description: ONNX Runtime runs a file as it is
-    op_library  shared library with operators of the model's own; it is a program, and loading it runs it
+    op_library  path of a shared library with custom operators; it is a program, and loading it runs it
     """
 
     def __init__(
@@ -44,11 +69,13 @@ class OnnxRuntimeEngine:
         precision: str = "fp32",
         op_library: str | None = None,
     ) -> None:
-        if device not in _PROVIDERS:
-            raise UsageError(f"--device {device} with onnxruntime; accepted: {', '.join(_PROVIDERS)}")
-        provider = _PROVIDERS[device]
-        if provider not in onnxruntime.get_available_providers():
-            raise UsageError(f'this onnxruntime has no {provider}; {device} needs: pip install ".[{_EXTRAS[device]}]"')
+        place = FIRST_GPU if device == "tensorrt" else Device.named(device)
+        if place is None:
+            raise UsageError(f"--device {device} with onnxruntime; accepted: {', '.join(_PROVIDERS)}, cuda:1 ...")
+        kind = "tensorrt" if device == "tensorrt" else place.kind
+        provider = _PROVIDERS[kind]
+        if provider not in providers():
+            raise UsageError(f'this onnxruntime has no {provider}; {device} needs: pip install ".[{_EXTRAS[kind]}]"')
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -57,38 +84,38 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if op_library is not None:
             _load_operators(options, Path(op_library), model)
+        self.device = place
+        self._stream: Any = None if place == CPU else _stream(place)
+        wanted = [provider] if self._stream is None else _gpu_providers(kind, place, self._stream.ptr)
         try:
-            self._session = onnxruntime.InferenceSession(str(model), options, providers=_with_settings(provider))
-        except Exception as error:  # ONNX Runtime raises its own, undocumented kinds
-            raise ModelRefused(f"{model}: ONNX Runtime refuses it: {_first_line(error)}") from error
+            self._session = onnxruntime.InferenceSession(str(model), options, providers=wanted)
+        except Exception as error:  # ONNX Runtime raises undocumented types
+            raise ModelRefused(f"{model}: ONNX Runtime refuses it: {first_line(error)}") from error
         if self._session.get_providers()[0] != provider:
             raise ModelRefused(f"{model}: {provider} did not start; ONNX Runtime would run on the CPU instead")
-        self._memory = "cpu" if device == "cpu" else "cuda"
+        self._pid = os.getpid()
         library = "" if op_library is None else f" with {Path(op_library).name}"
         self.description = f"onnxruntime {precision} {device}{library}"
 
-    def held(self, array: NDArray[np.generic]) -> DeviceTensor:
-        """The array in the provider's memory; calls then read and write it there."""
-        return DeviceTensor(array, self._memory)
-
-    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
-        """One call; results are written into the arrays and tensors given, without a copy on the CPU."""
+    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+        """Call the network once; results are written into the arrays given, without a copy on the engine's device."""
+        check_process(self._pid, self.description)
         binding = self._session.io_binding()
-        for name, given in (*inputs.items(), *state.items()):
-            if isinstance(given, DeviceTensor):
-                binding.bind_ortvalue_input(name, given.value)
+        for name, array in (*inputs.items(), *state.items()):
+            if isinstance(array, np.ndarray):
+                binding.bind_cpu_input(name, array)
             else:
-                binding.bind_cpu_input(name, np.asarray(given))
-        for name, place in (*out.items(), *out_state.items()):
-            if isinstance(place, DeviceTensor):
-                binding.bind_ortvalue_output(name, place.value)
-            else:
-                array = np.asarray(place)
-                binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        self._session.run_with_iobinding(binding)
+                binding.bind_input(name, *_memory(array))
+        for name, array in (*out.items(), *out_state.items()):
+            binding.bind_output(name, *_memory(array))
+        if self._stream is None:
+            self._session.run_with_iobinding(binding)
+        else:
+            arrays = (*inputs.values(), *state.values(), *out.values(), *out_state.values())
+            self._run_on_gpu(binding, waits=not all(map(self.device.holds, arrays)))
 
     def ends_within(self, tensors: Tensors, seconds: float) -> bool:
-        """Whether one call on these inputs ends, well or not, in so many seconds; it is stopped after them."""
+        """Run the network once on these NumPy inputs, at most `seconds`; return whether it ended, well or not."""
         options = onnxruntime.RunOptions()
         timer = threading.Timer(seconds, setattr, (options, "terminate", True))
         timer.start()
@@ -100,43 +127,66 @@ class OnnxRuntimeEngine:
             timer.cancel()
         return True
 
-    def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
-        """Shapes as the graph produces them."""
+    def shapes(self, inputs: Tensors, state: Tensors) -> Shapes:
+        """Run the network once and return the shapes of its outputs; raise ModelRefused if it cannot run on the inputs."""
         names = [value.name for value in self._session.get_outputs()]
+        given = {name: self.device.to_host(array) for name, array in (*inputs.items(), *state.items())}
         try:
-            results = self._session.run(names, {**inputs, **state})
+            results = self._session.run(names, given)
         except Exception as error:
-            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
-            raise ModelRefused(f"ONNX Runtime cannot run this model on {shapes}: {_first_line(error)}") from error
+            shown = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
+            raise ModelRefused(f"ONNX Runtime cannot run this model on {shown}: {first_line(error)}") from error
         return {name: np.shape(result) for name, result in zip(names, results, strict=True)}
 
+    def _run_on_gpu(self, binding: Any, *, waits: bool) -> None:
+        """Run on the session's stream, after what is on the caller's stream; later work of the caller waits for it."""
+        current = self.device.cupy().cuda.get_current_stream()
+        options = onnxruntime.RunOptions()
+        if not waits:
+            options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        self._stream.wait_event(current.record())
+        self._session.run_with_iobinding(binding, options)
+        current.wait_event(self._stream.record())
 
-def _load_operators(options: onnxruntime.SessionOptions, library: Path, model: Path) -> None:
-    """Let a session find operators in a library, with a warning; raises UsageError if it is none."""
+
+def _memory(array: Array) -> tuple[str, int, Any, tuple[int, ...], int]:
+    """Return where an array lies, as a binding takes it: device, its number, dtype, shape, address."""
+    if isinstance(array, np.ndarray):
+        return "cpu", 0, array.dtype, array.shape, array.ctypes.data
+    return "cuda", array.device.id, array.dtype, array.shape, array.__cuda_array_interface__["data"][0]
+
+
+def _load_operators(options: Any, library: Path, model: Path) -> None:
+    """Let a session find operators in a library, and log a warning; raise UsageError if it cannot be loaded."""
     if not library.is_file():
         raise UsageError(f"--op-library {library}: no such file, or not a regular one; accepted: a shared library")
     logging.getLogger("rotoscope").warning(
         "%s: operators come from %s, a program that runs with your rights", model, library
     )
     try:
-        # The whole path, as the system looks for a bare name in folders of its own.
+        # An absolute path: the system looks for a name without a folder in folders of its own.
         options.register_custom_ops_library(str(library.resolve()))
     except Exception as error:
-        reason = str(error).rpartition(" with error: ")[2].splitlines()[0]
+        reason = (str(error).rpartition(" with error: ")[2].splitlines() or [type(error).__name__])[0]
         raise UsageError(f"--op-library {library}: ONNX Runtime cannot load it: {reason}") from error
 
 
-def _with_settings(provider: str) -> list[str | tuple[str, dict[str, str]]]:
-    """TensorRT's provider keeps what it builds in the user's own cache, and hands what it cannot build to CUDA.
+def _stream(device: Device) -> Any:
+    """Make the stream of a session, and load the CUDA libraries that pip installed."""
+    onnxruntime.preload_dlls()
+    cupy = device.cupy()
+    with cupy.cuda.Device(device.index):
+        return cupy.cuda.Stream(non_blocking=True)
 
-    Written against the documentation of ONNX Runtime and not run: no machine of the tests has an NVIDIA GPU.
+
+def _gpu_providers(kind: str, device: Device, stream: int) -> list[tuple[str, dict[str, str]]]:
+    """Return the CUDA provider with its settings, behind the TensorRT provider if `kind` is "tensorrt".
+
+    The TensorRT provider keeps what it builds in the user's cache folder and leaves what it cannot build to CUDA.
     """
-    if provider != _PROVIDERS["tensorrt"]:
-        return [provider]
-    folder = str(cache_folder())
-    settings = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder, "trt_timing_cache_enable": "1"}
-    return [(provider, settings), _PROVIDERS["cuda"]]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]
+    place = {"device_id": str(device.index), "user_compute_stream": str(stream)}
+    cuda = (_PROVIDERS["cuda"], {**place, "use_tf32": "0"})
+    if kind == "cuda":
+        return [cuda]
+    cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache_folder())}
+    return [(_PROVIDERS["tensorrt"], {**place, **cache, "trt_timing_cache_enable": "1"}), cuda]

@@ -1,27 +1,55 @@
-"""OpenVINO: the fastest engine on Intel and recent AMD CPUs, in fp32 or bf16, whichever was asked for."""
+"""OpenVINO: the fastest engine on Intel and recent AMD CPUs, in fp32 or bf16."""
 
 import functools
+import os
 import threading
 from pathlib import Path
 
-import numpy as np
-import openvino
-from numpy.typing import NDArray
+from rotoscope.base.device import CPU
+from rotoscope.base.engine import EngineSetup, Shapes, Tensors, check_process, last_line
+from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
+from rotoscope.base.telemetry import without_telemetry
+from rotoscope.runtime.models.model_file import ModelFile
 
-from rotoscope.base.engine import State, Tensors
-from rotoscope.base.errors import ModelRefused, UsageError
+with without_telemetry():
+    import openvino
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 
-@functools.cache
-def core() -> openvino.Core:
-    """The one of this process, never given up.
+def open_engine(file: ModelFile, setup: EngineSetup, _graph: object = None) -> "OpenVinoEngine":
+    """Make an engine for an ONNX file; raise UsageError for what OpenVINO cannot do, ModelRefused for a bad file."""
+    setup.refuse_op_library("openvino")
+    setup.refuse_compiled("openvino")
+    return OpenVinoEngine(
+        file.path,
+        threads=setup.threads,
+        streams=setup.calls,
+        device=setup.device,
+        precision=setup.precision or "fp32",
+    )
 
-    Its CPU plugin puts a signal stack of its own under the thread that loads it. A second one that outlives the first gives
-    the thread a stack back that is gone (seen in 2026.4); then the next signal, a Ctrl-C or a child's end, ends the process.
+
+def core() -> openvino.Core:
+    """Return the one OpenVINO core of this process, which is never freed.
+
+    Its CPU plugin installs a signal stack for the thread that loads it. If a second core is freed after the first, the thread
+    gets a freed stack back (seen in 2026.4); the next signal, such as Ctrl-C or the end of a child process, then ends the
+    process. Raises RotoscopeError in a process that was forked from one that has a core: its threads are not copied by a
+    fork, and a new core waits for them without end.
     """
-    return openvino.Core()
+    made_in, made = _core()
+    if made_in != os.getpid():
+        raise RotoscopeError(
+            "openvino hangs in a forked process whose parent used it; accepted: onnxruntime, or processes that start with the "
+            "spawn method"
+        )
+    return made
+
+
+@functools.cache
+def _core() -> tuple[int, openvino.Core]:
+    return os.getpid(), openvino.Core()
 
 
 def has_bf16() -> bool:
@@ -30,7 +58,14 @@ def has_bf16() -> bool:
 
 
 class OpenVinoEngine:
-    """A compiled model on the CPU with `streams` independent lanes of `threads` threads each."""
+    """A model compiled for the CPU.
+
+    threads    of one call
+    streams    calls that can run at the same time
+    precision  "fp32" or "bf16" arithmetic; weights are converted when the model is compiled
+    """
+
+    device = CPU
 
     def __init__(
         self, model: Path, *, threads: int = 1, streams: int = 1, device: str = "cpu", precision: str = "fp32"
@@ -42,7 +77,7 @@ class OpenVinoEngine:
         if precision == "bf16" and not has_bf16():
             raise UsageError("--precision bf16: this CPU has no bf16 arithmetic; fp32 works")
         settings = {
-            # Left alone, OpenVINO silently takes bf16 where the CPU has it.
+            # By default OpenVINO uses bf16 where the CPU has it.
             "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
             "NUM_STREAMS": str(streams),
             "INFERENCE_NUM_THREADS": str(threads * streams),
@@ -55,23 +90,21 @@ class OpenVinoEngine:
                 )
             self._compiled = core().compile_model(graph, "CPU", settings)
         except RuntimeError as error:
-            raise ModelRefused(f"{model}: OpenVINO refuses it: {_last_line(error)}") from error
+            raise ModelRefused(f"{model}: OpenVINO refuses it: {last_line(error)}") from error
         self._requests = threading.local()
+        self._pid = os.getpid()
         self.description = f"openvino {precision} cpu"
 
-    def held(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The array itself: the network reads and writes it in place."""
-        return array
-
-    def run(self, inputs: Tensors, state: State, out: Tensors, out_state: State) -> None:
-        """One call on this thread's own request; results are written into the arrays given."""
+    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+        """Call the network once, with the calling thread's own request; results are written into the arrays given."""
+        check_process(self._pid, self.description)
         request = self._request()
         for name, array in (*inputs.items(), *state.items(), *out.items(), *out_state.items()):
-            request.set_tensor(name, openvino.Tensor(np.asarray(array), shared_memory=True))
+            request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
         request.infer()
 
-    def output_shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
-        """Shapes as the graph produces them."""
+    def shapes(self, inputs: Tensors, state: Tensors) -> Shapes:
+        """Run the network once and return the shapes of its outputs; raise ModelRefused if it cannot run on the inputs."""
         request = self._compiled.create_infer_request()
         for name, array in (*inputs.items(), *state.items()):
             request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
@@ -79,10 +112,10 @@ class OpenVinoEngine:
         try:
             request.infer()
         except RuntimeError as error:
-            raise ModelRefused(f"OpenVINO cannot run this model on {given}: {_last_line(error)}") from error
+            raise ModelRefused(f"OpenVINO cannot run this model on {given}: {last_line(error)}") from error
         shapes = {port.any_name: tuple(request.get_tensor(port).shape) for port in self._compiled.outputs}
         if any(0 in shape for shape in shapes.values()):
-            # Some graphs, warps of several pictures at once, fail without an error, and a second call ends the process.
+            # Some graphs that warp several pictures at once fail without an error; a second call ends the process.
             raise ModelRefused(f"OpenVINO fails on {given}: onnxruntime runs it")
         return shapes
 
@@ -90,7 +123,3 @@ class OpenVinoEngine:
         if not hasattr(self._requests, "mine"):
             self._requests.mine = self._compiled.create_infer_request()
         return self._requests.mine
-
-
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1][:200]

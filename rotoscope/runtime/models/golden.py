@@ -78,7 +78,7 @@ def golden_difference(manifest: Manifest, engine: Engine) -> float:
         raise ModelRefused(f"{manifest.name} carries no golden check")
 
     inputs, state = golden_inputs(manifest, seed=golden.seed, height=golden.height, width=golden.width)
-    shapes = engine.output_shapes(inputs, state)
+    shapes = engine.shapes(inputs, state)
     out = {name: np.empty(shapes[name], manifest.output.dtype) for name in manifest.outputs}
     dtypes = {tensor.output: tensor.dtype for tensor in manifest.state}
     out_state = {name: np.empty(shapes[name], dtypes[name]) for name in manifest.state_outputs}

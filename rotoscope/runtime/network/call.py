@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rotoscope.base.engine import Engine, State, Tensors
+from rotoscope.base.engine import Engine, Tensors
 from rotoscope.base.errors import RotoscopeError
 from rotoscope.base.frame import Array, Picture
 from rotoscope.kernels.float_picture import float_picture, resized
@@ -13,7 +13,7 @@ class NotFinite(RotoscopeError):
 
 
 def call(
-    engine: Engine, label: str, inputs: Tensors, state: State, out: Tensors, out_state: State | None = None
+    engine: Engine, label: str, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors | None = None
 ) -> None:
     """One call of an engine; whatever it raises becomes a RotoscopeError that begins with the label."""
     try:

@@ -26,7 +26,7 @@ def encode(
     feed = Feed(manifest, place((picture.width, picture.height), manifest.frame, working=working, fit=fit))
     feed.pictures((picture,))
     name = manifest.output.tensor
-    out = np.empty(engine.output_shapes(feed.arrays, {})[name], manifest.output.dtype)
+    out = np.empty(engine.shapes(feed.arrays, {})[name], manifest.output.dtype)
     call(engine, f"code of {model.name}", feed.arrays, {}, {name: out})
     if not np.isfinite(out).all():
         raise NotFinite(f"the code from {model.name} is NaN or infinite ({engine.description})")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rotoscope.base.engine import Engine, State
+from rotoscope.base.engine import Engine, Tensors
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.frame import Array, Frame, Picture
 from rotoscope.base.sizes import Placement, Size, place
@@ -93,9 +93,9 @@ class Network:
         self._shapes: dict[Size, dict[str, tuple[int, ...]]] = {}  # by the size of the network's input
         self._lock = threading.Lock()
         self.state = NetworkState(model.manifest, engine)
-        self._frozen: State | None = None
+        self._frozen: Tensors | None = None
         if statistics is not None:
-            self._frozen = {name: engine.held(array) for name, array in statistics.items()}
+            self._frozen = {name: engine.device.asarray(array) for name, array in statistics.items()}
         black, white = model.manifest.output.range
         self._out_scale = [1 / (white - black)] * 3
         self._out_offset = [-black / (white - black)] * 3
@@ -204,7 +204,7 @@ class Network:
                 width, height = placement.network
                 feed = Feed(manifest, placement, style=self._style)
                 state = first_state(manifest, feed.arrays, height, width)
-                self._shapes[placement.network] = self.engine.output_shapes(feed.arrays, state)
+                self._shapes[placement.network] = self.engine.shapes(feed.arrays, state)
             shapes = self._shapes[placement.network]
         return _Sizes(placement, shapes, self._scale(shapes[self.model.manifest.outputs[0]], placement))
 

@@ -131,6 +131,6 @@ class _Call:
         self._placement = place(size, manifest.frame, working=self._working, fit="stretch")
         self._feed = Feed(manifest, self._placement)
         width, height = self._placement.network
-        shapes = self._engine.output_shapes(self._feed.arrays, first_state(manifest, self._feed.arrays, height, width))
+        shapes = self._engine.shapes(self._feed.arrays, first_state(manifest, self._feed.arrays, height, width))
         self._out = {name: np.empty(shapes[name], manifest.output.dtype) for name in manifest.outputs}
         self._size = size

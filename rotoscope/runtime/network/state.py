@@ -1,10 +1,11 @@
-"""What a recurrent network hands to its own next call, for one stream."""
+"""NetworkState: what a recurrent network passes to its own next call, for one stream."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from rotoscope.base.engine import Engine, Held
+from rotoscope.base.device import CPU, Device
+from rotoscope.base.engine import Engine
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Array
 from rotoscope.base.manifest import Composite, Manifest
@@ -13,26 +14,31 @@ from rotoscope.runtime.models.golden import first_state
 
 
 class NetworkState:
-    """The recurrent tensors of one stream: double-buffered, handed in and out of each call.
+    """The recurrent tensors of one stream, in two sets: one is read by a call, the other written.
 
-    They stay where the engine holds them, or on the CPU where pictures are finished outside the graph.
+    They are arrays of the engine's device; of the CPU if the picture is finished outside the graph (`composite`).
     """
 
     def __init__(self, manifest: Manifest, engine: Engine) -> None:
         self._manifest, self._engine = manifest, engine
-        self._tensors: dict[str, Held] | None = None
-        self._spare: dict[str, Held] = {}
+        self._tensors: dict[str, Array] | None = None
+        self._spare: dict[str, Array] = {}
 
     def reset(self) -> None:
         """Forget everything: the next frame is a first frame."""
         self._tensors = None
 
     def saved(self) -> dict[str, Array] | None:
-        """A copy of everything, by input name; None before a first frame."""
-        return None if self._tensors is None else {name: np.array(tensor) for name, tensor in self._tensors.items()}
+        """Return a copy of the state on the CPU, by input name; None before a first frame."""
+        if self._tensors is None:
+            return None
+        return {name: np.array(self._device.to_host(tensor)) for name, tensor in self._tensors.items()}
 
     def restore(self, saved: Mapping[str, Array] | None) -> None:
-        """Go on from what `saved` gave, or from arrays of the same names and shapes."""
+        """Continue from what `saved` returned, or from NumPy arrays of the same names and shapes.
+
+        Raises UsageError for other names.
+        """
         wanted = {tensor.input for tensor in self._manifest.state}
         if saved is not None and set(saved) != wanted:
             raise UsageError(f"state {', '.join(sorted(saved))}; {self._manifest.name} has {', '.join(sorted(wanted))}")
@@ -41,8 +47,13 @@ class NetworkState:
         else:
             self._begin({tensor.input: saved[tensor.input].astype(tensor.dtype) for tensor in self._manifest.state})
 
-    def current(self, inputs: Mapping[str, Array], height: int, width: int) -> tuple[dict[str, Held], dict[str, Held]]:
-        """(state inputs, places for the state outputs) for a network input of this size; `inputs` are the others."""
+    def current(
+        self, inputs: Mapping[str, Array], height: int, width: int
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return (state inputs, arrays for the state outputs) of the next call, for a network input of this size in pixels.
+
+        inputs  the other inputs of the call; some models start their state from them
+        """
         shapes = {tensor.input: tensor.resolve(height, width) for tensor in self._manifest.state}
         if self._tensors is None or any(self._tensors[name].shape != shape for name, shape in shapes.items()):
             self._begin(first_state(self._manifest, inputs, height, width))
@@ -53,8 +64,8 @@ class NetworkState:
         """Make the picture that the graph left unfinished, (3,H,W), and put it into its history."""
         assert self._tensors is not None
         (tensor,) = (tensor for tensor in self._manifest.state if tensor.input == composite.state)
-        before: Array = np.asarray(self._tensors[tensor.input])[0]
-        after: Array = np.asarray(self._spare[tensor.output])[0]
+        before: Array = self._tensors[tensor.input][0]
+        after: Array = self._spare[tensor.output][0]
         flow = np.ascontiguousarray(np.moveaxis(outputs[composite.flow][0], 0, 2))
         picture = warp(np.ascontiguousarray(before[-3:]), flow)
         picture *= outputs[composite.carried][0]
@@ -64,7 +75,7 @@ class NetworkState:
         return finished
 
     def advance(self) -> None:
-        """What came out becomes what goes in."""
+        """Make the state outputs of the last call the state inputs of the next."""
         assert self._tensors is not None
         for tensor in self._manifest.state:
             self._tensors[tensor.input], self._spare[tensor.output] = (
@@ -72,11 +83,14 @@ class NetworkState:
                 self._tensors[tensor.input],
             )
 
+    @property
+    def _device(self) -> Device:
+        return CPU if self._manifest.composite else self._engine.device
+
     def _begin(self, arrays: Mapping[str, Array]) -> None:
-        """Take these values, and make places for the next."""
-        places = {tensor.output: np.empty(arrays[tensor.input].shape, tensor.dtype) for tensor in self._manifest.state}
-        if self._manifest.composite:
-            self._tensors, self._spare = dict(arrays), dict(places)
-        else:
-            self._tensors = {name: self._engine.held(array) for name, array in arrays.items()}
-            self._spare = {name: self._engine.held(array) for name, array in places.items()}
+        """Take these values as state inputs, and allocate the state outputs."""
+        device = self._device
+        self._tensors = {name: device.asarray(array) for name, array in arrays.items()}
+        self._spare = {
+            tensor.output: device.empty(arrays[tensor.input].shape, tensor.dtype) for tensor in self._manifest.state
+        }

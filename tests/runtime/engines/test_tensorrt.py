@@ -1,6 +1,5 @@
-"""TensorRT without TensorRT: what an engine's file is named after, how it is signed, who may build it and what is refused."""
+"""TensorRT without TensorRT: the name of an engine's file, its signature, concurrent builds, and what is refused."""
 
-import json
 import sys
 import threading
 import types
@@ -8,8 +7,9 @@ import types
 import pytest
 
 import rotoscope
-from rotoscope.base.files import file_digest
-from rotoscope.runtime.engines import tensorrt as engines
+from rotoscope.base.engine import EngineSetup
+from rotoscope.runtime.engines import signed, tensorrt
+from rotoscope.runtime.engines import tensorrt_build as engines
 from rotoscope.runtime.models import cache
 from rotoscope.runtime.models.model_file import open_model
 
@@ -28,12 +28,12 @@ class Plans:
 @pytest.fixture
 def plans(tmp_path, monkeypatch):
     plans = Plans()
-    for module, folder in ((cache, "cache"), (engines, "config")):
+    for module, folder in ((cache, "cache"), (signed, "config")):
         (tmp_path / folder).mkdir(mode=0o700)
         name = "user_cache_path" if module is cache else "user_config_path"
         monkeypatch.setattr(module, name, lambda *_, folder=tmp_path / folder, **__: folder)
-    monkeypatch.setattr(engines, "_serialised", plans.serialised)
-    monkeypatch.setattr(engines, "device_name", lambda: "card 9.0")
+    monkeypatch.setattr(engines, "serialised", plans.serialised)
+    monkeypatch.setattr(engines, "device_name", lambda _device: "card 9.0")
     fake = types.ModuleType("tensorrt")
     fake.__version__ = "10.16"
     fake.Runtime = fake.Logger = lambda *_: pytest.fail("the file was handed to TensorRT")
@@ -46,12 +46,12 @@ def model(identity):
     return open_model(identity)
 
 
-def test_an_engine_is_built_once_and_again_for_whatever_it_depends_on(plans, model, monkeypatch, tmp_path):
+def test_an_engine_is_built_once_for_each_size_device_and_version(plans, model, monkeypatch, tmp_path):
     first = engines.build_engine(model)
     assert engines.build_engine(model) == first and len(plans.built) == 1
     small = ((64, 64),) * 3
     others = {engines.build_engine(model, sizes=small)}
-    monkeypatch.setattr(engines, "device_name", lambda: "card 12.0")
+    monkeypatch.setattr(engines, "device_name", lambda _device: "card 12.0")
     others.add(engines.build_engine(model))
     monkeypatch.setattr(sys.modules["tensorrt"], "__version__", "10.17")
     others.add(engines.build_engine(model))
@@ -59,51 +59,51 @@ def test_an_engine_is_built_once_and_again_for_whatever_it_depends_on(plans, mod
 
 
 def test_an_engine_built_here_is_read(plans, model):
-    engine = engines.build_engine(model)
-    assert engines.checked_engine(engine) == engine.read_bytes()
-    content = json.loads(json.loads(engine.with_suffix(".json").read_text())["content"])
-    assert content["model_sha256"] == model.sha256 and content["manifest"]["name"] == "identity"
-    assert content["device"] == "card 9.0"
+    plan = engines.checked_engine(engines.build_engine(model))
+    assert plan.startswith(b"plan of identity for ")
 
 
 def tampered(engine):
     engine.write_bytes(engine.read_bytes() + b"x")
 
 
+def cut(engine):
+    engine.write_bytes(engine.read_bytes()[: signed.NUM_SIGNATURE_BYTES - 1])
+
+
+def unsigned(engine):
+    engine.write_bytes(b"plan")
+
+
 def resigned(engine):
-    """Both files by somebody who does not have the key."""
-    tampered(engine)
-    sidecar = json.loads(engine.with_suffix(".json").read_text())
-    content = json.loads(sidecar["content"]) | {"engine_sha256": file_digest(engine)}
-    engine.with_suffix(".json").write_text(json.dumps({"content": json.dumps(content), "signature": "0" * 64}))
+    """As another user would sign it, who does not have the key."""
+    engine.write_bytes(bytes(signed.NUM_SIGNATURE_BYTES) + b"plan")
 
 
-def alone(engine):
-    engine.with_suffix(".json").unlink()
+def renamed(engine):
+    """A signed engine of another model under this name."""
+    other = engine.with_name("other.engine")
+    engine.write_bytes(signed.signed(other.name, b"plan"))
 
 
-def damaged(engine):
-    engine.with_suffix(".json").write_text("{")
-
-
-@pytest.mark.parametrize("change", [tampered, resigned, alone, damaged])
+@pytest.mark.parametrize("change", [tampered, cut, unsigned, resigned, renamed])
 def test_what_was_not_built_here_never_reaches_tensorrt(change, plans, model):
     engine = engines.build_engine(model)
     change(engine)
     with pytest.raises(rotoscope.ModelRefused, match="not built here, or changed since"):
-        engines.TensorRtEngine(engine, precision="fp32")
+        tensorrt.TensorRtEngine(engine, precision="fp32")
 
 
-@pytest.mark.parametrize("change", [tampered, resigned, alone, damaged])
-def test_what_was_not_built_here_is_built_anew(change, plans, model):
+@pytest.mark.parametrize("change", [tampered, cut, unsigned, resigned, renamed])
+def test_what_was_not_built_here_is_built_again(change, plans, model):
     engine = engines.build_engine(model)
     plan = engine.read_bytes()
     change(engine)
     assert engines.build_engine(model) == engine and len(plans.built) == 2
-    assert engines.checked_engine(engine) == plan
+    assert engine.read_bytes() == plan
 
 
-def test_an_engine_of_another_user_is_refused_even_with_its_sidecar(plans, model, tmp_path):
+def test_an_engine_that_another_user_signed_is_refused(plans, model, tmp_path):
     engine = engines.build_engine(model)
     (tmp_path / "config" / "engine.key").write_bytes(b"another key of 32 bytes.........")
     with pytest.raises(rotoscope.ModelRefused):
@@ -126,7 +126,21 @@ def test_when_several_ask_at_once_one_builds(plans, model):
     assert len(set(found)) == 1 and len(plans.built) == 1
 
 
-def test_timings_are_used_again_only_as_they_were_left(plans, model):
+def test_a_key_that_another_process_makes_meanwhile_is_used(plans, monkeypatch, tmp_path):
+    key = tmp_path / "config" / "engine.key"
+    link = signed.os.link
+
+    def slower(part, target):
+        key.write_bytes(b"the key of another process.......")
+        link(part, target)
+
+    monkeypatch.setattr(signed.os, "link", slower)
+    engines.keep_timings(b"measured")
+    assert key.read_bytes().startswith(b"the key of another") and engines.known_timings() == b"measured"
+    assert [file.name for file in key.parent.iterdir()] == ["engine.key"]
+
+
+def test_changed_timings_are_not_used(plans, model):
     engines.keep_timings(b"measured")
     assert engines.known_timings() == b"measured"
     file = cache.cache_folder() / "timings.bin"
@@ -137,6 +151,18 @@ def test_timings_are_used_again_only_as_they_were_left(plans, model):
 def test_profiles_name_every_input_at_every_size(model):
     assert engines.profile_shapes(model, (30, 20)) == {"in": (1, 3, 20, 30)}
     assert engines.default_sizes(model) == ((1, 1), (1280, 720), (1920, 1088))
+
+
+@pytest.mark.parametrize(("setup", "said"), [
+    ({"op_library": "any.so"}, "--op-library with tensorrt; only onnxruntime"),
+    ({"compiled": True}, "--compiled is for the torch engine; tensorrt compiles"),
+    ({"precision": "fp16"}, "--precision fp16: identity.onnx is fp32; export it as fp16"),
+    ({"device": "tpu"}, "--device tpu; accepted: cpu, cuda"),
+])  # fmt: skip
+def test_the_engine_refuses_what_it_cannot_do(setup, said, plans, model):
+    with pytest.raises(rotoscope.UsageError, match=said):
+        tensorrt.open_engine(model, EngineSetup(**setup))
+    assert plans.built == []
 
 
 def test_a_foreign_engine_file_is_refused_by_its_ending(tmp_path):

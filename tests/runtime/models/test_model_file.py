@@ -133,7 +133,7 @@ def test_range_mean_std_and_order_are_applied(identity, tmp_path):
             seen.append(inputs["in"].copy())
             out["out"][...] = 0
 
-        def output_shapes(self, inputs, state):
+        def shapes(self, inputs, state):
             return {"out": inputs["in"].shape}
 
     picture = np.empty((8, 8, 3), np.uint8)
@@ -353,7 +353,7 @@ def test_both_engines_agree_to_a_thousandth_before_rounding():
         network = rotoscope.Translator("starry", engine=engine).stages.network.networks[0]
         manifest = network.model.manifest
         inputs = {manifest.frame.tensor: np.random.default_rng(2).random((1, 3, 96, 128), np.float32)}
-        out = {name: np.empty(shape, np.float32) for name, shape in network.engine.output_shapes(inputs, {}).items()}
+        out = {name: np.empty(shape, np.float32) for name, shape in network.engine.shapes(inputs, {}).items()}
         network.engine.run(inputs, {}, out, {})
         low, high = manifest.output.range
         results.append((out[manifest.output.tensor] - low) / (high - low) * 2 - 1)

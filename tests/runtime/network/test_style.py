@@ -45,7 +45,8 @@ def painted(model, **options):
     """The colour that comes out for a picture, float, before it is rounded to 8 bits."""
     with rotoscope.Translator(model, steady="off", **options) as translator:
         frame = Frame(0, 0, Fraction(1), 1, Picture((tiny_clips.pattern(0),)))
-        result = translator.translate(frame).result
+        (done,) = translator.stream([frame])
+    result = done.pixels()
     assert (result == result[0, 0]).all()
     return result[0, 0, :3]
 

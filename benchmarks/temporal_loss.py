@@ -34,6 +34,7 @@ from rotoscope.metrics.frechet import frechet_distance, statistics_of
 from rotoscope.metrics.warping_error import warping_error
 from rotoscope.networks.lpips import load_lpips
 from rotoscope.training.data.datasets import read_picture
+from rotoscope.training.loop.checkpoints import checkpoint_steps
 from rotoscope.training.loop.run import run_training
 from rotoscope.training.options import RunOptions, SingleFrameOptions
 from rotoscope.training.systems.munit import Munit
@@ -155,12 +156,13 @@ def shown(picture):
 
 
 def train_one(out, a, b, *, seed, weight, steps):
-    """Run `rotoscope train single-frame`, unless this run exists."""
-    if (out / "AtoB.safetensors").exists():
+    """Run `rotoscope train single-frame`, or resume it, unless it is finished."""
+    done = checkpoint_steps(out / "checkpoints")
+    if done[-1:] == [steps]:
         return
     options = SingleFrameOptions(a=a, b=b, resize=SIZE_PX, crop=CROP_PX, temporal=weight, **SETTINGS)
     run = RunOptions(out=out, seed=seed, steps=steps, device="cpu", log_every=50, sample_every=200, keep=1)
-    run_training(lambda: Munit(options), options, run)
+    run_training(lambda: Munit(options), options, run, resume=bool(done))
 
 
 def main():

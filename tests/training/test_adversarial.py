@@ -40,10 +40,10 @@ def test_munit_adds_scales_and_does_not_halve():
         ("wgan", -2 + 3, -3),
     ],
 )
-def test_values_by_hand_for_a_real_score_of_two_and_a_fake_one_of_three(objective, judge, fool):
+def test_values_by_hand_for_a_real_score_of_two_and_a_fake_one_of_three(objective, discriminator, adversarial):
     real, fake = torch.full((1, 1, 2, 2), 2.0), torch.full((1, 1, 2, 2), 3.0)
-    assert discriminator_loss(real, fake, objective).item() == pytest.approx(judge, rel=1e-5)
-    assert generator_loss(fake, objective).item() == pytest.approx(fool, rel=1e-5)
+    assert discriminator_loss(real, fake, objective).item() == pytest.approx(discriminator, rel=1e-5)
+    assert generator_loss(fake, objective).item() == pytest.approx(adversarial, rel=1e-5)
 
 
 def test_the_penalty_of_a_linear_score_is_that_of_its_slope():

@@ -133,7 +133,7 @@ RECYCLE |= {"discriminator_width": 2, "discriminator_layers": 2}
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"cycle": 10.0, "identity": 0.5, "discriminator_predictions": True, "pool": 5}], ids=str
+    "more", [{}, {"cycle": 10.0, "identity": 0.5, "adversarial_predictions": True, "pool": 5}], ids=str
 )
 def test_recycle_gan(more, tmp_path):
     paths = {"a": tiny_data.clips(tmp_path / "a"), "b": tiny_data.clips(tmp_path / "b", change=negative)}

@@ -87,7 +87,7 @@ def test_the_size_may_change(model):
 @pytest.mark.parametrize("image", [
     "picture.png", None, [[1, 2, 3]], np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8),
     np.zeros((4, 4, 3), np.float32),
-], ids=str)  # fmt: skip
+], ids=lambda image: type(image).__name__)  # fmt: skip
 def test_what_is_no_image_is_a_usage_error(image, model):
     with rotoscope.Translator(model) as translator, pytest.raises(rotoscope.UsageError, match="accepted: "):
         translator.push(image)

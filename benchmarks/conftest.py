@@ -1,20 +1,10 @@
 """Fixtures of the benchmarks: the demo clip, and the name of the CPU in the results."""
 
-import platform
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
-
-def cpu_name() -> str:
-    """The CPU as Linux names it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
+from rotoscope.base.processor import cpu_name
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):  # noqa: ARG001

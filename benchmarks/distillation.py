@@ -15,9 +15,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from conftest import cpu_name
 
 import rotoscope
+from rotoscope.base.processor import cpu_name
 from rotoscope.export.convert import count_macs, open_network
 from rotoscope.export.options import ExportOptions
 from rotoscope.metrics.feature_distances import LpipsDistance

@@ -26,8 +26,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from conftest import cpu_name
 
+from rotoscope.base.processor import cpu_name
 from rotoscope.demo.sensor import Sensor
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.metrics.frechet import frechet_distance, statistics_of

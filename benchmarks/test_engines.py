@@ -27,6 +27,7 @@ def graph():
     import torch
 
     from rotoscope.export.graph import as_graph
+    from rotoscope.export.options import ExportOptions
     from rotoscope.networks import from_state_dict
     from rotoscope.networks.resnet import ResnetGenerator
 
@@ -36,7 +37,7 @@ def graph():
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
             torch.nn.init.normal_(layer.weight, 0.0, 0.02)
-    return as_graph(from_state_dict(network.state_dict()), name="resnet9")
+    return as_graph(from_state_dict(network.state_dict()), ExportOptions(name="resnet9"))
 
 
 @pytest.fixture(scope="module")

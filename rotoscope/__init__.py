@@ -13,7 +13,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rotoscope.api import compare, distill, evaluate, load, read, rgb, train, translate, write
+    from rotoscope.api import (
+        build,
+        compare,
+        distill,
+        encode,
+        evaluate,
+        export_model,
+        info,
+        load,
+        parity,
+        read,
+        rgb,
+        train,
+        translate,
+        write,
+    )
     from rotoscope.assembly.model import Model
     from rotoscope.assembly.translator import Translator
     from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
@@ -33,10 +48,15 @@ _MODULES = {
     "Run": "runtime.pipeline.job",
     "Translator": "assembly.translator",
     "UsageError": "base.errors",
+    "build": "api",
     "compare": "api",
     "distill": "api",
+    "encode": "api",
     "evaluate": "api",
+    "export_model": "api",
+    "info": "api",
     "load": "api",
+    "parity": "api",
     "read": "api",
     "rgb": "api",
     "train": "api",
@@ -55,10 +75,15 @@ __all__ = [
     "Run",
     "Translator",
     "UsageError",
+    "build",
     "compare",
     "distill",
+    "encode",
     "evaluate",
+    "export_model",
+    "info",
     "load",
+    "parity",
     "read",
     "rgb",
     "train",

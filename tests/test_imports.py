@@ -31,14 +31,14 @@ ROOMS = {
     "metrics": "base kernels networks runtime.media",
     "plots": "metrics",
     "demo": "base metrics plots runtime.pipeline",
-    "export": "base networks runtime.models runtime.network",
+    "export": "base metrics networks runtime.models runtime.network",
     "training.options": "base",
     "training.data": "base kernels networks runtime.media runtime.motion",
     "training.losses": "base networks runtime.motion",
     "training.loop": "base plots training.data training.options",
     "training.systems": "base networks training.data training.loop training.losses training.options",
     "assembly": "base export kernels runtime.engines runtime.models runtime.motion runtime.network runtime.pipeline",
-    "api": "assembly base export kernels metrics plots runtime.media runtime.pipeline "
+    "api": "assembly base export kernels metrics plots runtime.engines runtime.media runtime.models runtime.pipeline "
     "training.loop training.options training.systems",
     "__init__": "api assembly base runtime.pipeline",
     "cli": "*",  # every room below it

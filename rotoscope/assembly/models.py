@@ -1,4 +1,4 @@
-"""From what names a model to a model file: a bundled look, an .onnx file, or a checkpoint, which is exported once."""
+"""Open a model by name: a bundled look, an .onnx file, or a checkpoint, which is exported once and kept in the cache."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rotoscope.assembly.engines import ENGINES, proving_engine
 from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.files import why_unreadable
 
 if TYPE_CHECKING:
     from rotoscope.base.options import ModelOptions
@@ -53,6 +54,8 @@ def model_path(model: str | Path) -> Path:
     path = Path(model)
     if not path.exists():
         raise ModelRefused(f"{model}: neither a file nor a bundled look (those are: {', '.join(looks) or 'none'})")
+    if path.is_file() and (reason := why_unreadable(path)):
+        raise ModelRefused(f"{path}: {reason}")
     if path.suffix.lower() in (".engine", ".plan", ".trt"):
         raise ModelRefused(
             f"{path}: a built engine is a program, and only those built here run: rotoscope build MODEL.onnx"
@@ -61,8 +64,13 @@ def model_path(model: str | Path) -> Path:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """By its ending, whether a file holds weights without a graph."""
+    """Whether the ending of a file is one of checkpoints, weights without a graph; upper and lower case are the same."""
     return path.suffix.lower() in CHECKPOINTS
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a name is that of a bundled look or of an .onnx file; upper and lower case of the ending are the same."""
+    return name in bundled_looks() or Path(name).suffix.lower() == ".onnx"
 
 
 def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]:
@@ -81,10 +89,15 @@ def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]
 def exported(
     path: Path, hints: tuple[str, ...], *, precision: Literal["fp32", "fp16"], shared_statistics: bool
 ) -> Path:
-    """The ONNX file of a checkpoint, in the user's cache; made and proved now if it is not there."""
+    """Return the ONNX file of a checkpoint in the user's cache; export and prove it first if it is not there.
+
+    The key of the file holds everything that decides its content: the checkpoint's bytes and name, the options, and the
+    sources of the exporter.
+    """
     from importlib.metadata import version
 
     from rotoscope.base.files import file_digest
+    from rotoscope.export.source_digest import exporter_digest
     from rotoscope.runtime.models.cache import cached, key_of
 
     def make(part: Path) -> None:
@@ -93,8 +106,9 @@ def exported(
         from rotoscope.export.options import ExportOptions
 
         options = ExportOptions(name=path.stem, hints=hints, precision=precision, shared_statistics=shared_statistics)
-        opened, pair = convert([path], part, options, proving_engine, overwrite=True)
-        logging.getLogger("rotoscope").info("%s; exported once (parity %.0e)", opened, pair.largest)
+        report = convert([path], part, options, proving_engine, overwrite=True)
+        log = logging.getLogger("rotoscope")
+        log.info("%s; exported once (parity %.0e)", report.network, report.parity.largest)
 
     key = key_of(
         checkpoint=file_digest(path),
@@ -103,6 +117,7 @@ def exported(
         precision=precision,
         shared_statistics=shared_statistics,
         rotoscope=version("rotoscope"),
+        exporter=exporter_digest(),
     )
     return cached(f"{key}.onnx", make)
 

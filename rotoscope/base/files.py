@@ -46,6 +46,15 @@ def describe_file(path: Path) -> str:
     return what_it_is(head) or "a file of no known kind, or damaged"
 
 
+def why_unreadable(path: Path) -> str | None:
+    """Return the system's reason why a file cannot be opened, such as "Permission denied"; None if it can."""
+    try:
+        with path.open("rb"):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
 def file_digest(*paths: Path) -> str:
     """sha256 of the bytes of some files, in hex."""
     digest = hashlib.sha256()

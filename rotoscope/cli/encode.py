@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from rotoscope.base.errors import InputRefused, UsageError
-
 
 def encode(
     picture: str,
@@ -19,39 +17,27 @@ def encode(
     working_size: str | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Write what an encoder makes of a picture: the style or the content of it, as numbers.
+    """Encode the style or the content of a picture to a file of numbers.
 
     Parameters
     ----------
     picture
-        A picture, or a video, of which the first frame counts.
+        A picture, or a video, of which the first frame is encoded.
     out
-        The code, .npy, float32.
+        The code: .npy, float32.
     model
-        An encoder as export --part writes it.
+        An encoder, as export --part writes it.
     engine
-        What runs it.
+        What runs the encoder.
     working_size
-        What the network sees, "640x360", or "256p" for the shorter side; by default the picture's size.
+        Size at which the network sees the picture, "640x360", or "256p" for the shorter side; by default the picture's size.
     overwrite
         Replace the file if it exists.
 
     """
-    import numpy as np
-
     import rotoscope
-    from rotoscope.base.files import check_target, part_file
 
-    if out.suffix.lower() != ".npy":
-        raise UsageError(f"{out}: a code ends in .npy")
-    check_target(out, source=Path(picture), overwrite=overwrite)
     encoder = rotoscope.load(model, engine=engine, working_size=working_size)
-    with rotoscope.read(picture) as frames:
-        frame = next(iter(frames), None)
-        if frame is None:
-            raise InputRefused(f"{picture}: no frame in it")
-        code = encoder.encode(rotoscope.rgb(frame.source))
-    with part_file(out, overwrite=overwrite) as part:
-        np.save(part, code, allow_pickle=False)
+    code = rotoscope.encode(encoder, picture, out, overwrite=overwrite)
     print(f"{encoder.file.manifest.output.tensor} {code.shape} -> {out}", file=sys.stderr)
     return 0

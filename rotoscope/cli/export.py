@@ -1,17 +1,20 @@
-"""rotoscope export: a checkpoint becomes a model file, proved before it gets its name."""
+"""rotoscope export: write a checkpoint as a model file, after proving that it gives the same results."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from rotoscope.base.errors import UsageError
+from rotoscope.cli.options import as_keywords, flags
 from rotoscope.export.options import ExportOptions
 
-DEFAULTS = ExportOptions()
-CALIBRATION_FRAMES = 8
-ENDINGS = (".onnx", ".safetensors")
+if TYPE_CHECKING:
+    ExportFlags = ExportOptions
+else:
+    ExportFlags = flags(ExportOptions)
+
+DEFAULTS = ExportFlags()
 
 
 def export(
@@ -20,56 +23,33 @@ def export(
     /,
     *,
     finer: Annotated[tuple[Path, ...], Parameter(name="--finer", show_default=False)] = (),
-    options: Annotated[ExportOptions, Parameter(name="*", group=Group("Options"))] = DEFAULTS,
+    options: Annotated[ExportFlags, Parameter(name="*", group=Group("Options"))] = DEFAULTS,
     calibrate: str | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Turn a checkpoint into a file that runs, after proving that it gives the same pictures.
+    """Turn a checkpoint into a model file, after proving that it gives the same pictures.
 
     Parameters
     ----------
     checkpoint
-        What training left behind: .pth, .pt, .ckpt, .safetensors or .npz; read as data, nothing in it is run.
+        The weights that training saved: .pth, .pt, .ckpt, .safetensors or .npz. The file is read as data; no code in it is run.
     out
         The model file: .onnx, or .safetensors for the weights with their description.
     finer
-        The finer scales of a vid2vid model, in order (latest_net_G1.pth ...), where each has a file of its own.
+        The finer scales of a vid2vid model, in order (latest_net_G1.pth ...), if each has its own file.
     options
-        Everything else.
+        All other options.
     calibrate
-        For int8: a video or a folder of pictures of the kind that will be translated.
+        For int8: a video or a folder of pictures like those that will be translated.
     overwrite
         Replace the file if it exists.
 
     """
-    from rotoscope.assembly.engines import proving_engine
-    from rotoscope.assembly.models import check_torch
-    from rotoscope.base.files import check_target
+    import rotoscope
 
-    if out.suffix.lower() not in ENDINGS:
-        raise UsageError(f"{out}: a model file ends in {' or '.join(ENDINGS)}")
-    check_torch(checkpoint)
-    check_target(out, source=checkpoint, overwrite=overwrite)
-    if (options.precision == "int8") != (calibrate is not None):
-        raise UsageError("--precision int8 and --calibrate CLIP go together")
-    from rotoscope.base.frame import Picture
-    from rotoscope.export.convert import convert
-    from rotoscope.metrics.matched import spread_frames
-
-    pictures = [] if calibrate is None else spread_frames(calibrate, CALIBRATION_FRAMES)[0]
-
-    opened, pair = convert(
-        [checkpoint, *finer],
-        out,
-        options,
-        proving_engine,
-        pictures=[Picture((picture,)) for picture in pictures],
-        overwrite=overwrite,
+    report = rotoscope.export_model(
+        [checkpoint, *finer], out, calibrate=calibrate, overwrite=overwrite, **as_keywords(options)
     )
-    print(opened, file=sys.stderr)
-    print(
-        f"{pair.b.engine.description} and {pair.a.engine.description}: {pair.found} ({pair.bound} allowed)",
-        file=sys.stderr,
-    )
+    print(report, file=sys.stderr)
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
     return 0

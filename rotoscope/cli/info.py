@@ -1,4 +1,4 @@
-"""rotoscope info: what a video or a model file says about itself."""
+"""rotoscope info: print what a video, a picture, a model file or a checkpoint is."""
 
 import json as json_module
 import sys
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from rotoscope.base.errors import UsageError
-from rotoscope.base.options import ModelOptions, Range
+from rotoscope.base.options import Range
 from rotoscope.cli.options import RANGE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rotoscope.base.frame import VideoInfo
     from rotoscope.base.manifest import FrameInput, FrameOutput
     from rotoscope.runtime.models.model_file import ModelFile
@@ -38,45 +39,34 @@ def info(
     file
         A video, a picture, an .onnx file, a checkpoint or the name of a bundled look.
     write
-        Write a copy of the model with its description inside (inferred, with the overrides given here).
+        Write a copy of the model with its manifest inside: what was inferred, with the overrides given here.
     json
         Print JSON.
     input_range
-        Override: what the network is fed for black and white.
+        Override: input values of black and white, such as 0,255.
     output_range
-        Override: what comes out for black and white.
+        Override: output values of black and white.
     channel_order
-        Override: order of the channels.
+        Override: order of the colour channels.
     multiple
         Override: sides are padded to a multiple of this.
     hint
         KEY=VALUE that an ambiguous checkpoint needs, for example direction=BtoA (repeat it).
 
     """
-    from rotoscope import read
-    from rotoscope.assembly.models import bundled_looks, is_checkpoint, model_path, open_for_torch
-    from rotoscope.runtime.models.model_file import open_model, write_described
+    import rotoscope
+    from rotoscope.runtime.models.model_file import ModelFile
 
-    options = ModelOptions(
-        input_range=input_range, output_range=output_range, channel_order=channel_order, multiple=multiple, hints=hint
-    )
-    is_weights, is_graph = is_checkpoint(Path(file)), file in bundled_looks() or file.endswith(".onnx")
-    if write is not None and is_weights:
-        raise UsageError(f"--write is for model files; rotoscope export {file} makes one")
-    if write is not None and not is_graph:
-        raise UsageError(f"--write is for models; {file} is not an .onnx file or a bundled look")
-    if write is not None and write.exists():
-        raise UsageError(f"{write} exists")
-    if is_weights or is_graph:
-        path = model_path(file)
-        model = open_for_torch(path, options)[0] if is_weights else open_model(path, options.overrides())
-        _print(_model_json(model) if json else _model_rows(model), as_json=json)
-        if write is not None:
-            write_described(model.path, model.manifest, write)
-            print(f"written: {write}", file=sys.stderr)
-        return 0
-    with read(file) as reader:
-        _print(_video_json(reader.info, reader.notes) if json else _video_rows(reader.info, reader.notes), as_json=json)
+    found = rotoscope.info(
+        file, write=write, input_range=input_range, output_range=output_range, channel_order=channel_order,
+        multiple=multiple, hints=hint,
+    )  # fmt: skip
+    if isinstance(found, ModelFile):
+        _print(_model_json(found) if json else _model_rows(found), as_json=json)
+    else:
+        _print(_video_json(found.info, found.notes) if json else _video_rows(found.info, found.notes), as_json=json)
+    if write is not None:
+        print(f"written: {write}", file=sys.stderr)
     return 0
 
 
@@ -90,7 +80,7 @@ def _print(content: Any, *, as_json: bool) -> None:
         print(f"{name:<{width}}  {text}")
 
 
-def _video_rows(info: "VideoInfo", notes: list[str]) -> list[tuple[str, Any]]:
+def _video_rows(info: "VideoInfo", notes: "Sequence[str]") -> list[tuple[str, Any]]:
     rate = f"{float(info.average_rate):.3f} fps on average" if info.average_rate else "no constant rate"
     frames = info.num_frames_from_header or "unknown"
     seconds = "unknown" if info.duration_seconds is None else f"{info.duration_seconds:.3f} s"
@@ -116,8 +106,8 @@ def _video_rows(info: "VideoInfo", notes: list[str]) -> list[tuple[str, Any]]:
     return rows
 
 
-def _video_json(info: "VideoInfo", notes: list[str]) -> dict[str, Any]:
-    content = {**asdict(info), "notes": notes}
+def _video_json(info: "VideoInfo", notes: "Sequence[str]") -> dict[str, Any]:
+    content = {**asdict(info), "notes": list(notes)}
     return {
         key: f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
         for key, value in content.items()

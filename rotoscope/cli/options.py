@@ -69,6 +69,7 @@ SPECIAL: dict[str, Parameter] = {
     "style": STYLE,
     "op_library": Parameter(converter=parse_explicit, n_tokens=1),
     "hints": Parameter(name="--hint", show_default=False),
+    "palette": Parameter(name="--palette", show_default=False),
     "encoder_options": Parameter(name="-e", show_default=False),
 }
 

@@ -1,6 +1,5 @@
 """Make the demo: a clip, the painted clip, and a page that compares strengths."""
 
-import platform
 import shlex
 import tempfile
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 
 from rotoscope.base.files import check_target, part_file
 from rotoscope.base.options import SteadyOptions
+from rotoscope.base.processor import cpu_name
 from rotoscope.demo.clip import make_clip
 from rotoscope.demo.page import Rendering, write_page
 from rotoscope.demo.scene import Scene
@@ -68,7 +68,7 @@ def make_demo(
             chosen=min(range(len(STRENGTHS)), key=lambda index: abs(STRENGTHS[index] - default)),
             title=f"Rotoscope: {look}, frame by frame and steady",
             machine=f"{run.fps:.1f} frames per second of {run.width}x{run.height}, decoding and encoding included "
-            f"({run.engine}; {run.encoder}; {_processor()}).",
+            f"({run.engine}; {run.encoder}; {cpu_name()}).",
         )
     return Demo(clip, painted, page, run)
 
@@ -82,11 +82,3 @@ def _rendering(clip: Path, folder: Path, look: str, strength: float, translate: 
     options = {"steady": steady, "strength": strength, "duration": PAGE_SECONDS, "codec": "ffv1"}
     translate(clip, path, options)
     return Rendering(strength, path, command)
-
-
-def _processor() -> str:
-    """Name of the processor."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().splitlines() if facts.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""Open a checkpoint from anywhere: read it safely, recognise its system, say what it is."""
+"""Open a checkpoint of any source: read it without running code in it, and recognise its architecture."""
 
 import argparse
 import json
@@ -12,14 +12,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from rotoscope.base.errors import ModelRefused
-from rotoscope.base.files import describe_file
+from rotoscope.base.files import describe_file, why_unreadable
 from rotoscope.export.safe_file import MAX_BYTES, check_checkpoint
 from rotoscope.networks import Loaded, from_state_dict
 
-DESCRIPTION_KEY = "rotoscope"  # of a .safetensors file's metadata: the hints that its weights need
+DESCRIPTION_KEY = "rotoscope"  # in the metadata of a .safetensors file: a JSON object with the hints for its weights
 
-# Values that training code keeps beside weights; none of them does anything when it is restored.
-_SCALAR = np.float64(0).__reduce__()[0]  # how NumPy restores a number; old and new versions name it differently
+# Types that training code saves beside weights; restoring them runs no code of the file.
+_SCALAR = np.float64(0).__reduce__()[0]  # restores a NumPy number; NumPy 1 and 2 name its module differently
 BESIDE_WEIGHTS: list[Any] = [
     argparse.Namespace,
     np.dtype,
@@ -30,12 +30,12 @@ BESIDE_WEIGHTS: list[Any] = [
 
 
 def open_checkpoint(*paths: Path, **hints: Any) -> Loaded:
-    """The network of a checkpoint file, loaded, in eval mode, with its description.
+    """Return the network of a checkpoint file in eval mode with its weights, and its description.
 
-    paths  .pth, .pt, .ckpt, .bin and the like of torch.save, .safetensors, or .npz (TensorFlow's names); several for the
-           scales of one vid2vid model, coarsest first
-    hints  what `rotoscope.networks.from_state_dict` takes; they outrank those that a .safetensors of ours carries
-    Raises ModelRefused with one line that says what the file is and what would do.
+    paths  a file of torch.save (.pth, .pt, .ckpt, .bin ...), .safetensors, or .npz with TensorFlow's names; several files for
+           the scales of one vid2vid model, coarsest first
+    hints  keywords of `rotoscope.networks.from_state_dict`; they override the hints stored in a .safetensors of ours
+    Raises ModelRefused that says what the file is and what is accepted.
     """
     contents = [read_checkpoint(path) for path in paths]
     weights: Mapping[str, Any] = contents[0][0]
@@ -50,11 +50,13 @@ def open_checkpoint(*paths: Path, **hints: Any) -> Loaded:
 
 
 def read_checkpoint(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
-    """(what the file holds, the hints stored in it); nothing in the file is run."""
+    """Return (content of the file, hints stored in it); no code in the file is run."""
     if not path.is_file():
         raise ModelRefused(f"{path}: {'a folder; give the file in it' if path.is_dir() else 'no such file'}")
     if path.suffix.lower() == ".onnx":
-        raise ModelRefused(f"{path}: a model file already, no checkpoint: translate -m takes it as it is")
+        raise ModelRefused(f"{path}: a model file already, not a checkpoint: translate -m {path} runs it")
+    if reason := why_unreadable(path):
+        raise ModelRefused(f"{path}: {reason}")
     if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     if path.suffix.lower() == ".npz":
@@ -63,10 +65,10 @@ def read_checkpoint(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     try:
         with torch.serialization.safe_globals(BESIDE_WEIGHTS):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's own advice here is to load the file unsafely, so its text is not shown
+    except Exception as error:  # torch's message advises weights_only=False, so it is not shown
         raise ModelRefused(f"{path}: torch.load refuses it as weights: save model.state_dict() alone") from error
     if not isinstance(content, Mapping):
-        raise ModelRefused(f"{path}: holds a {type(content).__name__}, no weights: save model.state_dict()")
+        raise ModelRefused(f"{path}: holds a {type(content).__name__} instead of weights: save model.state_dict()")
     return content, {}
 
 
@@ -94,5 +96,5 @@ def _read_npz(path: Path) -> Mapping[str, Any]:
             return {key: file[key] for key in file.files}
     except ModelRefused:
         raise
-    except Exception as error:  # zipfile's and NumPy's own, undocumented kinds
+    except Exception as error:  # zipfile and NumPy raise undocumented types
         raise ModelRefused(f"{path}: not a .npz file of plain arrays but {describe_file(path)}") from error

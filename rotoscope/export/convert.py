@@ -1,11 +1,11 @@
-"""From a checkpoint to a file that runs, proved to be the same network before it gets its name."""
+"""Export a checkpoint to a model file, and prove that the file gives the results of the checkpoint before it is written."""
 
 import copy
 import json
 import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,14 +16,14 @@ from rotoscope.base.engine import Engine
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import file_digest, part_file
 from rotoscope.base.frame import Picture
+from rotoscope.base.manifest import Manifest
 from rotoscope.base.times import StageTimes
-from rotoscope.export.adapters import Labels
 from rotoscope.export.checkpoint import DESCRIPTION_KEY, open_checkpoint
 from rotoscope.export.graph import Graph, as_graph
+from rotoscope.export.munit_encoders import encoder_of
 from rotoscope.export.onnx import write_onnx
-from rotoscope.export.options import ExportOptions, parse_hints, parse_palette
+from rotoscope.export.options import ExportOptions, parse_hints
 from rotoscope.export.parity import Form, Pair, run_random
-from rotoscope.export.parts import part_of
 from rotoscope.export.precision import to_int8
 from rotoscope.export.torch_engine import TorchEngine
 from rotoscope.networks import Loaded
@@ -31,19 +31,18 @@ from rotoscope.runtime.models.golden import golden_inputs
 from rotoscope.runtime.models.model_file import ModelFile, open_model
 from rotoscope.runtime.network.network import CallInput, Network
 
-MACS_SIZE = (256, 256)  # height, width at which work is counted; the field's tables do
-MAGNIFICATION = 4.0  # between two engines' roundings of one network; they sum in different orders
-PARITY_SIZES = (
-    (96, 128),
-    (72, 136),
-)  # height, width, rounded up to what a network takes; two of them, so that size is open
+MACS_SIZE = (256, 256)  # height, width at which multiply-adds are counted, as usual in papers
+MAGNIFICATION = 4.0  # allowed difference of two forms over that of fp32 from fp64: engines sum in different orders
+# (height, width) of the proof, rounded up to what the network takes; two sizes show whether the file takes any size
+PARITY_SIZES = ((96, 128), (72, 136))
+ENDINGS = (".onnx", ".safetensors")
 
 MakeEngine = Callable[[Path], Engine]
-"""ONNX file -> an engine that runs it"""
+"""Makes an engine for an ONNX file."""
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedNetwork:
     """A checkpoint as a network that can be run and exported."""
 
     loaded: Loaded
@@ -51,41 +50,55 @@ class Opened:
     options: ExportOptions
 
     def __str__(self) -> str:
-        """System, direction if known, size and work."""
+        """Architecture, direction if known, number of parameters and multiply-adds."""
         description = self.loaded.description
         direction = f", {self.graph.manifest.direction}" if self.graph.manifest.direction else ""
         work = f"{count_macs(self.graph) / 1e9:.3g} GMAC at {MACS_SIZE[1]}x{MACS_SIZE[0]}"
         return f"{description.system}{direction}, {millions(description.parameters)} parameters, {work}"
 
 
-def open_network(paths: Sequence[Path], options: ExportOptions) -> Opened:
-    """The network of one or more checkpoint files, or the part of it that is asked for, with inputs that a runtime can feed."""
+@dataclass(frozen=True)
+class ExportReport:
+    """What was exported, and how well the file agrees with its checkpoint.
+
+    path     the file that was written
+    network  the checkpoint as it was recognised
+    parity   the comparison of file and checkpoint that allowed the file to be written
+    """
+
+    path: Path
+    network: OpenedNetwork
+    parity: Pair
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the written file."""
+        return self.parity.a.manifest
+
+    def __str__(self) -> str:
+        """Two lines: the network; the engines of the proof with the difference found and allowed."""
+        pair = self.parity
+        engines = f"{pair.b.engine.description} and {pair.a.engine.description}"
+        return f"{self.network}\n{engines}: {pair.found} ({pair.bound} allowed)"
+
+
+def open_network(paths: Sequence[Path], options: ExportOptions) -> OpenedNetwork:
+    """Open the network of one or more checkpoint files, or the encoder that `options.part` names, as a graph.
+
+    paths  one file, or the scales of a vid2vid model, coarsest first
+    """
     hints = parse_hints(options.hints)
     loaded = open_checkpoint(*paths, **hints)
     if options.part is not None:
-        loaded = part_of(loaded, options.part)
-    if options.labels is None and (options.edges or options.palette):
-        raise UsageError("--edges and --palette need --labels, the number of classes")
-    labels = None
-    if options.labels is not None:
-        labels = Labels(options.labels, edges=options.edges, palette=parse_palette(options.palette))
-    first_frame = Path(options.first_frame) if options.first_frame else None
-    graph = as_graph(
-        loaded,
-        name=options.name or paths[0].stem,
-        labels=labels,
-        shared_statistics=options.shared_statistics,
-        warp=options.warp,
-        first_frame=open_checkpoint(first_frame) if first_frame else None,
-        eight_bit=options.eight_bit,
-        provenance={
-            "direction": str(hints.get("direction", "")) or direction_of(paths[0]),
-            "licence": options.licence,
-            "source": options.source,
-            "checkpoint_sha256": file_digest(*paths, *([first_frame] if first_frame else [])),
-        },
-    )
-    return Opened(loaded, graph, options)
+        loaded = encoder_of(loaded, options.part)
+    first_frame = [Path(options.first_frame)] if options.first_frame else []
+    named = replace(options, name=options.name or paths[0].stem)
+    module, manifest = as_graph(loaded, named, first_frame=open_checkpoint(*first_frame) if first_frame else None)
+    origin = {
+        "direction": str(hints.get("direction", "")) or direction_of(paths[0]),
+        "checkpoint_sha256": file_digest(*paths, *first_frame),
+    }
+    return OpenedNetwork(loaded, Graph(module, manifest.model_copy(update=origin)), options)
 
 
 def convert(
@@ -96,13 +109,16 @@ def convert(
     *,
     pictures: Sequence[Picture] = (),
     overwrite: bool = False,
-) -> tuple[Opened, Pair]:
-    """Write `target` (.onnx, or .safetensors) and return what the checkpoint is, and the parity that was found.
+) -> ExportReport:
+    """Export checkpoint files to `target` (.onnx or .safetensors), after proving that the file gives the checkpoint's results.
 
-    pictures  what an int8 file is calibrated on and judged by: noise has other ranges than pictures
-    Nothing appears under the target's name unless it gives what the checkpoint gives. Raises ModelRefused for what cannot be
-    read, exported or proved.
+    make_engine  makes the engine of the proof
+    pictures     int8 only: the file is calibrated on and compared with these, because noise has other ranges than pictures
+    `target` is written only if the proof succeeds. Raises ModelRefused for files that cannot be read, exported or proved,
+    UsageError for options that do not fit.
     """
+    if target.suffix.lower() not in ENDINGS:
+        raise UsageError(f"{target}: a model file ends in {' or '.join(ENDINGS)}")
     opened = open_network(paths, options)
     if options.part is not None and target.suffix.lower() == ".safetensors":
         raise UsageError(f"{target}: --part goes into an .onnx file; .safetensors holds the weights of a whole network")
@@ -114,37 +130,50 @@ def convert(
             again = open_network([part], options).graph
             written = Form(target.name, again.manifest, TorchEngine(again), "fp32")
         else:
-            logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses packages that no network here needs
-            manifest = write_onnx(opened.graph, part, precision="fp16" if options.precision == "fp16" else "fp32")
-            if options.precision == "int8":
-                manifest, _ = to_int8(open_model(part), pictures, part)
+            manifest = write_model(opened, part, pictures)
             written = Form(target.name, manifest, make_engine(part), options.precision)
-        original = Form(paths[0].name, opened.graph.manifest, TorchEngine(opened.graph), "fp32")
-        pair = Pair(written, original)
-        if options.precision == "int8":
-            prove_on(pictures, pair, ModelFile(part, written.manifest, "", 0, "int8"))
-        else:
-            prove(pair)
+        pair = prove(opened, written, part, pictures)
         if not pair.is_within and not is_rounding(pair, opened.graph):
             worst = max(pair.differences.values(), key=lambda difference: difference.largest)
             raise ModelRefused(
                 f"{paths[0]}: as {target.suffix} it gives other results ({worst.name}: max {worst.largest:.1e}, "
                 f"{worst.psnr_db:.0f} dB; bound {pair.bound}); nothing was written"
             )
-    return opened, pair
+    return ExportReport(target, opened, pair)
+
+
+def write_model(opened: OpenedNetwork, path: Path, pictures: Sequence[Picture]) -> Manifest:
+    """Write a network as ONNX in the precision of its options; return the manifest of the file."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that these networks do not need
+    precision = opened.options.precision
+    manifest = write_onnx(opened.graph, path, precision="fp16" if precision == "fp16" else "fp32")
+    if precision == "int8":
+        manifest, _ = to_int8(open_model(path), pictures, path)
+    return manifest
+
+
+def prove(opened: OpenedNetwork, written: Form, path: Path, pictures: Sequence[Picture]) -> Pair:
+    """Run a written file beside its checkpoint: on random inputs, or for int8 on the pictures. Return the pair that ran."""
+    manifest = opened.graph.manifest
+    original = Form(manifest.name, manifest, TorchEngine(opened.graph), "fp32")
+    pair = Pair(written, original)
+    if opened.options.precision == "int8":
+        run_pictures(pair, ModelFile(path, written.manifest, "", 0, "int8"), pictures)
+    else:
+        run_sizes(pair)
+    return pair
 
 
 def is_rounding(pair: Pair, graph: Graph) -> bool:
-    """Whether the network itself, in fp32 against fp64, differs from call to call about as much as the pair does.
+    """Whether a pair differs by at most 4 times as much as the network in fp32 differs from itself in fp64.
 
-    Networks with gates and warps magnify the last bit of a number; nobody can ask two forms of such a network to agree better
-    than it agrees with itself.
+    Networks with gates and warps magnify rounding errors, so two correct forms of such a network can exceed the bound.
     """
     a, b = (
         Form(f"torch {word}", graph.manifest, TorchEngine(graph, precision=word), word) for word in ("fp32", "fp64")
     )
     own = Pair(a, b)
-    prove(own)
+    run_sizes(own)
     return all(
         difference.mean <= MAGNIFICATION * own.differences[name].mean
         for (name, difference) in zip(own.differences, pair.differences.values(), strict=True)
@@ -152,21 +181,21 @@ def is_rounding(pair: Pair, graph: Graph) -> bool:
     )
 
 
-def prove_on(pictures: Sequence[Picture], pair: Pair, model: ModelFile) -> None:
-    """The same on real pictures, prepared as a translation prepares them."""
+def run_pictures(pair: Pair, model: ModelFile, pictures: Sequence[Picture]) -> None:
+    """Run a pair on pictures that are prepared as in a translation."""
     run = Network(model, pair, times=StageTimes())
     for number, picture in enumerate(pictures):
         run(CallInput((picture,)), f"picture {number}")
 
 
-def prove(pair: Pair) -> None:
-    """The calls that a parity is judged by here."""
+def run_sizes(pair: Pair) -> None:
+    """Run a pair on random inputs, two calls at each of PARITY_SIZES."""
     for height, width in PARITY_SIZES:
         run_random(pair, height=height, width=width, calls=2)
 
 
-def write_safetensors(opened: Opened, path: Path) -> None:
-    """The weights under this project's names, with what is needed to open them again."""
+def write_safetensors(opened: OpenedNetwork, path: Path) -> None:
+    """Write the weights under the names of `rotoscope.networks`, with the hints that open them again."""
     description = {
         "system": opened.loaded.description.system,
         "direction": opened.graph.manifest.direction,
@@ -181,7 +210,7 @@ def write_safetensors(opened: Opened, path: Path) -> None:
 
 
 def count_macs(graph: Graph) -> int:
-    """Multiply-accumulate operations of convolutions and matrix products for one call at 256x256, or the size it takes."""
+    """Count the multiply-adds of convolutions and matrix products in one call at 256x256, or at the only size it takes."""
     manifest = graph.manifest
     frame = manifest.frame
     height, width = (-(-side // frame.multiple) * frame.multiple for side in MACS_SIZE)
@@ -195,11 +224,11 @@ def count_macs(graph: Graph) -> int:
 
 
 def direction_of(path: Path) -> str:
-    """Which way a CycleGAN generator goes, by the name that its training code gives it; empty for other files."""
+    """Return "AtoB" or "BtoA" for a CycleGAN generator, by the file name that its training code uses; "" for other files."""
     named = re.search(r"net_G_([AB])$", path.stem)
     return {"A": "AtoB", "B": "BtoA"}[named[1]] if named else ""
 
 
 def millions(count: int) -> str:
-    """11_378_179 -> "11.4 M"; small networks in thousands."""
+    """Format a count: 11_378_179 as "11.4 M", counts below a million as "378 k"."""
     return f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count / 1e3:.0f} k"

@@ -1,53 +1,20 @@
-"""A loaded network as the graph of a model file: inputs that a runtime can feed, encoded inside, and the manifest for them.
-
-Each system's kind of inputs becomes a manifest and a chain of the modules in adapters.py.
-"""
+"""Turn a loaded network into the graph of a model file: a module with inputs that a runtime can feed, and its manifest."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from rotoscope.base.errors import ModelRefused, UsageError
-from rotoscope.base.manifest import (
-    Composite,
-    FrameInput,
-    FrameOutput,
-    FurtherOutput,
-    InstanceInput,
-    LabelMap,
-    Manifest,
-    MaskInput,
-    NumberInput,
-    SecondInput,
-    StateTensor,
-    StyleInput,
-    Window,
-)
-from rotoscope.export.adapters import (
-    ByLabels,
-    Drawing,
-    EightBit,
-    FirstFrames,
-    Flat,
-    Grey,
-    Interpolating,
-    Labels,
-    OneVector,
-    Sharing,
-    ThreeChannels,
-    Uncomposed,
-    Windowed,
-)
+from rotoscope.base.manifest import Composite, FrameInput, FrameOutput, Manifest, NumberInput, StateTensor
+from rotoscope.export.adapters import EightBit, Flat, Interpolating, Labels, Sharing, ThreeChannels, Uncomposed
+from rotoscope.export.interfaces import INTERFACES, Flattened
+from rotoscope.export.options import ExportOptions, parse_palette
 from rotoscope.networks import Loaded, share_statistics
-from rotoscope.networks.pwcnet import MULTIPLE as PWC_MULTIPLE
-from rotoscope.networks.pwcnet import PWCNet
 from rotoscope.networks.superslomo import SuperSloMo
 from rotoscope.networks.vid2vid import Vid2Vid
 
-CITYSCAPES_CHANNELS = 36  # 35 labels and the edges of instances: the one published count that says more than itself
 NORMS = {
     "instance": "instance",
     "instance_running": "batch running",
@@ -59,141 +26,91 @@ NORMS = {
 
 
 class Graph(NamedTuple):
-    """A module called with the manifest's inputs and then its state tensors, all by position.
+    """A module and its manifest.
 
-    It returns the manifest's outputs and then the state's in the same way, as a tuple.
+    The module takes the manifest's inputs and then its state tensors, all by position, and returns the manifest's outputs and
+    then the next state as a tuple.
     """
 
     module: nn.Module
     manifest: Manifest
 
 
-def as_graph(
-    loaded: Loaded,
-    *,
-    name: str,
-    labels: Labels | None = None,
-    shared_statistics: bool = False,
-    warp: Literal["inside", "outside"] = "inside",
-    first_frame: Loaded | None = None,
-    eight_bit: bool = False,
-    provenance: Mapping[str, Any] | None = None,
-) -> Graph:
-    """The graph of a loaded network.
+DEFAULTS = ExportOptions()
 
-    labels             for networks on label maps; by default one class a channel, and for 36 channels a frame 35 classes and
-                       edges
-    shared_statistics  instance norm (and batch norm by frame) keeps its statistics from frame to frame, as state
-    warp               of vid2vid: "outside" leaves the last step to the runtime, for engines without GridSample
-    first_frame        of vid2vid: the generator on label maps alone that draws the first frames of a scene, until the history
-                       is full; by default the first is drawn without a past
-    eight_bit          pictures go in and come out as uint8 (N,H,W,3) RGB
-    provenance         `direction`, `licence`, `source`, `checkpoint_sha256` of the manifest
-    Raises UsageError for a choice that the network does not have, ModelRefused for a network that no model file can hold.
+
+def as_graph(loaded: Loaded, options: ExportOptions = DEFAULTS, *, first_frame: Loaded | None = None) -> Graph:
+    """Return the graph of a loaded network.
+
+    options      all but `hints`, `part`, `precision` and `first_frame` are read; without a name, the model is called as its
+                 architecture
+    first_frame  vid2vid only: generator on label maps that draws the frames of a scene until the history is full; by default
+                 vid2vid draws the first frame from an empty history
+    Raises UsageError for an option that the network does not have, ModelRefused for a network that no model file can hold.
     """
+    check_choices(loaded, options, first_frame)
     network, description = loaded
-    signature = description.signature
+    signature, system = description.signature, description.system
+    make = INTERFACES.get(signature.inputs)
+    if make is None:
+        raise ModelRefused(f"{system}: no model file has the inputs {', '.join(signature.inputs)}")
+    if options.shared_statistics:
+        network = Sharing(share_statistics(network))
     order: Any = signature.order
     multiple = math.lcm(description.size_multiple, first_frame.description.size_multiple if first_frame else 1)
     frame = FrameInput(tensor="frame", range=signature.range, order=order, multiple=multiple)
-    output = FrameOutput(tensor="picture", range=signature.range, order=order)
-    parts: dict[str, Any] = {"frame": frame, "output": output, "normalisation": NORMS[description.norm]}
-    if warp == "outside" and not isinstance(network, Vid2Vid):
+    module = flat(network, len(signature.state), outside=options.warp == "outside")
+    labels = labels_of(options)
+    module, changed = make(Flattened(loaded, module, frame, labels, first_frame))
+    fields: dict[str, Any] = {
+        "frame": frame,
+        "output": FrameOutput(tensor="picture", range=signature.range, order=order),
+        "normalisation": NORMS[description.norm],
+        "state": state_tensors(loaded, network, multiple),
+        **changed,
+    }
+    if labels is not None and fields["frame"].labels is None:
+        raise UsageError(f"{system} takes no label maps")
+    if options.warp == "outside":
+        fields["composite"] = composites(fields["state"])
+    if options.shared_statistics:
+        fields |= sharing_fields(system, fields.get("kind", "translate"))
+    if fields["output"].content == "picture":
+        module = in_colour(module, description.sizes.get("out_channels", 3), system)
+    if options.eight_bit:
+        module, fields = in_eight_bits(module, fields)
+    name = options.name or system
+    manifest = Manifest(name=name, system=system, licence=options.licence, source=options.source, **fields)
+    return Graph(module.eval(), manifest)
+
+
+def check_choices(loaded: Loaded, options: ExportOptions, first_frame: Loaded | None) -> None:
+    """Raise UsageError for options that this network does not have."""
+    network, description = loaded
+    is_vid2vid, is_outside = isinstance(network, Vid2Vid), options.warp == "outside"
+    if is_outside and not is_vid2vid:
         raise UsageError(f"warp outside the graph is for vid2vid; {description.system} has no such step")
-    if first_frame is not None and (not isinstance(network, Vid2Vid) or warp == "outside"):
+    if first_frame is not None and (not is_vid2vid or is_outside):
         raise UsageError(f"a first-frame model is for vid2vid with its warp inside; this is {description.system}")
-    if shared_statistics:
-        if description.norm not in ("instance", "batch_by_frame") or signature.state:
-            raise UsageError(f"{description.system} has no instance norm whose statistics frames could share")
-        network = Sharing(share_statistics(network))
-        parts |= {
-            "number": NumberInput(tensor="keep", what="keep", value=1.0),
-            "normalisation": "shared",
-        }
-    module = flat(network, len(signature.state), outside=warp == "outside")
-    match signature.inputs:
-        case ("picture",):
-            channels = description.sizes.get("in_channels", 3)
-            if channels == 1:
-                module = Grey(module, signature.order)
-            elif channels != 3:
-                module, parts = by_labels(module, parts, channels, labels, num_frames=1)
-            (result,) = signature.outputs
-            if result != "picture":
-                parts |= {"kind": "encode", "output": FrameOutput(tensor=result, content="code")}
-        case ("picture", "style"):
-            parts["style"] = StyleInput(tensor="style", shape=(1, style_channels(description.sizes), 1, 1))
-        case ("picture", "mask"):
-            parts["mask"] = MaskInput(tensor="mask")
-        case ("picture", "instances"):
-            parts |= {
-                "kind": "encode",
-                "instances": InstanceInput(tensor="instances"),
-                "output": FrameOutput(tensor="features", content="code"),
-            }
-        case ("labels", "features"):
-            count = description.sizes["num_features"]
-            parts["style"] = StyleInput(tensor="features", shape=(1, count, 1, 1))
-            module = OneVector(module)
-            module, parts = by_labels(module, parts, description.sizes["in_channels"], labels, num_frames=1)
-        case ("labels",):
-            assert isinstance(network, Vid2Vid)
-            count = network.num_label_frames
-            channels = description.sizes["scales"][0]["label_channels"] // count
-            module, parts = by_labels(module, parts, channels, labels, num_frames=count)
-            if first_frame is not None:
-                drawing, _ = by_labels(
-                    Drawing(first_frame, count - 1, channels), parts, channels, labels, num_frames=count
-                )
-                module = FirstFrames(drawing, module)
-        case ("frames",) | ("older", "newer"):
-            parts["frame"] = frame.model_copy(update={"window": Window(offsets=(-1, 0))})
-            module = Windowed(module, stacked=signature.inputs == ("frames",))
-        case ("window", "masks"):
-            window = Window(offsets=(-6, -3, 0, 3, 6), edge="mirror")
-            parts |= {"frame": frame.model_copy(update={"window": window}), "mask": MaskInput(tensor="mask")}
-        case ("source", "processed"):
-            parts |= {"kind": "stabilise", "second": SecondInput(tensor="translated", what="translated")}
-        case ("first", "second"):
-            parts |= {"kind": "flow", "second": SecondInput(tensor="second", what="next")}
-            if isinstance(network, PWCNet):  # it would resize to this by itself, by a graph much larger
-                parts["frame"] = frame.model_copy(update={"multiple": PWC_MULTIPLE})
-            parts["output"] = FrameOutput(tensor="flow", content="flow")
-        case ("first", "second", "time"):
-            parts |= {
-                "kind": "interpolate",
-                "second": SecondInput(tensor="second", what="next"),
-                "number": NumberInput(tensor="time", what="time", shape=(1, 1, 1, 1), value=0.5),
-                "further": (
-                    FurtherOutput(tensor="flow_to_frame", what="flow to frame"),
-                    FurtherOutput(tensor="flow_to_second", what="flow to second"),
-                    FurtherOutput(tensor="visibility", what="visibility"),
-                ),
-            }
-        case other:
-            raise ModelRefused(f"{description.system}: no model file has the inputs {', '.join(other)}")
-    if labels is not None and parts["frame"].labels is None:
-        raise UsageError(f"{description.system} takes no label maps")
-    parts["state"] = state_tensors(loaded, network, frame.multiple)
-    if warp == "outside":
-        parts["composite"] = composites(parts["state"])
-    if shared_statistics and parts.get("kind", "translate") != "translate":
-        raise UsageError(
-            f"{description.system} makes no pictures of frames; sharing statistics is against flicker in those"
-        )
-    made = description.sizes.get("out_channels", 3)
-    if parts["output"].content == "picture" and made != 3:
-        if made != 1:
-            raise ModelRefused(f"{description.system} makes {made} channels; a picture has 3, or 1 that is grey")
-        module = ThreeChannels(module)
-    if eight_bit:
-        module, parts = in_eight_bits(module, parts)
-    system = description.system
-    return Graph(module.eval(), Manifest(name=name, system=system, **parts, **(provenance or {})))
+    has_norms = description.norm in ("instance", "batch_by_frame") and not description.signature.state
+    if options.shared_statistics and not has_norms:
+        raise UsageError(f"{description.system} has no instance norm whose statistics frames could share")
+
+
+def labels_of(options: ExportOptions) -> Labels | None:
+    """Return how a network on label maps was trained to see them; None unless the number of classes is given."""
+    if options.labels is None:
+        if options.edges or options.palette:
+            raise UsageError("--edges and --palette need --labels, the number of classes")
+        return None
+    return Labels(options.labels, edges=options.edges, palette=parse_palette(options.palette))
 
 
 def flat(network: nn.Module, num_state: int, *, outside: bool) -> nn.Module:
-    """The network without tuples in its arguments and results."""
+    """Wrap a network so that its arguments and results are tensors, not tuples of tensors.
+
+    outside  of vid2vid: return what the runtime needs to finish the picture
+    """
     if isinstance(network, SuperSloMo):
         return Interpolating(network)
     if isinstance(network, Sharing):
@@ -204,50 +121,44 @@ def flat(network: nn.Module, num_state: int, *, outside: bool) -> nn.Module:
     return Flat(network, num_state)
 
 
-def by_labels(
-    module: nn.Module, parts: dict[str, Any], channels: int, labels: Labels | None, *, num_frames: int
-) -> tuple[nn.Module, dict[str, Any]]:
-    """A network on `channels` channels a frame, on label maps instead."""
-    if labels is None:
-        labels = Labels(35, edges=True) if channels == CITYSCAPES_CHANNELS else Labels(channels)
-    if labels.num + labels.edges != channels:
+def sharing_fields(system: str, kind: str) -> dict[str, Any]:
+    """Return the manifest fields of a network with shared statistics."""
+    if kind != "translate":
         raise UsageError(
-            f"{labels.num} labels {'and edges' if labels.edges else 'without edges'}: this network has {channels} "
-            "channels a frame"
+            f"{system} does not translate frames; shared statistics reduce flicker of translated frames only"
         )
-    window = Window(offsets=tuple(range(1 - num_frames, 1))) if num_frames > 1 else None
-    coding: dict[str, Any] = {"range": (0.0, 255.0)} if labels.palette else {"dtype": "int32"}
-    frame = FrameInput(
-        tensor="labels",
-        multiple=parts["frame"].multiple,
-        padding="edge",
-        labels=LabelMap(num=labels.num, palette=labels.palette),
-        window=window,
-        **coding,
-    )
-    parts = parts | {"frame": frame}
-    if labels.edges:
-        parts["instances"] = InstanceInput(tensor="instances")
-    return ByLabels(module, labels), parts
+    return {"number": NumberInput(tensor="keep", what="keep", value=1.0), "normalisation": "shared"}
 
 
-def in_eight_bits(module: nn.Module, parts: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
-    """Pictures from end to end."""
-    frame, output = parts["frame"], parts["output"]
-    if frame.labels or frame.window or "second" in parts or "mask" in parts or output.content != "picture":
+def in_colour(module: nn.Module, channels: int, system: str) -> nn.Module:
+    """Return a module whose picture has 3 channels, given one whose picture has 3 or 1."""
+    if channels == 3:
+        return module
+    if channels != 1:
+        raise ModelRefused(f"{system} makes {channels} channels; a picture has 3, or 1 if it is grey")
+    return ThreeChannels(module)
+
+
+def in_eight_bits(module: nn.Module, fields: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    """Wrap a module so that pictures go in and come out as uint8 (N,H,W,3) RGB; return it with the changed fields."""
+    frame, output = fields["frame"], fields["output"]
+    if frame.labels or frame.window or "second" in fields or "mask" in fields or output.content != "picture":
         raise UsageError("uint8 inside the graph is for networks with one picture in and one out")
-    in_pictures = frame.model_copy(update={"dtype": "uint8", "layout": "NHWC", "order": "RGB", "range": (0.0, 255.0)})
-    out_pictures = output.model_copy(update={"dtype": "uint8", "layout": "NHWC", "order": "RGB", "range": (0.0, 255.0)})
-    return EightBit(module, frame, output), parts | {"frame": in_pictures, "output": out_pictures}
+    coding = {"dtype": "uint8", "layout": "NHWC", "order": "RGB", "range": (0.0, 255.0)}
+    coded = {"frame": frame.model_copy(update=coding), "output": output.model_copy(update=coding)}
+    return EightBit(module, frame, output), fields | coded
 
 
 def state_tensors(loaded: Loaded, network: nn.Module, multiple: int) -> tuple[StateTensor, ...]:
-    """What the network keeps, with shapes as expressions, read off its own initial state at one size."""
+    """Return the state tensors of a network; their shapes in N, H and W are derived from its initial state at one size.
+
+    multiple  of the sides that the network takes
+    """
     if isinstance(network, Sharing):
         return (StateTensor(input="statistics", output="statistics_out", shape=(4, network.num_channels)),)
     if not loaded.description.signature.state:
         return ()
-    height, width = 5 * multiple, 7 * multiple  # sides that no number of channels or frames is mistaken for
+    height, width = 5 * multiple, 7 * multiple  # unequal, and unlike any number of channels or frames
     begin: Any = network.initial_state
     if isinstance(network, Vid2Vid):
         history = network.num_history_channels
@@ -273,17 +184,9 @@ def _side(letter: str, whole: int, part: int) -> str:
 
 
 def composites(state: tuple[StateTensor, ...]) -> tuple[Composite, ...]:
-    """Finest first, as the histories stand in the state."""
+    """Return the pictures that vid2vid leaves to the runtime, one for each history of its state, finest scale first."""
     histories = [tensor.input for tensor in state if tensor.input.startswith("history")]
     return tuple(
         Composite(state=name, drawn=f"drawn_{scale}", carried=f"carried_{scale}", flow=f"flow_{scale}")
         for scale, name in enumerate(histories)
     )
-
-
-def style_channels(sizes: Mapping[str, Any]) -> int:
-    """Of a MUNIT generator, or of the domain that a pair translates to."""
-    if "direction" in sizes:
-        sizes = sizes["b" if sizes["direction"] == "AtoB" else "a"]
-    count: int = sizes["style_channels"]
-    return count

@@ -1,7 +1,6 @@
-"""Write a network as a self-describing ONNX file of any size, and prove that the file says what the network computes."""
+"""Write a network as a self-describing ONNX file that takes any size and batch, with a golden check of its results."""
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,60 +12,44 @@ from numpy.typing import NDArray
 from onnx import helper
 from torch import Tensor
 
-from rotoscope.base.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.manifest import METADATA_KEY, GoldenCheck, Manifest
-from rotoscope.export.adapters import FirstFrames, Labels
-from rotoscope.export.graph import Graph, as_graph
+from rotoscope.export.adapters import FirstFrames
+from rotoscope.export.graph import DEFAULTS, Graph, as_graph
+from rotoscope.export.options import ExportOptions
 from rotoscope.export.precision import HEADROOM, check_halving, halved, measured
 from rotoscope.networks import Loaded
 from rotoscope.runtime.models.golden import Arrays, golden_inputs, sample_output
 
 OPSET = 18
-GOLDEN_SIZE = (96, 128)  # height, width of the golden check, at least and rounded up to what the network takes
+GOLDEN_SIZE = (96, 128)  # least height, width of the golden check; rounded up to multiples that the network takes
 TOLERANCE = 1e-3  # of the golden check, on outputs that span 2
 NUDGE = 2.0**-20  # relative; engines differ by a few of float32's last bits after every layer
 MAX_SIDE = 16384
 MAX_BATCH = 64
-MOST_DOUBLINGS = 8  # of the size multiple, in search of the least side
+MOST_DOUBLINGS = 8  # of the size multiple, in the search for the shortest side
 MOST_BYTES = 2**31 - 1  # protobuf's limit for one file
 
 
 def export_onnx(
-    loaded: Loaded,
-    path: Path,
-    *,
-    name: str,
-    precision: Literal["fp32", "fp16"] = "fp32",
-    labels: Labels | None = None,
-    shared_statistics: bool = False,
-    warp: Literal["inside", "outside"] = "inside",
-    first_frame: Loaded | None = None,
-    eight_bit: bool = False,
-    provenance: Mapping[str, Any] | None = None,
+    loaded: Loaded, path: Path, options: ExportOptions = DEFAULTS, *, first_frame: Loaded | None = None
 ) -> Manifest:
-    """Export a loaded network of any system; the options are those of `graph.as_graph`.
+    """Export a loaded network in fp32 or fp16 and return the manifest that the file carries.
 
-    Weights and arithmetic of an fp16 file are halved but for what breaks (`precision.halved`); its inputs and outputs stay
-    float32. Returns the manifest that the file carries. Raises ModelRefused or UsageError for what cannot be exported.
+    options, first_frame  as in `graph.as_graph`; of an fp16 file, inputs and outputs stay float32
+    Raises ModelRefused or UsageError for what cannot be exported.
     """
-    graph = as_graph(
-        loaded,
-        name=name,
-        labels=labels,
-        shared_statistics=shared_statistics,
-        warp=warp,
-        first_frame=first_frame,
-        eight_bit=eight_bit,
-        provenance=provenance,
-    )
-    return write_onnx(graph, path, precision=precision)
+    if options.precision == "int8":
+        raise UsageError("int8 needs calibration pictures; accepted here: fp32, fp16")
+    return write_onnx(as_graph(loaded, options, first_frame=first_frame), path, precision=options.precision)
 
 
 def write_onnx(graph: Graph, path: Path, *, precision: Literal["fp32", "fp16"] = "fp32") -> Manifest:
-    """Trace a graph and write it with its manifest, whose shortest side, golden check and exporter are filled in here.
+    """Trace a graph and write it; fill in the shortest side, the golden check and the exporter of its manifest, and return it.
 
-    Sides may then be any multiple of `manifest.frame.multiple` from that side on, and the batch any number up to 64. Raises
-    ModelRefused for a module in training mode: exporters fold running statistics silently, and the result differs.
+    The file takes sides that are multiples of `manifest.frame.multiple`, from the shortest side up, and batches of 1 to 64.
+    Raises ModelRefused for a module in training mode, because exporters fold running statistics of batch norms into the
+    weights without saying so.
     """
     module, manifest = graph
     if module.training or any(part.training for part in module.modules()):
@@ -98,7 +81,7 @@ def write_onnx(graph: Graph, path: Path, *, precision: Literal["fp32", "fp16"] =
 
 
 def least_side(graph: Graph) -> int:
-    """The shortest side, in multiples of what the network takes, from which on it gives finite values."""
+    """Return the shortest side, in pixels, with which the network gives finite values: its multiple times a power of 2."""
     frame = graph.manifest.frame
     if frame.fixed_size is not None:
         return min(frame.fixed_size)
@@ -106,7 +89,11 @@ def least_side(graph: Graph) -> int:
         side = frame.multiple * 2**doubled
         try:
             made = run(graph, *golden_inputs(graph.manifest, seed=0, height=side, width=side))
-        except (RuntimeError, ValueError, IndexError):  # a border wider than the picture, a level below one pixel
+        except (
+            RuntimeError,
+            ValueError,
+            IndexError,
+        ):  # padding wider than the picture, or a level smaller than one pixel
             continue
         if all(bool(np.isfinite(value).all()) for value in made.values()):
             return int(side)
@@ -114,7 +101,7 @@ def least_side(graph: Graph) -> int:
 
 
 def golden_size(manifest: Manifest) -> tuple[int, int]:
-    """(height, width) of the golden check."""
+    """Return (height, width) of the golden check."""
     frame = manifest.frame
     if frame.fixed_size is not None:
         return frame.fixed_size[1], frame.fixed_size[0]
@@ -123,9 +110,10 @@ def golden_size(manifest: Manifest) -> tuple[int, int]:
 
 
 def golden_check(graph: Graph) -> GoldenCheck:
-    """What the torch network makes of the recipe, and how closely an engine can be held to it.
+    """Return sampled results of the torch network on the recipe inputs, with the tolerance for an engine.
 
-    A network that makes much of its inputs' last bits (flows that overshoot, untrained weights) is held to as much.
+    The tolerance is 0.001 for outputs that span 2. For an ill-conditioned network (untrained weights, flow that overshoots) it
+    grows to 4 times the change of the output when all inputs are multiplied by 1 + 2^-20.
     """
     manifest = graph.manifest
     height, width = golden_size(manifest)
@@ -137,7 +125,7 @@ def golden_check(graph: Graph) -> GoldenCheck:
 
     values = samples(1.0)
     if not np.isfinite(values).all():
-        raise ModelRefused(f"{manifest.name}: not all that it makes of noise is finite; try an earlier epoch")
+        raise ModelRefused(f"{manifest.name}: its output for noise holds NaN or infinite values; try an earlier epoch")
     if manifest.output.dtype == "uint8":
         tolerance = 1.0
     else:
@@ -151,7 +139,7 @@ def _times(array: NDArray[Any], factor: float) -> NDArray[Any]:
 
 
 def run(graph: Graph, inputs: Arrays, state: Arrays) -> Arrays:
-    """One call of the torch network on arrays by name."""
+    """Call the torch network once, with arrays by name."""
     with torch.inference_mode():
         made = graph.module(*(torch.from_numpy(array) for array in (*inputs.values(), *state.values())))
     names = (*graph.manifest.outputs, *graph.manifest.state_outputs)
@@ -159,11 +147,11 @@ def run(graph: Graph, inputs: Arrays, state: Arrays) -> Arrays:
 
 
 def traced(graph: Graph) -> onnx.ModelProto:
-    """The ONNX graph, batch and sides open."""
+    """Return the ONNX graph with dynamic batch and sides."""
     module, manifest = graph
     frame = manifest.frame
     multiple = frame.multiple
-    # Never one cell: what is 1 in the example is taken for a constant. Nor twice the same: it would be for all pictures.
+    # torch.export turns a size of 1 into a constant and equal sizes into one symbol: use at least 2 cells, and H != W.
     cells = [max(2, -(-side // multiple)) for side in (frame.minimum, frame.minimum)]
     height, width = frame.fixed_size[::-1] if frame.fixed_size else (cells[0] * multiple, (cells[1] + 1) * multiple)
     inputs, state = golden_inputs(manifest, seed=0, height=height, width=width)
@@ -186,10 +174,9 @@ def traced(graph: Graph) -> onnx.ModelProto:
 
 
 def branched(drawing: onnx.ModelProto, recurrent: onnx.ModelProto, manifest: Manifest) -> onnx.ModelProto:
-    """Two graphs with the same inputs and outputs as one, of which only the half that is needed runs.
+    """Join two graphs with the same inputs and outputs by an If node, so that only one of them runs in a call.
 
-    torch.cond would say it in one line, but what its export makes of branches with convolutions of open size cannot be
-    written as ONNX (torch 2.13).
+    torch.cond cannot be used: torch 2.13 cannot write branches with convolutions of dynamic size as ONNX.
     """
     merged = onnx.ModelProto()
     merged.CopyFrom(recurrent)
@@ -214,7 +201,7 @@ def branched(drawing: onnx.ModelProto, recurrent: onnx.ModelProto, manifest: Man
 
 
 def _pair(manifest: Manifest, name: str, array: np.ndarray[Any, Any]) -> Tensor:
-    """Two of an input along the batch, where it has one."""
+    """Return a batch of two copies of an input; inputs without a batch dimension are returned as they are."""
     tensor = torch.from_numpy(array)
     return torch.cat([tensor, tensor]) if _has_batch(manifest, name) else tensor
 
@@ -227,7 +214,10 @@ def _has_batch(manifest: Manifest, name: str) -> bool:
 
 
 def dynamic_dimensions(manifest: Manifest, name: str, example: Tensor) -> dict[int, Any]:
-    """Which axes of an input are open, as torch.export wants to hear it: the batch, and sides as multiples of cells."""
+    """Return the dynamic axes of an input for torch.export: the batch, and sides as multiples of cells.
+
+    A cell is the number of pixels that `manifest.frame.multiple` says.
+    """
     frame = manifest.frame
     batch = {0: torch.export.Dim("N", min=1, max=MAX_BATCH)} if _has_batch(manifest, name) else {}
     if frame.fixed_size is not None:
@@ -251,7 +241,7 @@ def dynamic_dimensions(manifest: Manifest, name: str, example: Tensor) -> dict[i
 
 
 def _strip_traces(proto: onnx.ModelProto) -> None:
-    """Remove what the exporter notes about source lines: it names paths of this machine and doubles the file."""
+    """Remove the source lines that the exporter stores: they name paths of this machine and double the size of the file."""
     graphs = [proto.graph]
     while graphs:
         graph = graphs.pop()

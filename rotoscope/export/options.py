@@ -1,66 +1,87 @@
-"""How to export a checkpoint, written once: flags of `rotoscope export`, keywords of `convert`. Torch-free."""
+"""The options of an export: what a checkpoint does not say about itself, and what the model file should be like. Torch-free."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import Any, Literal, TypedDict
 
 from rotoscope.base.errors import UsageError
 
-Part = Literal["style-encoder", "content-encoder"]
+Encoder = Literal["style-encoder", "content-encoder"]
+"""The encoders of MUNIT that can be exported alone."""
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """What a checkpoint cannot say about itself, and what the file should be like."""
+    """Options of `rotoscope.export_model`; the flags of `rotoscope export` are made from them."""
 
     name: str | None = None
-    """Short name of the model; by default that of the checkpoint file."""
+    """Short name of the model; by default the name of the checkpoint file without its ending."""
 
-    hints: Annotated[tuple[str, ...], Parameter(name="--hint", show_default=False)] = ()
-    """What an ambiguous checkpoint needs, KEY=VALUE (repeat it): statistics=running, direction=BtoA, foreground=26, size=512,
+    hints: tuple[str, ...] = ()
+    """KEY=VALUE that an ambiguous checkpoint needs (repeat it): statistics=running, direction=BtoA, foreground=26, size=512,
     align_corners=true, tensorflow=true, iterations=12."""
 
-    part: Part | None = None
-    """Of MUNIT: one of its encoders instead of the whole. Of a file with both domains and direction=AtoB, the style encoder is
-    B's, the content encoder A's."""
+    part: Encoder | None = None
+    """MUNIT only: export one encoder instead of the whole network. If the file holds both domains and direction=AtoB, the
+    style encoder is that of domain B and the content encoder that of domain A."""
 
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    """Of weights and arithmetic in the file; pictures go in and out as float32 (bf16 is a setting of an engine). int8 needs
-    --calibrate."""
+    precision: Precision = "fp32"
+    """Precision of weights and arithmetic; inputs and outputs stay float32. bf16 is an option of an engine instead. int8 needs
+    calibration pictures (--calibrate)."""
 
     eight_bit: bool = False
     """Pictures go in and come out as uint8 (N,H,W,3) RGB."""
 
     shared_statistics: bool = False
-    """Instance norm keeps its statistics from frame to frame, against flicker."""
+    """Keep the statistics of instance norms from frame to frame, which reduces flicker."""
 
     warp: Literal["inside", "outside"] = "inside"
-    """Of vid2vid: outside leaves the last step to the runtime, for engines without GridSample."""
+    """vid2vid only: "outside" leaves warping and blending to the runtime, for engines without the operator GridSample."""
 
     first_frame: str | None = None
-    """Of vid2vid: the checkpoint of the generator on label maps alone that draws the first frames of a scene."""
+    """vid2vid only: checkpoint of a generator on label maps that draws the first frames of a scene."""
 
     labels: int | None = None
-    """Classes of a network on label maps; by default as many as it has channels."""
+    """Number of classes of a network on label maps; by default its number of input channels."""
 
     edges: bool = False
-    """One more channel of such a network holds the edges of instances."""
+    """The network on label maps has one more channel, the edges of instances."""
 
-    palette: Annotated[tuple[str, ...], Parameter(name="--palette", show_default=False)] = ()
+    palette: tuple[str, ...] = ()
     """Colours of the label maps, rrggbb, one for each class in order (repeat it); by default maps hold class numbers."""
 
     licence: str = ""
-    """Of the weights, kept in the file."""
+    """Licence of the weights, stored in the file."""
 
     source: str = ""
-    """Where the weights come from, kept in the file."""
+    """Where the weights come from, stored in the file."""
+
+
+class ExportKeywords(TypedDict, total=False):
+    """The fields of ExportOptions as keywords of a function."""
+
+    name: str | None
+    hints: tuple[str, ...]
+    part: Encoder | None
+    precision: Precision
+    eight_bit: bool
+    shared_statistics: bool
+    warp: Literal["inside", "outside"]
+    first_frame: str | None
+    labels: int | None
+    edges: bool
+    palette: tuple[str, ...]
+    licence: str
+    source: str
 
 
 def parse_hints(texts: Sequence[str]) -> dict[str, Any]:
-    """("size=512", "foreground=26,27", "tensorflow=true") -> {"size": 512, "foreground": (26, 27), "tensorflow": True}."""
+    """Parse ("size=512", "foreground=26,27", "tensorflow=true") to {"size": 512, "foreground": (26, 27), "tensorflow": True}.
+
+    Raises UsageError for a text that is not KEY=VALUE.
+    """
     hints: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -77,7 +98,7 @@ def parse_hints(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def parse_palette(texts: Sequence[str]) -> tuple[tuple[int, int, int], ...]:
-    """("804080", ...) -> ((128, 64, 128), ...)."""
+    """Parse ("804080", ...) to ((128, 64, 128), ...); raises UsageError for a text that is not six hexadecimal digits."""
     for text in texts:
         if not re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
             raise UsageError(f"--palette {text}; accepted: six hexadecimal digits, such as 804080")

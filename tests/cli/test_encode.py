@@ -126,7 +126,9 @@ def test_a_style_that_is_none_is_one_line(style, said, folder, photo, here, roto
 
 def test_an_encoder_makes_no_pictures_and_takes_no_style(folder):
     picture = tiny_clips.pattern(0)
-    with pytest.raises(rotoscope.UsageError, match="of kind encode; what makes pictures"):
+    with pytest.raises(
+        rotoscope.UsageError, match="of kind encode; models of kind translate or stabilise make pictures"
+    ):
         rotoscope.load(folder / "style.onnx")(picture)
     with pytest.raises(rotoscope.UsageError, match="takes no style"):
         rotoscope.load(folder / "style.onnx", style=1).encode(picture)
@@ -137,3 +139,9 @@ def test_info_says_what_goes_in_and_what_comes_out(folder, rotoscope_main):
     assert (rows["kind"], rows["with"], rows["output"]) == ("translate", "style", "picture: float32 NCHW RGB, -1..1")
     rows = dict(line.split(maxsplit=1) for line in rotoscope_main("info", folder / "style.onnx")[1].splitlines())
     assert (rows["kind"], rows["with"], rows["output"]) == ("encode", "no further inputs", "style: float32, a code")
+
+
+def test_one_call_encodes_a_file(folder, photo):
+    code = rotoscope.encode(folder / "style.onnx", photo, "code.npy")
+    np.testing.assert_array_equal(np.load("code.npy"), code)
+    np.testing.assert_array_equal(rotoscope.encode(rotoscope.load(folder / "style.onnx"), photo), code)

@@ -180,3 +180,57 @@ def test_a_cache_that_others_may_write_to_is_refused(checkpoint, folder):
     folder.chmod(0o777)
     with pytest.raises(rotoscope.UsageError, match="only you can write to"):
         rotoscope.load(checkpoint)
+
+
+def test_a_changed_exporter_exports_again(checkpoint, folder, monkeypatch):
+    from rotoscope.export import source_digest
+
+    rotoscope.load(checkpoint)
+    monkeypatch.setattr(source_digest, "exporter_digest", lambda: "another")
+    rotoscope.load(checkpoint)
+    assert len(list(folder.glob("*.onnx"))) == 2
+
+
+def test_one_call_exports_and_reports(checkpoint):
+    report = rotoscope.export_model(checkpoint, "net.onnx", name="student", licence="MIT")
+    assert report.path == Path("net.onnx") and report.parity.is_within
+    assert report.manifest == rotoscope.load("net.onnx").file.manifest
+    assert (report.manifest.name, report.manifest.licence) == ("student", "MIT")
+    with pytest.raises(rotoscope.UsageError, match="did you mean hints"):
+        rotoscope.export_model(checkpoint, "other.onnx", hint=("direction=AtoB",))
+    with pytest.raises(rotoscope.UsageError, match="no checkpoint given"):
+        rotoscope.export_model([], "other.onnx")
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.pth", "net.safetensors", "net.npz"])
+def test_a_file_that_may_not_be_read_is_refused_with_the_reason(name, here, monkeypatch):
+    path = here / name
+    path.write_bytes(b"x")
+    opened = Path.open
+
+    def denied(self, *words, **options):
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *words, **options)
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(rotoscope.ModelRefused, match=f"{name}: Permission denied"):
+        rotoscope.load(path)
+    if not name.endswith(".onnx"):
+        with pytest.raises(rotoscope.ModelRefused, match=f"{name}: Permission denied"):
+            rotoscope.export_model(path, here / "out.onnx")
+
+
+def test_info_knows_endings_in_upper_case(checkpoint, identity, here, rotoscope_main):
+    (here / "UP.ONNX").write_bytes(Path(identity).read_bytes())
+    (here / "NET.PTH").write_bytes(checkpoint.read_bytes())
+    for name in ("UP.ONNX", "NET.PTH"):
+        assert rotoscope_main("info", name)[0] == 0
+        assert rotoscope.info(name).num_parameters >= 0
+
+
+def test_info_is_data(checkpoint, here):
+    clip = tiny_clips.write_clip(here / "clip.mp4")
+    assert rotoscope.info(clip).info.num_frames_from_header > 0
+    assert rotoscope.info("starry").manifest.kind == "translate"
+    assert rotoscope.info(checkpoint).manifest.system == "compact student"

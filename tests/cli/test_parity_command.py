@@ -9,6 +9,7 @@ import tiny_models
 import torch
 from onnx import TensorProto, helper
 
+import rotoscope
 from rotoscope.metrics.paired_warping_error import PairedWarpingError, error_ratio
 from rotoscope.networks.compact import CompactGenerator
 from rotoscope.runtime.motion.dis import DisFlow
@@ -180,3 +181,15 @@ def test_the_clip_is_seen_at_the_working_size(here, identity, rotoscope_main):
     words = ["--clip", clip, "--working-size", "48x40", "--save", "worst.png"]
     assert rotoscope_main("parity", identity, other, *words)[0] == 1
     assert cv2.imread("worst.png").shape == (40, 3 * 48, 3)
+
+
+def test_one_call_returns_what_the_command_prints(here, identity):
+    clip = grey_folder(here / "clip", [0, 200, 0, 200])
+    other = reduced(here / "reduced.onnx", 1.01)
+    report = rotoscope.parity(identity, other, clip=clip, frames=3, size=(32, 24), bisect=True, save=here / "worst.png")
+    assert not report.is_within and report.clip.is_within  # the pictures agree, and the second form flickers more
+    assert report.flicker.num_pairs == 2 and report.flicker.ratio == pytest.approx(1.0201, abs=1e-3)
+    assert report.random.first.worst[0].shape == (1, 24, 32, 3)
+    assert report.first_different.tensor == "out"
+    assert (here / "worst.png").exists()
+    assert rotoscope.parity(identity, identity).is_within

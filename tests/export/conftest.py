@@ -8,6 +8,7 @@ from filelock import FileLock
 from one_thread import one_thread
 
 from rotoscope.export.onnx import export_onnx
+from rotoscope.export.options import ExportOptions
 from rotoscope.networks import from_state_dict
 from rotoscope.runtime.models.cache import key_of
 from rotoscope.runtime.models.model_file import open_model
@@ -33,7 +34,7 @@ def exported(tmp_path_factory):
                     manifest = open_model(path).manifest
                 else:
                     part = path.with_suffix(".part.onnx")
-                    manifest = export_onnx(loaded, part, name=str(case), **options)
+                    manifest = export_onnx(loaded, part, ExportOptions(name=str(case), **options))
                     part.rename(path)
             made[key] = path, manifest, loaded
         return made[key]

@@ -10,6 +10,7 @@ from rotoscope.base.engine import EngineSetup
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.graph import as_graph
 from rotoscope.export.onnx import write_onnx
+from rotoscope.export.options import ExportOptions
 from rotoscope.export.parity import Form, Pair, run_random
 from rotoscope.export.torch_engine import TorchEngine, open_engine
 from rotoscope.networks import from_state_dict
@@ -51,7 +52,7 @@ def test_every_network_is_the_same_on_every_engine(kind, case, exported):
     path, manifest, loaded = exported(case)
     if str(case) in (NOT_IN_BF16 if "bf16" in kind else CHAOTIC):
         pytest.skip("random weights that no precision but the same one reproduces")
-    graph = as_graph(loaded, name=str(case))
+    graph = as_graph(loaded, ExportOptions(name=str(case)))
     pair = Pair(form("torch fp32", path, manifest, graph), form(kind, path, manifest, graph))
     multiple = manifest.frame.multiple
     least = max(manifest.frame.minimum, 24)
@@ -63,7 +64,7 @@ def test_every_network_is_the_same_on_every_engine(kind, case, exported):
 @pytest.fixture
 def graph():
     torch.manual_seed(0)
-    return as_graph(from_state_dict(ResnetGenerator(width=2, num_blocks=2).state_dict()), name="net")
+    return as_graph(from_state_dict(ResnetGenerator(width=2, num_blocks=2).state_dict()), ExportOptions(name="net"))
 
 
 def test_the_torch_engine_leaves_the_network_as_it_is(graph):
@@ -96,7 +97,7 @@ def test_the_torch_engine_says_which_shape_does_not_fit(graph):
 @pytest.mark.parametrize("case", [case for case in traced_cases() if case.id.startswith("TransformNet")])
 def test_a_state_of_the_engines_device_goes_from_call_to_call(case, kind, exported):
     path, manifest, loaded = exported(case)
-    engine = form(kind, path, manifest, as_graph(loaded, name=str(case))).engine
+    engine = form(kind, path, manifest, as_graph(loaded, ExportOptions(name=str(case)))).engine
     inputs, state = golden_inputs(manifest, seed=0, height=32, width=40)
     shapes = engine.shapes(inputs, state)
     out = {name: np.empty(shapes[name], np.float32) for name in manifest.outputs}

@@ -12,9 +12,10 @@ import rotoscope
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.frame import Picture
 from rotoscope.base.manifest import FrameInput, FrameOutput, LabelMap, Manifest, StateTensor, Window
-from rotoscope.export.adapters import Flat, Labels
+from rotoscope.export.adapters import Flat
 from rotoscope.export.graph import Graph, as_graph
 from rotoscope.export.onnx import export_onnx, least_side, run, write_onnx
+from rotoscope.export.options import ExportOptions
 from rotoscope.export.precision import to_int8
 from rotoscope.networks import from_state_dict, resnet, unet
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
@@ -54,7 +55,7 @@ def assert_same(made, expected):
 @pytest.mark.parametrize("case", traced_cases())
 def test_onnx_runtime_gives_what_torch_gives_at_other_sizes_and_batches(case, exported):
     path, manifest, loaded = exported(case)
-    runner, graph = session(path), as_graph(loaded, name=str(case))
+    runner, graph = session(path), as_graph(loaded, ExportOptions(name=str(case)))
     multiple, least = manifest.frame.multiple, manifest.frame.minimum
     cells = -(-least // multiple)
     height, width = (cells + 1) * multiple, (2 * cells + 1) * multiple  # a number of cells that is odd where it can be
@@ -97,7 +98,7 @@ def test_no_file_names_a_path_of_the_machine_that_wrote_it(exported):
 
 def test_a_vid2vid_file_describes_its_maps_and_its_history():
     case = named("vid2vid, three scales with foreground")
-    manifest = as_graph(from_state_dict(build(case).state_dict(), **case.hints), name="net").manifest
+    manifest = as_graph(from_state_dict(build(case).state_dict(), **case.hints), ExportOptions(name="net")).manifest
     assert manifest.frame == FrameInput(
         tensor="labels", dtype="int32", padding="edge", multiple=16, labels=LabelMap(num=4),
         window=Window(offsets=(-2, -1, 0)),
@@ -126,13 +127,13 @@ def test_a_vid2vid_file_describes_its_maps_and_its_history():
 ])  # fmt: skip
 def test_every_kind_of_network_has_inputs_that_a_runtime_can_feed(name, kind, inputs):
     case = named(name)
-    manifest = as_graph(from_state_dict(build(case).state_dict(), **case.hints), name="net").manifest
+    manifest = as_graph(from_state_dict(build(case).state_dict(), **case.hints), ExportOptions(name="net")).manifest
     assert (manifest.kind, manifest.inputs) == (kind, inputs)
 
 
 def test_the_state_of_a_stabiliser_is_declared():
     case = named("TransformNet (blind video consistency)")
-    manifest = as_graph(from_state_dict(build(case).state_dict()), name="net").manifest
+    manifest = as_graph(from_state_dict(build(case).state_dict()), ExportOptions(name="net")).manifest
     assert manifest.state[2] == StateTensor(input="hidden", output="hidden_out", shape=("N", 16, "H/4", "W/4"))
 
 
@@ -143,7 +144,7 @@ def labelled(channels, **options):
     """A generator on that many channels, and its graph on label maps."""
     torch.manual_seed(0)
     network = resnet.ResnetGenerator(channels, width=2, num_blocks=2, num_downs=3)
-    return network.eval(), as_graph(from_state_dict(network.state_dict()), name="net", **options)
+    return network.eval(), as_graph(from_state_dict(network.state_dict()), ExportOptions(name="net", **options))
 
 
 def numbers(count, shape=(1, 1, 32, 48), seed=0):
@@ -164,7 +165,7 @@ def test_label_maps_become_one_hot_channels_inside_the_graph():
 
 def test_colours_are_taken_for_the_nearest_class_of_the_palette():
     palette = ((0, 0, 0), (128, 64, 128), (70, 70, 70), (0, 0, 142), (220, 20, 60))
-    network, graph = labelled(5, labels=Labels(5, palette=palette))
+    network, graph = labelled(5, labels=5, palette=tuple("{:02x}{:02x}{:02x}".format(*colour) for colour in palette))
     ids = numbers(5)
     noisy = np.array(palette, np.float32)[ids[0, 0]] + np.random.default_rng(1).uniform(-9, 9, (32, 48, 3))
     colours = np.ascontiguousarray(np.moveaxis(noisy, 2, 0)[None], np.float32)
@@ -173,7 +174,7 @@ def test_colours_are_taken_for_the_nearest_class_of_the_palette():
 
 
 def test_edges_of_instances_follow_the_classes():
-    network, graph = labelled(6, labels=Labels(5, edges=True))
+    network, graph = labelled(6, labels=5, edges=True)
     ids, instances = numbers(5), np.zeros((1, 1, 32, 48), np.int32)
     instances[..., 24:] = 7
     edges = torch.zeros(1, 1, 32, 48)
@@ -190,15 +191,15 @@ def test_thirty_six_channels_are_those_of_cityscapes():
 
 def test_a_wrong_number_of_labels_is_refused_with_the_right_one():
     with pytest.raises(UsageError, match="7 labels without edges: this network has 5 channels"):
-        labelled(5, labels=Labels(7))
+        labelled(5, labels=7)
     with pytest.raises(UsageError, match="takes no label maps"):
-        labelled(3, labels=Labels(3))
+        labelled(3, labels=3)
 
 
 def test_grey_networks_take_and_give_colour_pictures():
     torch.manual_seed(0)
     network = resnet.ResnetGenerator(1, 1, width=2, num_blocks=2).eval()
-    graph = as_graph(from_state_dict(network.state_dict()), name="net")
+    graph = as_graph(from_state_dict(network.state_dict()), ExportOptions(name="net"))
     grey = np.random.default_rng(0).random((1, 1, 32, 48), np.float32)
     made = run(graph, {"frame": np.repeat(grey, 3, axis=1)}, {})["picture"]
     torch.testing.assert_close(torch.from_numpy(made), network(torch.from_numpy(grey)).expand(-1, 3, -1, -1))
@@ -207,7 +208,7 @@ def test_grey_networks_take_and_give_colour_pictures():
 def test_neighbouring_frames_are_stacked_older_first():
     torch.manual_seed(0)
     network = unet.UnetGenerator(6, width=2, num_downs=5, norm="instance", bias=True).eval()
-    graph = as_graph(from_state_dict(network.state_dict()), name="net")
+    graph = as_graph(from_state_dict(network.state_dict()), ExportOptions(name="net"))
     assert graph.manifest.frame.window == Window(offsets=(-1, 0))
     frames = np.random.default_rng(0).random((1, 2, 3, 64, 64), np.float32)
     made = run(graph, {"frame": frames}, {})["picture"]
@@ -240,7 +241,7 @@ def test_halved_files_keep_float32_at_both_ends_and_the_picture(exported):
             "tensor(int32)",
         }
         inputs, state = golden_inputs(manifest, seed=3, height=64, width=96)
-        made, expected = call(runner, inputs, state), run(as_graph(loaded, name=name), inputs, state)
+        made, expected = call(runner, inputs, state), run(as_graph(loaded, ExportOptions(name=name)), inputs, state)
         error = (made["picture"] - expected["picture"]) * 127.5
         assert 10 * np.log10(255**2 / np.square(error).mean()) >= 50
         assert golden_difference(manifest, OnnxRuntimeEngine(path)) <= manifest.golden.tolerance
@@ -272,7 +273,7 @@ def test_what_cannot_be_calibrated_on_plain_pictures_says_so(exported, tmp_path)
 def test_positions_are_not_halved(tmp_path):
     loaded = from_state_dict(build(named("RAFT-small")).state_dict())
     with pytest.raises(UsageError, match="need fp32"):
-        export_onnx(loaded, tmp_path / "net.onnx", name="flow", precision="fp16")
+        export_onnx(loaded, tmp_path / "net.onnx", ExportOptions(name="flow", precision="fp16"))
 
 
 def test_shared_statistics_are_measured_on_a_batch_and_kept(exported):
@@ -298,12 +299,14 @@ def test_shared_statistics_are_measured_on_a_batch_and_kept(exported):
 
 def test_only_what_makes_pictures_shares_statistics():
     with pytest.raises(UsageError, match="makes no pictures of frames"):
-        as_graph(from_state_dict(build(named("RAFT-small")).state_dict()), name="net", shared_statistics=True)
+        as_graph(
+            from_state_dict(build(named("RAFT-small")).state_dict()), ExportOptions(name="net", shared_statistics=True)
+        )
 
 
 def test_statistics_are_shared_beside_other_inputs():
     case = named("pix2pixHD generator with features")
-    graph = as_graph(from_state_dict(build(case).state_dict()), name="net", shared_statistics=True)
+    graph = as_graph(from_state_dict(build(case).state_dict()), ExportOptions(name="net", shared_statistics=True))
     assert graph.manifest.inputs == ("labels", "features", "keep")
     made = run(graph, *golden_inputs(graph.manifest, seed=0, height=32, width=48))
     assert made["picture"].shape == (1, 3, 32, 48)
@@ -312,17 +315,20 @@ def test_statistics_are_shared_beside_other_inputs():
 def test_more_channels_than_a_picture_has_are_refused():
     network = resnet.ResnetGenerator(3, 5, width=2, num_blocks=2)
     with pytest.raises(ModelRefused, match="makes 5 channels; a picture has 3"):
-        as_graph(from_state_dict(network.state_dict()), name="net")
+        as_graph(from_state_dict(network.state_dict()), ExportOptions(name="net"))
 
 
 def test_what_has_no_instance_norm_has_no_statistics_to_share():
     with pytest.raises(UsageError, match="no instance norm"):
-        as_graph(from_state_dict(build(named("CycleGAN, no norm")).state_dict()), name="net", shared_statistics=True)
+        as_graph(
+            from_state_dict(build(named("CycleGAN, no norm")).state_dict()),
+            ExportOptions(name="net", shared_statistics=True),
+        )
 
 
 def test_the_warp_of_other_systems_stays_inside():
     with pytest.raises(UsageError, match="for vid2vid"):
-        as_graph(from_state_dict(build(named("MUNIT")).state_dict()), name="net", warp="outside")
+        as_graph(from_state_dict(build(named("MUNIT")).state_dict()), ExportOptions(name="net", warp="outside"))
 
 
 # What is refused

@@ -13,6 +13,7 @@ import rotoscope
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.export.graph import as_graph
 from rotoscope.export.onnx import export_onnx, run
+from rotoscope.export.options import ExportOptions
 from rotoscope.networks import from_state_dict, resnet, vid2vid
 from rotoscope.runtime.models.golden import first_state
 
@@ -41,7 +42,7 @@ def started(tmp_path_factory):
     loaded = from_state_dict(network.state_dict(), statistics="running")
     first = from_state_dict(resnet.ResnetGenerator(35, width=2, num_blocks=1, num_downs=3).state_dict())
     path = tmp_path_factory.mktemp("started") / "started.onnx"
-    export_onnx(loaded, path, name="started", first_frame=first)
+    export_onnx(loaded, path, ExportOptions(name="started"), first_frame=first)
     return path, loaded, first
 
 
@@ -93,7 +94,7 @@ def results(path, frames, **options):
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_a_stream_of_label_maps_is_what_the_network_makes_of_it_frame_by_frame(engine, street):
     path, _, loaded = street
-    expected = by_hand(as_graph(loaded, name="street"), maps(4))
+    expected = by_hand(as_graph(loaded, ExportOptions(name="street")), maps(4))
     for picture, wanted in zip(results(path, frames(maps(4)), engine=engine), expected, strict=True):
         np.testing.assert_allclose(picture, wanted.clip(-0.1875, 1.1875), atol=5e-3)
 
@@ -142,7 +143,7 @@ def test_a_first_frame_model_fills_the_history_of_every_scene(engine, started):
         one_hot = (ids == torch.arange(35).view(1, 35, 1, 1)).float()
         drawn = np.moveaxis(first.network(one_hot)[0].numpy(), 0, 2) / 2 + 0.5
         np.testing.assert_allclose(made[index], drawn, atol=1e-3)
-    graph = as_graph(loaded, name="street")
+    graph = as_graph(loaded, ExportOptions(name="street"))
     history = torch.cat([torch.from_numpy(np.moveaxis(made[n] * 2 - 1, 2, 0)[None]) for n in (0, 1)], dim=1)
     state = [tensor.numpy() for tensor in loaded.network.initial_state(history.contiguous())]
     window = [sequence[n] for n in (0, 1, 2)]
@@ -156,9 +157,9 @@ def test_a_first_frame_model_must_fit(street, tmp_path):
     loaded = street[2]
     other = from_state_dict(resnet.ResnetGenerator(7, width=2, num_blocks=1, num_downs=3).state_dict())
     with pytest.raises(rotoscope.UsageError, match="takes 7 channels; this vid2vid has 36 a frame"):
-        as_graph(loaded, name="net", first_frame=other)
+        as_graph(loaded, ExportOptions(name="net"), first_frame=other)
     with pytest.raises(rotoscope.UsageError, match="is for vid2vid"):
-        as_graph(other, name="net", first_frame=other)
+        as_graph(other, ExportOptions(name="net"), first_frame=other)
 
 
 def test_folders_of_maps_become_a_video_on_the_command_line(street, rotoscope_main, here):

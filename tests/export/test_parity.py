@@ -7,7 +7,7 @@ import pytest
 
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.manifest import FrameInput, FrameOutput, Manifest, StateTensor
-from rotoscope.export.differences import Difference
+from rotoscope.export.difference import Difference
 from rotoscope.export.parity import Form, Pair, run_random
 
 

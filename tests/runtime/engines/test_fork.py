@@ -44,11 +44,12 @@ def network():
     import torch
 
     from rotoscope.export.graph import as_graph
+    from rotoscope.export.options import ExportOptions
     from rotoscope.networks import from_state_dict
     from rotoscope.networks.resnet import ResnetGenerator
 
     torch.manual_seed(0)
-    return as_graph(from_state_dict(ResnetGenerator(width=8, num_blocks=2).state_dict()), name="net")
+    return as_graph(from_state_dict(ResnetGenerator(width=8, num_blocks=2).state_dict()), ExportOptions(name="net"))
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ import rotoscope
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.options import ModelOptions, SteadyOptions
 from rotoscope.export.onnx import export_onnx
+from rotoscope.export.options import ExportOptions
 from rotoscope.metrics.warping_error import warping_error
 from rotoscope.networks import from_state_dict, share_statistics
 from rotoscope.networks.fast_style import TransformerNet
@@ -61,7 +62,7 @@ def files(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("norm")
     for name, is_shared in (("plain", False), ("shared", True)):
         loaded = from_state_dict(network.state_dict())
-        export_onnx(loaded, folder / f"{name}.onnx", name=name, shared_statistics=is_shared)
+        export_onnx(loaded, folder / f"{name}.onnx", ExportOptions(name=name, shared_statistics=is_shared))
     return folder
 
 
@@ -125,9 +126,7 @@ def test_fp16_cannot_hold_the_squares(network, tmp_path):
         export_onnx(
             from_state_dict(network.state_dict()),
             tmp_path / "x.onnx",
-            name="x",
-            precision="fp16",
-            shared_statistics=True,
+            ExportOptions(name="x", precision="fp16", shared_statistics=True),
         )
 
 

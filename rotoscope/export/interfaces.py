@@ -1,0 +1,194 @@
+"""What a model file takes and returns, for each kind of network inputs.
+
+INTERFACES maps the input names of a network's signature to a function. The function returns the module to export, which takes
+what the runtime feeds, with the fields of its manifest that differ from the defaults.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from rotoscope.base.errors import UsageError
+from rotoscope.base.manifest import (
+    FrameInput,
+    FrameOutput,
+    FurtherOutput,
+    InstanceInput,
+    LabelMap,
+    MaskInput,
+    NumberInput,
+    SecondInput,
+    StyleInput,
+    Window,
+)
+from rotoscope.export.adapters import ByLabels, Drawing, FirstFrames, Grey, Labels, OneVector, Windowed
+from rotoscope.networks import Loaded
+from rotoscope.networks.pwcnet import MULTIPLE as PWC_MULTIPLE
+from rotoscope.networks.pwcnet import PWCNet
+
+CITYSCAPES_CHANNELS = 36  # unambiguous: the 35 labels of Cityscapes and one channel of instance edges
+VINET_WINDOW = Window(offsets=(-6, -3, 0, 3, 6), edge="mirror")
+
+
+class Flattened(NamedTuple):
+    """A network whose module takes and returns single tensors, with the frame input that it has by default.
+
+    labels       how a network on label maps was trained to see them; None: by its number of channels
+    first_frame  of vid2vid: the network that draws the first frames of a scene
+    """
+
+    loaded: Loaded
+    module: nn.Module
+    frame: FrameInput
+    labels: Labels | None
+    first_frame: Loaded | None
+
+    @property
+    def sizes(self) -> Mapping[str, Any]:
+        """The arguments that the network was built with."""
+        return self.loaded.description.sizes
+
+
+class Interface(NamedTuple):
+    """The module to export, and the fields of its manifest that differ from the defaults."""
+
+    module: nn.Module
+    fields: dict[str, Any]
+
+
+def picture(given: Flattened) -> Interface:
+    """One picture, in colour, in grey, or as label maps if it has another number of channels; a picture or a code comes out."""
+    channels = given.sizes.get("in_channels", 3)
+    (result,) = given.loaded.description.signature.outputs
+    code = {} if result == "picture" else {"kind": "encode", "output": FrameOutput(tensor=result, content="code")}
+    if channels == 3:
+        return Interface(given.module, code)
+    if channels == 1:
+        return Interface(Grey(given.module, given.loaded.description.signature.order), code)
+    module, fields = by_labels(given, given.module, channels)
+    return Interface(module, fields | code)
+
+
+def picture_and_style(given: Flattened) -> Interface:
+    """MUNIT: one picture and a style code of its target domain."""
+    sizes = given.sizes
+    if "direction" in sizes:
+        sizes = sizes["b" if sizes["direction"] == "AtoB" else "a"]
+    return Interface(given.module, {"style": StyleInput(tensor="style", shape=(1, sizes["style_channels"], 1, 1))})
+
+
+def picture_and_mask(given: Flattened) -> Interface:
+    """One picture and the mask of its hole."""
+    return Interface(given.module, {"mask": MaskInput(tensor="mask")})
+
+
+def picture_and_instances(given: Flattened) -> Interface:
+    """The feature encoder of pix2pixHD: one picture and its instance ids; features come out."""
+    output = FrameOutput(tensor="features", content="code")
+    return Interface(given.module, {"kind": "encode", "instances": InstanceInput(tensor="instances"), "output": output})
+
+
+def labels_and_features(given: Flattened) -> Interface:
+    """Pix2pixHD with features: one label map and one feature vector for the whole picture."""
+    module, fields = by_labels(given, OneVector(given.module), given.sizes["in_channels"])
+    shape = (1, given.sizes["num_features"], 1, 1)
+    return Interface(module, fields | {"style": StyleInput(tensor="features", shape=shape)})
+
+
+def label_window(given: Flattened) -> Interface:
+    """vid2vid: the label maps of the current and of the previous frames."""
+    num_frames = int(given.loaded.network.num_label_frames)  # type: ignore[arg-type]
+    channels = given.sizes["scales"][0]["label_channels"] // num_frames
+    module, fields = by_labels(given, given.module, channels, num_frames=num_frames)
+    if given.first_frame is not None:
+        drawing = Drawing(given.first_frame, num_frames - 1, channels)
+        module = FirstFrames(by_labels(given, drawing, channels, num_frames=num_frames)[0], module)
+    return Interface(module, fields)
+
+
+def two_frames(given: Flattened) -> Interface:
+    """Predictors: the previous and the current frame."""
+    stacked = given.loaded.description.signature.inputs == ("frames",)
+    frame = given.frame.model_copy(update={"window": Window(offsets=(-1, 0))})
+    return Interface(Windowed(given.module, stacked=stacked), {"frame": frame})
+
+
+def window_and_masks(given: Flattened) -> Interface:
+    """VINet: five frames and their masks."""
+    frame = given.frame.model_copy(update={"window": VINET_WINDOW})
+    return Interface(given.module, {"frame": frame, "mask": MaskInput(tensor="mask")})
+
+
+def source_and_translation(given: Flattened) -> Interface:
+    """TransformNet: a frame and its translation by another network."""
+    second = SecondInput(tensor="translated", what="translated")
+    return Interface(given.module, {"kind": "stabilise", "second": second})
+
+
+def two_pictures(given: Flattened) -> Interface:
+    """Flow networks: a frame and the next one."""
+    fields: dict[str, Any] = {"kind": "flow", "second": SecondInput(tensor="second", what="next")}
+    if isinstance(given.loaded.network, PWCNet):  # it would resize its inputs to this multiple inside the graph
+        fields["frame"] = given.frame.model_copy(update={"multiple": PWC_MULTIPLE})
+    return Interface(given.module, fields | {"output": FrameOutput(tensor="flow", content="flow")})
+
+
+def two_pictures_and_time(given: Flattened) -> Interface:
+    """Super SloMo: a frame, the next one, and the time of the frame between them."""
+    further = (
+        FurtherOutput(tensor="flow_to_frame", what="flow to frame"),
+        FurtherOutput(tensor="flow_to_second", what="flow to second"),
+        FurtherOutput(tensor="visibility", what="visibility"),
+    )
+    fields = {
+        "kind": "interpolate",
+        "second": SecondInput(tensor="second", what="next"),
+        "number": NumberInput(tensor="time", what="time", shape=(1, 1, 1, 1), value=0.5),
+        "further": further,
+    }
+    return Interface(given.module, fields)
+
+
+INTERFACES: dict[tuple[str, ...], Callable[[Flattened], Interface]] = {
+    ("picture",): picture,
+    ("picture", "style"): picture_and_style,
+    ("picture", "mask"): picture_and_mask,
+    ("picture", "instances"): picture_and_instances,
+    ("labels", "features"): labels_and_features,
+    ("labels",): label_window,
+    ("frames",): two_frames,
+    ("older", "newer"): two_frames,
+    ("window", "masks"): window_and_masks,
+    ("source", "processed"): source_and_translation,
+    ("first", "second"): two_pictures,
+    ("first", "second", "time"): two_pictures_and_time,
+}
+
+
+def by_labels(
+    given: Flattened, module: nn.Module, channels: int, *, num_frames: int = 1
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Wrap a module on `channels` one-hot channels a frame so that it takes label maps; return it with its manifest fields.
+
+    Raises UsageError if the labels that the user named do not give this number of channels.
+    """
+    labels = given.labels
+    if labels is None:
+        labels = Labels(35, edges=True) if channels == CITYSCAPES_CHANNELS else Labels(channels)
+    if labels.num + labels.edges != channels:
+        raise UsageError(
+            f"{labels.num} labels {'and edges' if labels.edges else 'without edges'}: this network has {channels} "
+            "channels a frame"
+        )
+    coding: dict[str, Any] = {"range": (0.0, 255.0)} if labels.palette else {"dtype": "int32"}
+    frame = FrameInput(
+        tensor="labels",
+        multiple=given.frame.multiple,
+        padding="edge",
+        labels=LabelMap(num=labels.num, palette=labels.palette),
+        window=Window(offsets=tuple(range(1 - num_frames, 1))) if num_frames > 1 else None,
+        **coding,
+    )
+    instances = {"instances": InstanceInput(tensor="instances")} if labels.edges else {}
+    return ByLabels(module, labels), {"frame": frame, **instances}

@@ -1,8 +1,8 @@
-"""Where do two ONNX forms of one network part? The first tensor, in the order of computation, beyond a bound.
+"""Find the first tensor, in the order of computation, that differs between two ONNX files of one network by more than a bound.
 
-Every tensor that both graphs know by the same name can be made an output. If a tensor is beyond the bound, then as a rule so
-is what follows from it, so the first one is found in about log2(n) runs instead of n. Making a tensor an output keeps
-engines from fusing across it; if the difference then vanishes, it came from such a fusion, and that is reported.
+Every tensor that has the same name in both graphs can be made an output. If a tensor is beyond the bound, the tensors computed from
+it usually are too, so bisection finds the first one in about log2(n) runs instead of n. An engine cannot fuse operators across an
+output: if the difference came from such a fusion, no tensor is found.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,12 @@ MakeEngine = Callable[[Path], Engine]
 
 @dataclass(frozen=True)
 class Parting:
-    """The first tensor beyond the bound: what makes it, how far it is off relative to its largest value, its place."""
+    """The first tensor beyond the bound.
+
+    operator    type of the node that makes it
+    difference  largest difference over its largest value
+    place, of   its number, from 1, among the tensors of both files
+    """
 
     tensor: str
     operator: str
@@ -39,7 +44,7 @@ class Parting:
 def first_difference(
     a: Path, make_a: MakeEngine, b: Path, make_b: MakeEngine, inputs: Tensors, *, bound: float
 ) -> Parting | None:
-    """The first tensor whose largest difference is more than `bound` of its largest value; None if there is none.
+    """Return the first tensor whose largest difference is more than `bound` of its largest value; None if there is none.
 
     inputs  of both files by name, state included
     """
@@ -68,7 +73,7 @@ def first_difference(
 
 
 def shared_tensors(a: onnx.ModelProto, b: onnx.ModelProto) -> list[str]:
-    """Floating tensors that nodes of both graphs make, in the order in which the first graph makes them."""
+    """Return the floating tensors that both graphs compute under the same name, in the order of the first graph."""
     there = {name for node in b.graph.node for name in node.output}
     inferred = onnx.shape_inference.infer_shapes(a)
     values = (*inferred.graph.value_info, *inferred.graph.output)
@@ -79,7 +84,7 @@ def shared_tensors(a: onnx.ModelProto, b: onnx.ModelProto) -> list[str]:
 
 
 def tensor_of(proto: onnx.ModelProto, name: str, make: MakeEngine, inputs: Tensors) -> NDArray[np.floating]:
-    """The value of one tensor of a graph, which is made its only further output."""
+    """Compute one tensor of a graph, by adding it to the outputs."""
     opened = onnx.ModelProto()
     opened.CopyFrom(proto)
     if name not in {value.name for value in opened.graph.output}:
@@ -98,7 +103,7 @@ def tensor_of(proto: onnx.ModelProto, name: str, make: MakeEngine, inputs: Tenso
 
 
 def relative_difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Largest difference over the largest value; infinite for shapes that differ and for NaN."""
+    """Return the largest difference over the largest value; infinite for different shapes and for NaN."""
     if a.shape != b.shape:
         return float("inf")
     distance = np.abs(a.astype(np.float64) - b.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Inputs, state and outputs of one form of a network in the coding of another: names, order, range, layout, dtype."""
+"""Convert inputs, state and outputs between two forms of a network: tensor names, channel order, range, layout, dtype."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 def recoded(inputs: Tensors, ours: Manifest, theirs: Manifest) -> Arrays:
-    """The inputs of one form under the names, and in the coding, of the other."""
+    """Convert the inputs of one form (`ours`) to the names and the coding of the other (`theirs`)."""
     pictures = {ours.frame.tensor, ours.second.tensor if ours.second else None}
     converted: Arrays = {}
     for name, other in zip(ours.inputs, theirs.inputs, strict=True):
@@ -22,7 +22,7 @@ def recoded(inputs: Tensors, ours: Manifest, theirs: Manifest) -> Arrays:
 
 
 def in_coding(values: NDArray[np.generic], ours: FrameInput, theirs: FrameInput) -> NDArray[np.generic]:
-    """Pictures as one form is fed them in the range, order, layout and dtype of the other."""
+    """Convert pictures from the range, order, layout and dtype of one form to those of the other; label maps stay as they are."""
     coding = ("layout", "order", "dtype", "range", "mean", "std")
     if ours.labels is not None or all(getattr(ours, item) == getattr(theirs, item) for item in coding):
         return values
@@ -40,7 +40,7 @@ def in_coding(values: NDArray[np.generic], ours: FrameInput, theirs: FrameInput)
 
 
 def restated(state: Tensors, ours: Manifest, theirs: Manifest) -> Arrays:
-    """State under the names and in the dtypes of the other form."""
+    """Convert a state to the names and dtypes of the other form."""
     pairs = zip(ours.state, theirs.state, strict=True)
     return {other.input: np.ascontiguousarray(state[tensor.input], other.dtype) for tensor, other in pairs}
 
@@ -48,7 +48,7 @@ def restated(state: Tensors, ours: Manifest, theirs: Manifest) -> Arrays:
 def in_common_units(
     name: str, a: NDArray[np.generic], ours: Manifest, b: NDArray[np.generic], theirs: Manifest
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """An output of both forms as pictures (N,H,W,3) RGB in [-1,1]; what is no picture is divided by its largest value."""
+    """Convert an output of both forms to (N,H,W,3) RGB in [-1,1]; outputs other than pictures are divided by a's largest value."""
     if name == ours.output.tensor and ours.output.content == "picture":
         return _in_unit_range(a, ours.output), _in_unit_range(b, theirs.output)
     peak = float(np.abs(a.astype(np.float64)).max()) or 1.0
@@ -56,13 +56,13 @@ def in_common_units(
 
 
 def _in_unit_range(values: NDArray[np.generic], output: FrameOutput) -> NDArray[np.float64]:
-    """(N,H,W,3) RGB in [-1,1]."""
+    """Convert pictures to (N,H,W,3) RGB in [-1,1], float64."""
     black, white = output.range
     picture = 2 * (_channels_last(values, output.layout) - black) / (white - black) - 1
     return picture[..., ::-1] if output.order == "BGR" else picture
 
 
 def _channels_last(values: NDArray[np.generic], layout: str) -> NDArray[np.float64]:
-    """(...,H,W,3)."""
+    """Convert pictures to (...,H,W,3) float64."""
     pictures = values.astype(np.float64)
     return np.moveaxis(pictures, -3, -1) if layout == "NCHW" else pictures

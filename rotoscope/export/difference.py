@@ -1,4 +1,4 @@
-"""How far two forms of one network are apart: statistics over many frames, in one pass."""
+"""Statistics of the difference between two forms of a network over many frames, in one pass."""
 
 import math
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ Values = NDArray[np.floating]
 
 @dataclass
 class Difference:
-    """Differences of one output over all frames, in units in which the output spans 2 (a picture is in [-1,1]).
+    """Differences of one output over all frames, scaled so that the output spans 2: pictures are in [-1,1].
 
-    worst  the two arrays of the frame with the largest difference
+    worst  the arrays of both forms for the frame with the largest difference
     """
 
     name: str
@@ -35,7 +35,7 @@ class Difference:
     _bins: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_NUM_BINS, np.int64))
 
     def add(self, a: Values, b: Values) -> None:
-        """One frame of both forms, float arrays of one shape in those units."""
+        """Add one frame of both forms: float arrays of the same shape, scaled as above."""
         distance = np.abs(a.astype(np.float64) - b)
         if not np.isfinite(distance).all():
             distance = np.where(np.isfinite(distance), distance, np.inf)
@@ -63,28 +63,28 @@ class Difference:
 
     @property
     def psnr_db(self) -> float:
-        """Over all frames, as 8-bit pictures."""
+        """PSNR over all frames, measured on 8-bit pictures."""
         return psnr_db(self.total_squared_8bit / self.count)
 
     @property
     def worst_frame(self) -> int:
-        """Number of the frame with the largest difference."""
+        """Index of the frame with the largest difference."""
         return int(np.argmax(self.frame_largest))
 
     def percentile(self, percent: float) -> float:
-        """The value that `percent` of all differences stay below."""
+        """Return the value that `percent` of all differences are below."""
         index = int(np.searchsorted(np.cumsum(self._bins), percent / 100 * self.count))
         value = SMALLEST * BIN_GROWTH ** (index + 0.5)
         return 0.0 if index == 0 else min(value, self.largest)
 
 
 def eight_bits(values: Values) -> Values:
-    """Values in [-1,1] as code values 0..255, rounded and clipped."""
+    """Convert values in [-1,1] to code values 0..255, rounded and clipped."""
     return np.clip(np.rint((values.astype(np.float64) + 1) * 127.5), 0, 255)
 
 
 def psnr_db(mean_square: float) -> float:
-    """Peak signal-to-noise ratio of 8-bit code values; infinite where nothing differs."""
+    """Peak signal-to-noise ratio of 8-bit code values; infinite if nothing differs, 0 if the mean square is infinite."""
     return (
         math.inf if mean_square == 0 else 10 * math.log10(255**2 / mean_square) if math.isfinite(mean_square) else 0.0
     )

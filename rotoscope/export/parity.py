@@ -1,9 +1,9 @@
-"""Are two forms of one network the same network? Both get the same inputs and the same state, call by call.
+"""Compare two forms of one network: both get the same inputs and the same state at every call.
 
-A pair of forms is itself an engine: what drives it, random inputs here or a translation of real frames, sees the first
-form's results, while the second runs beside it on the same arrays and the differences are noted. A recurrent network is so
-bounded step by step. What its forms do when each goes on from its own state is reported too, without a bound: in a chaotic
-network rounding grows to the size of the picture, so the drift is shown beside that of fp32 from fp64.
+A pair of forms is itself an engine, so random inputs or a translation of real frames can drive it. It returns the results of the
+first form, runs the second form on the same arrays, and records the differences. A network with state is thus compared step by
+step. The drift, when each form continues from its own state, is recorded too, without a bound: in a chaotic network rounding
+errors grow to the size of the picture, so the drift is shown beside that of fp32 from fp64.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,11 @@ class Form:
 
 @dataclass(frozen=True)
 class Bound:
-    """What two forms may differ by, on outputs in [-1,1]; a PSNR of 8-bit pictures where precision is reduced."""
+    """The allowed difference of two forms.
+
+    largest, mean  of the absolute difference, on outputs in [-1,1]
+    psnr_db        least PSNR of 8-bit pictures, dB; used for reduced precision
+    """
 
     largest: float | None = None
     mean: float | None = None
@@ -45,7 +49,7 @@ class Bound:
         return f"max {self.largest:g}, mean {self.mean:g}"
 
     def allows(self, difference: Difference) -> bool:
-        """Whether every condition holds."""
+        """Whether a difference is within every bound that is set."""
         return (
             (self.largest is None or difference.largest <= self.largest)
             and (self.mean is None or difference.mean <= self.mean)
@@ -65,7 +69,7 @@ WORST_WARPING_RATIO = 1.02  # of the lower precision's E_warp to that of the hig
 
 
 def bound_for(a: Form, b: Form) -> Bound:
-    """The bound of the coarser of two precisions, of which pictures in uint8 are one."""
+    """Return the bound of the lower of two precisions; pictures in uint8 count as a precision."""
     words = [a.precision, b.precision]
     words += ["uint8" for form in (a, b) if form.manifest.output.dtype == "uint8"]
     return REDUCED.get(max(words, key=COARSENESS.index), EXACT)
@@ -77,7 +81,7 @@ def is_coarser(a: Form, b: Form) -> bool:
 
 
 class Runner:
-    """Calls a form with arrays of its own making; shapes are asked for once for each set of inputs."""
+    """Calls a form and allocates its outputs; the engine is asked for shapes once for each set of input shapes."""
 
     def __init__(self, form: Form) -> None:
         self.form = form
@@ -85,7 +89,7 @@ class Runner:
         self._shapes: dict[tuple[Any, ...], dict[str, tuple[int, ...]]] = {}
 
     def call(self, inputs: Tensors, state: Tensors) -> Arrays:
-        """All outputs by name, state included, in the manifest's order."""
+        """Run once; return all outputs by name, state included, in the order of the manifest."""
         manifest, engine = self.form.manifest, self.form.engine
         key = tuple(array.shape for array in (*inputs.values(), *state.values()))
         if key not in self._shapes:
@@ -105,7 +109,7 @@ class Runner:
         return {**out, **out_state}
 
     def step(self, inputs: Tensors) -> NDArray[np.generic]:
-        """The first output for these inputs, from this runner's own state, which moves on."""
+        """Run once from this runner's own state, and update that state; return the first output."""
         made = self.call(inputs, self.state)
         manifest = self.form.manifest
         self.state = {tensor.input: made[tensor.output] for tensor in manifest.state if tensor.output in made}
@@ -113,11 +117,11 @@ class Runner:
 
 
 class Pair:
-    """Runs two forms of one network as one engine; the caller gets what the first one makes.
+    """Runs two forms of one network as one engine that returns the results of the first form.
 
     differences      by output, state included, over all calls
-    drift            by call since the state last began anew: the largest difference of the first output where each form
-                     goes on from its own state
+    drift            for each call since the last reset of the state: the largest difference of the first output when each form
+                     continues from its own state
     reference_drift  the same between the first form and `reference`
     """
 
@@ -140,7 +144,7 @@ class Pair:
 
     @property
     def is_within(self) -> bool:
-        """Every output stays within the bound."""
+        """Whether every output is within the bound."""
         return all(self.bound.allows(difference) for difference in self.differences.values())
 
     @property
@@ -150,7 +154,7 @@ class Pair:
 
     @property
     def found(self) -> str:
-        """The worst of all outputs, in the words of the bound."""
+        """The largest difference of all outputs in the unit of the bound, such as "max 1.2e-06, mean 3.0e-08"."""
         if self.bound.psnr_db is not None:
             return f"PSNR {min(difference.psnr_db for difference in self.differences.values()):.1f} dB"
         mean = max(difference.mean for difference in self.differences.values())
@@ -162,11 +166,11 @@ class Pair:
         return max(difference.largest for difference in self.differences.values())
 
     def shapes(self, inputs: Tensors, state: Tensors) -> dict[str, tuple[int, ...]]:
-        """Those of the first form."""
+        """Return the output shapes of the first form."""
         return self.a.engine.shapes(inputs, state)
 
     def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
-        """One call of both."""
+        """Call both forms and record their differences; raises ModelRefused if an output differs in size."""
         before = {name: np.asarray(tensor) for name, tensor in state.items()}
         ours, theirs = self.a.manifest, self.b.manifest
         made = self._runners[0].call(inputs, before)
@@ -186,7 +190,7 @@ class Pair:
             np.copyto(np.asarray(array), made[name])
 
     def _let_drift(self, inputs: Tensors, state: Tensors, made: Arrays) -> None:
-        """Each form goes on by itself, from the state given where that is not the one which the last call left."""
+        """Run each form from its own state; after a reset, from the given state."""
         ours = self.a.manifest
         goes_on = self._left.keys() == state.keys() and all(
             np.array_equal(state[key], self._left[key]) for key in state
@@ -203,9 +207,9 @@ class Pair:
 
 
 def run_random(pair: Pair, *, height: int, width: int, batch: int = 1, calls: int = 1, seed: int = 0) -> None:
-    """Feed a pair random inputs of at least this size, `calls` times; with state, as one sequence from a random past.
+    """Call a pair `calls` times with random inputs; a network with state starts from a random state.
 
-    The size is rounded up to what the network takes.
+    height, width  pixels, rounded up to what the network takes
     """
     manifest = pair.a.manifest
     if manifest.frame.fixed_size is not None:
@@ -231,7 +235,7 @@ def run_random(pair: Pair, *, height: int, width: int, batch: int = 1, calls: in
 
 
 def stacked(items: list[Arrays]) -> Arrays:
-    """Inputs of single calls as those of one call; numbers, which have no place for a batch, are the first one's."""
+    """Join the inputs of several calls to one batch; inputs without a batch dimension are taken from the first call."""
     return {
         name: np.concatenate([item[name] for item in items]) if items[0][name].ndim else items[0][name]
         for name in items[0]
@@ -239,7 +243,7 @@ def stacked(items: list[Arrays]) -> Arrays:
 
 
 def check_comparable(a: Form, b: Form) -> None:
-    """Raise ModelRefused unless both forms take and give the same things, however these are coded."""
+    """Raise ModelRefused unless both forms have the same kinds of inputs, outputs and state; layout, order and dtype may differ."""
 
     def roles(manifest: Manifest) -> dict[str, Any]:
         frame = manifest.frame

@@ -1,4 +1,4 @@
-"""Fewer bits for an exported graph, by ONNX Runtime's own converters."""
+"""Reduce the precision of an exported graph to fp16 or int8, with ONNX Runtime's converters."""
 
 import importlib.util
 import tempfile
@@ -18,15 +18,15 @@ from rotoscope.runtime.models.golden import golden_inputs, sample_output
 from rotoscope.runtime.models.model_file import ModelFile, write_described
 from rotoscope.runtime.network.feed import Feed
 
-# Halved, these lose what the picture needs: statistics are differences of large sums, tanh and softmax decide the last
-# bits of a picture, and a position in fp16 is whole pixels beyond 1024.
+# Operators that lose visible precision in fp16: statistics subtract large sums, tanh and softmax set the last bits of a
+# picture, and a position above 2048 has no fraction.
 KEPT_IN_FP32 = (
     "InstanceNormalization", "GroupNormalization", "LayerNormalization", "BatchNormalization", "ReduceMean", "ReduceSum",
     "ReduceMax", "Sqrt", "Pow", "Reciprocal", "Tanh", "Softmax", "GridSample", "Resize", "ArgMin", "ScatterElements",
 )  # fmt: skip
-PERCENTILE = 99.999  # of an activation's values that its 8 bits cover: the rarest would cost the others a bit
+PERCENTILE = 99.999  # of an activation's values that its 8 bits cover; covering the rarest would coarsen all others
 LEAST_PSNR_DB = 34.0  # of int8 against fp32 on 8-bit frames
-HEADROOM = 4.0  # other engines round differently from the one that was measured
+HEADROOM = 4.0  # factor for engines that round differently from the measured one
 
 
 def check_halving(manifest: Manifest) -> None:
@@ -40,9 +40,9 @@ def check_halving(manifest: Manifest) -> None:
 
 
 def halved(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights and arithmetic in fp16, inputs and outputs as they are.
+    """Convert weights and arithmetic to fp16; inputs and outputs stay float32.
 
-    Norms, tanh, softmax, resizing and everything that leads to a sampling position stay in fp32.
+    Norms, tanh, softmax, resizing and everything that a sampling position is computed from stay in fp32.
     """
     with without_telemetry():
         from onnxruntime.transformers import float16
@@ -85,7 +85,7 @@ def _in_order(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _positions(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes between the convolutions and the positions that pictures are sampled at."""
+    """Yield the nodes that compute sampling positions, back to the nearest convolutions."""
     makers = {name: node for node in graph.node for name in node.output}
     waiting = [node.input[1] for node in graph.node if node.op_type == "GridSample"]
     seen: set[str] = set()
@@ -102,12 +102,11 @@ def _positions(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 def to_int8(model: ModelFile, pictures: Iterable[Picture], target: Path) -> tuple[Manifest, float]:
     """Write a model file with weights and activations of convolutions in 8 bits; returns its manifest and its PSNR, dB.
 
-    pictures  to calibrate on, some eight frames of the kind that will be translated, in memory all at once: they decide
-              which range of every activation its 8 bits cover
-    Quantisation is static, QDQ, per channel for weights. At both ends of the network, where there is little work and most of
-    what is seen, as many convolutions stay in fp32 as it takes to keep `LEAST_PSNR_DB` on these pictures, a third at each
-    end at most. Raises UsageError for models with more inputs than one picture, for no pictures and without onnxruntime,
-    ModelRefused for a network that loses more.
+    pictures  about eight frames like those that will be translated; they decide the range of each activation that 8 bits cover
+    Quantisation is static, QDQ, per channel for weights. At both ends of the network, which
+    decide most of the picture at little cost, convolutions stay in fp32: as few as keep `LEAST_PSNR_DB` on these pictures, at most
+    a third at each end. Raises UsageError for models with more inputs than one picture, for no pictures and without onnxruntime,
+    ModelRefused if that is not enough.
     """
     manifest = model.manifest
     if len(manifest.inputs) > 1 or manifest.state or manifest.frame.window or manifest.frame.labels:
@@ -150,7 +149,7 @@ def _quantised(proto: onnx.ModelProto, frames: list[dict[str, Array]], in_fp32: 
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "int8.onnx"
         quantization.quantize_static(
-            onnx.ModelProto.FromString(proto.SerializeToString()),  # it works on what it is given
+            onnx.ModelProto.FromString(proto.SerializeToString()),  # a copy: quantize_static changes its argument
             written,
             _Reader(iter(frames)),
             quant_format=quantization.QuantFormat.QDQ,
@@ -166,7 +165,7 @@ def _quantised(proto: onnx.ModelProto, frames: list[dict[str, Array]], in_fp32: 
 
 
 def _made(proto: onnx.ModelProto, frames: list[dict[str, Array]], manifest: Manifest) -> list[Array]:
-    """What a graph makes of each frame, in whole steps of 0..255."""
+    """Return the results of a graph for frames, rounded to 0..255, float32."""
     with without_telemetry():
         import onnxruntime
 
@@ -177,7 +176,7 @@ def _made(proto: onnx.ModelProto, frames: list[dict[str, Array]], manifest: Mani
 
 
 class _Reader:
-    """What ONNX Runtime calls a calibration data reader."""
+    """Gives frames to ONNX Runtime's calibration, whose CalibrationDataReader this is."""
 
     def __init__(self, frames: Iterator[dict[str, Array]]) -> None:
         self._frames = frames
@@ -187,7 +186,7 @@ class _Reader:
 
 
 def _fed(manifest: Manifest, pictures: Iterable[Picture]) -> Iterator[dict[str, Array]]:
-    """The network's input for each picture."""
+    """Yield the network's inputs for each picture."""
     for picture in pictures:
         feed = Feed(manifest, place((picture.width, picture.height), manifest.frame, working=None, fit="crop"))
         feed.pictures([picture])

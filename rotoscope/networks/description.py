@@ -1,4 +1,4 @@
-"""What a loaded network is, in words and numbers: enough to export it and to feed it."""
+"""Describe a loaded network: its architecture, its sizes, its inputs and outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from torch import nn
 class Signature:
     """The tensors that `forward` takes and returns, in order, and how pictures are coded in them.
 
-    A network with state is called as `forward(*inputs, state)` and returns `(outputs, state)`; a state of zeros means
-    that nothing has been seen yet. Pictures are (N,3,H,W) float, `order` of channels, `range` of values.
+    A network with state is called as `forward(*inputs, state)` and returns `(outputs, state)`; a state of zeros is the
+    state before the first frame. Pictures are (N,3,H,W) float, `order` of channels, `range` of values.
     """
 
     inputs: tuple[str, ...] = ("picture",)
@@ -24,7 +24,14 @@ class Signature:
 
 @dataclass(frozen=True)
 class Description:
-    """What a checkpoint turned out to hold; `sizes` are the arguments that its network was built with."""
+    """What a checkpoint was recognised as.
+
+    system         the architecture's name with its sizes, such as "CycleGAN ResNet-9"
+    sizes          arguments that the network was built with
+    size_multiple  height and width must be multiples of this, pixels
+    norm           kind of its normalisation layers, as `networks.norms.kind_of` names them
+    parameters     number of weights
+    """
 
     system: str
     sizes: Mapping[str, Any]

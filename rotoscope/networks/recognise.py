@@ -1,4 +1,4 @@
-"""From a state dict to a network: which system, which sizes, which names; or one line that says why not."""
+"""Recognise the architecture of a state dict, derive its sizes, and load its network; or say in one line why not."""
 
 import inspect
 import re
@@ -10,29 +10,29 @@ import torch
 from torch import Tensor, nn
 
 from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.networks.architectures import ARCHITECTURES, UNSUPPORTED, Architecture, Weights
 from rotoscope.networks.description import Description, Loaded
 from rotoscope.networks.norms import kind_of
-from rotoscope.networks.systems import SYSTEMS, UNSUPPORTED, System, Weights
 
-# A training checkpoint keeps the weights under one of these.
+# Keys under which training checkpoints store the weights.
 WRAPPERS = ("state_dict", "model", "net_G", "params_ema", "params")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
-    """The network that a state dict belongs to, loaded, in eval mode, with its description.
+    """Return the network of a state dict in eval mode with its weights, and its description.
 
     Takes what `torch.load` returns: a state dict, or a training checkpoint around one (keys `state_dict`, `model`,
     `net_G`), or several networks by name (MUNIT's `a` and `b`, Super SloMo's pair, vid2vid's scales as `netG0`,
     `netG1`, ...). Prefixes of DataParallel and torch.compile are dropped, and so are the running statistics that
     instance norms without scale kept in old files.
 
-    Hints say what a file cannot, each only where it means something: `statistics` (frame, as published, or running)
+    Hints decide what the file does not say; one that the architecture does not take is refused: `statistics` (frame, as published, or running)
     for batch norm; `direction` (AtoB, BtoA) for MUNIT and DualGAN files with both; `foreground` labels of vid2vid;
     `size` of VINet; `align_corners` of AnimeGANv2; `tensorflow` padding of contextual attention; `iterations` of
     RAFT.
 
-    Raises ModelRefused when the file is damaged, of an unknown system, or ambiguous (the message names the hint that
+    Raises ModelRefused when the file is damaged, of an unknown architecture, or ambiguous (the message names the hint that
     decides).
     """
     if not isinstance(state_dict, Mapping):
@@ -40,27 +40,29 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
     weights = tensors_of(unwrapped(state_dict))
     if not weights:
         raise ModelRefused("no tensors in this checkpoint; a state dict is needed, as model.state_dict() gives it")
-    system = find_system(weights)
+    architecture = find_architecture(weights)
     hints = {key: value for key, value in hints.items() if value is not None}
-    check_hints(system, hints)
+    check_hints(architecture, hints)
     try:
-        sizes = system.sizes(weights, **taken_by(system.sizes, hints))
-        weights = system.convert(weights, **taken_by(system.convert, hints))
+        sizes = architecture.sizes(weights, **hints_for(architecture.sizes, hints))
+        weights = architecture.convert(weights, **hints_for(architecture.convert, hints))
         with torch.device("meta"):
-            network = system.network(**sizes)
+            network = architecture.network(**sizes)
     except KeyError as error:
         raise ModelRefused(
-            f"looks like {plain_name(system)}, but {error.args[0]} missing: download it again"
+            f"looks like {plain_name(architecture)}, but {error.args[0]} missing: download it again"
         ) from error
     except (IndexError, ValueError, RuntimeError) as error:
-        raise ModelRefused(f"looks like {plain_name(system)}, but its shapes do not fit: download it again") from error
-    name = system.name.format(**sizes)
+        raise ModelRefused(
+            f"looks like {plain_name(architecture)}, but its shapes do not fit: download it again"
+        ) from error
+    name = architecture.name.format(**sizes)
     load(network, weights, name)
     network.eval().requires_grad_(False)
     description = Description(
         system=name,
         sizes=sizes,
-        signature=system.signature(sizes) if callable(system.signature) else system.signature,
+        signature=architecture.signature(sizes) if callable(architecture.signature) else architecture.signature,
         size_multiple=int(getattr(network, "size_multiple", 1)),
         norm=kind_of(network),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -69,7 +71,7 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
 
 
 def unwrapped(state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The state dict inside a training checkpoint, or what was given."""
+    """Return the state dict inside a training checkpoint, or the argument itself."""
     for wrapper in WRAPPERS:
         inner = state_dict.get(wrapper)
         if isinstance(inner, Mapping) and inner:
@@ -78,7 +80,7 @@ def unwrapped(state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def tensors_of(state_dict: Mapping[str, Any]) -> Weights:
-    """Every tensor by its full name without foreign prefixes, floating ones as float32; other entries are left behind."""
+    """Return all tensors by full name without the prefixes of wrappers, floating ones as float32; drop other entries."""
     found: Weights = {}
     for key, value in state_dict.items():
         if isinstance(value, Mapping):
@@ -89,8 +91,8 @@ def tensors_of(state_dict: Mapping[str, Any]) -> Weights:
     return {re.sub(r"(^|\.)((module|_orig_mod)\.)+", r"\1", key): tensor for key, tensor in found.items()}
 
 
-def find_system(weights: Weights) -> System:
-    """The first row of the table that fits."""
+def find_architecture(weights: Weights) -> Architecture:
+    """Return the first row of the table that fits; raises ModelRefused with the closest one if none does."""
     keys = list(weights)
 
     def fits(marks: tuple[str, ...]) -> bool:
@@ -99,50 +101,58 @@ def find_system(weights: Weights) -> System:
     for marks, what, instead in UNSUPPORTED:
         if fits(marks):
             raise ModelRefused(f"this file looks like {what}, which cannot make pictures here: try {instead}")
-    for system in SYSTEMS:
-        if fits(system.marks) and system.when(weights):
-            return system
-    found = {system: [fits((mark,)) for mark in system.marks] for system in SYSTEMS if system.when(weights)}
-    closest = max(found, key=lambda system: sum(found[system]) / len(system.marks))
+    for architecture in ARCHITECTURES:
+        if fits(architecture.marks) and architecture.when(weights):
+            return architecture
+    found = {
+        architecture: [fits((mark,)) for mark in architecture.marks]
+        for architecture in ARCHITECTURES
+        if architecture.when(weights)
+    }
+    closest = max(found, key=lambda item: sum(found[item]) / len(item.marks))
     if any(found[closest]):
-        lacking = spoken(closest.marks[found[closest].index(False)])
+        lacking = example_key(closest.marks[found[closest].index(False)])
         raise ModelRefused(f"comes closest to {plain_name(closest)}, but {lacking} missing: try another file, or ONNX")
     names = ", ".join(keys[:3])
     raise ModelRefused(
-        f"a network of no known system, {len(keys)} tensors such as {names}: export it to ONNX with the code it came from"
+        f"a network of no known architecture, {len(keys)} tensors such as {names}: export it to ONNX with the code it came from"
     )
 
 
-def plain_name(system: System) -> str:
-    """The system's name without sizes."""
-    return re.sub(r"[-,( ]*\{.*", "", system.name)
+def plain_name(architecture: Architecture) -> str:
+    """Return the name of an architecture without its sizes."""
+    return re.sub(r"[-,( ]*\{.*", "", architecture.name)
 
 
-def spoken(mark: str) -> str:
-    """A mark as the first key that it matches."""
+def example_key(mark: str) -> str:
+    """Return a key that a mark matches, for messages."""
     mark = re.sub(r"\([^)]*\)\?", "", mark.replace("\\", ""))
     return re.sub(r"\(([^|)]*)[^)]*\)", r"\1", mark).split("|")[0].replace("d+", "4")
 
 
-def taken_by(function: Callable[..., Any], hints: Mapping[str, Any]) -> dict[str, Any]:
-    """The hints that a function knows."""
+def hints_for(function: Callable[..., Any], hints: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hints that are parameters of a function."""
     known = inspect.signature(function).parameters
     return {key: value for key, value in hints.items() if key in known}
 
 
-def check_hints(system: System, hints: Mapping[str, Any]) -> None:
-    """Refuse a hint that means nothing for this system."""
+def check_hints(architecture: Architecture, hints: Mapping[str, Any]) -> None:
+    """Raise UsageError for a hint that this architecture does not take."""
     known = (
-        list(inspect.signature(system.sizes).parameters)[1:] + list(inspect.signature(system.convert).parameters)[1:]
+        list(inspect.signature(architecture.sizes).parameters)[1:]
+        + list(inspect.signature(architecture.convert).parameters)[1:]
     )
     for hint in hints:
         if hint not in known:
             accepted = ", ".join(dict.fromkeys(known)) or "none"
-            raise UsageError(f"{plain_name(system)} does not take the hint {hint!r}; it takes {accepted}")
+            raise UsageError(f"{plain_name(architecture)} does not take the hint {hint!r}; it takes {accepted}")
 
 
 def load(network: nn.Module, weights: Weights, name: str) -> None:
-    """Give the network its tensors; refuse on any difference that is not an unused statistic."""
+    """Load tensors into a network; raise ModelRefused for missing, unexpected, differently shaped or non-finite tensors.
+
+    Unused running statistics are dropped.
+    """
     wanted = network.state_dict()
     unused = {key for key in weights if key not in wanted and key.endswith(STATISTICS)}
     weights = {key: value for key, value in weights.items() if key not in unused}

@@ -1,4 +1,4 @@
-"""What is particular to a system: states at the start, sizes it takes, directions, adjoints."""
+"""Properties of single architectures: initial states, accepted sizes, directions, adjoints."""
 
 import pytest
 import torch

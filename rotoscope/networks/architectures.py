@@ -1,4 +1,4 @@
-"""The systems that checkpoints are recognised as: one table, read from top to bottom."""
+"""The architectures that checkpoints are recognised as: one table; the first row that fits decides."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -31,22 +31,26 @@ Weights = dict[str, Tensor]
 
 
 def unchanged(weights: Weights) -> Weights:
-    """The names are ours already."""
+    """Return the weights as they are: their names are those of our network."""
     return weights
 
 
 def always(weights: Mapping[str, Tensor]) -> bool:
-    """The keys say enough."""
+    """Accept every file whose keys match the marks."""
     return True
 
 
-class System(NamedTuple):
-    """One row.
+class Architecture(NamedTuple):
+    """How to recognise and build one architecture.
 
-    A file is of this system if every mark, a regular expression, matches one of its keys whole, and `when` agrees.
-    `sizes` reads the arguments of `network` off the tensors; `convert` brings foreign names to ours; the keyword
-    arguments of both are the hints that the system takes. The name may quote sizes, and the signature may depend on
-    them.
+    name       for messages; {size} is replaced by that size
+    marks      regular expressions; a file fits if each matches one of its keys completely
+    network    the module's class, called with the sizes
+    sizes      derives the arguments of `network` from the tensors
+    signature  of the network; a function if it depends on the sizes
+    convert    renames foreign keys to those of our network
+    when       a further condition on the tensors
+    The keyword arguments of `sizes` and `convert` are the hints that the architecture takes.
     """
 
     name: str
@@ -65,24 +69,24 @@ TWO_PICTURES = ("first", "second")
 
 
 def vid2vid_signature(sizes: Mapping[str, Any]) -> Signature:
-    """One history for each scale, finest first."""
+    """Return the signature of vid2vid, with one history for each scale, finest first."""
     histories = (f"history_{scale}" for scale in range(len(sizes["scales"])))
     return Signature(inputs=("labels",), state=(*histories, "begun"))
 
 
 def is_predictor(weights: Mapping[str, Tensor]) -> bool:
-    """Six channels in, three out: a U-Net that takes two frames."""
+    """Whether a U-Net takes 6 channels, two frames, and makes 3."""
     shapes = [weights[key].shape for key in ("model.model.0.weight", "model.model.3.weight") if key in weights]
     return [shape[1:2] for shape in shapes] == [(6,), (3,)]
 
 
 def has_no_blocks(weights: Mapping[str, Tensor]) -> bool:
-    """No residual blocks."""
+    """Whether there are no residual blocks."""
     return not any("conv_block" in key for key in weights)
 
 
-SYSTEMS = (
-    System(
+ARCHITECTURES = (
+    Architecture(
         "Super SloMo",
         (r"(state_dictFC|flowComp)\.conv1\.weight", r"(state_dictAT|ArbTimeFlowIntrp)\.conv1\.weight"),
         superslomo.SuperSloMo,
@@ -90,7 +94,7 @@ SYSTEMS = (
         Signature(("first", "second", "time"), range=(0.0, 1.0)),
         convert=superslomo.convert_slomo,
     ),
-    System(
+    Architecture(
         "contextual attention",
         (
             r"coarse_generator\.conv1\.conv\.weight|inpaint_net/conv1/kernel",
@@ -101,7 +105,7 @@ SYSTEMS = (
         Signature(("picture", "mask"), order="BGR"),
         convert=contextual_attention.convert_inpainter,
     ),
-    System(
+    Architecture(
         "vid2vid",
         (r"(netG0\.)?model_down_seg\.1\.weight", r"(netG0\.)?model_final_img\.1\.weight"),
         vid2vid.Vid2Vid,
@@ -109,21 +113,21 @@ SYSTEMS = (
         vid2vid_signature,
         convert=vid2vid.convert_vid2vid,
     ),
-    System(
+    Architecture(
         "MUNIT, both domains",
         (r"a\.enc_content\.model\.0\.conv\.weight", r"b\.enc_content\.model\.0\.conv\.weight"),
         munit.MunitPair,
         munit.munit_pair_sizes,
         Signature(("picture", "style")),
     ),
-    System(
+    Architecture(
         "MUNIT",
         (r"enc_content\.model\.0\.conv\.weight", r"mlp\.model\.0\.fc\.weight"),
         munit.MunitGenerator,
         munit.munit_sizes,
         Signature(("picture", "style")),
     ),
-    System(
+    Architecture(
         "PWC-Net",
         (
             r"(netExtractor\.netOne\.0|moduleExtractor\.moduleOne\.0|conv1a\.0)\.weight",
@@ -134,21 +138,21 @@ SYSTEMS = (
         Signature(TWO_PICTURES, ("flow",), range=(0.0, 1.0), order="BGR"),
         convert=pwcnet.convert_pwc,
     ),
-    System(
+    Architecture(
         "RAFT-small",
         (r"fnet\.layer1\.0\.conv3\.weight", r"update_block\.gru\.convz\.weight"),
         raft.RaftSmall,
         raft.raft_sizes,
         Signature(TWO_PICTURES, ("flow",), range=(0.0, 255.0)),
     ),
-    System(
+    Architecture(
         "VINet",
         (r"convlstm\.Gates\.weight", r"encoder1\.ec0\.conv\.weight"),
         vinet.VINet,
         vinet.vinet_sizes,
         Signature(("window", "masks"), state=("previous_picture", "previous_mask", "begun"), order="BGR"),
     ),
-    System(
+    Architecture(
         "TransformNet (blind video consistency)",
         (r"convlstm\.Gates\.weight", r"conv1a\.conv2d\.weight"),
         transformnet.TransformNet,
@@ -159,47 +163,47 @@ SYSTEMS = (
             range=(0.0, 1.0),
         ),
     ),
-    System(
+    Architecture(
         "fast style transfer",
         (r"res1\.conv1\.conv2d\.weight", r"in1\.weight"),
         fast_style.TransformerNet,
         fast_style.transformer_net_sizes,
         RGB_255,
     ),
-    System(
+    Architecture(
         "fast style transfer by transposed convolutions, {middle}",
         (r"ConvBlock\.0\.conv_layer\.weight", r"DeconvBlock\.0\.conv_transpose\.weight"),
         fast_style_deconv.DeconvTransformerNet,
         fast_style_deconv.deconv_transformer_sizes,
         BGR_255,
     ),
-    System(
+    Architecture(
         "CartoonGAN",
         (r"conv01_1\.weight", r"in13_1\.weight"),
         cartoongan.CartoonGenerator,
         cartoongan.cartoon_sizes,
         Signature(order="BGR"),
     ),
-    System(
+    Architecture(
         "AnimeGANv2",
         (r"block_a\.0\.1\.weight", r"out_layer\.0\.weight"),
         animegan.AnimeGenerator,
         animegan.anime_sizes,
     ),
-    System(
+    Architecture(
         "CUT ResNet-{num_blocks}",
         (r"model\.\d+\.filt", r"model\.1\.weight", r"model\.\d+\.conv_block\.1\.weight"),
         cut.CutGenerator,
         cut.cut_sizes,
     ),
-    System(
+    Architecture(
         "Recycle-GAN predictor (prediction)",
         (r"model1\.1\.weight", r"model3\.0\.weight", r"model\.model\.model\.0\.weight"),
         unet.ViewsPredictor,
         unet.views_sizes,
         Signature(inputs=("older", "newer")),
     ),
-    System(
+    Architecture(
         "Recycle-GAN predictor U-Net, {num_downs} levels",
         (r"model\.model\.0\.weight", r"model\.model\.3\.weight"),
         unet.UnetGenerator,
@@ -207,38 +211,38 @@ SYSTEMS = (
         Signature(inputs=("frames",)),
         when=is_predictor,
     ),
-    System(
+    Architecture(
         "pix2pix U-Net, {num_downs} levels",
         (r"model\.model\.0\.weight", r"model\.model\.3\.weight"),
         unet.UnetGenerator,
         unet.unet_sizes,
     ),
-    System(
+    Architecture(
         "pix2pixHD local enhancer",
         (r"model1_1\.1\.weight", r"model\.1\.weight"),
         pix2pixhd.LocalEnhancer,
         pix2pixhd.enhancer_sizes,
     ),
-    System(
+    Architecture(
         "pix2pixHD generator with features",
         (r"model_downsample\.1\.weight", r"model_upsample_conv\.1\.weight"),
         pix2pixhd.FeatureGenerator,
         pix2pixhd.feature_generator_sizes,
         Signature(("labels", "features")),
     ),
-    System(
+    Architecture(
         "CycleGAN ResNet-{num_blocks}",
         (r"model\.1\.weight", r"model\.10\.conv_block\.1\.weight"),
         resnet.ResnetGenerator,
         resnet.resnet_sizes,
     ),
-    System(
+    Architecture(
         "pix2pixHD global generator, {num_blocks} blocks",
         (r"model\.1\.weight", r"model\.(13|16)\.conv_block\.1\.weight"),
         resnet.ResnetGenerator,
         resnet.resnet_sizes,
     ),
-    System(
+    Architecture(
         "pix2pixHD feature encoder",
         (r"model\.1\.weight", r"model\.4\.weight", r"model\.16\.weight"),
         pix2pixhd.FeatureEncoder,
@@ -246,7 +250,7 @@ SYSTEMS = (
         Signature(("picture", "instances"), ("features",)),
         when=has_no_blocks,
     ),
-    System(
+    Architecture(
         "DualGAN",
         (r"([AB]_g_)?e1_conv(/w|\.weight)", r"([AB]_g_)?d8(/w|\.weight)"),
         dualgan.DualGenerator,
@@ -254,7 +258,7 @@ SYSTEMS = (
         Signature(order="BGR"),
         convert=dualgan.convert_dual,
     ),
-    System(
+    Architecture(
         "compact student",
         (r"stem\.weight", r"expand\.1\.weight", r"head\.weight"),
         compact.CompactGenerator,
@@ -262,7 +266,7 @@ SYSTEMS = (
     ),
 )
 
-# What people try next: all marks of a row found, what the file is, what to give instead.
+# Files that are often given by mistake: (marks that all match, what the file is, what to give instead).
 UNSUPPORTED = (
     ((r".*\.conv_block\.1\.conv\.0\.weight",), "a gan-compression student", "the uncompressed teacher"),
     ((r"model\.0\.weight", r"model\.11\.weight"), "a PatchGAN discriminator", "the generator's file, *_net_G*.pth"),

@@ -1,8 +1,8 @@
-"""Small modules between what a model file takes and what a network takes.
+"""Small modules that convert the inputs of a model file to those of a network, and its results back.
 
-A model file takes pictures, label and instance maps, masks, a style, a number, as one flat list of tensors. Networks take
-stacked one-hot maps, grey pictures, feature vectors for every pixel, tuples of state. Every module here is called with the
-inputs of the manifest and then the state, and returns the outputs and then the state, as a tuple.
+A model file takes pictures, label and instance maps, masks, a style, a number, each as one tensor. Networks take stacked
+one-hot maps, grey pictures, feature vectors for every pixel, tuples of state. Every module here takes the inputs of the
+manifest and then the state, and returns the outputs and then the state as a tuple.
 """
 
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from rotoscope.networks.shared_norm import SharedStatistics
 from rotoscope.networks.superslomo import MEAN, SuperSloMo
 from rotoscope.networks.vid2vid import Vid2Vid, pyramid
 
-GREY = (0.299, 0.587, 0.114)  # weights of R, G, B, as the readers of one-channel training sets have them
+GREY = (0.299, 0.587, 0.114)  # weights of R, G, B, BT.601, which training code uses for grey pictures
 
 
 @dataclass(frozen=True)
 class Labels:
-    """How a network that takes label maps was trained to see them; what its checkpoint cannot say.
+    """The label maps that a network was trained on, which its checkpoint does not describe.
 
-    num      classes, one channel each
-    edges    a further channel holds the edges of instances
-    palette  set: label maps come as colours, one for each class
+    num      number of classes, one channel each
+    edges    whether one more channel holds the edges of instances
+    palette  colour of each class, if label maps come as colours
     """
 
     num: int
@@ -36,7 +36,7 @@ class Labels:
 
 
 class Flat(nn.Module):
-    """(inputs ..., state ...) -> (outputs ..., state ...)."""
+    """Pass state as single tensors, not as a tuple: (inputs ..., state ...) -> (outputs ..., state ...)."""
 
     def __init__(self, network: nn.Module, num_state: int) -> None:
         super().__init__()
@@ -50,9 +50,10 @@ class Flat(nn.Module):
 
 
 class Sharing(nn.Module):
-    """(inputs ..., keep, statistics) -> (outputs ..., statistics); statistics of zeros are measured on what is given.
+    """Share statistics of norms between frames: (inputs ..., keep, statistics) -> (outputs ..., statistics).
 
-    A batch of several frames with zeros is thus the joint calibration, and `keep` 1 freezes what it found.
+    Statistics of zeros are measured on the batch of the call, so one call with several frames calibrates them jointly; with
+    `keep` 1 they then stay as they are.
     """
 
     def __init__(self, shared: SharedStatistics) -> None:
@@ -61,19 +62,19 @@ class Sharing(nn.Module):
 
     @property
     def num_channels(self) -> int:
-        """Channels of all norms."""
+        """Number of channels of all norms together."""
         return sum(norm.channels for norm in self.shared.norms())
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         *inputs, keep, statistics = tensors
-        begun = (statistics[1].max() > 0).to(keep.dtype)  # the row of reciprocal deviations, never zero once measured
+        begun = (statistics[1].max() > 0).to(keep.dtype)  # row 1 holds reciprocal deviations, above 0 once measured
         given = torch.split(statistics, [norm.channels for norm in self.shared.norms()], dim=1)
         picture, left = self.shared.run(tuple(inputs), list(given), keep * begun)
         return picture, left
 
 
 class Interpolating(nn.Module):
-    """(first, second, time) -> the frame between, its flows to both, visibility of the first."""
+    """Run Super SloMo: (first, second, time) -> (the frame between, its flows to both, visibility of the first)."""
 
     def __init__(self, network: SuperSloMo) -> None:
         super().__init__()
@@ -88,9 +89,9 @@ class Interpolating(nn.Module):
 
 
 class Drawing(nn.Module):
-    """The first frames of a vid2vid scene, from label maps alone: (labels, histories ..., begun) -> (picture, and the same).
+    """Draw the first frames of a vid2vid scene: (labels, histories ..., begun) -> (picture, histories ..., begun).
 
-    `begun` is the share of the history that is full.
+    `begun` is the share of the history that is full, 0 to 1.
     """
 
     def __init__(self, first: Loaded, num_frames: int, channels: int) -> None:
@@ -113,21 +114,21 @@ class Drawing(nn.Module):
 
 
 class FirstFrames(nn.Module):
-    """One module until the history is full, then another with the same inputs and outputs; a branch of the exported graph."""
+    """Call `drawing` until the history is full, then `recurrent`; exported as an If node."""
 
     def __init__(self, drawing: nn.Module, recurrent: nn.Module) -> None:
         super().__init__()
         self.drawing, self.recurrent = drawing, recurrent
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        begun = tensors[-1]  # without values where work is only counted, as for a frame in the middle
+        begun = tensors[-1]  # on the meta device, where multiply-adds are counted, it has no values
         module = self.drawing if not begun.is_meta and bool(begun.max() < 1) else self.recurrent
         made: tuple[Tensor, ...] = module(*tensors)
         return made
 
 
 class Uncomposed(nn.Module):
-    """vid2vid finished outside: (labels, histories ..., begun) -> (drawn, carried, flow of each scale ..., begun)."""
+    """Return the unfinished vid2vid: (labels, histories ..., begun) -> (drawn, carried, flow of each scale ..., begun)."""
 
     def __init__(self, network: Vid2Vid) -> None:
         super().__init__()
@@ -142,9 +143,9 @@ class Uncomposed(nn.Module):
 
 
 class ByLabels(nn.Module):
-    """Label maps, and instance maps, as the channels that the network was trained on.
+    """Convert label maps and instance maps to the channels that a network was trained on.
 
-    Ids (N,1,H,W) or (N,K,1,H,W), or colours (N,3,H,W) or (N,K,3,H,W) of a palette, oldest frame first.
+    Label maps are ids (N,1,H,W) or (N,K,1,H,W), or colours (N,3,H,W) or (N,K,3,H,W) of a palette, oldest frame first.
     """
 
     palette: Tensor | None
@@ -169,7 +170,7 @@ class ByLabels(nn.Module):
 
 
 class Windowed(nn.Module):
-    """(N,K,3,H,W) for a network that takes K pictures, stacked on the channels or one by one."""
+    """Split a window (N,K,3,H,W) into K pictures, or stack them on the channels, (N,K*3,H,W)."""
 
     def __init__(self, module: nn.Module, *, stacked: bool) -> None:
         super().__init__()
@@ -183,7 +184,7 @@ class Windowed(nn.Module):
 
 
 class Grey(nn.Module):
-    """Colour pictures for a network that takes grey ones."""
+    """Convert colour pictures (N,3,H,W) to grey ones (N,1,H,W)."""
 
     weights: Tensor
 
@@ -200,7 +201,7 @@ class Grey(nn.Module):
 
 
 class OneVector(nn.Module):
-    """One feature vector (N,F,1,1) for all of the picture, where the network takes one for every pixel."""
+    """Repeat one feature vector (N,F,1,1) for every pixel, (N,F,H,W)."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -214,7 +215,7 @@ class OneVector(nn.Module):
 
 
 class ThreeChannels(nn.Module):
-    """A grey result as a colour picture."""
+    """Repeat a grey result (N,1,H,W) on three channels."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -226,7 +227,7 @@ class ThreeChannels(nn.Module):
 
 
 class EightBit(nn.Module):
-    """Pictures as uint8 (N,H,W,3) RGB, in and out, for a network with (N,3,H,W) in some range and order."""
+    """Convert uint8 (N,H,W,3) RGB pictures to the range and order of a network with (N,3,H,W), and its results back."""
 
     def __init__(self, module: nn.Module, frame: FrameInput, output: FrameOutput) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """Find the first tensor, in the order of computation, that differs between two ONNX files of one network by more than a bound.
 
-Every tensor that has the same name in both graphs can be made an output. If a tensor is beyond the bound, the tensors computed from
-it usually are too, so bisection finds the first one in about log2(n) runs instead of n. An engine cannot fuse operators across an
-output: if the difference came from such a fusion, no tensor is found.
+Every tensor that has the same name in both graphs can be made an output. If a tensor is beyond the bound, the tensors computed
+from it usually are too, so bisection finds the first one in about log2(n) runs instead of n. An engine cannot fuse operators
+across an output: if the difference came from such a fusion, no tensor is found.
 """
 
 from collections.abc import Callable

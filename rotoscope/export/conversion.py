@@ -22,7 +22,7 @@ def recoded(inputs: Tensors, ours: Manifest, theirs: Manifest) -> Arrays:
 
 
 def in_coding(values: NDArray[np.generic], ours: FrameInput, theirs: FrameInput) -> NDArray[np.generic]:
-    """Convert pictures from the range, order, layout and dtype of one form to those of the other; label maps stay as they are."""
+    """Convert pictures from the range, order, layout and dtype of one form to those of the other; label maps stay."""
     coding = ("layout", "order", "dtype", "range", "mean", "std")
     if ours.labels is not None or all(getattr(ours, item) == getattr(theirs, item) for item in coding):
         return values
@@ -48,7 +48,7 @@ def restated(state: Tensors, ours: Manifest, theirs: Manifest) -> Arrays:
 def in_common_units(
     name: str, a: NDArray[np.generic], ours: Manifest, b: NDArray[np.generic], theirs: Manifest
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Convert an output of both forms to (N,H,W,3) RGB in [-1,1]; outputs other than pictures are divided by a's largest value."""
+    """Convert an output of both forms to (N,H,W,3) RGB in [-1,1]; divide other outputs by the largest value of `a`."""
     if name == ours.output.tensor and ours.output.content == "picture":
         return _in_unit_range(a, ours.output), _in_unit_range(b, theirs.output)
     peak = float(np.abs(a.astype(np.float64)).max()) or 1.0

@@ -1,9 +1,9 @@
 """Compare two forms of one network: both get the same inputs and the same state at every call.
 
-A pair of forms is itself an engine, so random inputs or a translation of real frames can drive it. It returns the results of the
-first form, runs the second form on the same arrays, and records the differences. A network with state is thus compared step by
-step. The drift, when each form continues from its own state, is recorded too, without a bound: in a chaotic network rounding
-errors grow to the size of the picture, so the drift is shown beside that of fp32 from fp64.
+A pair of forms is itself an engine, so random inputs or a translation of real frames can drive it. It returns the results of
+the first form, runs the second form on the same arrays, and records the differences. A network with state is thus compared
+step by step. The drift, when each form continues from its own state, is recorded too, without a bound: in a chaotic network
+rounding errors grow to the size of the picture, so the drift is shown beside that of fp32 from fp64.
 """
 
 from dataclasses import dataclass
@@ -243,7 +243,7 @@ def stacked(items: list[Arrays]) -> Arrays:
 
 
 def check_comparable(a: Form, b: Form) -> None:
-    """Raise ModelRefused unless both forms have the same kinds of inputs, outputs and state; layout, order and dtype may differ."""
+    """Raise ModelRefused unless both forms have the same inputs, outputs and state; layout, order and dtype may differ."""
 
     def roles(manifest: Manifest) -> dict[str, Any]:
         frame = manifest.frame

@@ -19,7 +19,7 @@ from rotoscope.runtime.models.model_file import ModelFile, write_described
 from rotoscope.runtime.network.feed import Feed
 
 # Operators that lose visible precision in fp16: statistics subtract large sums, tanh and softmax set the last bits of a
-# picture, and a position above 2048 has no fraction.
+# picture, and a position above 1024 has no fraction.
 KEPT_IN_FP32 = (
     "InstanceNormalization", "GroupNormalization", "LayerNormalization", "BatchNormalization", "ReduceMean", "ReduceSum",
     "ReduceMax", "Sqrt", "Pow", "Reciprocal", "Tanh", "Softmax", "GridSample", "Resize", "ArgMin", "ScatterElements",
@@ -59,7 +59,7 @@ def halved(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def measured(proto: onnx.ModelProto, golden: GoldenCheck, manifest: Manifest) -> GoldenCheck:
-    """The golden check with the tolerance that the rounding of this graph takes, measured on ONNX Runtime."""
+    """Return the golden check with a tolerance for the rounding of this graph, measured on ONNX Runtime."""
     with without_telemetry():
         import onnxruntime
 
@@ -71,7 +71,7 @@ def measured(proto: onnx.ModelProto, golden: GoldenCheck, manifest: Manifest) ->
 
 
 def _in_order(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """The converter leaves one cast for each consumer, all of the same name, at the end of the graph."""
+    """Sort the nodes; drop repeated casts, which the converter leaves at the end of the graph, one for each consumer."""
     import onnx_ir
     from onnx_ir.passes.common import TopologicalSortPass
 
@@ -103,10 +103,10 @@ def to_int8(model: ModelFile, pictures: Iterable[Picture], target: Path) -> tupl
     """Write a model file with weights and activations of convolutions in 8 bits; returns its manifest and its PSNR, dB.
 
     pictures  about eight frames like those that will be translated; they decide the range of each activation that 8 bits cover
-    Quantisation is static, QDQ, per channel for weights. At both ends of the network, which
-    decide most of the picture at little cost, convolutions stay in fp32: as few as keep `LEAST_PSNR_DB` on these pictures, at most
-    a third at each end. Raises UsageError for models with more inputs than one picture, for no pictures and without onnxruntime,
-    ModelRefused if that is not enough.
+    Quantisation is static, QDQ, per channel for weights. At both ends of the network, which decide most of the picture at
+    little cost, convolutions stay in fp32: as few as keep `LEAST_PSNR_DB` on these pictures, at most a third at each end.
+    Raises UsageError for models with more inputs than one picture, for no pictures and without onnxruntime, ModelRefused if
+    a third is not enough.
     """
     manifest = model.manifest
     if len(manifest.inputs) > 1 or manifest.state or manifest.frame.window or manifest.frame.labels:

@@ -1,9 +1,9 @@
-"""Is a checkpoint safe to hand to `torch.load`? Answered before torch sees a byte of it.
+"""Check that a checkpoint is safe for `torch.load`, before torch reads it.
 
-A checkpoint is a pickle, which is a program, beside raw numbers. `torch.load(weights_only=True)` refuses to run what it
-does not know, but believes what a file says about sizes: deflated archives, storages larger than their bytes, views that
-repeat one number a million times, damaged numbers. So the pickle is first run with nothing to call: every name in it
-becomes an empty stand-in, and the storages and views that it asks for are held against the bytes that are there.
+A checkpoint is a pickle, which is a program, beside raw numbers. `torch.load(weights_only=True)` does not run
+unknown names, but it trusts the sizes in a file: deflated archives, storages larger than their bytes, views that
+repeat one number a million times, damaged numbers. So the pickle is first run with stand-ins: every name in it
+becomes an empty class, and the storages and views that it asks for are compared with the bytes in the file.
 """
 
 import collections
@@ -24,7 +24,7 @@ MAX_TENSORS = 20_000
 LEGACY_HEADER = 0x1950A86A20F9469CFC6C  # the first pickle of torch's format before 1.6
 NEWEST_PROTOCOL = 4  # protocol 5 allocates buffers before it reads them
 
-# Everything that weights, and the values that published files keep beside them, are made of.
+# Names in the pickles of weights, and of the values that published files store beside weights.
 HARMLESS = re.compile(
     r"collections\.(OrderedDict|defaultdict|Counter)"
     r"|torch(\.cuda|\.storage)?\.\w+Storage"
@@ -41,7 +41,7 @@ BYTES_OF = {
 
 
 def check_checkpoint(path: Path) -> None:
-    """Raise ModelRefused unless `torch.load` can read the file in bounded memory, with nothing to run."""
+    """Raise ModelRefused unless `torch.load` can read the file in bounded memory without running code."""
     with path.open("rb") as file:
         is_zip = (
             file.read(4) == b"PK\x03\x04"
@@ -53,7 +53,7 @@ def check_checkpoint(path: Path) -> None:
 
 
 def _check_zip(path: Path) -> None:
-    """The format of torch.save: an archive of one pickle and one uncompressed entry for each storage."""
+    """Check the format of torch.save: an archive of one pickle and one uncompressed entry for each storage."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
@@ -78,7 +78,7 @@ def _check_zip(path: Path) -> None:
 
 
 def _check_entries(path: Path, archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> None:
-    """Names that occur once, nothing compressed, no more bytes than the file has, every checksum right."""
+    """Check that names are unique, nothing is compressed, sizes are at most that of the file, and checksums are right."""
     if len(entries) != len(archive.infolist()):
         raise ModelRefused(f"{path}: an archive with two entries of one name, which readers may tell apart differently")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
@@ -92,7 +92,7 @@ def _check_entries(path: Path, archive: zipfile.ZipFile, entries: dict[str, zipf
 
 
 def _check_legacy(path: Path) -> None:
-    """The format before torch 1.6: pickles of a header, a protocol, a system, the object; then the bytes of all storages."""
+    """Check the format before torch 1.6: pickles of header, protocol, system and object, then the bytes of all storages."""
     with path.open("rb") as file:
         data = file.read(MAX_PICKLE_BYTES)
     if not data.startswith(b"\x80"):
@@ -109,7 +109,7 @@ def _check_legacy(path: Path) -> None:
 
 
 class StandIn:
-    """Stands for every class and function of a checkpoint: takes anything, does nothing."""
+    """Replaces every class and function of a checkpoint: accepts all arguments and does nothing."""
 
     name = ""
 
@@ -129,9 +129,9 @@ class StandIn:
 class Survey(pickle.Unpickler):
     """Runs the first pickle in some bytes with stand-ins.
 
-    content   what it is made of
-    length    how many of the bytes it takes
-    storages  by key, the bytes claimed for each
+    content   the object that the pickle describes
+    length    bytes that the pickle takes
+    storages  key -> bytes that the pickle claims for this storage
     """
 
     def __init__(self, data: bytes, where: Path) -> None:
@@ -144,7 +144,7 @@ class Survey(pickle.Unpickler):
 
     @classmethod
     def of(cls, data: bytes, where: Path) -> "Survey":
-        """The survey after it ran; raises ModelRefused for whatever does not belong into a file of weights."""
+        """Run the pickle and return the survey; raises ModelRefused for anything that a file of weights does not contain."""
         survey = cls(data, where)
         try:
             for opcode, argument, position in pickletools.genops(data):
@@ -160,7 +160,7 @@ class Survey(pickle.Unpickler):
         return survey
 
     def find_class(self, module: str, name: str) -> Any:
-        """A stand-in for a harmless name; a refusal that says the name for any other."""
+        """Return a stand-in for a harmless name; raise ModelRefused for any other."""
         full = f"{module}.{name}"
         if not HARMLESS.fullmatch(full):
             raise ModelRefused(
@@ -174,7 +174,7 @@ class Survey(pickle.Unpickler):
         return type(name, (StandIn,), {"name": name})
 
     def persistent_load(self, saved: Any) -> int:
-        """How many values a storage claims."""
+        """Record the bytes that a storage claims; return its number of values."""
         kind, storage_type, key, _location, count = saved[:5]
         item = BYTES_OF[storage_type.name.removesuffix("Storage")]
         if kind != "storage" or count < 0:
@@ -183,7 +183,7 @@ class Survey(pickle.Unpickler):
         return int(count)
 
     def tensor(self, count: int, _offset: int, shape: tuple[int, ...], *_rest: Any) -> StandIn:
-        """A view of this shape on a storage of `count` values."""
+        """Check a view of this shape on a storage of `count` values."""
         values = 1
         for side in shape:
             values *= side

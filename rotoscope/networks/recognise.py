@@ -27,10 +27,9 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
     `netG1`, ...). Prefixes of DataParallel and torch.compile are dropped, and so are the running statistics that
     instance norms without scale kept in old files.
 
-    Hints decide what the file does not say; one that the architecture does not take is refused: `statistics` (frame, as published, or running)
-    for batch norm; `direction` (AtoB, BtoA) for MUNIT and DualGAN files with both; `foreground` labels of vid2vid;
-    `size` of VINet; `align_corners` of AnimeGANv2; `tensorflow` padding of contextual attention; `iterations` of
-    RAFT.
+    Hints decide what the file does not say: `statistics` (frame, as published, or running) for batch norm; `direction` (AtoB,
+    BtoA) for MUNIT and DualGAN files with both; `foreground` labels of vid2vid; `size` of VINet; `align_corners` of
+    AnimeGANv2; `tensorflow` padding of contextual attention; `iterations` of RAFT. Others are refused with UsageError.
 
     Raises ModelRefused when the file is damaged, of an unknown architecture, or ambiguous (the message names the hint that
     decides).

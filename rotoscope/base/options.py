@@ -4,7 +4,6 @@ Each value checks itself when it is made. The command line flattens them into fl
 typed keywords (`SourceKeywords` and so on), which `options_from` turns into values. A default is written once, here.
 """
 
-import difflib
 import math
 import numbers
 import os
@@ -13,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.nearest import nearest
 
 EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
 Precision = Literal["fp32", "fp16", "bf16"]
@@ -269,8 +269,8 @@ def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str,
     known = sorted({field.name for kind in kinds for field in fields(kind)} | set(also))
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"accepted: {', '.join(known)}"
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else f"accepted: {', '.join(known)}"
             raise UsageError(f"unknown option {name}; {hint}")
 
 

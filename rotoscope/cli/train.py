@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
 
 from rotoscope.base.errors import UsageError
@@ -63,7 +63,11 @@ def train_with_config(
     if config is not None:
         values = read_config(config, words[:1])
         train.config = (Dict(values, use_commands_as_keys=False, source=str(config)),)
-    code: int = train(words, exit_on_error=False, print_error=False)
+    try:
+        code: int = train(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        error.command_chain = ("train", *(error.command_chain or ()))
+        raise
     return code
 
 

@@ -1,5 +1,6 @@
 """The command line: one module per command, which imports what it needs when it runs. docs/command-line.md lists exit codes."""
 
+import logging
 import os
 import signal
 import sys
@@ -27,11 +28,14 @@ from rotoscope.cli.export import export
 from rotoscope.cli.frames import frames
 from rotoscope.cli.info import info
 from rotoscope.cli.looks import looks
+from rotoscope.cli.options import refuse_fractions
 from rotoscope.cli.parity import parity
 from rotoscope.cli.settings import folder_settings, used_files, user_settings
 from rotoscope.cli.train import train
 from rotoscope.cli.translate import translate
 from rotoscope.cli.version import version
+
+log = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -42,7 +46,7 @@ app = App(
     help_epilogue="Every command takes --quiet, --log-level debug|info|warning|error, and --debug (the traceback of an error). "
     "Options also come from the environment (ROTOSCOPE_TRANSLATE_STRENGTH=0.5) and from files: docs/command-line.md.",
     version=__version__,
-    config=[Env("ROTOSCOPE_", command=True), folder_settings, user_settings],
+    config=[Env("ROTOSCOPE_", command=True), folder_settings, user_settings, refuse_fractions],
     default_parameter=Parameter(show_env_var=False, negative_iterable=(), negative_none=()),
     result_action="return_value",
     suppress_keyboard_interrupt=False,
@@ -80,7 +84,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options, words = split_words(sys.argv[1:] if arguments is None else arguments)
         with shown(options), _stopped_by_sigterm():
-            code = app(words, exit_on_error=False, print_error=False)
+            command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+            if used_files.get():
+                log.info("options from %s", "; ".join(used_files.get()))
+            code = command(*bound.args, **bound.kwargs)
             if sys.stdout is not None:
                 sys.stdout.flush()  # a reader that left is noticed here, not when Python ends
         return code if isinstance(code, int) else 0

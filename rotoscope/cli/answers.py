@@ -91,7 +91,12 @@ def answer(error: CycloptsError) -> str:
         return f"{' '.join(error.unused_tokens or [])}: not expected here; {_usage(command)}"
     if type(error) is MissingArgumentError:
         return _missing(error, command)
-    if isinstance(error, CoercionError) and error.msg is None and error.token is not None and error.argument is not None:
+    if (
+        isinstance(error, CoercionError)
+        and error.msg is None
+        and error.token is not None
+        and error.argument is not None
+    ):
         return _wrong_value(error)
     return f"{' '.join(str(error).split()).rstrip('.')}; {_usage(command)}"
 
@@ -114,7 +119,9 @@ def _missing(error: MissingArgumentError, command: str) -> str:
         from rotoscope.assembly.models import bundled_looks
 
         looks = ", ".join(bundled_looks())
-        return f"{text}; accepted: a bundled look ({looks}), an .onnx file or a checkpoint; rotoscope looks describes them"
+        return (
+            f"{text}; accepted: a bundled look ({looks}), an .onnx file or a checkpoint; rotoscope looks describes them"
+        )
     return f"{text}; {_usage(command)}"
 
 
@@ -151,5 +158,3 @@ def _unknown_setting(error: UnknownOptionError, names: list[str]) -> str:
 
 def _usage(command: str) -> str:
     return f"{' '.join(('rotoscope', command)).strip()} --help shows what is accepted"
-
-

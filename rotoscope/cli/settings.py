@@ -4,7 +4,6 @@ A folder may come from a stranger. Its rotoscope.toml cannot name a file to writ
 where code runs, and cannot allow that something is replaced.
 """
 
-import logging
 import tomllib
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -66,7 +65,7 @@ HARMLESS: dict[str, tuple[str, ...]] = {
 }
 
 used_files: ContextVar[tuple[str, ...]] = ContextVar("used_files", default=())
-"""The files that gave options to the command that runs now."""
+"""The files that gave options to the command that runs now, and which, such as "rotoscope.toml: strength, mix"."""
 
 
 def user_file() -> Path:
@@ -80,11 +79,11 @@ def folder_settings(app: App, commands: tuple[str, ...], arguments: ArgumentColl
     for key in table:
         name = key.replace("-", "_")
         known = {part.lstrip("-").replace("-", "_") for argument in arguments for part in argument.names}
-        if name in known and name not in HARMLESS[commands[0]]:
-            allowed = ", ".join(HARMLESS[commands[0]]) or "nothing"
+        # op_library has a refusal of its own: it is accepted as a flag only.
+        if name in known and name not in (*HARMLESS[commands[0]], "op_library"):
             raise UsageError(
-                f"{FOLDER_FILE}: {key} may not be set for {commands[0]} by a file in the current folder, only by a flag, "
-                f"the environment or {user_file()}; accepted here: {allowed}"
+                f"{FOLDER_FILE}: {key} may not be set by a file in the current folder; accepted: a flag, the environment "
+                f"or {user_file()} (docs/command-line.md lists what the folder's file may set)"
             )
     _take(table, str(FOLDER_FILE), app, commands, arguments)
 
@@ -100,8 +99,7 @@ def _take(
     if not table:
         return
     Dict(dict(table), use_commands_as_keys=False, source=source)(app, commands, arguments)
-    used_files.set((*used_files.get(), source))
-    logging.getLogger("rotoscope").info("options from %s: %s", source, ", ".join(table))
+    used_files.set((*used_files.get(), f"{source}: {', '.join(table)}"))
 
 
 def _table(path: Path, commands: tuple[str, ...]) -> dict[str, Any]:

@@ -46,4 +46,4 @@ def refuse_inputs(target: str | Path | None, inputs: Iterable[str | Path | None]
         except (OSError, ValueError):  # one of them does not exist
             is_same = str(path) == str(target) and str(path) != "-"
         if is_same:
-            raise UsageError(f"{target}: the same file as the input {path}; give the result another name")
+            raise UsageError(f"{target}: input and output are the same file")

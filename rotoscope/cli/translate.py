@@ -83,8 +83,7 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
     if more:
         raise UsageError(f"{2 + len(more)} names; accepted: one source and its result; {FOR_SEVERAL_FILES}")
     inputs = [source, *model, *_input_files(source_options, model_options, steady_options)]
-    refuse_inputs(target or output, inputs)
-    target = chosen_target(target, output, overwrite=output_options.overwrite)
+    target = chosen_target(target, output, inputs, overwrite=output_options.overwrite)
     if report is not None:
         refuse_inputs(report, inputs)
         if target is not None:

@@ -106,7 +106,7 @@ def test_what_is_asked_for_by_name_is_done(words, folder, rotoscope_main):
 
 def test_an_empty_folder_may_stand_in_the_second_place(here):
     (here / "empty").mkdir()
-    assert chosen_target("empty", None, overwrite=True) == "empty"
+    assert chosen_target("empty", None, [], overwrite=True) == "empty"
 
 
 def test_standard_output_and_generated_sources_are_no_files(here):

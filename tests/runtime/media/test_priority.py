@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from rotoscope.runtime.media.ordinary_priority import ordinary_priority
+
+from rotoscope.runtime.media.encoder import ordinary_priority
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="this system has no scheduling policies")
 

@@ -1,4 +1,4 @@
-"""What a translation can be told, as four frozen values: source, model, steadiness, output.
+"""Options of a translation, as four frozen values: source, model, steadiness, output.
 
 Each value checks itself when it is made. The command line flattens them into flags; Python functions take the same names as
 typed keywords (`SourceKeywords` and so on), which `options_from` turns into values. A default is written once, here.
@@ -27,7 +27,7 @@ OVERRIDES = ("input_range", "output_range", "channel_order", "layout", "multiple
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """Which part of a source is read, and what is read beside it."""
+    """The part of a source that is read, and its masks and instance maps."""
 
     start: float | None = None
     """Seconds from the first frame at which to begin; the result then starts at 0."""
@@ -56,16 +56,16 @@ class SourceOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """How one model is opened and run. A loaded model carries its own."""
+    """Opening and running one model. A loaded model carries its own value."""
 
     engine: EngineName = "onnxruntime"
-    """What runs the network: torch runs checkpoints as they are, the others run ONNX."""
+    """Engine that runs the network: torch runs checkpoints directly, the others run ONNX."""
 
     precision: Precision | None = None
     """Arithmetic of the engine, never changed silently; by default the file's own, with openvino fp32."""
 
     device: str = "cpu"
-    """Where the engine runs: cpu or cuda; with onnxruntime also tensorrt, its TensorRT provider."""
+    """Device of the engine: cpu or cuda; with onnxruntime also tensorrt, its TensorRT provider."""
 
     compiled: bool = False
     """Of the torch engine: through torch.compile, which takes minutes once for every size."""
@@ -74,10 +74,10 @@ class ModelOptions:
     """For models with a style: the seed that it is drawn with, by default 0, or a .npy file such as rotoscope encode writes."""
 
     working_size: str | None = None
-    """What the network sees, "640x360", or "360p" for the shorter side; by default the source's size."""
+    """Size that the network sees, "640x360", or "360p" for the shorter side; by default the source's size."""
 
     fit: Fit = "pad"
-    """How a picture gets into a network of fixed size: all of it with borders, its middle, or squeezed."""
+    """Fitting a picture into a network of fixed size: pad adds borders, crop takes the middle, stretch distorts it."""
 
     norm: Literal["shared"] | None = None
     """shared: instance norm uses the statistics of the whole clip, measured before, in place of each frame's own; in a live
@@ -128,7 +128,7 @@ class ModelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SteadyOptions:
-    """What keeps the result from flickering."""
+    """Reduction of flicker."""
 
     steady: SteadyMethod | None = None
     """The method; by default blend, and off for models with state or a window of frames."""
@@ -137,13 +137,13 @@ class SteadyOptions:
     """0 to 1: how far blend, and hypercon with --pool weighted, may move from the frame-wise result to be steadier."""
 
     flow: str = "dis"
-    """What estimates the motion: dis, or onnx:FILE for a flow network."""
+    """Estimator of the motion: dis, or onnx:FILE for a flow network."""
 
     keyframes: int = 1
     """Translate every n-th frame at least and move its result along the motion for the frames in between."""
 
     interpolator: str = "flow"
-    """hypercon: what makes the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
+    """hypercon: maker of the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
 
     insert: int = 3
     """hypercon: frames inserted between two, each translated too."""
@@ -168,7 +168,7 @@ class SteadyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """What the result looks like and how it is written."""
+    """Appearance and encoding of the result."""
 
     output_size: str | None = None
     """Size of the result, "1280x720" or "720p"; by default the source's, times the scale of an upscaling network."""
@@ -249,11 +249,11 @@ class OutputKeywords(TypedDict, total=False):
 
 
 class StreamKeywords(ModelKeywords, SteadyKeywords, total=False):
-    """What a translator of frames can be told."""
+    """Options of a translator of streams, except `engine`."""
 
 
 class TranslateKeywords(SourceKeywords, ModelKeywords, SteadyKeywords, OutputKeywords, total=False):
-    """What a translation from file to file can be told."""
+    """Options of a translation from file to file, except `engine`."""
 
 
 Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions)

@@ -94,6 +94,7 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
         run = rotoscope.translate(source, target, model=model, on_progress=show, **options)
     print_run(run)
     if report is not None:
+        _refuse_same(report, run.target)  # one named after source and model is known only now
         write_report(run, options, report)
     if run.stopped_by is not None:
         return 128 + run.stopped_by

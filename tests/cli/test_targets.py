@@ -100,7 +100,7 @@ def test_the_answer_to_two_videos_says_what_to_do(folder, rotoscope_main):
 
 
 def test_a_report_does_not_replace_a_result_that_is_named_after_source_and_model(folder, rotoscope_main):
-    code, _, err = rotoscope_main(*"translate p.png -m m.onnx --report p.m.png --overwrite".split())
+    code, _, err = rotoscope_main(*["translate", "p.png", "-m", "m.onnx", "--report", "p.m.png", "--overwrite"])
     assert code == 2 and "--report p.m.png is the result" in err
     assert cv2.imread("p.m.png") is not None
 

@@ -42,7 +42,7 @@ def parse_seconds(_type: Any, tokens: Any) -> float:
     is_clock = all(part[:1].isdigit() for part in parts) and all(number < 60 for number in numbers[1:])
     if not 1 <= len(numbers) <= 3 or not all(map(math.isfinite, numbers)) or (len(numbers) > 1 and not is_clock):
         raise UsageError(
-            f"time {text!r}; accepted: seconds such as 90.5, or hours, minutes and seconds such as 0:01:30.5"
+            f"{tokens[0].keyword} {text}; accepted: seconds such as 90.5, or hours, minutes and seconds such as 0:01:30.5"
         )
     seconds = 0.0
     for number in numbers:

@@ -11,7 +11,7 @@ from rotoscope.cli.options import field_docs, parse_range, parse_seconds, parse_
 
 
 def parsed(parse, text):
-    return parse(None, [SimpleNamespace(value=text)])
+    return parse(None, [SimpleNamespace(value=text, keyword="--start")])
 
 
 @pytest.mark.parametrize(("text", "seconds"), [

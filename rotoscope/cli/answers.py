@@ -53,8 +53,9 @@ def no_such_option(word: str, known: Iterable[str], command: str = "") -> str:
     """Return the answer to an unknown option; `known` are the options of the command, as `--name`."""
     option = word.partition("=")[0]
     known = [*known, *GLOBAL_OPTIONS]
-    if option in ("-o", "--output") and command.split(" ")[0] in RESULT_OF:
-        return f"{option}: no such option of {command}; {RESULT_OF[command.split(' ')[0]]}"
+    result = RESULT_OF.get(command.partition(" ")[0])
+    if option in ("-o", "--output") and result is not None:
+        return f"{option}: no such option of {command}; {result}"
     if SAME_AS.get(option) in known:
         near: str | None = SAME_AS[option]
     else:

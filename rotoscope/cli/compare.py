@@ -66,7 +66,7 @@ def compare(
     from rotoscope.base.files import check_target, part_file
     from rotoscope.plots.contact_sheet import compare as draw
 
-    out = Path(chosen_target(out, output, overwrite=overwrite) or "compare.png")
+    out = Path(chosen_target(out, output, [source], overwrite=overwrite) or "compare.png")
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{out}: a sheet ends in .png or .jpg")
     if frames < 1 or not 16 <= height <= 4096:

@@ -46,7 +46,9 @@ def encode(
     import rotoscope
     from rotoscope.base.files import check_target, part_file
 
-    out = required_target(out, output, "rotoscope encode PICTURE OUT.npy -m MODEL", overwrite=overwrite)
+    out = required_target(
+        out, output, [picture, model], "rotoscope encode PICTURE OUT.npy -m MODEL", overwrite=overwrite
+    )
     if out.suffix.lower() != ".npy":
         raise UsageError(f"{out}: a code ends in .npy")
     check_target(out, source=Path(picture), overwrite=overwrite)

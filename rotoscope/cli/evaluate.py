@@ -12,6 +12,7 @@ from rotoscope.base.errors import UsageError
 from rotoscope.cli.options import SECONDS
 from rotoscope.cli.progress import Style, counted
 from rotoscope.cli.sweep import parse_fixed, run_sweep
+from rotoscope.cli.targets import refuse_inputs
 
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation, Numbers
@@ -116,6 +117,7 @@ def evaluate(
     stem = f"{Path(source).stem}.sweep" if result is None else f"{Path(result).stem}.evaluation"
     json, plot = json or Path(f"{stem}.json"), plot or Path(f"{stem}.svg")
     for target in (json, plot):
+        refuse_inputs(target, [source, result, reference])
         check_target(target, source=Path(source), overwrite=overwrite)
     keywords = {**asdict(options), "flow": measuring_flow(options.flow)}
     if result is None:

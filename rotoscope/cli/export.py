@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.cli.targets import refuse_inputs, required_target
+from rotoscope.cli.targets import required_target
 from rotoscope.export.options import ExportOptions
 
 DEFAULTS = ExportOptions()
@@ -50,12 +50,13 @@ def export(
     from rotoscope.assembly.models import check_torch
     from rotoscope.base.files import check_target
 
-    out = required_target(out, output, "rotoscope export CHECKPOINT OUT.onnx", overwrite=overwrite)
+    out = required_target(
+        out, output, [checkpoint, *finer, calibrate], "rotoscope export CHECKPOINT OUT.onnx", overwrite=overwrite
+    )
     if out.suffix.lower() not in ENDINGS:
         raise UsageError(f"{out}: a model file ends in {' or '.join(ENDINGS)}")
     check_torch(checkpoint)
     check_target(out, source=checkpoint, overwrite=overwrite)
-    refuse_inputs(out, [*finer, calibrate])
     if (options.precision == "int8") != (calibrate is not None):
         raise UsageError("--precision int8 and --calibrate CLIP go together")
     from rotoscope.base.frame import Picture

@@ -37,7 +37,7 @@ def frames(
     """
     from rotoscope.training.data.frames import extract_frames
 
-    folder = required_target(folder, output, "rotoscope frames VIDEO FOLDER", overwrite=False)
+    folder = required_target(folder, output, [source], "rotoscope frames VIDEO FOLDER", overwrite=False)
     if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder} exists; give a new folder")
     if every < 1 or shorter_side < 0:

@@ -61,7 +61,7 @@ def parse_explicit(_type: Any, tokens: Any) -> str:
 
 
 def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Raise UsageError for 1.5 where a whole number is asked for, which cyclopts would round. Runs after all sources of options."""
+    """Raise UsageError for 1.5 as a whole number, which cyclopts would round. Runs after all sources of options."""
     for argument in arguments:
         if argument.hint in (int, int | None, Optional[int]) and argument.parameter.converter is None:  # noqa: UP045
             for token in argument.tokens:

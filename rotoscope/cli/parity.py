@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import ModelOptions
+from rotoscope.cli.targets import refuse_inputs
 
 if TYPE_CHECKING:
     from rotoscope.assembly.model import Model
@@ -81,6 +82,7 @@ def parity(
     from rotoscope.kernels.rows import usable_cores
 
     if save is not None:
+        refuse_inputs(save, [a.partition("@")[0], b.partition("@")[0], clip, mask])
         check_target(save, source=None, overwrite=overwrite)
     if frames < 1:
         raise UsageError(f"--frames {frames}; at least 1")

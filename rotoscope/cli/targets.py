@@ -9,25 +9,34 @@ from pathlib import Path
 from rotoscope.base.errors import UsageError
 
 
-def chosen_target(by_position: str | Path | None, output: str | Path | None, *, overwrite: bool) -> str | None:
+def chosen_target(
+    by_position: str | Path | None,
+    output: str | Path | None,
+    inputs: Iterable[str | Path | None],
+    *,
+    overwrite: bool,
+) -> str | None:
     """Return the target given by position or by `-o/--output`; None if neither is given.
 
-    Raises UsageError if both are given, or if the one given by position is a file, or with `overwrite` a folder that is not
-    empty: only `-o` replaces.
+    Raises UsageError if both are given, if the target is an input, or if one given by position is a file, or with `overwrite`
+    a folder that is not empty: only `-o` replaces.
     """
-    if by_position is None:
-        return None if output is None else str(output)
-    if output is not None:
+    if by_position is not None and output is not None:
         raise UsageError(f"two results, {by_position} and --output {output}; accepted: one")
-    path = Path(by_position)
-    if path.is_file() or (overwrite and path.is_dir() and any(path.iterdir())):
-        raise UsageError(f"{path} exists, and might be a second source; to replace it: -o {path} --overwrite")
-    return str(by_position)
+    target = output if by_position is None else by_position
+    refuse_inputs(target, inputs)
+    if by_position is not None:
+        path = Path(by_position)
+        if path.is_file() or (overwrite and path.is_dir() and any(path.iterdir())):
+            raise UsageError(f"{path} exists, and might be a second source; to replace it: -o {path} --overwrite")
+    return None if target is None else str(target)
 
 
-def required_target(by_position: Path | None, output: Path | None, usage: str, *, overwrite: bool) -> Path:
+def required_target(
+    by_position: Path | None, output: Path | None, inputs: Iterable[str | Path | None], usage: str, *, overwrite: bool
+) -> Path:
     """Like `chosen_target`; raise UsageError with the usage if neither is given."""
-    target = chosen_target(by_position, output, overwrite=overwrite)
+    target = chosen_target(by_position, output, inputs, overwrite=overwrite)
     if target is None:
         raise UsageError(f"no name for the result; {usage}")
     return Path(target)

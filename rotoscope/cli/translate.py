@@ -83,8 +83,7 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
     if more:
         raise UsageError(f"{2 + len(more)} names; accepted: one source and its result; {FOR_SEVERAL_FILES}")
     inputs = [source, *model, *_input_files(source_options, model_options, steady_options)]
-    refuse_inputs(target or output, inputs)
-    target = chosen_target(target, output, overwrite=output_options.overwrite)
+    target = chosen_target(target, output, inputs, overwrite=output_options.overwrite)
     if report is not None:
         refuse_inputs(report, inputs)
         if target is not None:
@@ -95,6 +94,7 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
         run = rotoscope.translate(source, target, model=model, on_progress=show, **options)
     print_run(run)
     if report is not None:
+        _refuse_same(report, run.target)  # one named after source and model is known only now
         write_report(run, options, report)
     if run.stopped_by is not None:
         return 128 + run.stopped_by

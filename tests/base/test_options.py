@@ -119,7 +119,8 @@ def test_a_wrong_value_is_refused_with_what_is_accepted(kind, name, value, accep
 
 
 @pytest.mark.parametrize(("kind", "values"), [
-    (SteadyOptions, {"strength": 1}), (SteadyOptions, {"strength": np.float32(0.5)}), (SteadyOptions, {"keyframes": np.int64(2)}),
+    (SteadyOptions, {"strength": 1}), (SteadyOptions, {"strength": np.float32(0.5)}),
+    (SteadyOptions, {"keyframes": np.int64(2)}),
     (SourceOptions, {"start": 0, "duration": 2}), (ModelOptions, {"hints": ["direction=BtoA"]}),
     (ModelOptions, {"input_range": [0, 255]}), (ModelOptions, {"style": 7}), (ModelOptions, {"style": "a.npy"}),
 ])  # fmt: skip

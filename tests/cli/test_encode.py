@@ -126,7 +126,9 @@ def test_a_style_that_is_none_is_one_line(style, said, folder, photo, here, roto
 
 def test_an_encoder_makes_no_pictures_and_takes_no_style(folder):
     picture = tiny_clips.pattern(0)
-    with pytest.raises(rotoscope.UsageError, match="of kind encode; what makes pictures"):
+    with pytest.raises(
+        rotoscope.UsageError, match="of kind encode; models of kind translate or stabilise make pictures"
+    ):
         rotoscope.load(folder / "style.onnx")(picture)
     with pytest.raises(rotoscope.UsageError, match="takes no style"):
         rotoscope.load(folder / "style.onnx", style=1).encode(picture)

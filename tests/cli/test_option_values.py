@@ -23,12 +23,12 @@ def test_times_are_seconds_or_have_colons(text, seconds):
 
 
 @pytest.mark.parametrize("text", [
-    "", "soon", "1:60", "1:2:3:4", "1:-2", "-1:30", ":30", "1:", "1::2", "0:60:00", "1:30s", "1m30", "nan", "inf", "1:nan", "inf:1",
-    "-inf", "1,5",
+    "", "soon", "1:60", "1:2:3:4", "1:-2", "-1:30", ":30", "1:", "1::2", "0:60:00", "1:30s", "1m30", "nan", "inf", "1:nan",
+    "inf:1", "-inf", "1,5",
 ])  # fmt: skip
 def test_other_times_are_refused_with_what_is_accepted(text):
     with pytest.raises(
-        UsageError, match="accepted: seconds such as 90.5, or hours, minutes and seconds such as 0:01:30.5"
+        UsageError, match=r"accepted: seconds such as 90\.5, or hours, minutes and seconds such as 0:01:30\.5"
     ):
         parsed(parse_seconds, text)
 

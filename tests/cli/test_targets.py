@@ -66,6 +66,11 @@ REFUSED = [
     # Other inputs.
     "translate a.mp4 -o b.mp4 -m m.onnx --mask b.mp4 --overwrite",
     "translate a.mp4 -o more -m m.onnx --instances more --overwrite",
+    "evaluate a.mp4 b.mp4 --json b.mp4 --overwrite",
+    "evaluate a.mp4 hard.mp4 --plot soft.mp4 --overwrite",
+    "evaluate a.mp4 b.mp4 --reference q.png --plot q.png --overwrite",
+    "parity m.onnx copy.onnx --save copy.onnx --overwrite",
+    "parity m.onnx@openvino m.onnx --save m.onnx --overwrite",
     # The report.
     "translate a.mp4 -o out.mp4 -m m.onnx --report a.mp4 --overwrite",
     "translate a.mp4 -o out.mp4 -m m.onnx --report hard.mp4 --overwrite",
@@ -94,6 +99,12 @@ def test_the_answer_to_two_videos_says_what_to_do(folder, rotoscope_main):
     assert "3 names" in err and 'for f in *.mp4; do rotoscope translate "$f" -m MODEL; done' in err
 
 
+def test_a_report_does_not_replace_a_result_that_is_named_after_source_and_model(folder, rotoscope_main):
+    code, _, err = rotoscope_main(*["translate", "p.png", "-m", "m.onnx", "--report", "p.m.png", "--overwrite"])
+    assert code == 2 and "--report p.m.png is the result" in err
+    assert cv2.imread("p.m.png") is not None
+
+
 @pytest.mark.parametrize("words", [
     "translate p.png -o q.png -m m.onnx --overwrite", "translate p.png new.png -m m.onnx --overwrite",
     "translate p.png -m m.onnx --output new.png", "compare p.png -o q.png -m m.onnx --overwrite",
@@ -106,7 +117,7 @@ def test_what_is_asked_for_by_name_is_done(words, folder, rotoscope_main):
 
 def test_an_empty_folder_may_stand_in_the_second_place(here):
     (here / "empty").mkdir()
-    assert chosen_target("empty", None, overwrite=True) == "empty"
+    assert chosen_target("empty", None, [], overwrite=True) == "empty"
 
 
 def test_standard_output_and_generated_sources_are_no_files(here):

@@ -105,7 +105,7 @@ def translate(
         threads=threads,
         in_flight=in_flight,
     )
-    num_threads = threads or usable_cores()
+    num_threads = usable_cores() if threads is None else threads
     return run_job(
         job,
         lambda: open_chain(chain, given),

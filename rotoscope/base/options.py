@@ -4,15 +4,16 @@ Each value checks itself when it is made. The command line flattens them into fl
 typed keywords (`SourceKeywords` and so on), which `options_from` turns into values. A default is written once, here.
 """
 
-import difflib
 import math
 import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.nearest import nearest
 
 EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
 Precision = Literal["fp32", "fp16", "bf16"]
@@ -48,8 +49,9 @@ class SourceOptions:
         if not 0.001 <= self.rate <= 1000:
             raise UsageError(f"rate={self.rate}; accepted: 0.001 to 1000 frames per second")
         for name, seconds in (("start", self.start), ("duration", self.duration)):
-            if seconds is not None and not math.isfinite(seconds):
-                raise UsageError(f"{name}={seconds}; accepted: seconds from the first frame")
+            if seconds is not None and not 0 <= seconds < math.inf:
+                what = "seconds from the first frame" if name == "start" else "seconds"
+                raise UsageError(f"{name}={seconds}; accepted: {what}, 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,40 +271,48 @@ def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str,
     known = sorted({field.name for kind in kinds for field in fields(kind)} | set(also))
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"accepted: {', '.join(known)}"
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else f"accepted: {', '.join(known)}"
             raise UsageError(f"unknown option {name}; {hint}")
-
-
-_SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
-    int: ((numbers.Integral,), "a whole number"),
-    float: ((numbers.Real,), "a number"),
-    str: ((str, os.PathLike), "text"),
-}
 
 
 def check_fields(options: Any) -> None:
     """Raise UsageError for a field whose value is not one of its choices or not of its type; shared by all options."""
     for name, hint in get_type_hints(type(options)).items():
         value = getattr(options, name)
-        accepted = [choice for choice in _choices(hint) if choice is not None]
-        if accepted and value not in _choices(hint):
-            raise UsageError(f"{name}={value!r}; accepted: {', '.join(map(str, accepted))}")
-        kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
-        scalar = _SCALARS.get(kinds[0]) if len(kinds) == 1 else None
-        is_wrong = scalar is not None and (not isinstance(value, scalar[0]) or isinstance(value, bool))
-        if scalar is not None and value is not None and is_wrong:
-            raise UsageError(f"{name}={value!r}; accepted: {scalar[1]}")
-        if kinds == [bool] and not isinstance(value, bool):
-            raise UsageError(f"{name}={value!r}; accepted: True or False")
+        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        if not any(_fits(value, kind) for kind in kinds):
+            accepted = " or ".join(_accepted(kind) for kind in kinds if kind is not type(None))
+            raise UsageError(f"{name}={value!r}; accepted: {accepted}")
 
 
-def _choices(hint: Any) -> tuple[Any, ...]:
-    """The values that a Literal, or a Literal or None, accepts; empty for other types."""
-    if get_origin(hint) is Literal:
-        return get_args(hint)
-    parts = [part for part in get_args(hint) if get_origin(part) is Literal]
-    return (*get_args(parts[0]), None) if parts else ()
+def _fits(value: object, kind: Any) -> bool:
+    """Whether a value is of a type of a field. A bool is no number; a list may stand for a tuple."""
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if kind is float:
+        return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if kind is str:
+        return isinstance(value, str | os.PathLike)
+    if kind == Range:
+        is_pair = isinstance(value, tuple | list) and len(value) == 2
+        return is_pair and all(_fits(each, float) and math.isfinite(each) for each in value)  # type: ignore[attr-defined]
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, kind)
+
+
+def _accepted(kind: Any) -> str:
+    """What `_fits` takes, in words."""
+    if get_origin(kind) is Literal:
+        return ", ".join(get_args(kind))
+    if kind == Range:
+        return "two numbers, such as (0, 255)"
+    if get_origin(kind) is tuple:
+        return "a tuple of texts"
+    return {float: "a number", int: "a whole number", str: "text", bool: "True or False"}.get(kind, str(kind))
 
 
 TRANSLATE_VALUES = (SourceOptions, ModelOptions, SteadyOptions, OutputOptions)

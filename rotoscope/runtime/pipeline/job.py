@@ -119,7 +119,7 @@ def run_job(
     check_named_target(job.source, job.target, job.output_options)
     options = job.source_options
     with ExitStack() as stack:
-        workers = Workers(job.threads or usable_cores())
+        workers = Workers(usable_cores() if job.threads is None else job.threads)
         stack.callback(workers.close)
         stack.enter_context(workers.active())
         sources, models = _opened(job, open_models)

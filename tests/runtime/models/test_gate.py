@@ -170,7 +170,7 @@ def test_operators_of_a_library_run_with_a_warning(tmp_path, op_library, caplog)
 def test_the_flag_is_the_only_way_to_name_a_library(here, op_library, rotoscope_main, monkeypatch):
     with_custom_operator(here / "custom.onnx")
     tiny_clips.write_clip(here / "clip.mp4")
-    words = ["translate", "clip.mp4", "out.mp4", "-m", "custom.onnx"]
+    words = ["translate", "clip.mp4", "-o", "out.mp4", "-m", "custom.onnx"]
     code, _, err = rotoscope_main(*words, "--op-library", op_library)
     assert code == 0 and "a program that runs with your rights" in err and Path(op_library).name in err
     (here / "rotoscope.toml").write_text(f'[translate]\nop-library = "{op_library}"\n')

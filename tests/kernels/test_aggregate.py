@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kernel_devices import LAYOUTS, assert_close, flow, picture, quick, seeds, sizes
 
 from rotoscope.kernels.aggregate import aggregate, aggregate_reference
-from rotoscope.kernels.exchange import full_network, median_network
+from rotoscope.kernels.median_network import full_network, median_network
 
 
 def run(device, center, neighbours, flows, pool, valid=None, sampling="bilinear"):

@@ -9,7 +9,7 @@ struct Pointers {
     const void* at[14];
 };
 
-// Batcher's odd-even merge sort for K inputs, all of it or only what reaches the middle (see exchange.py).
+// Batcher's odd-even merge sort for K inputs, all of it or only what reaches the middle (see median_network.py).
 template <int K, bool middle_only>
 struct Network {
     int low[128] = {}, high[128] = {}, count = 0;

@@ -1,4 +1,4 @@
-"""Fixtures of the benchmarks: clips, the machine's name, and one line per result that compares with its group's baseline."""
+"""Fixtures of the benchmarks: the demo clip, and the name of the CPU in the results."""
 
 import platform
 from fractions import Fraction
@@ -19,7 +19,7 @@ def cpu_name() -> str:
 
 def pytest_benchmark_update_machine_info(config, machine_info):  # noqa: ARG001
     machine_info["cpu_name"] = cpu_name()
-    machine_info.pop("node", None)  # results are published; host names are nobody's business
+    machine_info.pop("node", None)  # results are published, and host names are private
 
 
 @pytest.fixture(scope="session", params=[(640, 360), (1280, 720)], ids=["640x360", "1280x720"])

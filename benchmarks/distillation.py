@@ -1,10 +1,10 @@
-"""A distilled student beside its teacher, and beside the teacher run so small that it costs as little.
+"""Compare a distilled student with its teacher, and with the teacher at a working size that takes as long as the student.
 
     python benchmarks/distillation.py TEACHER STUDENT CLIP --lpips FILE [--frames 24] [--size 640x360] [--json FILE]
 
 TEACHER and STUDENT are checkpoints; both run on ONNX Runtime fp32 with all cores. The small teacher works at the largest size
-that takes no longer for a frame than the student, and its picture is enlarged. Numbers: milliseconds of a frame (median),
-multiply-adds, LPIPS (squeeze) to the teacher at full size, and E_warp frame by frame by DIS (medium, full size).
+that takes at most the student's time, and its picture is enlarged. Numbers: milliseconds per frame (median), multiply-adds,
+LPIPS (SqueezeNet) to the teacher at full size, E_warp frame by frame by DIS (medium, full size).
 """
 
 import argparse
@@ -25,7 +25,7 @@ from rotoscope.metrics.warping_error import visible, warping_error
 from rotoscope.runtime.motion.dis import DisFlow
 
 ROUNDS = 7
-SMALLEST_PX = 32  # height that the small teacher may work at
+SMALLEST_PX = 32  # least working height of the small teacher
 
 
 def frames_of(clip, num_frames, size):
@@ -40,7 +40,7 @@ def frames_of(clip, num_frames, size):
 
 
 def milliseconds(model, picture):
-    """Of one frame, everything included that a frame costs besides decoding and encoding."""
+    """Return the time of one frame without decoding and encoding, in milliseconds."""
     model(picture)
     spent = []
     for _ in range(ROUNDS):
@@ -51,9 +51,9 @@ def milliseconds(model, picture):
 
 
 def as_quick(teacher, student, picture):
-    """The teacher at the largest working size, of the picture's proportions, that takes no longer than the student.
+    """Return the teacher at the largest working size, with the picture's aspect, that takes at most the student's time.
 
-    The student is timed again beside every candidate: other work on the machine comes and goes.
+    The student is timed again with every candidate, because other work on the machine changes.
     """
     height, width = picture.shape[:2]
     low, high = SMALLEST_PX, height
@@ -66,13 +66,13 @@ def as_quick(teacher, student, picture):
 
 
 def flicker(shown, motion):
-    """Mean E_warp of the pairs of a list of (H,W,3) uint8 pictures."""
+    """Return the mean E_warp of neighbouring pictures, (H,W,3) uint8."""
     errors = [warping_error(a, b, flow, valid) for (a, b), (flow, valid) in zip(pairwise(shown), motion, strict=True)]
     return float(np.nanmean(errors))
 
 
 def multiply_adds(checkpoint, size):
-    """Billions for a frame of (width, height), of the network in a checkpoint, by its area from those at 256x256."""
+    """Return billions of multiply-adds for a frame of (width, height), scaled by area from those at 256x256."""
     graph = open_network([Path(checkpoint)], ExportOptions()).graph
     return count_macs(graph) / 1e9 * size[0] * size[1] / 256**2
 

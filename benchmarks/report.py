@@ -1,10 +1,15 @@
-"""Print a results file as a table of ratios: python benchmarks/report.py benchmarks/results/translate.json."""
+"""Print a results file as a table of times and ratios.
+
+    python benchmarks/report.py benchmarks/results/translate.json
+
+The first row of each group is Rotoscope; the ratios of the others say how many times as long they take.
+"""
 
 import json
 import sys
 from pathlib import Path
 
-# How much longer than ours each should take.
+# Goals: how many times as long as Rotoscope each of these should take.
 GOALS = {"loop of today": 1.25, "torch eager loop": 2.0, "expert's loop": 1.1}
 
 
@@ -13,14 +18,14 @@ def main() -> None:
         sys.exit("python benchmarks/report.py FILE")
     results = json.loads(Path(sys.argv[1]).read_text())
     if "benchmarks" not in results:
-        sys.exit(f"{sys.argv[1]}: not made by pytest-benchmark but by a script of this folder; its table is in docs/")
+        sys.exit(f"{sys.argv[1]}: made by a script of this folder, not by pytest-benchmark; its table is in docs/lab/")
     print(f"{results['machine_info']['cpu_name']}, {results['machine_info']['cpu'].get('count', '?')} cores\n")
     groups: dict[str, list[dict]] = {}
     for row in results["benchmarks"]:
         groups.setdefault(row["group"] or row["name"], []).append(row)
     for group, rows in groups.items():
         print(group)
-        ours = rows[0]["stats"]["median"]  # the first of a group
+        ours = rows[0]["stats"]["median"]
         for row in rows:
             median = row["stats"]["median"]
             info = ", ".join(f"{key} {value}" for key, value in row["extra_info"].items())

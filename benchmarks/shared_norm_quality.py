@@ -1,12 +1,13 @@
-"""How much steadier shared statistics make a network with instance norm, alone and with blend.
+"""Measure how much steadier a network with instance norm is with shared statistics, alone and with blend.
 
     python benchmarks/shared_norm_quality.py --cache FOLDER [--pairs car flower ...] [--frames 24]
 
-Needs ../shared (clips and weights). Pairs, judges and numbers are those of steady_quality.py; the statistics are calibrated on
-every 8th frame and frozen.
+Needs ../shared (clips and weights). Pairs, judges and numbers are those of steady_quality.py; the statistics are measured on
+every 8th frame and then fixed.
 """
 
 import argparse
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,13 +30,12 @@ def with_shared_norm(material, name):
         PAIRS[name].weights, norm="shared", steady="off", calibration=frames_of(material.source)
     ) as translator:
         print(f"{name:7} {', '.join(translator.notes)}")
-        return [frame.result for frame in translator.stream(frames_of(material.source))]
+        return [frame.pixels() for frame in translator.stream(frames_of(material.source))]
 
 
 def with_results(frames, results):
     for frame, result in zip(frames, results, strict=True):
-        frame.result = result.copy()
-        yield frame
+        yield replace(frame, result=Picture((result,)))
 
 
 def main():

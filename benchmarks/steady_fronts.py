@@ -1,4 +1,4 @@
-"""All fronts of steady_quality.py in one drawing: a panel for each pair, LPIPS to frame by frame against gain in E_warp."""
+"""Draw the results of steady_quality.py: one panel per pair, LPIPS to frame by frame against gain in E_warp."""
 
 import re
 
@@ -6,7 +6,7 @@ from rotoscope.plots.chart import Series, chart
 
 WIDTH, HEIGHT, COLUMNS = 640, 400, 2  # of a panel, in pixels
 LINES = {"blend": r"blend ([\d.]+)", "weighted": r"hypercon, weighted ([\d.]+), i=0.*"}  # the group is the strength
-# What is called how; a blur is far from everything else.
+# Method -> its label. The blur is left out: its LPIPS is far outside the panel.
 POINTS = {
     "controls": {
         "control: history only": "history",
@@ -28,7 +28,7 @@ NONE = 0.0, 1.0  # LPIPS and gain at strength 0
 
 
 def fronts(pairs: dict) -> str:
-    """An SVG file's text; pairs as in the JSON file. The gain is that seen by the judge who sees less."""
+    """Return an SVG file as text; `pairs` as in the JSON file. The gain is the smaller one of the two judges."""
     panels = []
     for index, (name, methods) in enumerate(pairs.items()):
         x, y = WIDTH * (index % COLUMNS), HEIGHT * (index // COLUMNS)

@@ -1,6 +1,6 @@
-"""What steady_quality.py judges methods on: clips, their frame-by-frame translations, and flow to judge with.
+"""Clips, their frame-by-frame translations and flows, on which steady_quality.py judges methods.
 
-Translations and flows take minutes, so they are made once and kept in a folder.
+Translations and flows take minutes; they are computed once and stored in a folder.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,14 +15,15 @@ import numpy as np
 
 import rotoscope
 from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.stage import run_stage
 from rotoscope.base.times import StageTimes
 from rotoscope.demo.clip import noisy_frames
 from rotoscope.demo.scene import Scene
 from rotoscope.demo.sensor import Sensor
 from rotoscope.metrics.warping_error import visible
 from rotoscope.runtime.motion.dis import DisFlow
-from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
-from rotoscope.runtime.steady.insert import insert_frames
+from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
+from rotoscope.runtime.steady.insert import InsertFrames
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 CLIPS, WEIGHTS = DATA / "videos" / "clips", DATA / "weights"
@@ -35,7 +36,7 @@ class Pair:
 
     weights  a checkpoint; None: the bundled look
     clip     a video; None: the demo clip, whose flow is known
-    size     (width, height) that it is reduced to; None: at most 640 pixels across
+    size     (width, height) that the clip is resized to; None: at most 640 pixels across
     start_s  seconds from its beginning
     """
 
@@ -57,7 +58,7 @@ PAIRS = {
 
 
 class Judge(NamedTuple):
-    """Flow from each frame to the next, (N-1,H,W,2), and where it is to be believed, (N-1,H,W) bool."""
+    """Flow from each frame to the next, (N-1,H,W,2), and where it is valid, (N-1,H,W) bool."""
 
     flow: np.ndarray
     valid: np.ndarray
@@ -66,7 +67,7 @@ class Judge(NamedTuple):
 class Material:
     """Source, frame-by-frame translation, motion and judges of one pair.
 
-    judges  "RAFT-small", or "true" on the demo clip; and "DIS medium" at full size: none of them is what methods follow
+    judges  "RAFT-small", or "true" on the demo clip; and "DIS medium" at full size; no method uses these flows
     """
 
     def __init__(self, name: str, pair: Pair, num_frames: int, cache: Path) -> None:
@@ -80,7 +81,8 @@ class Material:
             "DIS medium": judge(self.source, DisFlow("medium", scale=1.0)),
         }
         estimator = MotionEstimator(DisFlow(scale=1.0), both_ways=True)
-        self.motions = [frame.motion for frame in with_motion(self._bare(), estimator, StageTimes())]
+        moving = run_stage(MotionStage(estimator, StageTimes()), self._bare())
+        self.motions = [frame.motion for frame in moving]
         self._inserted = cache / f"{name}.{num_frames}.inserted.npz"
 
     def _bare(self) -> Iterator[Frame]:
@@ -88,32 +90,31 @@ class Material:
             yield Frame(t, t, Fraction(1, 25), 1, Picture((source,)))
 
     def frames(self, *, trusted: bool = True) -> Iterator[Frame]:
-        """Translated frames with their motion, trusted where it deserves it or everywhere."""
+        """Translated frames with their motion; its trust is 1 everywhere unless `trusted`."""
         for frame, plain, motion in zip(self._bare(), self.plain, self.motions, strict=True):
-            frame.result, frame.motion = plain.copy(), motion
             if motion is not None and not trusted:
-                frame.motion = replace(motion, trust=np.ones_like(motion.trust))
-            yield frame
+                motion = replace(motion, trust=np.ones_like(motion.trust))  # noqa: PLW2901
+            yield replace(frame, result=Picture((plain,)), motion=motion)
 
     def finer(self) -> Iterator[Frame]:
-        """The same with a translated frame half-way between every two."""
+        """Yield the same frames with a translated frame half-way between every two."""
         between = (four(picture) for picture in kept(self._inserted, self._translated_between)["between"])
         for frame in self.frames():
             if frame.motion is not None:
-                yield replace(frame, result=next(between), motion=None, inserted=True)
+                yield replace(frame, result=Picture((next(between),)), motion=None, inserted=True)
             yield frame
 
     def _translated_between(self) -> dict[str, np.ndarray]:
         """Translations of the inserted frames, in order, (N,H,W,3) float16."""
         frames = (replace(frame, motion=motion) for frame, motion in zip(self._bare(), self.motions, strict=True))
-        translator = rotoscope.Translator(network(self.pair), steady="off", in_flight=1)
-        inserted = [frame for frame in insert_frames(frames, 1, StageTimes()) if frame.inserted]
-        results = [translator.translate(frame).result[..., :3] for frame in inserted]
+        inserted = [frame for frame in run_stage(InsertFrames(1, StageTimes()), frames) if frame.inserted]
+        with rotoscope.Translator(network(self.pair), steady="off", in_flight=1) as translator:
+            results = [frame.pixels()[..., :3] for frame in translator.stream(inserted)]
         return {"between": np.stack(results).astype(np.float16)}
 
 
 def kept(path: Path, make) -> dict[str, np.ndarray]:
-    """What was stored, made first if it is not there."""
+    """Return the arrays stored at `path`; make and store them first if the file does not exist."""
     if not path.exists():
         np.savez(path, **make())
     with np.load(path) as stored:
@@ -149,7 +150,7 @@ def read(pair: Pair, num_frames: int) -> Iterator[np.ndarray]:
 
 
 def judge(pictures: list[np.ndarray], estimate) -> Judge:
-    """Flow there, believed where the way back leads home."""
+    """Return the forward flow, valid where it passes the forward-backward check."""
 
     def flows(video: Iterable[np.ndarray]) -> list[np.ndarray]:
         return [estimate(a, b) for a, b in pairwise(video)]

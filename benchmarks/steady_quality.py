@@ -1,12 +1,12 @@
-"""How steady, how close, how sharp: blend, HyperCon and key frames beside the low-pass filters that win E_warp for nothing.
+"""Measure how steady, close and sharp blend, HyperCon and key frames are, beside plain low-pass filters.
 
     python benchmarks/steady_quality.py --cache FOLDER [--pairs car flower ...] [--json FILE] [--plot FILE]
     python benchmarks/steady_quality.py --cache FOLDER --clip FILE --weights FILE [--start SECONDS]
 
-Needs ../shared (clips and weights). Each pair is a network on a clip, at about 640 pixels across; the first three are those
-that methods were tuned on. E_warp is judged with two flows that no method uses, RAFT-small (on the demo clip the true flow)
-and DIS medium at full size. Numbers: gain in E_warp over frame by frame by each judge, LPIPS (squeeze) to frame by frame,
-gradient energy by octave relative to it. With --json, pairs that the file already has stay.
+Needs ../shared (clips and weights). Each pair is a network on a clip, at about 640 pixels across; methods were tuned on the
+first three. E_warp is judged with two flows that no method uses: RAFT-small (on the demo clip the true flow) and DIS medium at
+full size. Numbers: gain in E_warp over frame by frame by each judge, LPIPS (SqueezeNet) to frame by frame, gradient energy by
+octave relative to frame by frame. With --json, other pairs in the file are kept. docs/lab/steadiness.md shows the results.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import numpy as np
 from steady_fronts import fronts
 from steady_material import PAIRS, WEIGHTS, Material, Pair
 
+from rotoscope.base.stage import Chain, run_stage
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.blend import blend
 from rotoscope.metrics.feature_distances import LpipsDistance
@@ -26,7 +27,7 @@ from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
 from rotoscope.metrics.warping_error import warping_error
 from rotoscope.runtime.steady.blend import Blend
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
-from rotoscope.runtime.steady.keyframes import Carry, choose_keys
+from rotoscope.runtime.steady.keyframes import Carry, ChooseKeys
 
 SETTLING = 2  # pairs of frames at the start that are not judged
 LPIPS_EVERY = 3
@@ -39,35 +40,35 @@ def whole(size):
 
 
 def shown(frames):
-    return (frame.result for frame in frames)
+    return (frame.pixels() for frame in frames)
 
 
 def recursion(frames, weight, *, sampling="cubic", sharpen=0.0):
-    """A fixed weight of history; sharpened, outside the loop, by an unsharp mask of one pixel."""
+    """Mix with a fixed weight of history; the output, not the history, is sharpened by an unsharp mask of one pixel."""
     history = None
     for frame in frames:
         if history is None or frame.motion is None:
-            history = frame.result
+            history = frame.pixels()
         else:
             motion = frame.motion
             history = blend(
-                frame.result, history, motion.to_previous, strength=weight, confidence=motion.trust, sampling=sampling
+                frame.pixels(), history, motion.to_previous, strength=weight, confidence=motion.trust, sampling=sampling
             )
         soft = cv2.GaussianBlur(history, (0, 0), 1.0)
         yield history + sharpen * (history - soft)
 
 
 def blended(frames, strength):
-    return shown(Blend(strength, whole, StageTimes())(frames))
+    return shown(run_stage(Blend(strength, whole, StageTimes()), frames))
 
 
 def pooled(frames, **around):
-    return shown(HyperCon(Neighbourhood(**around), whole, StageTimes())(frames))
+    return shown(run_stage(HyperCon(Neighbourhood(**around), whole, StageTimes()), frames))
 
 
 def keyed(frames):
-    """Every fourth frame's translation carried on; the others' are not looked at."""
-    return Carry(whole, StageTimes())(choose_keys(frames, 4))
+    """Every fourth frame's translation, moved over the others; their own translations are not used."""
+    return run_stage(Chain((ChooseKeys(4), Carry(whole, StageTimes()))), frames)
 
 
 METHODS = {
@@ -78,14 +79,14 @@ METHODS = {
     "control: recursion 0.7, cubic": lambda m: recursion(m.frames(trusted=False), 0.7),
     "control: recursion 0.7, cubic, unsharp 0.3": lambda m: recursion(m.frames(trusted=False), 0.7, sharpen=0.3),
     "control: recursion 0.7, cubic, unsharp 0.5": lambda m: recursion(m.frames(trusted=False), 0.7, sharpen=0.5),
-    # HyperCon without anything inserted is a filter over neighbouring frames.
+    # HyperCon without inserted frames is a filter over neighbouring frames.
     "control: mean of three": lambda m: pooled(m.frames(), insert=0, window=1, dilation=1),
     "control: median of five": lambda m: pooled(m.frames(), insert=0, window=2, dilation=1, pool="median"),
     "ingredient: trust": lambda m: recursion(m.frames(), 0.7125),
     "ingredient: trust, bilinear history": lambda m: recursion(m.frames(), 0.7125, sampling="bilinear"),
     "ingredient: detail, no trust": lambda m: blended(m.frames(trusted=False), 0.75),
     **{f"blend {s}": lambda m, s=s: blended(m.frames(), s) for s in STRENGTHS},
-    # i=3, window 2, dilation 2 of the paper looks at nothing but the frame half-way between two.
+    # Of the paper's i=3, window 2, dilation 2 only the inserted frame half-way between two frames is pooled.
     "hypercon, i=3 window 2 dilation 2, mean": lambda m: pooled(m.finer(), insert=1, window=2, dilation=1),
     "hypercon, i=3 window 2 dilation 2, median": lambda m: pooled(
         m.finer(), insert=1, window=2, dilation=1, pool="median"
@@ -128,7 +129,7 @@ def levels(picture):
 
 
 def gains(numbers, plain):
-    """How many times less E_warp than frame by frame, by each judge."""
+    """Return E_warp frame by frame divided by E_warp of the method, for each judge."""
     return {judge: plain["E_warp"][judge] / value for judge, value in numbers["E_warp"].items()}
 
 

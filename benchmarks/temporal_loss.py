@@ -1,26 +1,25 @@
-"""Does the temporal loss pay? Single-frame training with and without it, on the same pictures from the same seeds.
+"""Measure what the temporal loss changes: single-frame training with and without it, same pictures, same seeds.
 
     python benchmarks/temporal_loss.py --a PHOTOGRAPHS --b PAINTINGS --lpips lpips_squeeze_v0.1.pth --work FOLDER \
         [--seeds 0 1 2] [--weights 2 10] [--steps 600] [--json FILE]
 
-Trains `single-frame` at small width, every fifth picture of both domains held out, with MUNIT's own weight of 10 for pictures
-and cycles: where all weights are 1, a temporal weight of 10 makes networks as small as these paint grey and nothing else, which
-is steady. Measured on the held-out photographs, turned into paintings:
+Trains `single-frame` at small width, with every fifth picture of both domains held out and MUNIT's weight of 10 for pictures
+and cycles. (With all weights at 1, a temporal weight of 10 makes networks of this size paint grey only, which is steady.)
+Measured on the held-out photographs, turned into paintings:
 
-    E_warp     a camera glides over the photograph, whose flow is therefore known, in front of a noisy sensor; the paintings of
-               neighbouring frames in one style, aligned by that flow, mean squared difference of [0,1], border left out
-    diversity  LPIPS between paintings of one photograph in two random styles, two pairs for each
-    Frechet    distance of SqueezeNet features (128 channels, averaged over the picture) between what was painted, four styles
-               for each photograph, and all paintings of the domain
-    contrast   standard deviation of a painting's pixels: a grey result is steady and worth nothing
+    E_warp     a camera moves over the photograph, so the flow is known, with a noisy sensor; mean squared difference of
+               neighbouring paintings in one style, aligned by that flow, values in [0,1], border left out
+    diversity  LPIPS between paintings of one photograph in two random styles, two pairs per photograph
+    Frechet    distance of SqueezeNet features (128 channels, averaged over the picture) between the results, four styles per
+               photograph, and all paintings of the domain
+    contrast   standard deviation of a painting's pixels; a grey result is steady and useless
 
-A run that is there already is measured again, not trained again.
+Runs that exist are measured again, not trained again.
 """
 
 import argparse
 import json
 import shutil
-from dataclasses import asdict
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -35,13 +34,14 @@ from rotoscope.metrics.frechet import frechet_distance, statistics_of
 from rotoscope.metrics.warping_error import warping_error
 from rotoscope.networks.lpips import load_lpips
 from rotoscope.training.data.datasets import read_picture
-from rotoscope.training.loop.trainer import train
+from rotoscope.training.loop.checkpoints import checkpoint_steps
+from rotoscope.training.loop.run import run_training
 from rotoscope.training.options import RunOptions, SingleFrameOptions
 from rotoscope.training.systems.munit import Munit
 
 HELD_OUT_EVERY = 5
-SIZE_PX = 96  # of what is measured
-CROP_PX = 64  # of what is trained on
+SIZE_PX = 96  # side of the pictures that are measured
+CROP_PX = 64  # side of the training crops
 SETTINGS = {
     "width": 16, "blocks": 2, "hidden": 64, "discriminator_width": 16, "discriminator_layers": 3,
     "learning_rate": 4e-4, "picture": 10.0, "cycle": 10.0,
@@ -55,7 +55,7 @@ GOALS = {"E_warp": "0.90 or less", "diversity": "0.98 or more", "Frechet": "1.02
 
 
 def split(folder, work):
-    """Training pictures and held-out pictures of a domain; the first as a folder of their own."""
+    """Return (training pictures, held-out pictures) of a domain; the training pictures are copied to a new folder."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     held = files[::HELD_OUT_EVERY]
     kept = work / "data" / f"{folder.parent.name}-{folder.name}"
@@ -68,9 +68,9 @@ def split(folder, work):
 
 
 def glide(picture, seed):
-    """Frames (T,96,96,3) uint8 of a camera over a photograph, and the flow from each to the next (T-1,96,96,2), pixels.
+    """Return frames (T,96,96,3) uint8 of a camera over a photograph, and the flow from each to the next (T-1,96,96,2), pixels.
 
-    It zooms, turns and shifts by a like amount in every frame; pixel p of frame t shows M_t p of the photograph.
+    It zooms, turns and shifts by the same amount in every frame; pixel p of frame t shows M_t p of the photograph.
     """
     random = np.random.default_rng(seed)
     angle, growth = random.uniform(-0.02, 0.02), random.uniform(-0.02, 0.02)  # per frame
@@ -103,13 +103,13 @@ def tensor(frames):
 
 
 def paint(network, frames, style):
-    """Frames (N,3,H,W) in [-1,1] -> paintings of them in one style (1,S,1,1)."""
+    """Paint frames (N,3,H,W) in [-1,1] in one style (1,S,1,1)."""
     with torch.inference_mode():
         return network(frames, style.expand(len(frames), -1, -1, -1)).clamp(-1, 1)
 
 
 def error_along(paintings, flows):
-    """E_warp of neighbours, border left out; paintings (T,3,H,W) in [-1,1]."""
+    """Return the E_warp of neighbouring paintings, border left out; paintings (T,3,H,W) in [-1,1]."""
     frames = ((paintings + 1) * 127.5).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
     inner = np.zeros((SIZE_PX, SIZE_PX), bool)
     inner[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] = True
@@ -124,7 +124,7 @@ def describe(lpips, pictures):
 
 
 def measure(weights, photographs, paintings, lpips):
-    """All four numbers of one trained network."""
+    """Return the four numbers of one trained network."""
     network = open_checkpoint(weights, direction="AtoB").network
     styles = torch.randn(len(photographs), STYLES, 8, 1, 1, generator=torch.Generator().manual_seed(0))
     errors, distances, contrasts, found = [], [], [], []
@@ -148,7 +148,7 @@ def measure(weights, photographs, paintings, lpips):
 
 
 def shown(picture):
-    """The middle of a picture at the size that is measured, (1,96,96,3)."""
+    """Return the middle of a picture, resized to (1,96,96,3)."""
     side = min(picture.shape[:2])
     top, left = ((length - side) // 2 for length in picture.shape[:2])
     square = picture[top : top + side, left : left + side]
@@ -156,13 +156,13 @@ def shown(picture):
 
 
 def train_one(out, a, b, *, seed, weight, steps):
-    """`rotoscope train single-frame`, unless it was."""
-    if (out / "AtoB.safetensors").exists():
+    """Run `rotoscope train single-frame`, or resume it, unless it is finished."""
+    done = checkpoint_steps(out / "checkpoints")
+    if done[-1:] == [steps]:
         return
-    out.mkdir(parents=True)
     options = SingleFrameOptions(a=a, b=b, resize=SIZE_PX, crop=CROP_PX, temporal=weight, **SETTINGS)
     run = RunOptions(out=out, seed=seed, steps=steps, device="cpu", log_every=50, sample_every=200, keep=1)
-    train(lambda: Munit(options), run, {"system": options.system, **asdict(options)}, batch=options.batch)
+    run_training(lambda: Munit(options), options, run, resume=bool(done))
 
 
 def main():
@@ -196,7 +196,7 @@ def main():
 
 
 def compare(runs, weight):
-    """Every number with this weight as a multiple of that without, printed and returned."""
+    """Print and return every number with this weight, divided by the number without the temporal loss."""
     ratios = {}
     for name in ("E_warp", "diversity", "Frechet", "contrast"):
         without, with_it = ([run[name] for run in runs if run["weight"] == each] for each in (0.0, weight))

@@ -1,7 +1,7 @@
-"""Latency of one network on every engine and precision: CycleGAN's ResNet-9, one picture of 256x256, all cores.
+"""Measure the latency of one network on every engine and precision: CycleGAN's ResNet-9, one picture of 256x256, all cores.
 
-Beside each engine of ours stands its library, called as its own documentation calls it. The weights are random, drawn as the
-published training code draws them; int8 is calibrated on frames of the demo and reports the PSNR that it keeps on them.
+Each engine is compared with its library, called as the library's documentation shows. The weights are random, initialised as in
+the published training code. int8 is calibrated on frames of the demo, and its PSNR on them is reported.
 """
 
 import os
@@ -23,7 +23,7 @@ KINDS = (
 
 @pytest.fixture(scope="module")
 def graph():
-    """The network as it is exported."""
+    """Return the exported graph of the network."""
     import torch
 
     from rotoscope.export.graph import as_graph
@@ -50,7 +50,7 @@ def pictures():
 
 @pytest.fixture(scope="module")
 def file_of(graph, pictures, tmp_path_factory):
-    """A precision -> the path of the network's ONNX file in it."""
+    """Return a function: precision -> path of the network's ONNX file in that precision."""
     from rotoscope.base.frame import Picture
     from rotoscope.export.onnx import write_onnx
     from rotoscope.export.precision import to_int8
@@ -87,7 +87,7 @@ def ours(engine):
 
 
 def callable_of(kind, graph, file_of):
-    """Frame (1,3,H,W) -> picture (1,3,H,W), by the name of a kind."""
+    """Return the function of this kind that maps a frame (1,3,H,W) to a picture (1,3,H,W)."""
     name, precision = kind.rsplit(" ", 1)
     if name == "torch":
         from rotoscope.export.torch_engine import TorchEngine

@@ -1,8 +1,8 @@
-"""Flow sources against true flow: end-point error and time for each preset and scale of DIS, with RAFT-small beside them.
+"""Measure flow sources against true flow: end-point error and time of each preset and scale of DIS, and of RAFT-small.
 
 The error is the mean distance in pixels between the found and the true end point over pixels whose flow is known and whose
-target is visible (Baker et al. 2011). Pairs: three of the demo scene with its sensor's noise, and, where the folder `shared`
-is beside the checkout, four of Middlebury and one of FlyingChairs. Times are of one direction of a 640x360 pair.
+target is visible (Baker et al. 2011). Pairs: three of the demo scene with its sensor's noise and, if the folder `shared`
+exists beside the checkout, four of Middlebury and one of FlyingChairs. Times are of one direction of a 640x360 pair.
 """
 
 import os
@@ -17,12 +17,12 @@ from rotoscope.runtime.motion.dis import EFFORTS, DisFlow
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 ROUNDS = int(os.environ.get("ROUNDS", "20"))
-UNKNOWN = 1e8  # pixels; Middlebury's mark of pixels without a known flow
+UNKNOWN = 1e8  # pixels; larger values mark pixels without a known flow (Middlebury)
 DEMO_FRAMES = (10, 60, 110)
 
 
 def read_flo(path):
-    """A .flo file: a magic number, width, height, then (u, v) of each pixel, little-endian float32."""
+    """Read a .flo file: a magic number, width, height, then (u, v) of each pixel, little-endian float32."""
     width, height = np.fromfile(path, "<i4", 2, offset=4)
     return np.fromfile(path, "<f4", offset=12).reshape(height, width, 2)
 

@@ -1,10 +1,10 @@
-"""Kernels beside what a user would pick instead, and beside the machine's limit, in one run at 1280x720.
+"""Time kernels beside the library calls that a user would take instead, and beside the machine's limit, at 1280x720.
 
     pytest benchmarks/test_kernels.py --benchmark-json=run1.json
     python benchmarks/test_kernels.py benchmarks/results/kernels.json run1.json run2.json ...
 
-The second line prints the ratios of the best rounds of all runs and keeps the raw results. Every test asserts its result
-after timing. Peers get two threads, like the kernels, and their inputs in the form they like best.
+The second line prints the ratios of the best rounds of all runs and stores the raw results. Every test checks its result
+after timing. The other libraries get as many threads as the kernels, and inputs in the layout that is fastest for them.
 """
 
 import json
@@ -25,14 +25,14 @@ torch = pytest.importorskip("torch")
 
 
 def smooth_flow(k):
-    """A few pixels of motion that bends, as a camera and what it sees would make."""
+    """Return a smooth flow of a few pixels, (H,W,2) float32."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     return np.stack([8 * np.sin(x / 100 + k) + 0.3 * np.cos(y / 7), 5 * np.cos(y / 90 + k)], 2).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def scene():
-    """Pictures and flows in every form that somebody wants."""
+    """Pictures and flows in the layout of each library."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     base = np.stack([x, y], 2).astype(np.float32)
@@ -59,10 +59,10 @@ def scene():
 
 @pytest.fixture(autouse=True)
 def two_threads():
-    from rotoscope.kernels.rows import thread_budget
+    from rotoscope.kernels.rows import current_workers
 
-    torch.set_num_threads(thread_budget())
-    cv2.setNumThreads(thread_budget())
+    torch.set_num_threads(current_workers().threads)
+    cv2.setNumThreads(current_workers().threads)
 
 
 def measure(benchmark, group, moved, function, rounds=ROUNDS):
@@ -209,7 +209,7 @@ class TestAggregate:
         out = np.empty_like(center)
         moved = nbytes(center, *neighbours, *flows, out)
         measure(benchmark, "aggregate median K=7 uint8", moved, lambda: aggregate(center, neighbours, flows, out=out))
-        rows = slice(100, 140)  # enough of the oracle, which takes seconds for a whole picture
+        rows = slice(100, 140)  # the reference takes seconds for a whole picture
         far = slice(100 - 40, 140 + 40)
         some = aggregate_reference(
             center[far], [n[far] for n in neighbours], [np.ascontiguousarray(f[far]) for f in flows]
@@ -331,7 +331,7 @@ class TestColour:
             np.testing.assert_array_equal(target, plane)
 
     def test_out_network_to_i420(self, benchmark, video):
-        """What the peer does too: from the network's planar output."""
+        """Convert the network's planar output, as the other library does."""
         from rotoscope.kernels.color_in import color_in
         from rotoscope.kernels.color_out import color_out
         from rotoscope.kernels.interleave import interleave
@@ -423,7 +423,7 @@ class TestOthers:
 
 
 def keep(target, *sources):
-    """Keep what several runs measured and on what kind of machine; print the best round of each beside the kernel's."""
+    """Store the results of several runs with the kind of machine; print the best round of each beside the kernel's."""
     runs = [json.loads(Path(source).read_text()) for source in sources]
     results = {}
     for run in runs:

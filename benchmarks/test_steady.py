@@ -1,13 +1,13 @@
-"""What steadying costs: HyperCon beside the forms that people write, blend and key frames beside frame by frame.
+"""Measure the time that steadying takes: HyperCon beside common implementations, blend and key frames beside frame by frame.
 
-The clock of the first stands still while the generator paints. Competent: DIS (medium, full size) between neighbouring
-frames, flows composed, cv2.remap, NumPy's median. Naive: DIS for every pair, torch's grid_sample, a stacked median. Ours is
-what `--steady hypercon` does. Beside the times stand E_warp by the scene's true flow and, where the weights are, LPIPS to
-frame by frame.
+For HyperCon the time of the network is not counted. Competent: DIS (medium, full size) between neighbouring frames, composed
+flows, cv2.remap, NumPy's median. Naive: DIS for every pair, torch's grid_sample, a stacked median. Ours is what
+`--steady hypercon` does. Reported too: E_warp by the scene's true flow and, if the weights exist, LPIPS to frame by frame.
 """
 
 import os
 import time
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -18,15 +18,16 @@ import pytest
 
 import rotoscope
 from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.stage import run_stage
 from rotoscope.base.times import StageTimes
 from rotoscope.demo import Scene, Sensor, make_clip
 from rotoscope.demo.clip import noisy_frames
 from rotoscope.metrics.warping_error import warping_error
 from rotoscope.runtime.motion.dis import DisFlow
-from rotoscope.runtime.motion.estimator import MotionEstimator, with_motion
+from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
 from rotoscope.runtime.pipeline.steadiness import WORKING_SCALE
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
-from rotoscope.runtime.steady.insert import insert_frames
+from rotoscope.runtime.steady.insert import InsertFrames
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 SIZE = 640, 360
@@ -37,7 +38,7 @@ LPIPS_WEIGHTS = Path(__file__).parents[2] / "shared/data/weights/lpips/lpips_squ
 
 
 class Painter:
-    """The bundled look, and a clock that does not count its time."""
+    """The bundled look, and a clock that excludes the time of the network."""
 
     def __init__(self):
         self.look, self.seconds = rotoscope.load("starry"), 0.0
@@ -68,15 +69,15 @@ def pictures():
 def ours(pictures):
     times, around = StageTimes(), AROUND.needed()
     frames = (Frame(t, t, Fraction(1, 30), 1, Picture((picture,))) for t, picture in enumerate(pictures))
-    moving = with_motion(frames, MotionEstimator(DisFlow(scale=1.0), scale=WORKING_SCALE, both_ways=True), times)
+    estimator = MotionEstimator(DisFlow(scale=1.0), scale=WORKING_SCALE, both_ways=True)
+    moving = run_stage(MotionStage(estimator, times), frames)
 
     def translated():
-        for frame in insert_frames(moving, around.insert, times):
-            frame.result = PAINT(frame.source.planes[0], channels=4)
-            yield frame
+        for frame in run_stage(InsertFrames(around.insert, times), moving):
+            yield replace(frame, result=Picture((PAINT(frame.source.planes[0], channels=4),)))
 
-    pooled = HyperCon(around, lambda size: (0, 0, *size), times)(translated())
-    return [frame.result[..., :3] for frame in pooled]
+    pooled = run_stage(HyperCon(around, lambda size: (0, 0, *size), times), translated())
+    return [frame.pixels()[..., :3] for frame in pooled]
 
 
 def inserted(pictures, pair_flows):
@@ -178,7 +179,7 @@ def closeness(results, plain):
 
 @pytest.fixture(scope="module")
 def errors():
-    """E_warp of each form that has run."""
+    """E_warp of each implementation that has run."""
     return {}
 
 
@@ -216,7 +217,7 @@ def test_chain(benchmark, options, tmp_path):
 
 @pytest.fixture(scope="module")
 def resnet9(tmp_path_factory):
-    """CycleGAN's generator of published size with random weights: it costs what a trained one costs."""
+    """CycleGAN's generator of published size with random weights; it takes the same time as a trained one."""
     torch = pytest.importorskip("torch")
     from rotoscope.networks.resnet import ResnetGenerator
 
@@ -231,7 +232,7 @@ MANY = 10_000
 
 
 def resident_mb():
-    """Memory that this process holds now, in MB (Linux)."""
+    """Return the resident memory of this process in MB (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -244,7 +245,7 @@ def resident_mb():
 ], ids=lambda options: " ".join(map(str, options.values())))  # fmt: skip
 def test_memory_is_flat(benchmark, options):
     there = list(noisy_frames(TINY, Sensor(seed=0)))
-    pictures = [*there, *there[-2:0:-1]]  # and back, so that nothing looks like a cut
+    pictures = [*there, *there[-2:0:-1]]  # forward and backward, so that there is no cut
 
     def frames():
         for t in range(MANY):

@@ -1,8 +1,8 @@
-"""A CycleGAN step: the trainer beside the loop that people write, with the same networks.
+"""Time one CycleGAN step of the trainer, and of a plain training loop with the same networks.
 
 The loop is eager fp32 in the order of the published code: translations and cycles, identity, generators' losses with the
-discriminators frozen, then each discriminator backwards on real and on older fakes. No reading, logging or sampling on either
-side. Sizes: width 32, nine blocks, 128x128, one picture a side.
+discriminators frozen, then each discriminator on real pictures and on fakes from the history. Neither side reads, logs or
+samples. Sizes: width 32, nine blocks, 128x128, one picture per domain.
 """
 
 import itertools
@@ -17,12 +17,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor:UserWarning"
-)  # the compiler looks there
+)  # raised when the compiler reads .grad
 
 from rotoscope.networks.resnet import ResnetGenerator  # noqa: E402
 from rotoscope.training.data.image_pool import ImagePool  # noqa: E402
-from rotoscope.training.loop.initialise import normal  # noqa: E402
-from rotoscope.training.loop.trainer import Trainer, make_fabric  # noqa: E402
+from rotoscope.training.loop.optimisation import init_normal  # noqa: E402
+from rotoscope.training.loop.run import make_fabric  # noqa: E402
+from rotoscope.training.loop.trainer import Trainer  # noqa: E402
 from rotoscope.training.losses.discriminators import PatchDiscriminator  # noqa: E402
 from rotoscope.training.options import CycleGanOptions, RunOptions  # noqa: E402
 from rotoscope.training.systems.cyclegan import CycleGan  # noqa: E402
@@ -39,13 +40,13 @@ KINDS = {
 
 
 class StraightforwardLoop:
-    """The published training step, written out."""
+    """The training step of the published code."""
 
     def __init__(self):
         self.g_ab, self.g_ba = (ResnetGenerator(width=WIDTH, num_blocks=BLOCKS) for _ in "ab")
         self.d_a, self.d_b = (PatchDiscriminator(width=WIDTH) for _ in "ab")
         for network in (self.g_ab, self.g_ba, self.d_a, self.d_b):
-            normal(network)
+            init_normal(network)
         generators = itertools.chain(self.g_ab.parameters(), self.g_ba.parameters())
         discriminators = itertools.chain(self.d_a.parameters(), self.d_b.parameters())
         self.optimiser_g = torch.optim.Adam(generators, 2e-4, betas=(0.5, 0.999))
@@ -83,14 +84,16 @@ class StraightforwardLoop:
         for parameter in discriminators:
             parameter.requires_grad = True
         self.optimiser_d.zero_grad()
-        judged = self.judge(self.d_a, a, self.pool_a(fake_a)) + self.judge(self.d_b, b, self.pool_b(fake_b))
+        judged = self.discriminator(self.d_a, a, self.pool_a(fake_a)) + self.discriminator(
+            self.d_b, b, self.pool_b(fake_b)
+        )
         self.optimiser_d.step()
         return loss.item(), judged
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Two pictures of noise for each domain; what they show changes nothing about the time."""
+    """Return two pictures of noise per domain; the content does not change the time."""
     random = np.random.default_rng(0)
     found = {}
     for name in "ab":
@@ -101,16 +104,16 @@ def folders(tmp_path_factory):
 
 
 def make_trainer(folders, out, **flags):
-    """What `rotoscope train cyclegan` with these flags would run."""
+    """Return the trainer that `rotoscope train cyclegan` makes with these flags."""
     sizes = {"width": WIDTH, "blocks": BLOCKS, "discriminator_width": WIDTH, "resize": SIZE_PX, "crop": SIZE_PX}
     options = CycleGanOptions(**folders, **sizes)
     run = RunOptions(out=out, device="cpu", **flags)
-    return Trainer(make_fabric(run), CycleGan(options), run, {}, options.batch)
+    return Trainer(make_fabric(run), CycleGan(options), options, run)
 
 
 @pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor:UserWarning"
-)  # the compiler looks there, and hides it
+)  # raised when the compiler reads .grad
 @pytest.mark.benchmark(group=f"CycleGAN step, width {WIDTH}, {SIZE_PX}x{SIZE_PX}")
 @pytest.mark.parametrize("kind", KINDS)
 def test_cyclegan_step(benchmark, folders, tmp_path, kind):
@@ -125,9 +128,9 @@ def test_cyclegan_step(benchmark, folders, tmp_path, kind):
         seconds_of_loop.append(time.perf_counter() - started)
 
     before = [weights.clone() for weights in trainer.system.g_ab.parameters()]
-    # The two take turns, so that other work on the machine slows both.
+    # The two alternate, so that other work on the machine slows both.
     benchmark.pedantic(
-        lambda: trainer.play([trainer.on_device(batch)]), setup=step_of_loop, rounds=ROUNDS, warmup_rounds=2
+        lambda: trainer.train_step([trainer.on_device(batch)]), setup=step_of_loop, rounds=ROUNDS, warmup_rounds=2
     )
     benchmark.extra_info["loop_ms"] = round(1e3 * statistics.median(seconds_of_loop[-ROUNDS:]), 1)
     benchmark.extra_info["loop_takes"] = round(
@@ -140,7 +143,7 @@ def test_cyclegan_step(benchmark, folders, tmp_path, kind):
 
 @pytest.mark.parametrize("flags", [{}, {"compile": True}], ids=["eager", "compiled"])
 def test_both_learn_the_same(folders, tmp_path, flags):
-    """Not a timing: from the same weights and pictures both do the same, or the comparison would be worth nothing."""
+    """Check, without timing, that both compute the same from the same weights and pictures; else they could not be compared."""
     torch.manual_seed(0)
     trainer = make_trainer(folders, tmp_path, **flags)
     loop = StraightforwardLoop()
@@ -148,7 +151,7 @@ def test_both_learn_the_same(folders, tmp_path, flags):
     for name in ("g_ab", "g_ba", "d_a", "d_b"):
         getattr(loop, name).load_state_dict(getattr(trainer.system, name).state_dict())
     loop.step(batch)
-    trainer.play([batch])
+    trainer.train_step([batch])
     for name in ("g_ab", "g_ba", "d_a", "d_b"):
         ours, theirs = getattr(trainer.system, name).state_dict(), getattr(loop, name).state_dict()
         for key, value in ours.items():

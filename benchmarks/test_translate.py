@@ -1,7 +1,8 @@
-"""End to end: a clip with sound through the bundled look, beside the loops that people write instead.
+"""Time a whole translation of a clip with sound through the bundled look, and loops without Rotoscope.
 
-In one run, at the same precision: the loop of today (OpenCV, NumPy, the same ONNX Runtime session on all cores), a PyTorch
-eager loop of the same network, and an expert's loop (OpenVINO's asynchronous queue). None of the loops keeps times or sound.
+In one run, at the same precision: the common loop ("loop of today": OpenCV, NumPy, the same ONNX Runtime session on all cores),
+a PyTorch eager loop of the same network, and a tuned loop ("expert's loop": OpenVINO's asynchronous queue). The loops keep
+neither times nor sound.
 """
 
 import os
@@ -92,7 +93,7 @@ def torch_loop():
 
 
 def torch_weights(network):
-    """The bundled look's weights, back from its ONNX file by name, or in order where the exporter renamed them."""
+    """Return the bundled look's weights from its ONNX file: by name, or by order if the exporter renamed them."""
     import torch
     from onnx import numpy_helper
 
@@ -103,7 +104,7 @@ def torch_weights(network):
 
 
 def openvino_queue_loop():
-    """The expert's loop: asynchronous requests, bf16, throughput mode; frames are written in order."""
+    """Run the tuned loop: asynchronous requests, bf16, throughput mode; frames are written in order."""
     import openvino
 
     core = openvino.Core()
@@ -142,10 +143,10 @@ def openvino_queue_loop():
 
 
 def rotoscope_run(**options):
-    look = rotoscope.load(LOOK, **options)  # like the sessions of the loops: made once
+    look = rotoscope.load(LOOK, **options)  # opened once, like the sessions of the loops
 
     def run(source, target):
-        # The loops steady nothing either.
+        # The loops do not steady their results.
         rotoscope.translate(source, target, model=look, steady="off", overwrite=True)
 
     return run
@@ -188,7 +189,7 @@ def cpu_seconds(work):
 
 
 def indispensable_cpu_seconds(path, target):
-    """CPU time of what nobody can leave out, each part alone on one thread: decode, to RGB, network, to 4:2:0, encode."""
+    """Return the CPU time of the necessary parts, each alone on one thread: decode, to RGB, network, to 4:2:0, encode."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -222,7 +223,7 @@ def indispensable_cpu_seconds(path, target):
 
 
 def test_overlap(benchmark, clip, tmp_path):
-    """Wall time against the CPU time of the indispensable work divided by the cores."""
+    """Compare the real time with the ideal: CPU time of the necessary parts divided by the number of cores."""
     path, width, height, num_frames = clip
     benchmark.group = f"overlap {width}x{height}"
     target = tmp_path / "out.mp4"
@@ -239,7 +240,7 @@ def test_overlap(benchmark, clip, tmp_path):
 
 @pytest.mark.timeout(3600)  # the long clip takes many minutes
 def test_memory_does_not_grow(benchmark, tmp_path):
-    """Peak memory of the 10,883-frame 1080p clip against that of its first 300 frames, each in a process of its own."""
+    """Compare the peak memory of a 10,883-frame 1080p clip with that of its first 300 frames, each in its own process."""
     import json
     import subprocess
     import sys
@@ -250,7 +251,17 @@ def test_memory_does_not_grow(benchmark, tmp_path):
 
     def peak(*flags):
         report = tmp_path / "report.json"
-        command = [sys.executable, "-m", "rotoscope", "translate", str(source), str(tmp_path / "out.mp4"), "-m", LOOK]
+        command = [
+            sys.executable,
+            "-m",
+            "rotoscope",
+            "translate",
+            str(source),
+            "-o",
+            str(tmp_path / "out.mp4"),
+            "-m",
+            LOOK,
+        ]
         command += ["--working-size", "320x180", "--overwrite", "--report", str(report), *flags]
         subprocess.run(command, check=True, capture_output=True)
         content = json.loads(report.read_text())

@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rotoscope.api import compare, evaluate, load, read, rgb, translate, write
+    from rotoscope.api import compare, distill, evaluate, load, read, rgb, train, translate, write
     from rotoscope.assembly.model import Model
     from rotoscope.assembly.translator import Translator
     from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
@@ -34,10 +34,12 @@ _MODULES = {
     "Translator": "assembly.translator",
     "UsageError": "base.errors",
     "compare": "api",
+    "distill": "api",
     "evaluate": "api",
     "load": "api",
     "read": "api",
     "rgb": "api",
+    "train": "api",
     "translate": "api",
     "write": "api",
 }
@@ -54,10 +56,12 @@ __all__ = [
     "Translator",
     "UsageError",
     "compare",
+    "distill",
     "evaluate",
     "load",
     "read",
     "rgb",
+    "train",
     "translate",
     "write",
 ]

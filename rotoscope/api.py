@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Unpack
 
 from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator, measuring_flow
+from rotoscope.base.extras import needs_extra
 from rotoscope.base.options import (
     EngineName,
     ModelKeywords,
@@ -33,8 +36,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rotoscope.base.frame import Frame, Picture
+    from rotoscope.base.sizes import Size
     from rotoscope.metrics.evaluation import Evaluation
     from rotoscope.metrics.evaluator import LpipsNetwork
+    from rotoscope.training.loop.run import TrainingResult
+    from rotoscope.training.loop.trainer import TrainingProgress
+    from rotoscope.training.options import DistillOptions, RunOptions, SystemOptions
 
 
 def load(
@@ -98,7 +105,7 @@ def translate(
         threads=threads,
         in_flight=in_flight,
     )
-    num_threads = threads or usable_cores()
+    num_threads = usable_cores() if threads is None else threads
     return run_job(
         job,
         lambda: open_chain(chain, given),
@@ -206,3 +213,62 @@ def compare(
     given = model_keywords(options, engine)
     opened = (open_chain([model], given)[0] for model in models)
     return drawn(str(source), ((model.name, model) for model in opened), frames=frames, height=height)
+
+
+def train(
+    options: SystemOptions,
+    run: RunOptions,
+    *,
+    resume: bool = False,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
+) -> TrainingResult:
+    """Train a system in the folder `run.out`; needs the extra `train`.
+
+    options  of the system, such as `rotoscope.training.options.CycleGanOptions(a="A", b="B")`
+    run      folder, length, devices, checkpoints: `rotoscope.training.options.RunOptions(out="RUN")`
+    resume   continue from the newest checkpoint of the folder instead of starting in a new or empty folder
+    Raises UsageError, InputRefused (data), ModelRefused (weights) or OutputFailed.
+    """
+    with needs_extra("train"):
+        from rotoscope.training.systems import runs
+
+    return runs.train(options, run, resume=resume, open_teacher=load, on_progress=on_progress)
+
+
+def distill(
+    options: DistillOptions,
+    run: RunOptions,
+    *,
+    fps: float | None = None,
+    macs: float | None = None,
+    size: Size = (640, 360),
+    on_candidate: Callable[[int, float], None] = lambda _width, _cost: None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
+) -> TrainingResult:
+    """Train a compact student of `options.teacher`, as wide as a budget allows; needs the extra `train`.
+
+    fps           budget: frames per second of the network alone at `size`, measured on this machine's ONNX Runtime
+    macs          or: multiply-adds for one frame of `size`
+    size          (width, height)
+    on_candidate  receives width in channels and seconds (or multiply-adds) of each student that is considered
+    """
+    with needs_extra("train"):
+        from rotoscope.training.systems import runs
+
+    return runs.distill(
+        options, run, open_teacher=load, fps=fps, macs=macs, size=size, time_student=_seconds_of_student,
+        on_candidate=on_candidate, on_progress=on_progress,
+    )  # fmt: skip
+
+
+def _seconds_of_student(width: int, size: Size) -> float:
+    """Seconds of ONNX Runtime for a frame of (width, height) with an untrained student of `width` channels."""
+    from rotoscope.assembly.call_time import seconds_per_call
+    from rotoscope.export.onnx import export_onnx
+    from rotoscope.training.systems.distill import untrained_student
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that these networks do not need
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "student.onnx"
+        export_onnx(untrained_student(width), file, name="student")
+        return seconds_per_call(file, size)

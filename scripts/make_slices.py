@@ -1,4 +1,4 @@
-"""Show a piece of one column of pixels through time, of a source and its results side by side: the picture in the README.
+"""Draw part of one column of pixels through time, for a source and its results side by side: the picture in the README.
 
 rotoscope demo demo && rotoscope translate demo/clip.mp4 demo/plain.mp4 -m starry --steady off
 python scripts/make_slices.py demo/clip.mp4 demo/plain.mp4 demo/clip.starry.mp4 docs/slices.jpg --rows 200 300

@@ -1,4 +1,4 @@
-"""One small network of every system, with inputs for it: what tests of loading, batching and export run over."""
+"""One small network per architecture, with inputs: tests of loading, batching and export run over this list."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,15 +38,15 @@ def pictures(count=1, channels=3, height=32, width=48, low=-1.0, high=1.0):
 
 @dataclass
 class Case:
-    """`inputs(batch)` makes the arguments of `forward`, state excluded; `system` is what the checkpoint is recognised as."""
+    """One network. `inputs(batch)` makes the arguments of `forward` without state; `system` is the recognised name."""
 
     system: str
     network: Callable[[], nn.Module]
     inputs: Callable[[int], tuple] = field(default_factory=pictures)
     hints: dict = field(default_factory=dict)
     name: str = ""
-    slow_to_trace: bool = False  # most of a minute
-    traced: bool = True  # in tests over all exports; not where another case has the same operators
+    slow_to_trace: bool = False  # takes most of a minute
+    traced: bool = True  # part of the tests over all exports; False if another case has the same operators
 
     def __str__(self):
         return self.name or self.system
@@ -218,14 +218,14 @@ CASES = [
 
 
 def traced_cases():
-    """The cases as parameters of tests that export them."""
+    """Return the traced cases as parameters of a test."""
     return [
         pytest.param(case, id=str(case), marks=[pytest.mark.slow] * case.slow_to_trace) for case in CASES if case.traced
     ]
 
 
 def build(case, seed=0):
-    """The case's network in eval mode with repeatable weights, none of them at a special value."""
+    """Return the case's network in eval mode with repeatable weights; no norm has its initial values 0 and 1."""
     torch.manual_seed(seed)
     network = case.network()
     for key, value in network.state_dict().items():
@@ -239,7 +239,7 @@ def build(case, seed=0):
 
 
 def run(network, inputs):
-    """What the network returns for its inputs, and its state after them, begun from nothing."""
+    """Return (outputs, state) of one call from the initial state."""
     if not hasattr(network, "initial_state"):
         return network(*inputs), ()
     if isinstance(network, vid2vid.Vid2Vid):

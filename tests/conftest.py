@@ -1,19 +1,90 @@
-"""Fixtures that every part shares: the data folder, tiny models with known answers, the command line."""
+"""Fixtures and rules for all tests: shared data, tiny models, the command line, state that a test may not change."""
 
 import ctypes
 import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import tiny_models
+from platformdirs import user_cache_path
 from said import said
-from shared_data import SHARED
+from shared_data import IS_REQUIRED, SHARED, need_shared
+
+
+def pytest_configure(config):
+    if IS_REQUIRED and not SHARED.is_dir():
+        raise pytest.UsageError(
+            f"ROTOSCOPE_REQUIRE_SHARED=1, but {SHARED} does not exist; unset it to skip these tests"
+        )
+    if not _is_worker(config):
+        _use_a_cache_of_our_own(config)
+
+
+def _use_a_cache_of_our_own(config):
+    """Use a cache folder of this test run for exports and training frames; compiled kernels stay in the user's cache."""
+    if sys.platform != "linux":
+        return  # only there does XDG_CACHE_HOME decide
+    kernels = user_cache_path("rotoscope") / "kernels"
+    kernels.mkdir(parents=True, exist_ok=True)
+    cache = Path(tempfile.mkdtemp(prefix="rotoscope-test-cache-"))
+    (cache / "rotoscope").mkdir()
+    (cache / "rotoscope" / "kernels").symlink_to(kernels, target_is_directory=True)
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(cache)  # inherited by workers and by processes that tests start
+
+    def restore():
+        if before is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = before
+        shutil.rmtree(cache, ignore_errors=True)
+
+    config.add_cleanup(restore)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist starts its workers
+def pytest_sessionstart(session):
+    """Compile all kernels before a run with workers: on a busy machine this takes minutes, and no test is timed yet."""
+    config = session.config
+    if config.getoption("numprocesses", None) and not config.option.collectonly and not _is_worker(config):
+        from rotoscope.kernels.warm import warm
+
+        for _ in warm():
+            pass
+
+
+def _is_worker(config):
+    return hasattr(config, "workerinput")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_changed():
+    """Fail a test that leaves the process changed: workers, scheduling policy, current folder, signal handlers."""
+    before = _process_state()
+    yield
+    assert _process_state() == before
+
+
+def _process_state():
+    from rotoscope.kernels.rows import current_workers
+
+    return {
+        "workers": (current_workers(), current_workers().threads),
+        "scheduling policy": os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None,
+        "current folder": Path.cwd(),
+        "SIGINT": signal.getsignal(signal.SIGINT),
+        "SIGTERM": signal.getsignal(signal.SIGTERM),
+    }
 
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder `shared` beside the checkout: real clips, pictures, weights; tests that need it skip without it."""
-    if not (SHARED / "data").is_dir():
-        pytest.skip("no folder `shared` beside the checkout")
+    """The folder `shared` beside the checkout: real clips, pictures, weights, golden vectors."""
+    need_shared()
     return SHARED
 
 
@@ -49,6 +120,9 @@ def rotoscope_main(capfd):
 
 
 def pytest_runtest_setup(item):
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)  # what a test draws must not depend on the tests before it
     if item.get_closest_marker("gpu") and not _gpu_is_here() and os.environ.get("ROTOSCOPE_REQUIRE_GPU") != "1":
         pytest.skip("no CUDA device")
 

@@ -1,4 +1,4 @@
-"""Reads golden vectors: arrays, weights (stored, or made by the recipe), digest, tolerance."""
+"""Read golden vectors: arrays, weights (stored or generated), digest, tolerance."""
 
 import json
 import re
@@ -26,7 +26,7 @@ class Vector:
 
 
 def recipe(entries, salt, gain):
-    """Weights by `crc-normal-1`: each tensor's numbers depend on its name, the salt and the gain alone."""
+    """Generate weights by the recipe `crc-normal-1`: a tensor depends only on its name, shape, the salt and the gain."""
     made = {}
     for key, shape, _ in entries:
         random = np.random.RandomState(zlib.crc32(key.encode()) ^ salt)
@@ -48,7 +48,7 @@ def recipe(entries, salt, gain):
 
 
 def read_vector(folder, name, scale=()):
-    """`scale` lists what the vector's note does to recipe weights: (network, pattern of keys, factor)."""
+    """Read NAME.json and NAME.npz. `scale` multiplies generated weights: (network, regular expression of keys, factor)."""
     facts = json.loads((folder / f"{name}.json").read_text())
     with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
@@ -83,7 +83,7 @@ def check_digest(weights, digest):
 
 
 def tolerance(text, output):
-    """(absolute, relative) that words such as `1e-3 absolute on frames, 5e-3 on flow` grant an output."""
+    """Return (absolute, relative) tolerance of an output from text such as `1e-3 absolute on frames, 5e-3 on flow`."""
     absolute = float(re.match(r"[\d.e-]+", text)[0])
     is_flow = re.search(r"flow|F_\w_\w", output)
     if is_flow and (found := re.search(r", ([\d.e-]+) on flow", text)):

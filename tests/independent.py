@@ -1,4 +1,4 @@
-"""What a file holds, found out without Rotoscope: PyAV for packets and planes, NumPy for colour and orientation."""
+"""Read files without Rotoscope: PyAV for packets and planes, NumPy for colour and orientation."""
 
 import math
 from fractions import Fraction
@@ -17,7 +17,7 @@ LUMA = {
 
 
 def video_frames(path):
-    """Decoded AVFrames of the best video stream; packets that fail are passed over, as a player does."""
+    """Yield the decoded AVFrames of the best video stream; packets that cannot be decoded are skipped, as in a player."""
     with av.open(str(path)) as container:
         stream = container.streams.best("video")
         stream.thread_type = "AUTO"
@@ -29,12 +29,12 @@ def video_frames(path):
 
 
 def video_times(path):
-    """Presentation times in seconds, exact; None where the file gives none."""
+    """Return presentation times in seconds, exact; None for a frame without a time."""
     return [None if frame.pts is None else frame.pts * frame.time_base for frame in video_frames(path)]
 
 
 def copied_packets(path, kind="audio"):
-    """For each stream of a kind: [(time in seconds, bytes), ...]."""
+    """Return for each stream of this kind [(time in seconds, bytes), ...]."""
     with av.open(str(path)) as container:
         streams = [stream for stream in container.streams if stream.type == kind]
         found = {stream.index: [] for stream in streams}
@@ -56,7 +56,7 @@ def sizes(path):
 
 
 def rgb(frame, *, upright=True):
-    """(H,W,3) float64 RGB in 0..255, clipped: matrix and range by tags, else 709 from 720 lines up and 601 below, limited."""
+    """Return (H,W,3) float64 RGB in 0..255. Without tags: limited range, matrix 709 from 720 lines up, else 601."""
     name = frame.format.name
     if frame.format.is_rgb or frame.format.has_palette:
         picture = _over_black(frame)
@@ -83,7 +83,7 @@ def oriented(picture, matrix):
 
 
 def psnr(a, b):
-    """Decibels of 8-bit pictures; 99 for equal ones."""
+    """Return the PSNR of 8-bit pictures in decibels, 99 if they are equal."""
     assert a.shape == b.shape, f"{a.shape} is not {b.shape}"
     error = float(((a - b) ** 2).mean())
     return 99.0 if error == 0 else min(99.0, 10 * math.log10(255**2 / error))

@@ -1,4 +1,4 @@
-"""Frames whose motion is known: a texture that moves evenly, translated by networks that flicker."""
+"""Frames with known motion: a texture that moves at constant speed, and results that flicker."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -22,14 +22,14 @@ def four(picture):
 
 
 def shown(canvas, t, size, dx, dy, margin=40):
-    """What a window that shows (H,W) of the canvas sees at time t, its contents moving by (dx, dy) a frame."""
+    """Return a window of the canvas at frame t, whose contents move by (dx, dy) pixels per frame."""
     width, height = size
     matrix = np.float32([[1, 0, margin - dx * t], [0, 1, margin - dy * t]])
     return cv2.warpAffine(canvas, matrix, size, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)[:height, :width]
 
 
 def moving_frames(num, size=(96, 64), dx=0.0, dy=0.0, *, flicker=0.0, cuts=(), seed=0):
-    """Frames with exact motion and a result that is the source plus noise of standard deviation `flicker`."""
+    """Return frames with exact motion; the result is the source plus noise of standard deviation `flicker`."""
     chance = np.random.default_rng(seed)
     canvas = texture(size[0] + 80, size[1] + 80, seed)
     frames = []
@@ -70,9 +70,9 @@ CHANGED_AT, NUM_CHANGING = 8, 14
 
 
 def changed_runs(steady, since=CHANGED_AT):
-    """How much of a sudden change in one place, at frame 8 of 14, is shown at each frame from `since` on: 0 to 1.
+    """Return how much of a sudden local change at frame 8 of 14 is shown, 0 to 1, for each frame from `since` on.
 
-    steady  frames without motion, to be estimated -> their steadied results (H,W,3)
+    steady  frames without motion (it is to be estimated) -> their steadied results (H,W,3)
     """
     size, region = (160, 96), np.s_[30:66, 50:110]
     canvas, chance = texture(240, 176), np.random.default_rng(0)
@@ -89,7 +89,7 @@ def changed_runs(steady, since=CHANGED_AT):
         return steady(frames), plain
 
     (still, plain), (moved, plain_moved) = run(False), run(True)
-    # What the change adds frame by frame is known from its first frame on.
+    # Before the change, the frame-by-frame difference of its first frame is the reference.
     wanted = [max(t, CHANGED_AT) for t in range(NUM_CHANGING)]
     return [
         response(still[t], moved[t], plain[wanted[t]], plain_moved[wanted[t]], region)

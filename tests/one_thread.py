@@ -1,4 +1,4 @@
-"""One thread for torch, so that numbers and times do not depend on the machine's other work."""
+"""Run torch on one thread, so that results do not depend on the number of cores."""
 
 import pytest
 import torch

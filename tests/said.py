@@ -1,6 +1,6 @@
-"""What the command line says, without what depends on the machine's past."""
+"""Output of the command line, without lines that only a first run on a machine prints."""
 
 
 def said(err):
-    """Standard error without the line that a first run on a machine may add."""
+    """Return standard error without the lines about compiling kernels."""
     return "".join(line for line in err.splitlines(keepends=True) if not line.startswith("compiling kernels"))

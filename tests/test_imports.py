@@ -38,7 +38,8 @@ ROOMS = {
     "training.loop": "base plots training.data training.options",
     "training.systems": "base networks training.data training.loop training.losses training.options",
     "assembly": "base export kernels runtime.engines runtime.models runtime.motion runtime.network runtime.pipeline",
-    "api": "assembly base export kernels metrics plots runtime.media runtime.pipeline training.systems",
+    "api": "assembly base export kernels metrics plots runtime.media runtime.pipeline "
+    "training.loop training.options training.systems",
     "__init__": "api assembly base runtime.pipeline",
     "cli": "*",  # every room below it
     "__main__": "cli",

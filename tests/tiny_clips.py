@@ -1,4 +1,4 @@
-"""Clips made for a test: what is in each picture, and when it is shown, is known."""
+"""Small clips with known pictures and times."""
 
 from fractions import Fraction
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def pattern(index, width=64, height=48):
-    """(H,W,3) uint8: a smooth gradient, a bright corner at the top left, and the frame's number as brightness."""
+    """Return (H,W,3) uint8: a smooth gradient, a bright corner at the top left; the blue value encodes the frame's index."""
     y, x = np.mgrid[:height, :width]
     picture = np.stack(
         [40 + 150 * x / width, 60 + 120 * y / height, np.full((height, width), 30 + index * 5 % 200)], axis=2
@@ -68,7 +68,7 @@ def write_tone(container, stream, seconds):
 
 
 def planes_frame(planes, pixel_format):
-    """An av.VideoFrame from arrays, one for each plane."""
+    """Make an av.VideoFrame from one array per plane."""
     height, width = planes[0].shape[:2]
     frame = av.VideoFrame(width, height, pixel_format)
     for plane, target in zip(planes, frame.planes, strict=True):

@@ -1,4 +1,4 @@
-"""Small ONNX files whose answers are known."""
+"""Small ONNX files with known results."""
 
 import onnx
 from onnx import TensorProto, helper
@@ -31,7 +31,7 @@ def save(
     outputs=(),
     metadata=None,
 ):
-    """A graph from `in` to `out`; further inputs and outputs are value infos."""
+    """Write a graph from `in` to `out`; more inputs and outputs are given as value infos."""
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -83,7 +83,7 @@ def upscale(path, factor):
 
 
 def nan_above(path, limit):
-    """The picture, but NaN where a value exceeds `limit`."""
+    """out = in, but NaN for values above `limit`."""
     constants = [scalar("limit", limit), scalar("nan", float("nan"))]
     nodes = [
         helper.make_node("Greater", ["in", "limit"], ["bad"]),
@@ -97,7 +97,7 @@ def scalar(name, value, *, dtype=TensorProto.FLOAT, **_):
 
 
 def save_pair(path, nodes, manifest, outputs, constants, inputs=()):
-    """A graph on two pictures, `in` and `second`, and more inputs; `outputs` maps names to shapes."""
+    """Write a graph on two pictures, `in` and `second`, and more inputs; `outputs` maps names to shapes."""
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ANY) for name in ("in", "second")]
     made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
     graph = helper.make_graph(nodes, "tiny", [*values, *inputs], made, constants)
@@ -108,7 +108,7 @@ def save_pair(path, nodes, manifest, outputs, constants, inputs=()):
 
 
 def interpolator(path, *, flow):
-    """first + time * (second - first); the flow to the first is constant, to the second its opposite, visibility the time."""
+    """out = first + time * (second - first); flow to the first is constant, to the second its negative; visibility = time."""
     manifest = Manifest(
         name="between", kind="interpolate", frame=FrameInput(tensor="in", multiple=4), second=NEXT,
         number=NumberInput(tensor="time", what="time", shape=(1, 1, 1, 1), value=0.5), output=FrameOutput(tensor="out"),

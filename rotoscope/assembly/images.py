@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.manifest import Manifest
 from rotoscope.base.sizes import Size
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import resized
@@ -21,6 +22,25 @@ def image_array(image: Any) -> U8:
     array = _array(image)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise UsageError(f"an image of {array.dtype} {array.shape}; {ACCEPTED}")
+    return np.array(array, order="C")
+
+
+def mask_array(mask: Any, image: U8, manifest: Manifest) -> NDArray[np.bool_] | None:
+    """The mask of an image as an array of its own, (H,W) bool; None for None.
+
+    Raises UsageError for a mask of another size, and for a mask or its absence that the model does not accept.
+    """
+    if manifest.mask is None and mask is not None:
+        raise UsageError(f"mask: {manifest.name} takes none")
+    if manifest.mask is not None and mask is None:
+        raise UsageError(f"{manifest.name} fills holes; mask says where: (H,W) bool, True in the hole")
+    if mask is None:
+        return None
+    array = np.asarray(mask)
+    if array.dtype != np.bool_ or array.shape != image.shape[:2]:
+        raise UsageError(
+            f"a mask of {array.dtype} {array.shape}; accepted: bool {image.shape[:2]}, as large as the image"
+        )
     return np.array(array, order="C")
 
 

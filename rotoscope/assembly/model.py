@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rotoscope.assembly.engines import engine_of, make_engine
-from rotoscope.assembly.images import image_array, like, rgb_image
+from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
 from rotoscope.assembly.models import bundled_looks, open_named
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FIXED_AT_LOAD = (*OVERRIDES, "hints", "op_library")  # options that decide how the file is read
 
 never_freed: list[object] = []
-"""What a forked child inherits: freeing an engine of its parent would wait for threads that the child does not have."""
+"""Engines that a forked child inherits: freeing one would wait for threads that the child does not have."""
 
 
 class Model:
@@ -81,15 +81,17 @@ class Model:
     def __reduce__(self) -> tuple[Callable[..., Model], tuple[Any, ...]]:
         return _opened_again, (self._source, self.options, self.threads)
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, image: Any, *, mask: Any = None) -> Any:
         """Translate one picture, without a past.
 
         image  (H,W,3) uint8 RGB, a NumPy array or a torch tensor on the CPU
+        mask   (H,W) bool, True in the hole; for models that fill holes
         Returns the same kind, of the same size times the scale of an upscaling network. Raises UsageError for other images.
         """
         array = image_array(image)
         own = self._own_calls()
-        frame = Frame(0, 0, Fraction(1), 1, Picture((array,)))
+        hole = mask_array(mask, array, self.file.manifest)
+        frame = Frame(0, 0, Fraction(1), 1, Picture((array,)), mask=hole)
         return like(image)(rgb_image(own.translated(frame), own.stages.natural_size(frame.source.size)))
 
     def encode(self, image: Any) -> NDArray[np.float32]:
@@ -136,7 +138,7 @@ class Model:
 
 
 class _OwnCalls:
-    """What `Model.__call__` runs on; made again in a forked child."""
+    """Stages and workers of `Model.__call__`; made again in a forked child."""
 
     def __init__(self, model: Model) -> None:
         self.process = os.getpid()
@@ -182,7 +184,7 @@ def _opened_again(source: str | Path | None, options: ModelOptions, threads: int
 
 
 Named = str | Path | Model
-"""What names a model: a bundled look, the path of an .onnx file or checkpoint, or a loaded model"""
+"""Name of a model: a bundled look, the path of an .onnx file or checkpoint, or a loaded model"""
 
 
 def as_chain(model: Named | Sequence[Named]) -> list[Named]:

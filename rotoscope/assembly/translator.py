@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Unpack
 
-from rotoscope.assembly.images import image_array, like, rgb_image
+from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
 from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, never_freed, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.errors import UsageError
@@ -100,21 +100,22 @@ class Translator:
             raise UsageError("a translator with an engine object or a calibration cannot be pickled: make one there")
         return _made_again, (self.models, self._steady, self._threads, self._wanted_in_flight)
 
-    def push(self, image: Any, *, seconds: float | None = None) -> Any:
+    def push(self, image: Any, *, mask: Any = None, seconds: float | None = None) -> Any:
         """Translate the next image of the stream.
 
         image    (H,W,3) uint8 RGB, a NumPy array or a torch tensor on the CPU; not kept
+        mask     (H,W) bool, True in the hole; for models that fill holes
         seconds  its time in the stream, increasing; by default 25 images a second
         Returns the oldest finished image, of the same kind, or None while the translator looks ahead. Its size is that of the
         part of the image that the network sees, times the scale of an upscaling network. Raises UsageError for other images.
         """
         array = image_array(image)
+        hole = mask_array(mask, array, self.models[0].file.manifest)
         with self._exclusive():
             stages, line = self._push_line()
             at = Fraction(self._num_pushed, DEFAULT_RATE) if seconds is None else Fraction(seconds)
-            frame = Frame(
-                self._num_pushed, round(at / CLOCK), CLOCK, round(1 / (DEFAULT_RATE * CLOCK)), Picture((array,))
-            )
+            length = round(1 / (DEFAULT_RATE * CLOCK))
+            frame = Frame(self._num_pushed, round(at / CLOCK), CLOCK, length, Picture((array,)), mask=hole)
             self._num_pushed += 1
             with stages.workers.active():
                 # A cut completes several images at once; one is handed out for each push, so that the delay stays the same.

@@ -1,8 +1,8 @@
-"""What a sink is: where finished frames go. Video files, picture folders, standard output and nothing all look like this."""
+"""The protocol of a sink, which takes finished frames: video files, picture folders, standard output, the null sink."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TypeVar
 
 from rotoscope.base.frame import Frame
@@ -52,11 +52,12 @@ SinkT = TypeVar("SinkT", bound=Sink)
 
 
 @contextmanager
-def finishing(sink: SinkT) -> Iterator[SinkT]:
-    """Finish the sink when the block ends well, abort it when the block raises."""
+def finishing(sink: SinkT, measured: Callable[[], AbstractContextManager[None]] = nullcontext) -> Iterator[SinkT]:
+    """Finish the sink when the block ends well, abort it when the block raises; `measured` surrounds the call of `finish`."""
     try:
         yield sink
-        sink.finish()
+        with measured():
+            sink.finish()
     except BaseException:
         sink.abort()
         raise

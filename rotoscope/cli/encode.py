@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.cli.targets import required_target
 
 
 def encode(
     picture: str,
-    out: Path,
+    out: Path | None = None,
     /,
     *,
+    output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
     model: Annotated[str, Parameter(name=("-m", "--model"))],
     engine: Literal["onnxruntime", "openvino"] = "onnxruntime",
     working_size: str | None = None,
@@ -27,6 +29,8 @@ def encode(
         A picture, or a video, of which the first frame counts.
     out
         The code, .npy, float32.
+    output
+        The same as an option; only this one, with --overwrite, replaces a file.
     model
         An encoder as export --part writes it.
     engine
@@ -42,6 +46,7 @@ def encode(
     import rotoscope
     from rotoscope.base.files import check_target, part_file
 
+    out = required_target(out, output, "rotoscope encode PICTURE OUT.npy -m MODEL", overwrite=overwrite)
     if out.suffix.lower() != ".npy":
         raise UsageError(f"{out}: a code ends in .npy")
     check_target(out, source=Path(picture), overwrite=overwrite)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.cli.options import SECONDS
 from rotoscope.cli.progress import Style, counted
 from rotoscope.cli.sweep import parse_fixed, run_sweep
 
@@ -44,10 +45,10 @@ class MeasureOptions:
     column: int | None = None
     """x of the column of pixels that the plot follows through time; by default the middle one."""
 
-    start: float | None = None
+    start: Annotated[float | None, SECONDS] = None
     """Seconds of the source to skip: the --start that the result was translated with."""
 
-    duration: float | None = None
+    duration: Annotated[float | None, SECONDS] = None
     """Seconds to measure; by default all. For a result translated with --duration, give the same value."""
 
     rate: float = 25.0

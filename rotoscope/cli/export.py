@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.cli.targets import refuse_inputs, required_target
 from rotoscope.export.options import ExportOptions
 
 DEFAULTS = ExportOptions()
@@ -16,9 +17,10 @@ ENDINGS = (".onnx", ".safetensors")
 
 def export(
     checkpoint: Path,
-    out: Path,
+    out: Path | None = None,
     /,
     *,
+    output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
     finer: Annotated[tuple[Path, ...], Parameter(name="--finer", show_default=False)] = (),
     options: Annotated[ExportOptions, Parameter(name="*", group=Group("Options"))] = DEFAULTS,
     calibrate: str | None = None,
@@ -32,6 +34,8 @@ def export(
         What training left behind: .pth, .pt, .ckpt, .safetensors or .npz; read as data, nothing in it is run.
     out
         The model file: .onnx, or .safetensors for the weights with their description.
+    output
+        The same as an option; only this one, with --overwrite, replaces a file.
     finer
         The finer scales of a vid2vid model, in order (latest_net_G1.pth ...), where each has a file of its own.
     options
@@ -46,10 +50,12 @@ def export(
     from rotoscope.assembly.models import check_torch
     from rotoscope.base.files import check_target
 
+    out = required_target(out, output, "rotoscope export CHECKPOINT OUT.onnx", overwrite=overwrite)
     if out.suffix.lower() not in ENDINGS:
         raise UsageError(f"{out}: a model file ends in {' or '.join(ENDINGS)}")
     check_torch(checkpoint)
     check_target(out, source=checkpoint, overwrite=overwrite)
+    refuse_inputs(out, [*finer, calibrate])
     if (options.precision == "int8") != (calibrate is not None):
         raise UsageError("--precision int8 and --calibrate CLIP go together")
     from rotoscope.base.frame import Picture

@@ -1,12 +1,24 @@
-"""rotoscope frames: a video becomes a folder of training frames."""
+"""rotoscope frames: decode a video into a folder of training frames."""
 
 import sys
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.cli.targets import required_target
 
 
-def frames(source: Path, folder: Path, /, *, shorter_side: int = 0, every: int = 1) -> int:
+def frames(
+    source: Path,
+    folder: Path | None = None,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
+    shorter_side: int = 0,
+    every: int = 1,
+) -> int:
     """Decode a video into pictures to train on: FOLDER/00000.png and so on.
 
     Parameters
@@ -14,16 +26,19 @@ def frames(source: Path, folder: Path, /, *, shorter_side: int = 0, every: int =
     source
         A video.
     folder
-        A new folder.
+        A folder that does not exist yet.
+    output
+        The same as an option.
     shorter_side
-        Reduce frames to this many pixels on the shorter side; 0 leaves them as they are.
+        Reduce frames to this shorter side, pixels; 0 keeps their size.
     every
-        Take every so-manieth frame.
+        Take every n-th frame.
 
     """
     from rotoscope.training.data.frames import extract_frames
 
-    if folder.exists():
+    folder = required_target(folder, output, "rotoscope frames VIDEO FOLDER", overwrite=False)
+    if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder} exists; give a new folder")
     if every < 1 or shorter_side < 0:
         raise UsageError(f"--every {every} --shorter-side {shorter_side}; accepted: 1 or more, 0 or more")

@@ -1,18 +1,19 @@
-"""rotoscope train SYSTEM: from pictures or videos to a checkpoint that export and translate take."""
+"""rotoscope train SYSTEM: from pictures or videos to weights that `export` and `translate` take."""
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.extras import needs_extra
+from rotoscope.cli.options import refuse_fractions
 from rotoscope.cli.progress import Style
-from rotoscope.cli.training_run import CONFIG, SYSTEMS, begin, carry_out, from_toml
-from rotoscope.training.options import RunOptions, SystemOptions
+from rotoscope.cli.training_run import exit_code, shown_training
+from rotoscope.training.options import SYSTEMS, RunOptions, SystemOptions
 
 train = App(
     name="train",
@@ -24,14 +25,18 @@ train = App(
 
 
 def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
-    """The function behind `rotoscope train SYSTEM`, whose flags are the fields of both dataclasses."""
+    """Return the function of `rotoscope train SYSTEM`, whose flags are the fields of both dataclasses."""
 
     def command(
         options: Annotated[kind, Parameter(name="*", group=Group("System"))],  # type: ignore[valid-type]  # cyclopts reads it at run time
         run: Annotated[RunOptions, Parameter(name="*", group=Group("Run"))],
-        progress: Annotated[Style, Parameter(group=Group("Run"), help="What to show on standard error.")] = "auto",
+        progress: Annotated[Style, Parameter(group=Group("Run"), help="Progress on standard error.")] = "auto",
     ) -> int:
-        return begin(options, run, progress)
+        import rotoscope
+
+        with shown_training(kind.system, progress) as show:
+            result = rotoscope.train(options, run, on_progress=show)
+        return exit_code(result)
 
     command.__doc__ = (kind.__doc__ or "").partition("\n")[0]
     return command
@@ -52,19 +57,23 @@ def train_with_config(
     words
         The system and its options.
     config
-        TOML file of options, as a run leaves one in its folder; flags outrank it.
+        TOML file of options, such as the config.toml of a run; flags override it.
 
     """
-    train.config = ()
+    train.config = (refuse_fractions,)
     if config is not None:
         values = read_config(config, words[:1])
-        train.config = (Dict(values, use_commands_as_keys=False, source=str(config)),)
-    code: int = train(words, exit_on_error=False, print_error=False)
+        train.config = (Dict(values, use_commands_as_keys=False, source=str(config)), refuse_fractions)
+    try:
+        code: int = train(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        error.command_chain = ("train", *(error.command_chain or ()))
+        raise
     return code
 
 
 def read_config(path: Path, system: tuple[str, ...]) -> dict[str, Any]:
-    """The options in a TOML file; it may name the system, which then must be the one of the command line."""
+    """Return the options in a TOML file; if it names a system, it must be that of the command line."""
     if not path.is_file():
         raise UsageError(f"--config {path}: no such file")
     try:
@@ -82,18 +91,21 @@ def read_config(path: Path, system: tuple[str, ...]) -> dict[str, Any]:
 
 @train.command
 def resume(folder: Path, /, *, steps: int | None = None, progress: Style = "auto") -> int:
-    """Go on with a run that was stopped or killed, exactly where its newest checkpoint left it.
+    """Continue a run that was stopped or killed, exactly from its newest checkpoint; without one, from the start.
 
     Parameters
     ----------
     folder
         The run's folder.
     steps
-        Stop after this many steps instead of what the run was told.
+        Stop after this many steps instead of the number in config.toml.
     progress
-        What to show on standard error.
+        Progress on standard error.
 
     """
-    options, run = from_toml(folder / CONFIG)
-    run = replace(run, out=folder)
-    return carry_out(options, run if steps is None else replace(run, steps=steps), progress, resume=True)
+    with needs_extra("train"):
+        import rotoscope
+        from rotoscope.training.systems import runs
+    with shown_training(folder.resolve().name, progress) as show:
+        result = runs.resume(folder, steps=steps, open_teacher=rotoscope.load, on_progress=show)
+    return exit_code(result)

@@ -8,8 +8,12 @@ compilation takes longer than a second, one line is logged.
 import functools
 import hashlib
 import logging
+import os
+import shutil
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -24,6 +28,7 @@ log = logging.getLogger("rotoscope")
 _lock = threading.RLock()  # guards Numba's global cache folder, which is changed while a kernel is declared
 
 ANNOUNCE_AFTER_SECONDS = 1.0
+UNUSED_SECONDS = 90 * 24 * 3600.0
 
 
 class CpuKernel(Generic[P, R]):
@@ -106,13 +111,26 @@ def cpu_intrinsic(function: Callable[..., Any]) -> CpuIntrinsic:
 
 @functools.cache
 def cache_folder() -> Path:
-    """Return the folder of compiled kernels for the present sources; create it if missing."""
+    """Return the folder of kernels compiled from the present sources; make it if it is missing.
+
+    Folders of other sources that no process has used for 90 days are deleted.
+    """
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     folder = user_cache_path("rotoscope") / "kernels" / digest.hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)  # when it was last used
+    delete_unused(keep=folder)
     return folder
+
+
+def delete_unused(keep: Path) -> None:
+    """Delete the folders beside `keep` that no process has used for 90 days; skip those that another process is deleting."""
+    for folder in keep.parent.iterdir():
+        with suppress(FileNotFoundError):
+            if folder != keep and time.time() - folder.lstat().st_mtime > UNUSED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @functools.cache

@@ -87,10 +87,27 @@ def test_the_size_may_change(model):
 @pytest.mark.parametrize("image", [
     "picture.png", None, [[1, 2, 3]], np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8),
     np.zeros((4, 4, 3), np.float32),
-], ids=str)  # fmt: skip
+], ids=lambda image: type(image).__name__)  # fmt: skip
 def test_what_is_no_image_is_a_usage_error(image, model):
     with rotoscope.Translator(model) as translator, pytest.raises(rotoscope.UsageError, match="accepted: "):
         translator.push(image)
+
+
+def test_holes_come_with_their_images(tmp_path):
+    filler = tiny_models.with_companion(tmp_path / "filler.onnx", "mask")
+    picture, hole = images(1)[0], np.zeros((64, 96), bool)
+    hole[10:20, 10:20] = True
+    with rotoscope.Translator(filler) as translator:
+        np.testing.assert_array_equal(translator.push(picture, mask=hole), picture)
+        for mask, reason in ((None, "fills holes"), (hole[:5], "as large as the image"), (hole.astype(float), "bool")):
+            with pytest.raises(rotoscope.UsageError, match=reason):
+                translator.push(picture, mask=mask)
+    np.testing.assert_array_equal(rotoscope.load(filler)(picture, mask=hole), picture)
+
+
+def test_a_mask_that_a_model_does_not_take_is_refused(model):
+    with pytest.raises(rotoscope.UsageError, match="takes none"):
+        rotoscope.load(model)(images(1)[0], mask=np.zeros((64, 96), bool))
 
 
 def test_a_stream_of_images_is_a_usage_error(model):

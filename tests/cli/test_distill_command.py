@@ -1,14 +1,27 @@
 """rotoscope distill: what is said and what is refused."""
 
-import sys
-
 import cv2
 import numpy as np
 import pytest
 
-from rotoscope.cli.distill import seconds_for
+from rotoscope import api
 
-TINY = ["--resize", 36, "--crop", 32, "--batch", 1, "--look", 0, "--steps", 1, "--device", "cpu", "--log-every", 1]
+TINY = [
+    "--resize",
+    36,
+    "--crop",
+    32,
+    "--batch",
+    1,
+    "--perceptual",
+    0,
+    "--steps",
+    1,
+    "--device",
+    "cpu",
+    "--log-every",
+    1,
+]
 
 
 @pytest.fixture
@@ -34,7 +47,7 @@ def test_a_student_of_a_model_file_fits_its_multiply_adds_and_goes_on(frames, id
 
 
 def test_a_student_fits_its_time(frames, identity, tmp_path, rotoscope_main, monkeypatch):
-    monkeypatch.setattr(sys.modules["rotoscope.cli.distill"], "seconds_for", lambda width, size: 1e-6 * width * size[0])
+    monkeypatch.setattr(api, "_seconds_of_student", lambda width, size: 1e-6 * width * size[0])
     words = ["distill", identity, "--frames", frames, "--out", tmp_path / "run", *TINY]
     code, _, err = rotoscope_main(*words, "--budget", "100fps@100x48")
     assert code == 0, err
@@ -44,17 +57,18 @@ def test_a_student_fits_its_time(frames, identity, tmp_path, rotoscope_main, mon
 
 @pytest.mark.slow  # exports two students
 def test_a_wider_student_takes_longer():
-    assert 0 < seconds_for(16, (320, 180)) < seconds_for(256, (320, 180))
+    assert 0 < api._seconds_of_student(16, (320, 180)) < api._seconds_of_student(256, (320, 180))
 
 
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["--budget", "fast"], 2, "--budget fast; accepted: frames a second at a size, such as 30fps@640x360"),
-        (["--budget", "0fps@64x48"], 2, "accepted: frames a second"),
+        (["--budget", "30fps@big"], 2, "size 'big'; accepted: WIDTHxHEIGHT"),
+        (["--budget", "fast"], 2, "--budget fast; accepted: frames per second at a size, such as 30fps@640x360"),
+        (["--budget", "0fps@64x48"], 2, "accepted: frames per second"),
         (["--budget", "1fps@64x48", "--macs", 1], 2, "--budget and --macs: give one of them"),
         (["--macs", 0.001], 2, "no student fits this budget"),
-        (["--macs", 1, "--size", "640"], 2, "size 640; accepted: width x height"),
+        (["--macs", 1, "--size", "640"], 2, "size '640'; accepted: WIDTHxHEIGHT"),
     ],
 )
 def test_mistakes_get_one_line(words, code, says, frames, identity, tmp_path, rotoscope_main):

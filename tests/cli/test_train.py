@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import cv2
 import numpy as np
@@ -128,21 +127,33 @@ def test_a_mistake_in_the_data_leaves_no_run_behind(here, rotoscope_main):
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGINT, 1), (signal.SIGTERM, 0)])
 def test_a_stopped_run_says_how_to_go_on(number, workers, photos, tmp_path):
     run = tmp_path / "run"
-    words = ["train", "cyclegan", *photos, *TINY, "--out", run, "--epochs", 100_000, "--log-every", 1]
-    command = [sys.executable, "-m", "rotoscope", *map(str, words), "--workers", str(workers)]
+    words = [
+        "train",
+        "cyclegan",
+        *photos,
+        *TINY,
+        "--out",
+        run,
+        "--epochs",
+        100_000,
+        "--log-every",
+        1,
+        "--workers",
+        workers,
+    ]
+    command = [sys.executable, "-m", "rotoscope", *map(str, words), "--progress", "json"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        deadline = time.monotonic() + 60
-        while not (run / "log.jsonl").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        lines = iter(process.stderr.readline, "")
+        assert any(line.startswith("{") for line in lines)  # the first step is done
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does it: those that read pictures get it too
         else:
             process.send_signal(number)
         err = process.stderr.read()
     assert process.returncode == 130
-    assert err.splitlines()[-1].startswith(f"stopped; rotoscope train resume {run} goes on")
+    assert err.splitlines()[-1].startswith(f"stopped; rotoscope train resume {run} continues; weights of step ")
     assert list((run / "checkpoints").glob("step-*.pt"))
+    assert (run / "AtoB.safetensors").is_file()
 
 
 def test_frames_of_a_video(tmp_path, rotoscope_main):
@@ -153,3 +164,100 @@ def test_frames_of_a_video(tmp_path, rotoscope_main):
     code, _, err = rotoscope_main("frames", video, tmp_path / "frames")
     assert code == 2
     assert "exists; give a new folder" in err
+
+
+FOREIGN = 'baseURL = "https://example.org/"\n'
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.toml",
+        "run.html",
+        "log.jsonl",
+        "AtoB.safetensors",
+        "notes.txt",
+        "samples/step-00000000.jpg",
+        "checkpoints/model.pt",
+        "best/AtoB.safetensors",
+    ],
+)
+@pytest.mark.parametrize("linked", [False, True])
+def test_train_refuses_a_folder_with_foreign_files_and_changes_none(name, linked, photos, tmp_path, rotoscope_main):
+    file = tmp_path / "site" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(FOREIGN)
+    out = tmp_path / "site"
+    if linked:
+        out = tmp_path / "link"
+        out.symlink_to(tmp_path / "site")
+    code, _, err = rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", out, "--steps", 1)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{out} is not empty; a new run needs a new or empty folder" in err
+    assert [path for path in (tmp_path / "site").rglob("*") if path.is_file()] == [file]
+    assert file.read_text() == FOREIGN
+
+
+@pytest.mark.parametrize("name", ["distill", "look"])
+def test_a_wrong_option_leaves_a_foreign_configuration_as_it_is(name, tmp_path, rotoscope_main):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "config.toml").write_text(FOREIGN)
+    words = {
+        "distill": ["distill", "nowhere", "--frames", "nowhere", "--perceptual", 0, "--macs", 1],
+        "look": ["train", "look", "--photos", "nowhere", "--painting", "x", "--squeezenet", "y"],
+    }[name]
+    code, _, err = rotoscope_main(*words, "--out", tmp_path / "site")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is not empty" in err
+    assert (tmp_path / "site" / "config.toml").read_text() == FOREIGN
+
+
+@pytest.mark.parametrize("place", ["out", "out/run", "dangling"])
+def test_train_refuses_a_file_and_a_broken_link_in_place_of_the_folder(place, photos, tmp_path, rotoscope_main):
+    (tmp_path / "out").write_text("mine")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    code, _, err = rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", tmp_path / place, "--steps", 1)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is not a folder" in err or "broken link" in err
+    assert (tmp_path / "out").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_folder_with_hidden_files_only_takes_a_run(photos, tmp_path, rotoscope_main):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".DS_Store").write_text("mine")
+    assert rotoscope_main("train", "cyclegan", *photos, *TINY, "--out", tmp_path / "run", "--steps", 1)[0] == 0
+    assert (tmp_path / "run" / ".DS_Store").read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_run_interrupted_before_its_first_step_leaves_nothing_or_a_run_that_resumes(
+    photos, tmp_path, rotoscope_main, monkeypatch
+):
+    from rotoscope.training.loop import run as loop_run
+
+    def interrupted(self, *_arguments):
+        raise KeyboardInterrupt  # as a second Ctrl-C does
+
+    run = tmp_path / "run"
+    words = ["train", "cyclegan", *photos, *TINY, "--out", run, "--steps", 1]
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_run, "create_run", interrupted)
+        assert rotoscope_main(*words)[0] == 130
+        assert not run.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_run.Trainer, "train_step", interrupted)
+        assert rotoscope_main(*words)[0] == 130
+        assert (run / "config.toml").exists()
+    code, _, err = rotoscope_main("train", "resume", run)
+    assert code == 0, err
+    assert (run / "AtoB.safetensors").is_file()
+
+
+def test_frames_refuses_a_link_to_nothing(tmp_path, rotoscope_main):
+    video = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=2, size=(48, 32))
+    (tmp_path / "frames").symlink_to(tmp_path / "nowhere")
+    code, _, err = rotoscope_main("frames", video, tmp_path / "frames")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "exists; give a new folder" in err
+    assert not (tmp_path / "nowhere").exists()

@@ -1,5 +1,6 @@
 """Super SloMo as a model file, where HyperCon inserts frames."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -7,11 +8,12 @@ import torch
 from catalogue import CASES
 
 from rotoscope.base.frame import Frame, Motion, Picture
+from rotoscope.base.stage import run_stage
 from rotoscope.base.times import StageTimes
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.models.model_file import open_model
 from rotoscope.runtime.network.pair import InterpolationModel
-from rotoscope.runtime.steady.insert import insert_frames
+from rotoscope.runtime.steady.insert import InsertFrames
 
 SIZE = (70, 40)  # width, height; padded to 96x64
 
@@ -24,8 +26,9 @@ def test_super_slomo_makes_the_frames_that_hypercon_inserts(exported):
     pictures = [chance.integers(0, 255, (SIZE[1], SIZE[0], 3), np.uint8) for _ in range(2)]
     frames = [Frame(t, 4 * t, Fraction(1, 100), 4, Picture((picture,))) for t, picture in enumerate(pictures)]
     nowhere, surely = np.zeros((SIZE[1], SIZE[0], 2), np.float32), np.ones((SIZE[1], SIZE[0]), np.float32)
-    frames[1].motion = Motion(nowhere, nowhere, surely, surely)
-    inserted = [frame for frame in insert_frames(frames, 3, StageTimes(), network) if frame.inserted]
+    frames[1] = replace(frames[1], motion=Motion(nowhere, nowhere, surely, surely))
+    stage = InsertFrames(3, StageTimes(), network)
+    inserted = [frame for frame in run_stage(stage, frames) if frame.inserted]
     assert [frame.pts for frame in inserted] == [1, 2, 3]
     pair = [torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255 for picture in pictures]
     pair = [torch.nn.functional.pad(picture, (0, 96 - SIZE[0], 0, 64 - SIZE[1]), mode="reflect") for picture in pair]

@@ -5,13 +5,13 @@ Every test that takes `device` is one body for all three.
 
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from kernel_devices import CpuDevice, CudaDevice, ShimDevice, cuda_is_here
+from shared_data import SHARED, need_shared
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "reference" / "golden"
+GOLDEN = SHARED / "reference" / "golden"
 
 
 @pytest.fixture(scope="module", params=["cpu", "shim", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -37,10 +37,7 @@ def golden():
     """Load a file of golden vectors by name."""
 
     def load(name):
-        path = GOLDEN / f"{name}.npz"
-        if not path.exists():
-            pytest.skip(f"no golden vectors: {path.parent} is missing")
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(need_shared(GOLDEN / f"{name}.npz"), allow_pickle=False) as arrays:
             return dict(arrays)
 
     return load

@@ -1,4 +1,4 @@
-"""The bundled looks: small, described, paintings rather than filters; and how much each flickers frame by frame."""
+"""The bundled looks: file size, card, flicker frame by frame, and that each is more than a colour filter."""
 
 from importlib import resources
 
@@ -27,12 +27,12 @@ def sources(scene):
 
 @pytest.fixture(scope="module")
 def results(sources):
-    """By look, its paintings of all frames."""
+    """Return look -> its results for all frames."""
     return {name: [look(frame) for frame in sources] for name in LOOKS for look in [rotoscope.load(name)]}
 
 
 def warping_error(scene, frames):
-    """Mean squared difference of frame t+1, warped by the true flow, from frame t, off occlusions; RGB in [0,1]."""
+    """Return the mean squared difference of frame t and frame t+1 warped by the true flow, without occlusions; RGB in [0,1]."""
     errors = []
     y, x = np.mgrid[:360, :640].astype(np.float32)
     for t in range(len(frames) - 1):
@@ -59,7 +59,7 @@ def test_starry_flickers_on_a_noisy_clip(scene, sources, results):
 
 
 def test_scream_was_trained_to_hold_still(scene, results):
-    """In relation to what there is to see: a look of less contrast flickers less for nothing."""
+    """E_warp is divided by the variance, because a look of less contrast flickers less without being steadier."""
     error = {look: warping_error(scene, results[look]) / np.var(np.stack(results[look]) / 255) for look in LOOKS}
     assert error["scream"] < 0.5 * error["starry"]
 
@@ -71,9 +71,9 @@ def test_it_is_called_what_its_file_is_called(look):
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_it_is_a_painting_not_a_colour_filter(look, sources, results):
-    """No function of the colour alone explains the result: of a filter it leaves nothing, strokes are far more.
+    """The best function of the source's colour leaves at least 0.2 of the variance unexplained; for a colour filter it is 0.
 
-    Least where a look was told to keep light and dark (etretat, 0.27).
+    The smallest value is 0.27, of etretat, which was trained to keep light and dark.
     """
     source, result = sources[0].astype(np.float64), results[look][0].astype(np.float64)
     bins = (sources[0] // 16).astype(int)

@@ -2,23 +2,15 @@
 
 import json
 
-import pytest
 from golden import read_vector
-from shared_data import SHARED
+from shared_data import SHARED, need_shared
 
 GOLDEN = SHARED / "reference" / "golden"
 
 
 def golden(name):
-    _skip_without()
-    return read_vector(GOLDEN, name)
+    return read_vector(need_shared(GOLDEN), name)
 
 
 def golden_facts(name):
-    _skip_without()
-    return json.loads((GOLDEN / f"{name}.json").read_text())
-
-
-def _skip_without():
-    if not GOLDEN.is_dir():
-        pytest.skip("no folder `shared` with golden vectors beside the checkout")
+    return json.loads(need_shared(GOLDEN / f"{name}.json").read_text())

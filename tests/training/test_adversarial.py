@@ -7,7 +7,7 @@ import pytest
 import torch
 from golden_training import golden
 
-from rotoscope.training.losses.adversarial import gradient_penalty, to_fool, to_judge, to_value
+from rotoscope.training.losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, score_loss
 from rotoscope.training.losses.discriminators import MunitDiscriminator, PatchDiscriminator
 
 
@@ -16,7 +16,7 @@ from rotoscope.training.losses.discriminators import MunitDiscriminator, PatchDi
 @pytest.mark.parametrize("real", [True, False])
 def test_values_of_scores_are_the_published_ones(name, objective, published, real):
     vector = golden(name)
-    found = to_value(vector.outputs["y"], objective, real=real)
+    found = score_loss(vector.outputs["y"], objective, real=real)
     expected = vector.outputs[f"loss_{published}_{'real' if real else 'fake'}"][0]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
 
@@ -25,12 +25,14 @@ def test_munit_adds_scales_and_does_not_halve():
     vector, network = golden("munit_msdis"), MunitDiscriminator(3, 8)
     network.load_state_dict(vector.weights)
     fake, real = network(vector.inputs["x"]), network(vector.inputs["x_real"])
-    torch.testing.assert_close(to_judge(real, fake, "lsgan"), vector.outputs["dis_loss"][0], atol=1e-4, rtol=1e-5)
-    torch.testing.assert_close(to_fool(fake, "lsgan"), vector.outputs["gen_loss"][0], atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(
+        discriminator_loss(real, fake, "lsgan"), vector.outputs["dis_loss"][0], atol=1e-4, rtol=1e-5
+    )
+    torch.testing.assert_close(generator_loss(fake, "lsgan"), vector.outputs["gen_loss"][0], atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("objective", "judge", "fool"),
+    ("objective", "discriminator", "adversarial"),
     [
         ("lsgan", (2 - 1) ** 2 + 3**2, (3 - 1) ** 2),
         ("vanilla", math.log1p(math.exp(-2)) + math.log1p(math.exp(3)), math.log1p(math.exp(-3))),
@@ -38,10 +40,10 @@ def test_munit_adds_scales_and_does_not_halve():
         ("wgan", -2 + 3, -3),
     ],
 )
-def test_values_by_hand_for_a_real_score_of_two_and_a_fake_one_of_three(objective, judge, fool):
+def test_values_by_hand_for_a_real_score_of_two_and_a_fake_one_of_three(objective, discriminator, adversarial):
     real, fake = torch.full((1, 1, 2, 2), 2.0), torch.full((1, 1, 2, 2), 3.0)
-    assert to_judge(real, fake, objective).item() == pytest.approx(judge, rel=1e-5)
-    assert to_fool(fake, objective).item() == pytest.approx(fool, rel=1e-5)
+    assert discriminator_loss(real, fake, objective).item() == pytest.approx(discriminator, rel=1e-5)
+    assert generator_loss(fake, objective).item() == pytest.approx(adversarial, rel=1e-5)
 
 
 def test_the_penalty_of_a_linear_score_is_that_of_its_slope():

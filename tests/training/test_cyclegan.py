@@ -3,7 +3,7 @@
 import torch
 from golden_training import golden
 
-from rotoscope.training.loop.system import weights_of
+from rotoscope.training.loop.optimisation import weights_of
 from rotoscope.training.options import CycleGanOptions
 from rotoscope.training.systems.cyclegan import CycleGan
 
@@ -19,12 +19,12 @@ def test_losses_and_gradients_are_the_published_ones(tmp_path):
     for network, name in ((system.g_ab, "GA"), (system.g_ba, "GB"), (system.d_b, "DA"), (system.d_a, "DB")):
         network.load_state_dict(vector.networks[name])
     a, b = vector.inputs["A"], vector.inputs["B"]
-    moves = system.step({"a": a, "b": b})
-    generators = next(moves)
+    updates = system.step({"a": a, "b": b})
+    generators = next(updates)
     assert generators.optimiser == "generators"
     published = {
-        "fool_b": "loss_G_A",
-        "fool_a": "loss_G_B",
+        "adversarial_b": "loss_G_A",
+        "adversarial_a": "loss_G_B",
         "cycle_a": "loss_cycle_A",
         "cycle_b": "loss_cycle_B",
         "identity_b": "loss_idt_A",
@@ -38,18 +38,18 @@ def test_losses_and_gradients_are_the_published_ones(tmp_path):
     for network, name in ((system.g_ab, "GA"), (system.g_ba, "GB")):
         expected = vector.outputs[f"grad/{name}/model.1.weight"]
         torch.testing.assert_close(network.model[1].weight.grad, expected, atol=1e-4, rtol=1e-4)
-    discriminators = next(moves)
+    discriminators = next(updates)
     assert discriminators.optimiser == "discriminators"
-    for ours, theirs in (("judge_b", "loss_D_A"), ("judge_a", "loss_D_B")):
+    for ours, theirs in (("discriminator_b", "loss_D_A"), ("discriminator_a", "loss_D_B")):
         torch.testing.assert_close(discriminators.terms[ours], vector.outputs[theirs][0], atol=1e-4, rtol=0)
-    assert next(moves, None) is None
+    assert next(updates, None) is None
 
 
 def test_discriminators_send_nothing_to_the_generators(tmp_path):
     system = cyclegan(tmp_path)
-    moves = system.step({"a": torch.rand(1, 3, 32, 32), "b": torch.rand(1, 3, 32, 32)})
-    next(moves)
-    sum(next(moves).terms.values()).backward()
+    updates = system.step({"a": torch.rand(1, 3, 32, 32), "b": torch.rand(1, 3, 32, 32)})
+    next(updates)
+    sum(next(updates).terms.values()).backward()
     assert all(parameter.grad is None for parameter in weights_of(system.g_ab, system.g_ba))
     assert all(parameter.grad is not None for parameter in weights_of(system.d_a, system.d_b))
 
@@ -62,8 +62,8 @@ def test_the_temporal_loss_is_zero_for_generators_that_leave_pictures_as_they_ar
     loss = system.temporal(nothing, nothing, picture, picture, picture)
     # What is left is the noise of the synthesised frame: deviation 0.001 to 0.002, twice its mean magnitude.
     assert 2 * 0.001 * 0.79 < loss < 2 * 0.002 * 0.81
-    moves = system.step({"a": picture, "b": picture})
-    assert {"temporal_a", "temporal_b"} <= set(next(moves).terms)
+    updates = system.step({"a": picture, "b": picture})
+    assert {"temporal_a", "temporal_b"} <= set(next(updates).terms)
 
 
 def test_whole_pictures_of_unequal_sizes_keep_their_identity_too(tmp_path):

@@ -7,7 +7,7 @@ import tiny_clips
 import tiny_data
 import torch
 
-from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
 from rotoscope.training.data.datasets import Domain, Geometry, TrainingData, batches, read_labels, read_picture
 from rotoscope.training.data.frames import clips_of, extract_frames
 
@@ -94,13 +94,29 @@ def test_no_window_reaches_over_a_cut_of_a_video(tmp_path, cache):
     assert (tmp_path / "thinned" / "cuts.json").read_text() == "[2]\n"  # frames 0, 5 and 10; the scene begins at 6
 
 
-def test_sequences_double_until_the_shortest_clip_is_used_up(tmp_path):
-    tiny_data.clips(tmp_path / "a", count=1, frames=7)
-    for index in range(3):
-        tiny_data.write(tmp_path / "a" / "short" / f"{index}.png", tiny_data.blobs(index))
-    domain = Domain({"a": tmp_path / "a"}, Geometry(), length=2, doubles_every=1)
-    random = np.random.default_rng(0)
-    assert [len(domain.sample(0, epoch, random)["a"]) for epoch in range(3)] == [2, 3, 3]
+def long_and_short(folder):
+    """A clip of 7 frames and one of 2, the length of a sample."""
+    tiny_data.clips(folder, count=1, frames=7)
+    for index in range(2):
+        tiny_data.write(folder / "short" / f"{index}.png", tiny_data.blobs(index))
+    return Domain({"a": folder}, Geometry(), length=2, doubles_every=1)
+
+
+def test_sequences_double_up_to_the_length_of_their_own_scene(tmp_path):
+    domain, random = long_and_short(tmp_path / "a"), np.random.default_rng(0)
+    of_long, of_short = 0, domain.windows.index((1, 0))
+    assert [len(domain.sample(of_long, epoch, random)["a"]) for epoch in range(4)] == [2, 4, 7, 7]
+    assert [len(domain.sample(of_short, epoch, random)["a"]) for epoch in range(4)] == [2, 2, 2, 2]
+
+
+def test_sequences_of_a_batch_are_cut_to_the_shortest(tmp_path):
+    data = TrainingData([long_and_short(tmp_path / "a")], seed=0)
+    second_epoch = range(data.epoch_steps, 2 * data.epoch_steps)
+    lengths = [data[position]["a"].shape[0] for position in second_epoch]
+    assert sorted(set(lengths)) == [2, 4]
+    batch = data.batch(second_epoch)["a"]
+    assert batch.shape[1] == 2
+    assert all(torch.equal(batch[row], data[position]["a"][:2]) for row, position in enumerate(second_epoch))
 
 
 def test_labels_are_read_as_stored_and_resized_to_the_nearest(tmp_path):
@@ -198,7 +214,9 @@ def test_pairs_that_do_not_match_are_refused(tmp_path):
         Domain(views, Geometry())
     (tmp_path / "b" / "004.png").unlink()
     tiny_data.write(tmp_path / "b" / "002.png", tiny_data.blobs(0, 44))
-    with pytest.raises(InputRefused, match=r"b/002.png: 44x44 pixels, and what it belongs to has 40x40"):
+    with pytest.raises(
+        InputRefused, match=r"b/002.png: 44x44 pixels; the other frames and views of this clip have 40x40"
+    ):
         TrainingData([Domain(views, Geometry())], 0).batch(range(4))
 
 
@@ -230,7 +248,7 @@ def test_whole_pictures_of_two_shapes_make_no_batch_but_samples(tmp_path):
     ):
         data.batch(range(4))
     first = data[0]["a"]
-    shown = data.alike(4)["a"]
+    shown = data.fixed_samples(4)["a"]
     assert shown.shape[1:] == first.shape and torch.equal(shown[0], first)
     assert len(shown) == sum(data[position]["a"].shape == first.shape for position in range(4))
 
@@ -243,6 +261,31 @@ def test_sequences_double_between_two_steps(tmp_path):
         assert data.batch(range(4 * step, 4 * step + 4))["a"].shape[1] == (2 if step < data.epoch_steps else 4)
 
 
+def test_decoding_never_changes_a_folder_that_appeared_meanwhile(tmp_path):
+    video = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=3, size=(48, 32))
+    with pytest.raises(OutputFailed, match="frames appeared while the frames were decoded"):
+        extract_frames(video, tmp_path / "frames", on_frame=lambda _done: (tmp_path / "frames").mkdir(exist_ok=True))
+    assert list((tmp_path / "frames").iterdir()) == []
+    assert not list(tmp_path.glob(".*part*"))
+
+
+def test_a_video_that_another_process_decoded_first_is_used(tmp_path, cache, monkeypatch):
+    video = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=3, size=(48, 32))
+
+    def overtaken(source, folder, **options):
+        extract_frames(source, folder, **options)
+        raise OutputFailed(f"{folder} appeared while the frames were decoded; give a new folder")
+
+    monkeypatch.setattr("rotoscope.training.data.frames.extract_frames", overtaken)
+    assert len(clips_of(video)[0]) == 3
+
+
+def test_a_file_in_the_place_of_the_parent_folder_is_one_line(tmp_path):
+    video = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=3, size=(48, 32))
+    with pytest.raises(OutputFailed):
+        extract_frames(video, video / "frames")
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_a_reading_process_finds_wrong_is_one_line(tmp_path, workers):
     tiny_data.folder(tmp_path / "a", count=2)
@@ -251,4 +294,4 @@ def test_what_a_reading_process_finds_wrong_is_one_line(tmp_path, workers):
     reader = batches(data, 2, rank=0, world=1, first=0, workers=workers, pin=False)
     with pytest.raises(InputRefused) as refused:
         next(reader)
-    assert str(refused.value) == f"{tmp_path / 'a' / '001.png'}: not a readable picture; mend or remove it"
+    assert str(refused.value) == f"{tmp_path / 'a' / '001.png'}: not a readable picture; repair or remove it"

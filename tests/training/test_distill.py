@@ -10,8 +10,8 @@ import torch
 from rotoscope.base.errors import UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.fast_style import TransformerNet
-from rotoscope.training.loop.schedules import warm_then_cosine
-from rotoscope.training.loop.trainer import train
+from rotoscope.training.loop.optimisation import warm_then_cosine
+from rotoscope.training.loop.run import run_training
 from rotoscope.training.options import DistillOptions, RunOptions
 from rotoscope.training.systems.distill import Distillation, as_teacher, gradient_distance, multiply_adds, widest
 
@@ -91,18 +91,17 @@ def test_the_learning_rate_rises_and_falls():
     assert rates[-1] < 0.001
 
 
-def test_a_look_needs_its_weights(tmp_path):
-    with pytest.raises(UsageError, match="--look needs --lpips FILE"):
+def test_a_perceptual_loss_needs_its_weights(tmp_path):
+    with pytest.raises(UsageError, match="--perceptual needs --lpips FILE"):
         Distillation(DistillOptions(teacher="any", frames=tmp_path), negative)
 
 
 def test_a_student_learns_its_teacher(tmp_path):
     frames = tiny_data.folder(tmp_path / "frames", size=40)
-    sizes = {"resize": 36, "crop": 32, "batch": 2, "width": 16, "iterations": 160, "look": 0.0, "temporal": 0.0}
+    sizes = {"resize": 36, "crop": 32, "batch": 2, "width": 16, "iterations": 160, "perceptual": 0.0, "temporal": 0.0}
     options = DistillOptions(teacher="negative", frames=frames, **sizes, learning_rate=5e-3)
     run = RunOptions(out=tmp_path / "run", device="cpu", log_every=40, sample_every=80)
-    run.out.mkdir()
-    assert train(lambda: Distillation(options, negative), run, {"system": "distill"}, batch=2)
+    assert run_training(lambda: Distillation(options, negative), options, run).is_finished
     student, description = open_checkpoint(run.out / "student.safetensors")
     assert description.system == "compact student"
     picture = torch.from_numpy(tiny_data.blobs(0, 32).transpose(2, 0, 1).copy())[None].float() / 127.5 - 1

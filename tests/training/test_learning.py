@@ -11,7 +11,7 @@ from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.warps import warp_border
 from rotoscope.training.data.datasets import read_picture
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
-from rotoscope.training.loop.trainer import train
+from rotoscope.training.loop.run import run_training
 from rotoscope.training.options import (
     BlindConsistencyOptions,
     CycleGanOptions,
@@ -24,9 +24,8 @@ from rotoscope.training.systems.pix2pix import Pix2Pix
 
 
 def run(system, options, out, steps, **more):
-    out.mkdir()
     run = RunOptions(out=out, device="cpu", steps=steps, log_every=steps, sample_every=steps, **more)
-    assert train(lambda: system(options), run, {"system": options.system}, batch=options.batch)
+    assert run_training(lambda: system(options), options, run).is_finished
     return out
 
 

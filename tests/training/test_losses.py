@@ -9,7 +9,7 @@ from torch import nn
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
 from rotoscope.networks.vid2vid import Composite
-from rotoscope.training.loop.system import weights_of
+from rotoscope.training.loop.optimisation import weights_of
 from rotoscope.training.losses.reference_flow import reference_flow
 from rotoscope.training.options import (
     BlindConsistencyOptions,
@@ -26,14 +26,14 @@ from rotoscope.training.options import (
 from rotoscope.training.systems import blind_consistency, vid2vid
 from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.dualgan import DualGan
-from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, gram_matrix, normalised
+from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, gram_matrix, normalise_for_vgg
 from rotoscope.training.systems.inpainting import Hole, Inpainting, discounted, draw_hole
-from rotoscope.training.systems.look import STYLE_SHARES, Look, light, total_variation
+from rotoscope.training.systems.look import STYLE_SHARES, Look, patch_luma, total_variation
 from rotoscope.training.systems.munit import Munit
 from rotoscope.training.systems.pix2pix import Pix2Pix
 from rotoscope.training.systems.recycle_gan import RecycleGan
 from rotoscope.training.systems.super_slomo import SuperSlomoSystem, centred, roughness
-from rotoscope.training.systems.vid2vid import Moment, Vid2VidSystem
+from rotoscope.training.systems.vid2vid import GeneratedFrame, Vid2VidSystem
 
 
 class Same(nn.Module):
@@ -69,11 +69,11 @@ def test_pix2pix_weighs_what_it_should(tmp_path):
     system = Pix2Pix(Pix2PixOptions(a=tmp_path, b=tmp_path, width=2, downs=5, discriminator_width=2))
     system.generator, system.discriminator = Same(), Score(0.0)
     a = torch.rand(2, 3, 32, 32)
-    moves = list(system.step({"a": a, "b": a + 0.25}))
-    assert [move.optimiser for move in moves] == ["discriminator", "generator"]
-    assert moves[0].terms["judge"].item() == number(0.5 * 2 * 0.693147)
-    assert moves[1].terms["fool"].item() == number(0.693147)
-    assert moves[1].terms["l1"].item() == number(100 * 0.25)
+    updates = list(system.step({"a": a, "b": a + 0.25}))
+    assert [update.optimiser for update in updates] == ["discriminator", "generator"]
+    assert updates[0].terms["discriminator"].item() == number(0.5 * 2 * 0.693147)
+    assert updates[1].terms["adversarial"].item() == number(0.693147)
+    assert updates[1].terms["l1"].item() == number(100 * 0.25)
 
 
 def test_pix2pix_drops_out_in_training_alone(tmp_path):
@@ -95,7 +95,7 @@ def test_dualgan_weighs_what_it_should(tmp_path):
     a, b = torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)
     system.g_ab, system.g_ba = nn.Identity(), nn.Identity()
     terms = system.generator_terms(a, b, fake_a=b + 0.1, fake_b=a + 0.2)
-    assert (terms["fool_a"].item(), terms["fool_b"].item()) == (-2.0, -5.0)
+    assert (terms["adversarial_a"].item(), terms["adversarial_b"].item()) == (-2.0, -5.0)
     assert terms["reconstruction_a"].item() == number(500 * 0.2)
     assert terms["reconstruction_b"].item() == number(1000 * 0.1)
 
@@ -106,8 +106,8 @@ def test_dualgan_updates_its_critics_first_and_sees_bgr(tmp_path):
     seen = []
     system.g_ab.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].detach()))
     a, b = torch.rand(1, 3, 256, 256), torch.rand(1, 3, 256, 256)
-    moves = [move.optimiser for move in system.step({"a": a, "b": b})]
-    assert moves == ["critics", "critics", "critics", "generators"]
+    updates = [update.optimiser for update in system.step({"a": a, "b": b})]
+    assert updates == ["critics", "critics", "critics", "generators"]
     assert torch.equal(seen[0], a.flip(1))
 
 
@@ -139,23 +139,25 @@ def test_munit_weighs_what_it_should(tmp_path, monkeypatch):
     system = munit(tmp_path, cycle=10.0)
     monkeypatch.setattr(Munit, "draw_style", lambda _self, like: torch.zeros(like.shape[0], 8, 1, 1))
     picture = torch.rand(1, 3, 64, 64)
-    way = system.ways[0]._replace(source=StubGenerator(0.3, 0.1), target=StubGenerator(0.5, 0.2), judge=Score(3.0))
-    terms = system.generator_terms(way, picture)
+    direction = system.directions[0]._replace(
+        source=StubGenerator(0.3, 0.1), target=StubGenerator(0.5, 0.2), discriminator=Score(3.0)
+    )
+    terms = system.generator_terms(direction, picture)
     assert terms["picture_a"].item() == number(10 * 0.1)
     assert terms["style_a"].item() == number(0.5)  # drawn 0, read as 0.5
     assert terms["content_a"].item() == number(0.2)
     assert terms["cycle_a"].item() == number(10 * 0.3)
-    assert terms["fool_a"].item() == number((3 - 1) ** 2)
+    assert terms["adversarial_a"].item() == number((3 - 1) ** 2)
 
 
 def test_the_temporal_loss_of_munit_is_zero_but_for_noise_where_everything_moves_along(tmp_path):
     system = munit(tmp_path)
-    way = system.ways[0]._replace(source=StubGenerator(0, 0.1), target=StubGenerator(0, 0.2))
+    direction = system.directions[0]._replace(source=StubGenerator(0, 0.1), target=StubGenerator(0, 0.2))
     picture = torch.rand(1, 3, 120, 120)
     torch.manual_seed(0)
-    loss = system.temporal(way, picture, torch.zeros(1, 8, 1, 1), picture + 0.1, picture + 0.3)
+    loss = system.temporal(direction, picture, torch.zeros(1, 8, 1, 1), picture + 0.1, picture + 0.3)
     assert 2 * 0.001 * 0.79 < loss < 2 * 0.002 * 0.81
-    assert system.temporal(way, picture, torch.zeros(1, 8, 1, 1), picture + 0.6, picture + 0.3) > 0.49
+    assert system.temporal(direction, picture, torch.zeros(1, 8, 1, 1), picture + 0.6, picture + 0.3) > 0.49
 
 
 def test_munit_draws_styles_afresh_for_each_update(tmp_path, monkeypatch):
@@ -177,7 +179,7 @@ def test_munit_draws_styles_afresh_for_each_update(tmp_path, monkeypatch):
 
 
 class Newer(nn.Module):
-    """Predicts that nothing moves: the newer of two frames."""
+    """Predicts no motion: returns the newer of two frames."""
 
     def forward(self, frames):
         return frames[:, 3:]
@@ -186,7 +188,7 @@ class Newer(nn.Module):
 def test_recycle_gan_weighs_what_it_should(tmp_path):
     options = RecycleGanOptions(
         a=tmp_path, b=tmp_path, width=2, blocks=1, predictor_width=2, predictor_downs=4, discriminator_width=2,
-        cycle=10.0, identity=0.5, judge_predictions=True,
+        cycle=10.0, identity=0.5, adversarial_predictions=True,
     )  # fmt: skip
     system = RecycleGan(options)
     system.g_ab = system.g_ba = nn.Identity()
@@ -195,15 +197,15 @@ def test_recycle_gan_weighs_what_it_should(tmp_path):
     still = torch.rand(1, 3, 16, 16)
     frames = torch.stack([still, still + 0.1, still + 0.4], dim=1)
     generators, discriminators = system.step({"a": frames, "b": frames})
-    assert generators.terms["fool_a"].item() == number(3 * (3 - 1) ** 2)
-    assert generators.terms["fool_predicted_a"].item() == number((4 - 1) ** 2)
+    assert generators.terms["adversarial_a"].item() == number(3 * (3 - 1) ** 2)
+    assert generators.terms["adversarial_predicted_a"].item() == number((4 - 1) ** 2)
     assert generators.terms["recurrent_a"].item() == number(10 * 0.3)
     assert generators.terms["recycle_a"].item() == number(10 * 0.3)
     assert generators.terms["cycle_a"].item() == number(0)
     assert generators.terms["identity_a"].item() == number(0)
     # For each of four fakes, half of (3-1)^2 + 3^2; or of (4-1)^2 + 4^2.
-    assert discriminators.terms["judge_b"].item() == number(4 * 0.5 * (4 + 9))
-    assert discriminators.terms["judge_a"].item() == number(4 * 0.5 * (9 + 16))
+    assert discriminators.terms["discriminator_b"].item() == number(4 * 0.5 * (4 + 9))
+    assert discriminators.terms["discriminator_a"].item() == number(4 * 0.5 * (9 + 16))
 
 
 def test_the_paper_s_model_has_no_cycle_terms(tmp_path):
@@ -213,7 +215,7 @@ def test_the_paper_s_model_has_no_cycle_terms(tmp_path):
     )  # fmt: skip
     frames = torch.rand(1, 3, 3, 32, 32)
     first = next(RecycleGan(options).step({"a": frames, "b": frames}))
-    assert {name[:-2] for name in first.terms} == {"fool", "recurrent", "recycle"}
+    assert {name[:-2] for name in first.terms} == {"adversarial", "recurrent", "recycle"}
 
 
 # vid2vid
@@ -240,8 +242,8 @@ def test_vid2vid_weighs_flow_terms_as_it_should(tmp_path):
     flow = torch.zeros(1, 2, 16, 24)
     made = Composite(real + 0.5, flow + 2, torch.full((1, 1, 16, 24), 0.3), real, (), real, real[:, :1])
     still = real.mean(dim=(2, 3), keepdim=True).expand_as(real)
-    moment = Moment(torch.zeros(1, 3, 16, 24), still, still, made._replace(picture=still + 0.5), still, flow)
-    terms = system.flow_terms(moment)
+    frame = GeneratedFrame(torch.zeros(1, 3, 16, 24), still, still, made._replace(picture=still + 0.5), still, flow)
+    terms = system.flow_terms(frame)
     assert terms["flow"].item() == number(10 / 2 * 2)
     assert terms["warp"].item() == number(0)  # a still, even picture looks the same wherever it is taken from
     assert terms["steady"].item() == number(10 * 0.5)
@@ -276,16 +278,16 @@ def test_vid2vid_trains_its_encoder_and_stops_gradients_between_frames(tmp_path)
         "instances": torch.randint(3, (1, 4, 32, 32)),
         "frames": torch.rand(1, 4, 3, 32, 32),
     }
-    moves = []
+    updates = []
     for update in system.step(batch):
         weights = [
             parameter for group in system.optimisers[update.optimiser].param_groups for parameter in group["params"]
         ]
         sum(update.terms.values()).backward(inputs=weights)
-        moves.append(update.optimiser)
-    assert moves == ["generator", "discriminators"] * 2
+        updates.append(update.optimiser)
+    assert updates == ["generator", "discriminators"] * 2
     assert system.encoder.model[1].weight.grad.abs().sum() > 0
-    assert system.judge.scale0_layer0[0].weight.grad.abs().sum() > 0
+    assert system.discriminator.scale0_layer0[0].weight.grad.abs().sum() > 0
 
 
 # fast style transfer
@@ -294,7 +296,7 @@ def test_vid2vid_trains_its_encoder_and_stops_gradients_between_frames(tmp_path)
 def test_gram_matrices_and_normalisation_are_the_published_ones():
     vector = golden("op_fst_gram")
     close(gram_matrix(vector.inputs["features"]), vector.outputs["gram"])
-    close(normalised(vector.inputs["batch"]), vector.outputs["normalized"])
+    close(normalise_for_vgg(vector.inputs["batch"]), vector.outputs["normalized"])
 
 
 def test_style_is_zero_for_the_painting_itself_and_content_for_the_photograph(tmp_path):
@@ -342,12 +344,12 @@ def test_content_and_style_of_a_look_are_distances_relative_to_their_targets(loo
 
 def test_the_tone_of_a_look_is_the_photographs_light_in_the_range_of_the_painting(look):
     grey = torch.full((1, 3, 16, 16), 0.4)  # one deviation of photographs, 0.5, above their mean, -0.1
-    look.light = (0.2, 0.3)
+    look.painting_luma = (0.2, 0.3)
     assert float(look.tone(grey + 0.1, grey)) == pytest.approx(0, abs=1e-10)  # one of the painting's above its mean
     assert float(look.tone(grey + 0.25, grey)) == number(0.15**2 / 0.3**2)
     green = torch.tensor([0.0, 1.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 16, 24)
-    assert light(green).shape == (1, 1, 2, 3)
-    assert float(light(green).mean()) == number(0.587)
+    assert patch_luma(green).shape == (1, 1, 2, 3)
+    assert float(patch_luma(green).mean()) == number(0.587)
 
 
 def test_a_look_that_changes_nothing_is_as_steady_as_the_noise_that_it_is_shown(look):
@@ -370,7 +372,7 @@ def test_blind_consistency_is_the_published_loss():
     vector = golden("loss_vcons_temporal")
     now, before = vector.inputs["I_cur"], vector.inputs["I_prev"]
     flow = vector.inputs["flow_cur_to_prev"]
-    mask = blind_consistency.belief(now, before, flow)
+    mask = blind_consistency.visibility(now, before, flow)
     close(mask, vector.outputs["mask"])
     loss = blind_consistency.temporal_loss(vector.inputs["O_cur"], vector.inputs["O_prev"], flow, mask)
     close(100 * loss, vector.outputs["loss"][0])
@@ -433,7 +435,7 @@ def test_inpainting_weighs_what_it_should(tmp_path):
     discount = hole.square(discounted(mask, 0.9)).mean().item()
     assert terms["reconstruction"].item() == number(1.2 * (1.2 * 0.1 + 0.2) * discount)
     assert terms["outside"].item() == number(1.2 * (1.2 * 0.1 + 0.2))
-    assert terms["fool"].item() == number(0.001 * -(2 + 3))
+    assert terms["adversarial"].item() == number(0.001 * -(2 + 3))
 
 
 def test_holes_lie_inside_the_picture_and_differ():
@@ -461,9 +463,9 @@ def test_reference_flow_points_from_the_first_picture_to_the_second():
 
 def test_only_the_named_weights_of_an_update_get_gradients(tmp_path):
     system = munit(tmp_path)
-    moves = system.step({"a": torch.rand(1, 3, 64, 64), "b": torch.rand(1, 3, 64, 64)})
-    next(moves)
-    generators = next(moves)
+    updates = system.step({"a": torch.rand(1, 3, 64, 64), "b": torch.rand(1, 3, 64, 64)})
+    next(updates)
+    generators = next(updates)
     makers = weights_of(system.a, system.b)
     sum(generators.terms.values()).backward(inputs=makers)
     assert all(parameter.grad is None for parameter in weights_of(system.d_a, system.d_b))

@@ -7,12 +7,14 @@ from golden_training import golden, golden_facts
 from rotoscope.networks.munit import MunitGenerator
 from rotoscope.training.data.image_pool import ImagePool
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss, warp_nearest
-from rotoscope.training.loop.initialise import kaiming, normal, truncated
-from rotoscope.training.loop.schedules import (
+from rotoscope.training.loop.optimisation import (
     constant_then_linear,
     constant_then_to_zero,
     divided_at,
     halved_every,
+    init_kaiming,
+    init_normal,
+    init_truncated_normal,
     warm_then_cosine,
 )
 
@@ -93,7 +95,11 @@ def test_the_temporal_loss_is_zero_for_what_moves_with_the_picture_and_not_for_w
 def test_initial_weights_have_the_published_spread():
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Conv2d(64, 256, 3), torch.nn.BatchNorm2d(256))
-    for fill, deviation in ((normal, 0.02), (truncated, 0.0176), (kaiming, (2 / (64 * 9)) ** 0.5)):
+    for fill, deviation in (
+        (init_normal, 0.02),
+        (init_truncated_normal, 0.0176),
+        (init_kaiming, (2 / (64 * 9)) ** 0.5),
+    ):
         fill(network)
         assert network[0].weight.std().item() == pytest.approx(deviation, rel=0.03)
         assert network[0].bias.abs().max() == 0
@@ -102,7 +108,7 @@ def test_initial_weights_have_the_published_spread():
 
 def test_initial_weights_of_munit_cover_its_dense_layers():
     network = MunitGenerator(width=8, style_channels=8)
-    kaiming(network)
+    init_kaiming(network)
     assert network.mlp.model[0].fc.bias.abs().max() == 0
 
 

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,11 +16,14 @@ from safetensors import safe_open
 
 from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
+from rotoscope.training.data.datasets import Domain, Geometry
 from rotoscope.training.loop.checkpoints import checkpoint_steps, load_checkpoint, save_checkpoint
-from rotoscope.training.loop.devices import make_fabric
-from rotoscope.training.loop.record import Means
-from rotoscope.training.loop.report import read_log
-from rotoscope.training.loop.trainer import LossNotFinite, Trainer, train
+from rotoscope.training.loop.run import make_fabric, run_training
+from rotoscope.training.loop.run_folder import create_run
+from rotoscope.training.loop.run_log import Means
+from rotoscope.training.loop.run_page import read_log
+from rotoscope.training.loop.trainer import LossNotFinite, Trainer
+from rotoscope.training.loop.training_system import TrainingSystem, Update
 from rotoscope.training.options import CycleGanOptions, RunOptions
 from rotoscope.training.systems.cyclegan import CycleGan
 
@@ -36,15 +41,7 @@ def photos(tmp_path):
 def run_cyclegan(photos, out, *, resume=False, options=(), on_progress=lambda _progress: None, **run):
     options = CycleGanOptions(**{**photos, **SIZE, "pool": 3, **dict(options)})
     run = RunOptions(out=out, device="cpu", **{"steps": 6, "save_every": 3, "sample_every": 3, "log_every": 2, **run})
-    out.mkdir(exist_ok=True)
-    return train(
-        lambda: CycleGan(options),
-        run,
-        {"system": "cyclegan"},
-        batch=options.batch,
-        resume=resume,
-        on_progress=on_progress,
-    )
+    return run_training(lambda: CycleGan(options), options, run, resume=resume, on_progress=on_progress)
 
 
 def state_of(out):
@@ -112,9 +109,11 @@ def gradients_after_one_step(photos, out, *, batch, accumulate):
     torch.manual_seed(0)
     fabric = make_fabric(run)
     fabric.launch()
-    trainer = Trainer(fabric, CycleGan(options), run, {"system": "cyclegan"}, batch)
+    trainer = Trainer(fabric, CycleGan(options), options, run)
     positions = list(range(batch * accumulate))
-    trainer.play([trainer.data.batch(positions[start : start + batch]) for start in range(0, len(positions), batch)])
+    trainer.train_step(
+        [trainer.data.batch(positions[start : start + batch]) for start in range(0, len(positions), batch)]
+    )
     return {name: parameter.grad for name, parameter in trainer.system.named_parameters()}
 
 
@@ -127,7 +126,9 @@ def test_accumulated_batches_make_the_gradients_of_the_batch_of_all_of_them(phot
 
 
 def test_weights_of_a_finished_run_are_a_checkpoint_that_export_recognises(photos, tmp_path):
-    assert run_cyclegan(photos, tmp_path / "run")
+    result = run_cyclegan(photos, tmp_path / "run")
+    assert result.is_finished and result.step == result.total == 6
+    assert result.weights == (tmp_path / "run" / "AtoB.safetensors", tmp_path / "run" / "BtoA.safetensors")
     loaded = open_checkpoint(tmp_path / "run" / "AtoB.safetensors")
     assert loaded.description.system == "CycleGAN ResNet-1"
     picture = torch.rand(1, 3, 32, 32)
@@ -209,15 +210,111 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["step-00000001.pt"]
 
 
+class SeveralUpdates(TrainingSystem):
+    """One number, moved by several updates in each step."""
+
+    def __init__(self, num_updates, data):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.num_updates, self.data = num_updates, data
+        self.optimisers = {"sgd": torch.optim.SGD([self.weight], 0.1)}
+
+    def domains(self):
+        return [Domain({"a": self.data}, Geometry())]
+
+    def num_steps(self, epoch_steps):
+        return 10
+
+    def results(self):
+        return {}
+
+    def step(self, batch):
+        for _ in range(self.num_updates):
+            yield Update("sgd", {"square": (self.weight - batch["a"].mean()).square().sum()})
+
+
+def host_reads_of_a_step(photos, out, monkeypatch, num_updates):
+    options, run = CycleGanOptions(**photos, **SIZE), RunOptions(out=out, device="cpu")
+    fabric = make_fabric(run)
+    fabric.launch()
+    trainer = Trainer(fabric, SeveralUpdates(num_updates, photos["a"]), options, run)
+    batch = trainer.data.batch([0])
+    reads = []
+    with monkeypatch.context() as patch:
+        for name in ("__bool__", "__float__", "__int__", "item", "tolist", "cpu"):
+            original = getattr(torch.Tensor, name)
+            patch.setattr(torch.Tensor, name, lambda *words, original=original: reads.append(1) or original(*words))
+        trainer.train_step([batch])
+    return len(reads)
+
+
+def test_losses_are_read_once_a_step_and_not_in_every_update(photos, tmp_path, monkeypatch):
+    few = host_reads_of_a_step(photos, tmp_path, monkeypatch, 1)
+    many = host_reads_of_a_step(photos, tmp_path, monkeypatch, 6)
+    assert few == many == 1
+
+
+def test_a_run_stopped_before_its_first_checkpoint_resumes_at_its_start(photos, tmp_path):
+    run_cyclegan(photos, tmp_path / "whole")
+    options, run = CycleGanOptions(**{**photos, **SIZE, "pool": 3}), RunOptions(out=tmp_path / "run", device="cpu")
+    create_run(tmp_path / "run", options, run)  # the folder as Ctrl-C leaves it before the first step
+    run_cyclegan(photos, tmp_path / "run", resume=True)
+    assert_same(without_time(state_of(tmp_path / "whole")), without_time(state_of(tmp_path / "run")))
+
+
+def test_a_new_run_replaces_one_without_a_checkpoint_but_no_edited_configuration(photos, tmp_path):
+    options, run = CycleGanOptions(**{**photos, **SIZE}), RunOptions(out=tmp_path / "run", device="cpu", seed=7)
+    create_run(tmp_path / "run", options, run)
+    config = tmp_path / "run" / "config.toml"
+    assert "seed = 7\n" in config.read_text()
+    create_run(tmp_path / "run", options, replace(run, seed=8))
+    assert "seed = 8\n" in config.read_text()
+    config.write_text("# mine\n" + config.read_text())
+    with pytest.raises(UsageError, match="is not empty"):
+        create_run(tmp_path / "run", options, run)
+    assert config.read_text().startswith("# mine")
+
+
+def test_weights_whose_checkpoints_are_gone_are_not_trained_over(photos, tmp_path):
+    run_cyclegan(photos, tmp_path / "run", steps=1)
+    for file in (tmp_path / "run" / "checkpoints").iterdir():
+        file.unlink()
+    before = (tmp_path / "run" / "AtoB.safetensors").read_bytes()
+    with pytest.raises(UsageError, match="is not empty"):
+        run_cyclegan(photos, tmp_path / "run", steps=2)
+    with pytest.raises(InputRefused, match="no checkpoint to resume from"):
+        run_cyclegan(photos, tmp_path / "run", steps=2, resume=True)
+    assert (tmp_path / "run" / "AtoB.safetensors").read_bytes() == before
+
+
+def test_a_checkpoint_of_other_options_is_refused_in_one_line(photos, tmp_path):
+    run_cyclegan(photos, tmp_path / "run", steps=1)
+    with pytest.raises(
+        InputRefused, match=r"run: the newest checkpoint does not fit the options in config.toml"
+    ) as error:
+        run_cyclegan(photos, tmp_path / "run", steps=2, resume=True, options={"width": 3})
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_in_another_thread_leaves_signal_handlers_alone(photos, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run_cyclegan, photos, tmp_path / "run", steps=1).result().is_finished
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_stop_ends_after_the_step_with_a_checkpoint(photos, tmp_path):
     def stop(progress):
         if progress.step == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
-    assert not run_cyclegan(photos, tmp_path / "run", steps=50, save_every=50, on_progress=stop)
+    result = run_cyclegan(photos, tmp_path / "run", steps=50, save_every=50, on_progress=stop)
+    assert not result.is_finished and (result.step, result.total) == (5, 50)
     assert checkpoint_steps(tmp_path / "run" / "checkpoints") == [5]
     assert "stopped" in (tmp_path / "run" / "run.html").read_text()
-    assert not (tmp_path / "run" / "AtoB.safetensors").exists()
+    with safe_open(tmp_path / "run" / "AtoB.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["rotoscope"])["steps"] == 5
+    assert open_checkpoint(tmp_path / "run" / "AtoB.safetensors").description.system == "CycleGAN ResNet-1"
 
 
 def test_the_report_shows_curves_and_samples_and_needs_no_other_file(photos, tmp_path):
@@ -245,12 +342,12 @@ import torch
 torch.set_num_threads(1)
 from rotoscope.training.systems.cyclegan import CycleGan
 from rotoscope.training.options import CycleGanOptions, RunOptions
-from rotoscope.training.loop.trainer import train
+from rotoscope.training.loop.run import run_training
 a, b, out, batch = sys.argv[1:]
 options = CycleGanOptions(a=Path(a), b=Path(b), batch=int(batch), pool=0, flip=False, resize=36, crop=32, width=2,
                           blocks=1, discriminator_width=2, discriminator_layers=2)
 run = RunOptions(out=Path(out), device="cpu", steps=3, log_every=1, sample_every=100)
-train(lambda: CycleGan(options), run, {"system": "cyclegan"}, batch=int(batch))
+run_training(lambda: CycleGan(options), options, run)
 """
 
 
@@ -300,7 +397,7 @@ def test_means_of_many_half_precision_terms_keep_their_digits():
     means = Means()
     for _ in range(1000):
         means.add({"term": torch.tensor(0.3, dtype=torch.bfloat16)})
-    assert means.take()["term"] == pytest.approx(0.3, rel=0.01)
+    assert means.pop()["term"] == pytest.approx(0.3, rel=0.01)
 
 
 def test_a_log_that_a_full_disk_cut_short_is_read_up_to_there(tmp_path):
@@ -320,8 +417,8 @@ def test_compiling_reaches_every_module_that_is_called_and_needs_a_compiler(phot
     options = CycleGanOptions(**photos, **SIZE)
     run = RunOptions(out=tmp_path, device="cpu", compile=True)
     monkeypatch.setenv("CXX", sys.executable)  # found; nothing is compiled before a step
-    trainer = Trainer(make_fabric(run), CycleGan(options), run, {"system": "cyclegan"}, 1)
-    assert [module._compiled_call_impl is not None for module in trainer.system.called()] == [True] * 4
+    trainer = Trainer(make_fabric(run), CycleGan(options), options, run)
+    assert [module._compiled_call_impl is not None for module in trainer.system.modules_to_compile()] == [True] * 4
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(UsageError, match=r"--compile needs a C\+\+ compiler on a CPU; no-such-compiler was not found"):
         make_fabric(run)

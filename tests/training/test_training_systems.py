@@ -9,8 +9,9 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
-from rotoscope.training.loop.system import weights_of
-from rotoscope.training.loop.trainer import parameters_of, train
+from rotoscope.training.loop.optimisation import weights_of
+from rotoscope.training.loop.run import run_training
+from rotoscope.training.loop.trainer import parameters_of
 from rotoscope.training.options import (
     BlindConsistencyOptions,
     DualGanOptions,
@@ -57,17 +58,16 @@ def vgg_file(tmp_path):
 def trained(system, options, tmp_path, **run):
     """The folder of a short run, in which everything that learnt was called, as --compile needs it."""
     out = tmp_path / "run"
-    out.mkdir()
     run = RunOptions(out=out, device="cpu", **{"steps": 2, "log_every": 1, "sample_every": 2, **run})
     called, made = set(), []
 
     def make():
         made.append(system(options))
-        for module in made[0].called():
+        for module in made[0].modules_to_compile():
             module.register_forward_hook(lambda module, _inputs, _output: called.add(module))
         return made[0]
 
-    assert train(make, run, {"system": options.system}, batch=options.batch)
+    assert run_training(make, options, run).is_finished
     weights = [each for optimiser in made[0].optimisers.values() for each in parameters_of(optimiser)]
     assert {each for each in weights if each.grad is not None} <= set(weights_of(*called))
     assert (out / "samples" / "step-00000002.jpg").stat().st_size > 1000
@@ -132,7 +132,9 @@ RECYCLE = {"resize": 36, "crop": 32, "width": 2, "blocks": 1, "predictor_width":
 RECYCLE |= {"discriminator_width": 2, "discriminator_layers": 2}
 
 
-@pytest.mark.parametrize("more", [{}, {"cycle": 10.0, "identity": 0.5, "judge_predictions": True, "pool": 5}], ids=str)
+@pytest.mark.parametrize(
+    "more", [{}, {"cycle": 10.0, "identity": 0.5, "adversarial_predictions": True, "pool": 5}], ids=str
+)
 def test_recycle_gan(more, tmp_path):
     paths = {"a": tiny_data.clips(tmp_path / "a"), "b": tiny_data.clips(tmp_path / "b", change=negative)}
     out = trained(RecycleGan, RecycleGanOptions(**paths, **RECYCLE, **more), tmp_path)

@@ -38,8 +38,13 @@ class RunnableModel(Protocol):
         ...
 
     @property
+    def name(self) -> str:
+        """Short name for files: of a look, or of the file that was given."""
+        ...
+
+    @property
     def options(self) -> ModelOptions:
-        """How it is run."""
+        """Options that it runs with."""
         ...
 
     def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:
@@ -48,7 +53,7 @@ class RunnableModel(Protocol):
 
 
 class Stages:
-    """What a stream of frames passes: motion, a chain of networks, steadying.
+    """The stages of a stream: motion, a chain of networks, steadying.
 
     models     the chain; the first sees the source, the others see the result of the one before
     workers    the threads of the run
@@ -76,6 +81,7 @@ class Stages:
             _check_place(model, is_first=place == 0)
         self.times = StageTimes()
         self.workers = workers
+        self.name = "+".join(model.name for model in models)
         self._calibration = calibration
         is_stateless = all(not file.manifest.state for file in (files if calibration is None else files[1:]))
         self.in_flight = _choose_in_flight(in_flight, workers.threads, is_stateless=is_stateless)

@@ -1,8 +1,8 @@
-"""From videos and folders to training frames: clips of picture files, decoded once and kept.
+"""Training frames: clips of picture files, from folders of pictures and from videos that are decoded once.
 
-A path stands for one or several clips: a folder of pictures is one, a video is one, and a folder of such things holds as
-many. Videos are decoded into the user's cache the first time, as PNG, with a list of the frames at which a scene begins;
-`rotoscope frames` does the same into a folder of one's own.
+A path names one or several clips: a folder of pictures is one clip, a video is one, a folder of folders and videos holds
+several. The first use decodes a video to PNG files in the user's cache, with a list of the frames at which a scene begins;
+`rotoscope frames` does the same into a given folder.
 """
 
 import hashlib
@@ -29,17 +29,17 @@ from rotoscope.runtime.motion.dis import DisFlow
 from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".y4m", ".mpg", ".ts", ".mxf")
-CUTS = "cuts.json"  # beside the frames: the numbers of those at which a scene begins
-CUT_SIDE_PX = 180  # shorter side of the pictures that cuts are looked for in, at most half the video's
-PNG_COMPRESSION = 1  # zlib's fastest: frames are read far more often than anybody counts their bytes
+CUTS = "cuts.json"  # beside the frames: the numbers of the frames at which a scene begins
+CUT_SIDE_PX = 180  # shorter side of the pictures in which cuts are detected, at most half of the video's
+PNG_COMPRESSION = 1  # zlib's fastest: reading time matters more than disk space
 
 Clip = list[Path]
 
 
 def clips_of(path: Path, *, shorter_side: int = 0) -> list[Clip]:
-    """The clips that a path stands for, each its pictures in order, at least one; videos are decoded if they were not yet.
+    """Return the clips of a path, each a list of its picture files in order; at least one. Decode new videos.
 
-    Frames of videos are reduced to `shorter_side` pixels if that is given and they are larger. Raises InputRefused.
+    Frames of videos with a longer shorter side are reduced to `shorter_side` pixels (0: never). Raises InputRefused.
     """
     if not path.exists():
         raise InputRefused(f"{path}: no such file or folder")
@@ -57,32 +57,35 @@ def clips_of(path: Path, *, shorter_side: int = 0) -> list[Clip]:
     return clips
 
 
-def divided(views: Mapping[str, list[Clip]]) -> dict[str, list[Clip]]:
-    """Aligned views of clips, each clip divided where a scene begins in any of its views."""
+def split_at_cuts(views: Mapping[str, list[Clip]]) -> dict[str, list[Clip]]:
+    """Split aligned views of clips into scenes, at every cut that any view has."""
     scenes: dict[str, list[Clip]] = {name: [] for name in views}
     for clips in zip(*views.values(), strict=True):
-        cuts = {cut for clip in clips for cut in _cuts(clip) if 0 < cut < len(clip)}
+        cuts = {cut for clip in clips for cut in _read_cuts(clip) if 0 < cut < len(clip)}
         for begin, end in pairwise([0, *sorted(cuts), len(clips[0])]):
             for name, clip in zip(views, clips, strict=True):
                 scenes[name].append(clip[begin:end])
     return scenes
 
 
-def _cuts(clip: Clip) -> list[int]:
-    """What decoding found; nothing for pictures that somebody else has put there."""
+def _read_cuts(clip: Clip) -> list[int]:
+    """Return the cuts found while decoding; none for a folder without cuts.json."""
     file = clip[0].with_name(CUTS)
     return list(json.loads(file.read_text())) if file.exists() else []
 
 
 def _cached(video: Path, shorter_side: int) -> Clip:
-    """The frames of a video in the user's cache; another file under the same name is another entry."""
+    """Return the frames of a video in the user's cache; the key holds its path, size and time of change."""
     status = video.stat()
-    told = f"{video.resolve()}|{status.st_size}|{status.st_mtime_ns}|{shorter_side}|with {CUTS}"
-    folder = (
-        user_cache_path("rotoscope") / "frames" / f"{video.stem[:40]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
-    )
+    key = f"{video.resolve()}|{status.st_size}|{status.st_mtime_ns}|{shorter_side}|with {CUTS}"
+    name = f"{video.stem[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    folder = user_cache_path("rotoscope") / "frames" / name
     if not folder.is_dir():
-        extract_frames(video, folder, shorter_side=shorter_side)
+        try:
+            extract_frames(video, folder, shorter_side=shorter_side)
+        except OutputFailed:
+            if not folder.is_dir():  # else another process decoded the same video first
+                raise
     return sequence_files(str(folder)) or []
 
 
@@ -94,15 +97,14 @@ def extract_frames(
     every: int = 1,
     on_frame: Callable[[int], None] = lambda _done: None,
 ) -> int:
-    """Decode every `every`-th frame of a video into a new folder as 00000.png, 00001.png ..., with its cuts; returns how many.
+    """Decode every `every`-th frame of a video into a new folder as 00000.png, 00001.png ... and cuts.json; return how many.
 
-    The folder appears when it is complete. Raises InputRefused or OutputFailed.
+    The folder appears when it is complete; an existing one is never changed. Raises InputRefused or OutputFailed.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     staging = folder.with_name(f".{folder.name}.part-{secrets.token_hex(4)}")
     count, cuts, is_cut = 0, [], False
     try:
-        staging.mkdir()
+        staging.mkdir(parents=True)
         with open_source(str(source)) as reader:
             scale = min(0.5, CUT_SIDE_PX / min(reader.info.width, reader.info.height))
             motion = MotionStage(MotionEstimator(DisFlow(scale=1.0), scale=scale), StageTimes())
@@ -121,8 +123,9 @@ def extract_frames(
         if not count:
             raise InputRefused(f"{source}: no frame could be decoded")
         (staging / CUTS).write_text(json.dumps(cuts) + "\n")
-        if not folder.exists():  # somebody else may have been quicker
-            staging.rename(folder)
+        if folder.exists() or folder.is_symlink():
+            raise OutputFailed(f"{folder} appeared while the frames were decoded; give a new folder")
+        staging.rename(folder)
     except OSError as error:
         raise OutputFailed(f"{folder}: {error.strerror or error}") from error
     finally:
@@ -131,7 +134,7 @@ def extract_frames(
 
 
 def reduced(rgb: NDArray[np.uint8], shorter_side: int) -> NDArray[np.uint8]:
-    """(H,W,3) at most `shorter_side` pixels high or wide, by averaging; 0 leaves it as it is."""
+    """Reduce a picture (H,W,3) by area averaging to a shorter side of `shorter_side` pixels; never enlarge. 0: unchanged."""
     height, width = rgb.shape[:2]
     scale = shorter_side / min(height, width)
     if not 0 < scale < 1:

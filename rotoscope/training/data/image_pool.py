@@ -1,4 +1,4 @@
-"""A history of generated pictures for the discriminator (Shrivastava et al. 2017; size 50 in CycleGAN)."""
+"""A history of generated pictures for the discriminator (Shrivastava et al. 2017; CycleGAN uses size 50)."""
 
 import random
 from typing import Any
@@ -8,12 +8,11 @@ from torch import Tensor, nn
 
 
 class ImagePool(nn.Module):
-    """Gives back new pictures or, half of the time once it is full, older ones in exchange.
+    """A pool of at most `size` generated pictures that mixes older ones into what the discriminator sees.
 
-    While it fills, a picture is kept and returned. Afterwards a fair coin decides for each picture: returned as it is,
-    or kept in the place of a random older one, which is returned. Size 0 returns what it is given. The coin's seed is
-    drawn from torch unless it is given. The pictures and the state of the coin are part of the module's state dict,
-    so that a resumed run goes on as if never stopped.
+    While the pool fills, it stores each picture and returns it. Once it is full, each picture is returned with probability 1/2,
+    and otherwise replaces a random stored picture, which is returned instead. Size 0 returns its input. The seed is drawn from
+    torch unless it is given. Pictures and random state are in the state dict, so a resumed run continues exactly.
     """
 
     def __init__(self, size: int, seed: int | None = None) -> None:
@@ -23,11 +22,11 @@ class ImagePool(nn.Module):
         self.kept: list[Tensor] = []
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(N,...) new pictures -> (N,...) pictures to judge; no gradient passes."""
+        """Take new pictures (N,...), return pictures (N,...) for the discriminator; no gradient passes."""
         return torch.stack([self.exchange(picture) for picture in pictures.detach()])
 
     def exchange(self, picture: Tensor) -> Tensor:
-        """One picture for one picture."""
+        """Take one picture, return one picture."""
         if len(self.kept) < self.size:
             self.kept.append(picture.clone())
             return picture
@@ -35,14 +34,14 @@ class ImagePool(nn.Module):
             return picture
         place = self.random.randint(0, self.size - 1)
         older, self.kept[place] = self.kept[place], picture.clone()
-        return older.to(picture.device)  # a checkpoint gives them back on the CPU
+        return older.to(picture.device)  # pictures from a checkpoint are on the CPU
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Everything that decides what comes back next."""
+        """Return the stored pictures and the random state."""
         return {"kept": list(self.kept), "random": self.random.getstate()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Continue from such a state."""
         self.kept = list(state["kept"])
         version, internal, gauss = state["random"]
         self.random.setstate((version, tuple(internal), gauss))

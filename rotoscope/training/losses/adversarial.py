@@ -1,4 +1,4 @@
-"""What discriminators and generators make of scores: least squares, cross entropy, hinge, Wasserstein with gradient penalty.
+"""Adversarial losses: least squares, cross entropy, hinge, Wasserstein with gradient penalty.
 
 | objective | discriminator, real and fake | generator |
 |---|---|---|
@@ -7,7 +7,7 @@
 | `hinge` (Lim and Ye 2017) | max(0, 1-s), max(0, 1+s) | -s |
 | `wgan` (Arjovsky et al. 2017; with `gradient_penalty`, Gulrajani et al. 2017) | -s, s | -s |
 
-Means over all scores; scores of several scales add up.
+s is a score. Losses are means over all scores, summed over scales.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,13 +20,13 @@ from torch.nn.functional import binary_cross_entropy_with_logits, relu
 Objective = Literal["lsgan", "vanilla", "hinge", "wgan"]
 Scores = Tensor | Sequence[Tensor]
 
-EPSILON = 1e-8  # under the root of the slope, whose gradient is infinite at zero
+EPSILON = 1e-8  # under the square root of the slope, whose derivative is infinite at 0
 
 
-def to_value(scores: Scores, objective: Objective, *, real: bool) -> Tensor:
-    """How far a discriminator's scores are from calling their input real (or fake)."""
+def score_loss(scores: Scores, objective: Objective, *, real: bool) -> Tensor:
+    """Return the loss of scores against the target "real" or "fake"."""
     if not isinstance(scores, Tensor):
-        return torch.stack([to_value(level, objective, real=real) for level in scores]).sum()
+        return torch.stack([score_loss(level, objective, real=real) for level in scores]).sum()
     if objective == "lsgan":
         return (scores - float(real)).square().mean()
     if objective == "vanilla":
@@ -35,28 +35,28 @@ def to_value(scores: Scores, objective: Objective, *, real: bool) -> Tensor:
     return relu(1 + sign * scores).mean() if objective == "hinge" else (sign * scores).mean()
 
 
-def to_fool(scores: Scores, objective: Objective) -> Tensor:
-    """The generator's loss: how far the scores of its pictures are from real."""
+def generator_loss(scores: Scores, objective: Objective) -> Tensor:
+    """Return the generator's loss: the scores of its outputs against the target "real"."""
     if objective == "hinge":
-        objective = "wgan"  # the generator's half has no hinge
-    return to_value(scores, objective, real=True)
+        objective = "wgan"  # the generator's loss has no hinge
+    return score_loss(scores, objective, real=True)
 
 
-def to_judge(real: Scores, fake: Scores, objective: Objective) -> Tensor:
-    """The discriminator's loss: real called real plus fake called fake, not halved."""
-    return to_value(real, objective, real=True) + to_value(fake, objective, real=False)
+def discriminator_loss(real: Scores, fake: Scores, objective: Objective) -> Tensor:
+    """Return the discriminator's loss: real against "real" plus fake against "fake", not halved."""
+    return score_loss(real, objective, real=True) + score_loss(fake, objective, real=False)
 
 
 def gradient_penalty(
     discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, *, mask: Tensor | None = None
 ) -> Tensor:
-    """Mean of (slope - 1)^2 at random points between each real picture and its fake, both (N,C,H,W).
+    """Return the mean of (slope - 1)^2 at random points between each real picture and its fake, both (N,C,H,W).
 
-    The slope is the length of the score's gradient; with a `mask` (N,1,H,W) only that of the masked pixels counts.
+    The slope is the norm of the gradient of the score, taken over the pixels of `mask` (N,1,H,W) if it is given.
     """
     share = torch.rand(real.shape[0], 1, 1, 1, device=real.device, dtype=real.dtype)
     between = (share * real + (1 - share) * fake).detach().requires_grad_()
-    # Second derivatives want all the digits, and compiled networks have none.
+    # Second derivatives need fp32, and compiled networks have none.
     with torch.autocast(between.device.type, enabled=False), torch.compiler.set_stance("force_eager"):
         (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
     if mask is not None:

@@ -1,14 +1,14 @@
-"""Discriminators, under the names of the published files: they judge patches, pixels, scales, or whole pictures.
+"""Discriminators with the parameter names of the published files: of patches, pixels, several scales, or whole pictures.
 
-| class | used by | sees |
+| class | used by | field of view |
 |---|---|---|
 | `PatchDiscriminator` | CycleGAN, pix2pix, Recycle-GAN | patches of 70x70 pixels at 3 layers (Isola et al. 2017) |
 | `PixelDiscriminator` | CycleGAN, pix2pix | single pixels |
-| `MultiscaleDiscriminator` | vid2vid, pictures and moments of video | patches at several scales, with its features |
+| `MultiscaleDiscriminator` | vid2vid, pictures and windows of frames | patches at several scales; also returns features |
 | `MunitDiscriminator` | MUNIT | patches at three scales |
 | `WholeDiscriminator` | DualGAN, contextual attention | one score for the picture |
 
-All return scores without a sigmoid, higher for what looks real.
+All return scores without a sigmoid, higher for real.
 """
 
 from itertools import pairwise
@@ -21,30 +21,30 @@ from rotoscope.networks.munit_layers import ConvBlock
 from rotoscope.networks.norms import make_norm
 from rotoscope.networks.vid2vid import pyramid
 
-MOST_WIDENING = 8  # channels of a PatchGAN grow to at most this times the first layer's
-MOST_CHANNELS_AT_FIRST = 64  # of vid2vid's discriminators
-MOST_CHANNELS = 512
+MAX_WIDENING = 8  # largest channel count of a PatchGAN, relative to its first layer
+MAX_FIRST_CHANNELS = 64  # of vid2vid's discriminators
+MAX_CHANNELS = 512
 
 
 def conv_k4(in_channels: int, out_channels: int, stride: int, *, padding: int = 1, bias: bool = True) -> nn.Conv2d:
-    """The convolution that every patch discriminator is made of."""
+    """Return the 4x4 convolution of all patch discriminators."""
     return nn.Conv2d(in_channels, out_channels, 4, stride, padding=padding, bias=bias)
 
 
 def needs_bias(norm: str) -> bool:
-    """CycleGAN's rule: convolutions have a bias in front of instance norm alone."""
+    """Return whether convolutions have a bias; in CycleGAN's code only before instance norm."""
     return norm.startswith("instance")
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN: (N,C,H,W) -> scores (N,1,H',W'), one for each patch; `num_layers` 3 sees 70x70 pixels.
+    """PatchGAN: (N,C,H,W) -> scores (N,1,H',W'), one for each patch, of 70x70 pixels for `num_layers` 3.
 
-    Strided convolutions double the channels `num_layers` times (eightfold at most), the last of them at stride 1.
+    Convolutions double the channels `num_layers` times, to at most 8 times; the last of them has stride 1.
     """
 
     def __init__(self, in_channels: int = 3, width: int = 64, num_layers: int = 3, *, norm: str = "instance") -> None:
         super().__init__()
-        widths = [width * min(2**level, MOST_WIDENING) for level in range(num_layers + 1)]
+        widths = [width * min(2**level, MAX_WIDENING) for level in range(num_layers + 1)]
         layers: list[nn.Module] = [conv_k4(in_channels, width, 2), nn.LeakyReLU(0.2)]
         for level, (before, after) in enumerate(pairwise(widths), start=1):
             stride = 2 if level < num_layers else 1
@@ -53,7 +53,7 @@ class PatchDiscriminator(nn.Module):
         self.model = nn.Sequential(*layers, conv_k4(widths[-1], 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores of all patches."""
+        """Return the scores of all patches."""
         scores: Tensor = self.model(x)
         return scores
 
@@ -74,16 +74,16 @@ class PixelDiscriminator(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores of all pixels."""
+        """Return the scores of all pixels."""
         scores: Tensor = self.net(x)
         return scores
 
 
 class MultiscaleDiscriminator(nn.Module):
-    """vid2vid's: (N,C,H,W) -> for each scale, the finest first, its feature maps and, last, its scores (N,1,h,w).
+    """vid2vid: (N,C,H,W) -> for each scale, the finest first, its feature maps and, last, its scores (N,1,h,w).
 
-    The scale that sees half the size is twice as wide, up to 64 channels in its first layer. Padding is 2 and every
-    convolution keeps its bias. In the names `scale<k>_layer<j>` the finest has the highest k.
+    Each coarser scale is twice as wide, with at most 64 channels in its first layer. Padding is 2 and every convolution has a
+    bias. In the names `scale<k>_layer<j>` the finest scale has the highest k.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class MultiscaleDiscriminator(nn.Module):
         super().__init__()
         self.num_scales, self.num_layers = num_scales, num_layers
         for index in range(num_scales):
-            first = min(MOST_CHANNELS_AT_FIRST, width * 2 ** (num_scales - 1 - index))
-            widths = [min(MOST_CHANNELS, first * 2**level) for level in range(num_layers + 1)]
+            first = min(MAX_FIRST_CHANNELS, width * 2 ** (num_scales - 1 - index))
+            widths = [min(MAX_CHANNELS, first * 2**level) for level in range(num_layers + 1)]
             self.add_module(
                 f"scale{index}_layer0", nn.Sequential(conv_k4(in_channels, first, 2, padding=2), nn.LeakyReLU(0.2))
             )
@@ -111,7 +111,7 @@ class MultiscaleDiscriminator(nn.Module):
             self.add_module(f"scale{index}_layer{num_layers + 1}", scores)
 
     def forward(self, x: Tensor) -> list[list[Tensor]]:
-        """Features and scores of every scale."""
+        """Return features and scores of every scale."""
         found = []
         for scale, level in enumerate(pyramid(x, self.num_scales)):
             maps = [level]
@@ -122,7 +122,7 @@ class MultiscaleDiscriminator(nn.Module):
 
 
 class MunitDiscriminator(nn.Module):
-    """MUNIT's: (N,3,H,W) -> scores of every scale, the finest first; sides of at least 64 pixels at four layers."""
+    """MUNIT: (N,3,H,W) -> scores of every scale, the finest first; with four layers, sides must have at least 64 pixels."""
 
     def __init__(self, in_channels: int = 3, width: int = 64, num_layers: int = 4, num_scales: int = 3) -> None:
         super().__init__()
@@ -136,15 +136,15 @@ class MunitDiscriminator(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Scores of every scale."""
+        """Return the scores of every scale."""
         return [network(level) for network, level in zip(self.cnns, pyramid(x, len(self.cnns)), strict=True)]
 
 
 class WholeDiscriminator(nn.Module):
-    """(N,C,H,W) of one fixed square size, a multiple of 16 -> one score each (N,1): strided convolutions, then a dense layer.
+    """Pictures (N,C,size,size), `size` a multiple of 16 -> one score each (N,1): strided convolutions, then a dense layer.
 
-    DualGAN: the first kernel 5, affine instance norm from the second layer on, widths 1, 2, 4, 8, 8 (the last at
-    stride 2 too, so 256 pixels end as 8x8). Contextual attention: kernel 5 and no norm, four layers.
+    DualGAN: first kernel 5, affine instance norm from the second layer on, widths 1, 2, 4, 8, 8 times `width`, all with stride
+    2, so that 256 pixels become 8x8. Contextual attention: kernels 5, no norm, four layers.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class WholeDiscriminator(nn.Module):
         self.score = nn.Linear(widths[-1] * side * side, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One score for each picture."""
+        """Return one score for each picture."""
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = leaky_relu(norm(conv(x)), 0.2)
         score: Tensor = self.score(x.flatten(1))

@@ -1,4 +1,4 @@
-"""Feature networks as losses use them, with weights from a file: nothing is downloaded."""
+"""Frozen VGG networks for perceptual losses. Weights come from a file of the user; nothing is downloaded."""
 
 from pathlib import Path
 
@@ -8,19 +8,21 @@ from rotoscope.base.errors import UsageError
 from rotoscope.networks.features import IMAGENET_DEVIATION, IMAGENET_MEAN, VggFeatures, load_features
 
 
-def vgg(depth: int, path: Path | None, *taps: str, weight: float = 1.0) -> VggFeatures | None:
-    """Frozen VGG16 or VGG19 with torchvision's weights, ending at the last of `taps`; None where its loss weighs nothing.
+def frozen_vgg(depth: int, path: Path | None, *taps: str, weight: float = 1.0) -> VggFeatures | None:
+    """Return a frozen VGG16 or VGG19 with torchvision's weights that returns the features `taps`; None if `weight` is 0.
 
-    Raises UsageError if the loss weighs something and there is no file.
+    Raises UsageError if the weight is not 0 and there is no file, ModelRefused if the file does not fit.
     """
     if not weight:
         return None
     if path is None:
-        raise UsageError(f"the perceptual loss needs --vgg{depth} FILE (torchvision's weights), or --perceptual 0")
+        raise UsageError(
+            f"the perceptual loss needs --vgg{depth} FILE (torchvision's weights, see docs/training.md), or --perceptual 0"
+        )
     return load_features(VggFeatures(depth, taps), path)
 
 
-def imagenet(pictures: Tensor) -> Tensor:
-    """(N,3,H,W) RGB in [0,1] with the mean and deviation of ImageNet taken out."""
+def normalise_imagenet(pictures: Tensor) -> Tensor:
+    """Subtract the mean of ImageNet from pictures (N,3,H,W) RGB in [0,1] and divide by its standard deviation."""
     mean, deviation = (pictures.new_tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_DEVIATION))
     return (pictures - mean) / deviation

@@ -1,4 +1,4 @@
-"""Flow between real frames, which losses on video compare with: dense inverse search, on the CPU."""
+"""Reference flow between real frames, for the losses on video: dense inverse search, on the CPU."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ ESTIMATOR = DisFlow("medium", scale=1.0)
 
 
 def reference_flow(a: Tensor, b: Tensor) -> Tensor:
-    """F_ab (N,2,H,W) in pixels, dx first, between pictures (N,3,H,W) RGB in [-1,1]; no gradient passes."""
+    """Return F_ab (N,2,H,W) in pixels, dx first, between pictures (N,3,H,W) RGB in [-1,1]; no gradient passes."""
     steps = [
         np.ascontiguousarray(((pictures.detach().cpu() + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy())
         for pictures in (a, b)

@@ -1,6 +1,6 @@
-"""Everything that training can be told: how to run, and one dataclass for each system with the published values.
+"""The options of training: `RunOptions`, and one dataclass for each system, whose defaults are the published values.
 
-Kept apart from the systems, and free of torch, because the command line is made from these classes.
+This room does not import torch: the command line is built from these classes.
 """
 
 from rotoscope.training.options.blind_consistency import BlindConsistencyOptions
@@ -18,7 +18,24 @@ from rotoscope.training.options.super_slomo import SuperSlomoOptions
 from rotoscope.training.options.system import SystemOptions
 from rotoscope.training.options.vid2vid import Vid2VidOptions
 
+# The systems of `rotoscope train`; distillation has a command of its own.
+SYSTEMS: tuple[type[SystemOptions], ...] = (
+    CycleGanOptions,
+    Pix2PixOptions,
+    DualGanOptions,
+    MunitOptions,
+    SingleFrameOptions,
+    RecycleGanOptions,
+    Vid2VidOptions,
+    FastStyleOptions,
+    LookOptions,
+    BlindConsistencyOptions,
+    SuperSlomoOptions,
+    InpaintingOptions,
+)
+
 __all__ = [
+    "SYSTEMS",
     "BlindConsistencyOptions",
     "CycleGanOptions",
     "DistillOptions",

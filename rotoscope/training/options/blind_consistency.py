@@ -4,24 +4,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rotoscope.training.options.limits import at_least
-from rotoscope.training.options.system import SystemOptions
+from rotoscope.training.options.system import SystemOptions, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlindConsistencyOptions(SystemOptions):
-    """Blind video consistency (Lai et al. 2018): steadies what an image model made of videos frame by frame.
+    """Blind video consistency (Lai et al. 2018): removes flicker from videos that were processed frame by frame.
 
     Attributes
     ----------
     source
-        Clips before translation: a folder for each, or the frames of one.
+        Source clips, before processing: a folder for each, or the frames of one.
     processed
-        The same clips after it, in folders of the same names.
+        The same clips after processing, in folders of the same names.
     vgg16
-        Weights of VGG16 as torchvision has them; needed unless --perceptual is 0.
+        Weights of VGG16, a file of torchvision (docs/training.md); needed unless --perceptual is 0.
     epochs
-        Of the whole run.
+        Epochs of the whole run.
     epoch_steps
         Steps that count as an epoch.
     halve_every_epochs
@@ -33,13 +32,13 @@ class BlindConsistencyOptions(SystemOptions):
     blocks
         Residual blocks of the network.
     short_term
-        Weight of the difference to the frame before.
+        Weight of the warped difference to the previous frame.
     long_term
-        Weight of the difference to the first frame.
+        Weight of the warped difference to the first frame.
     perceptual
-        Weight of staying like the processed frame in VGG16 features; 0 leaves it out.
+        Weight of the distance to the processed frame in VGG16 features; 0 leaves it out.
     scale
-        Sizes that clips are drawn at, as factors of their own: least and most.
+        Range of the random scale of clips: smallest and largest factor.
 
     """
 

@@ -8,7 +8,7 @@ from rotoscope.training.options.system import Epochs, TwoDomains
 
 @dataclass(frozen=True, kw_only=True)
 class CycleGanOptions(TwoDomains, Epochs):
-    """CycleGAN (Zhu et al. 2017): unpaired pictures, a generator each way.
+    """CycleGAN (Zhu et al. 2017): unpaired pictures, one generator for each direction.
 
     Attributes
     ----------
@@ -19,19 +19,19 @@ class CycleGanOptions(TwoDomains, Epochs):
     discriminator_width
         Channels of a discriminator's first layer.
     discriminator_layers
-        Strided layers of a discriminator; 3 judge patches of 70x70 pixels.
+        Layers of a discriminator that double the channels; with 3 it sees patches of 70x70 pixels.
     objective
-        Of generators against discriminators: least squares, cross entropy, or margins.
+        Adversarial loss: lsgan (least squares), vanilla (cross entropy) or hinge.
     cycle_a
-        Weight of the way from a to b and back.
+        Weight of the cycle loss a to b to a.
     cycle_b
-        Weight of the way from b to a and back.
+        Weight of the cycle loss b to a to b.
     identity
-        Weight of leaving pictures of the target domain as they are, as a part of the cycles' weights.
+        Weight of the identity loss, as a factor of the cycle weights: a picture of the target domain should not change.
     temporal
-        Weight of the temporal loss on synthesised motion; 0 leaves it out.
+        Weight of the temporal loss on synthetic motion; 0 leaves it out.
     pool
-        Earlier results that each discriminator is shown again.
+        Size of the pool of earlier outputs for each discriminator; 0 uses none.
 
     """
 

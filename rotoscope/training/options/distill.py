@@ -11,28 +11,28 @@ from rotoscope.training.options.system import SystemOptions
 
 @dataclass(frozen=True, kw_only=True)
 class DistillOptions(SystemOptions):
-    """A compact student learns what a heavy generator paints.
+    """A compact student learns the output of a heavy generator.
 
     Attributes
     ----------
     teacher
         A bundled look, an .onnx file or a checkpoint.
     frames
-        What both paint: a folder of pictures, a video, or a folder of videos.
+        Inputs of both: a folder of pictures, a video, or a folder of such.
     width
-        Channels of the student, if no budget decides.
+        Channels of the student, if no budget sets them.
     iterations
-        Steps of the run.
+        Steps of the schedule, and so of the whole run; --steps stops earlier.
     pixels
-        Weight of the distance to the teacher's picture.
+        Weight of the L1 distance to the teacher's picture.
     gradients
-        Weight of the distance of its edges, the differences from pixel to pixel.
-    look
+        Weight of the L1 distance of the differences of neighbouring pixels.
+    perceptual
         Weight of LPIPS; 0 leaves it out.
     temporal
-        Weight of the temporal loss on synthesised motion; 0 leaves it out.
+        Weight of the temporal loss on synthetic motion; 0 leaves it out.
     lpips
-        LPIPS v0.1 weights of SqueezeNet; needed unless --look is 0.
+        Complete weights of LPIPS v0.1 with SqueezeNet (docs/training.md); needed unless --perceptual is 0.
 
     """
 
@@ -47,6 +47,6 @@ class DistillOptions(SystemOptions):
     iterations: int = 4000
     pixels: float = 1.0
     gradients: float = 1.0
-    look: float = 1.0
+    perceptual: float = 1.0
     temporal: float = 2.0
     lpips: Path | None = None

@@ -13,17 +13,17 @@ class DualGanOptions(TwoDomains):
     Attributes
     ----------
     epochs
-        Of the whole run, all at the same learning rate.
+        Epochs of the whole run, at a constant learning rate.
     width
         Channels of the generator's first layer.
     discriminator_width
         Channels of a critic's first layer.
     critic_updates
-        Steps of the critics for each of the generators.
+        Updates of the critics for each update of the generators.
     reconstruction_a
-        Weight of the way from a to b and back.
+        Weight of the reconstruction a to b to a.
     reconstruction_b
-        Weight of the way from b to a and back.
+        Weight of the reconstruction b to a to b.
     penalty
         Weight of the critics' gradient penalty.
 

@@ -9,24 +9,24 @@ from rotoscope.training.options.system import SystemOptions
 
 @dataclass(frozen=True, kw_only=True)
 class FastStyleOptions(SystemOptions):
-    """Fast style transfer (Johnson et al. 2016): photographs painted like one picture.
+    """Fast style transfer (Johnson et al. 2016): photographs in the style of one picture.
 
     Attributes
     ----------
     photos
-        What to paint: a folder of pictures.
+        Photographs: a folder of pictures.
     painting
-        The picture to paint like.
+        The picture whose style is learned.
     vgg16
-        Weights of VGG16 as torchvision has them.
+        Weights of VGG16, a file of torchvision (docs/training.md).
     epochs
-        Of the whole run, all at the same learning rate.
+        Epochs of the whole run, at a constant learning rate.
     width
         Channels of the generator's first layer.
     content
-        Weight of the photograph's features.
+        Weight of the content loss: distance of deep features from the photograph's.
     style
-        Weight of the painting's Gram matrices.
+        Weight of the style loss: distance of Gram matrices from the painting's.
 
     """
 

@@ -9,14 +9,14 @@ from rotoscope.training.options.system import SystemOptions
 
 @dataclass(frozen=True, kw_only=True)
 class InpaintingOptions(SystemOptions):
-    """Contextual attention (Yu et al. 2018): holes filled from what is around them.
+    """Contextual attention (Yu et al. 2018): holes filled from their surroundings.
 
     Attributes
     ----------
     photos
-        What to learn from: a folder of pictures without holes.
+        Photographs without holes: a folder of pictures.
     epochs
-        Of the whole run, all at the same learning rate.
+        Epochs of the whole run, at a constant learning rate.
     width
         Channels of the generator's first layer.
     discriminator_width
@@ -24,19 +24,19 @@ class InpaintingOptions(SystemOptions):
     hole
         Side of the square in which holes are drawn, pixels.
     jitter
-        Most that a hole is smaller than that, pixels.
+        Largest difference of a hole's side from that square, pixels.
     critic_updates
-        Steps of the critics for each of the generator.
+        Updates of the critics for each update of the generator.
     reconstruction
-        Weight of the distance to the truth inside the hole.
+        Weight of the L1 distance to the original inside the hole.
     coarse
-        Weight of the first stage's result against the second's.
+        Weight of the coarse stage's output relative to the fine one's.
     outside
-        Weight of the distance to the truth around the hole.
+        Weight of the L1 distance to the original around the hole.
     discount
-        Factor of the weight inside the hole for each pixel away from its border.
+        Factor of the weight inside the hole for each pixel of distance to its border.
     adversarial
-        Weight of fooling the critics.
+        Weight of the adversarial loss.
     penalty
         Weight of the critics' gradient penalty.
 

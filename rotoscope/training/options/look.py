@@ -4,38 +4,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rotoscope.training.options.limits import at_least
-from rotoscope.training.options.system import SystemOptions
+from rotoscope.training.options.system import SystemOptions, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
 class LookOptions(SystemOptions):
-    """A look: the compact network paints like one picture, steadily and in real time.
+    """A look: the compact network in the style of one picture, steady over time and in real time.
 
     Attributes
     ----------
     photos
-        What to paint: a folder of pictures; a dozen are enough.
+        Photographs: a folder of pictures; a dozen are enough.
     painting
-        The picture to paint like.
+        The picture whose style is learned.
     squeezenet
-        Weights of SqueezeNet 1.1, torchvision's or a file of LPIPS v0.1.
+        Weights of SqueezeNet 1.1: torchvision's file or a complete file of LPIPS v0.1 (docs/training.md).
     painting_side
-        Shorter side that the painting is resized to, pixels: smaller makes smaller strokes.
+        Shorter side of the painting after resizing, pixels; a smaller painting makes smaller strokes.
     iterations
-        Steps of the run.
+        Steps of the schedule, and so of the whole run; --steps stops earlier.
     width
         Channels of the network.
     content
-        Weight of the photograph's features.
+        Weight of the content loss: distance of deep features from the photograph's.
     style
-        Weight of the painting's Gram matrices.
+        Weight of the style loss: distance of Gram matrices from the painting's.
     tone
-        Weight of light and dark: where the photograph is bright, so is what is painted.
+        Weight of the tone loss: the result is bright where the photograph is bright.
     variation
-        Weight of the differences from pixel to pixel.
+        Weight of the squared differences of neighbouring pixels.
     temporal
-        Weight of the temporal loss on synthesised motion and noise; 0 leaves it out.
+        Weight of the temporal loss on synthetic motion and noise; 0 leaves it out.
 
     """
 

@@ -1,4 +1,4 @@
-"""Options of MUNIT, and of the single-frame video translation that builds on it."""
+"""Options of MUNIT, and of single-frame video translation, which extends it."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,35 +13,35 @@ class MunitOptions(TwoDomains):
     Attributes
     ----------
     iterations
-        Steps of a whole run.
+        Steps of the schedule, and so of the whole run; --steps stops earlier.
     halve_every
         Steps after which the learning rate halves.
     weight_decay
-        Of the optimisers.
+        Weight decay of the optimisers.
     width
         Channels of the generator's first layer.
     blocks
         Residual blocks of each encoder and decoder.
     style_channels
-        Numbers in a style code.
+        Length of a style code.
     hidden
-        Width of the layers that turn a style code into the parameters of the norms.
+        Width of the dense layers from a style code to the norms' parameters.
     discriminator_width
         Channels of a discriminator's first layer.
     discriminator_layers
         Layers of a discriminator at each of its three scales.
     adversarial
-        Weight of fooling the discriminators.
+        Weight of the adversarial loss.
     picture
-        Weight of a picture encoded and decoded again.
+        Weight of the reconstruction of a picture.
     style
-        Weight of the style found again in a translation.
+        Weight of the reconstruction of the style from a translation.
     content
-        Weight of the content found again in a translation.
+        Weight of the reconstruction of the content from a translation.
     cycle
-        Weight of the way to the other domain and back; 0 leaves it out.
+        Weight of the cycle loss; 0 leaves it out.
     temporal
-        Weight of the temporal loss on synthesised motion; 0 leaves it out.
+        Weight of the temporal loss on synthetic motion; 0 leaves it out.
 
     """
 
@@ -68,7 +68,7 @@ class MunitOptions(TwoDomains):
 
 @dataclass(frozen=True, kw_only=True)
 class SingleFrameOptions(MunitOptions):
-    """Single-frame video translation (Wang and Feng): MUNIT with all weights 1, cycles, and the temporal loss at 10."""
+    """Single-frame video translation (Wang and Feng): MUNIT with all weights 1, cycles, and a temporal loss of weight 10."""
 
     system: ClassVar[str] = "single-frame"
 

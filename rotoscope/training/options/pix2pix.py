@@ -14,21 +14,21 @@ class Pix2PixOptions(Epochs):
     Attributes
     ----------
     a
-        What the generator is given: a folder of pictures.
+        Inputs: a folder of pictures.
     b
-        What it shall make of them: as many pictures in the same order.
+        Targets: as many pictures in the same order.
     width
         Channels of the generator's first layer.
     downs
         Levels of the U-Net; sides are multiples of 2 to this power.
     dropout
-        Of half the values in the inner levels, while training.
+        Use dropout of 0.5 in the inner levels while training.
     discriminator_width
         Channels of a discriminator's first layer.
     discriminator_layers
-        Strided layers of a discriminator; 3 judge patches of 70x70 pixels.
+        Layers of a discriminator that double the channels; with 3 it sees patches of 70x70 pixels.
     l1
-        Weight of the distance to the truth.
+        Weight of the L1 distance to the target.
 
     """
 

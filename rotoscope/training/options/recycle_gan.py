@@ -9,14 +9,14 @@ from rotoscope.training.options.system import Epochs
 
 @dataclass(frozen=True, kw_only=True)
 class RecycleGanOptions(Epochs):
-    """Recycle-GAN (Bansal et al. 2018): unpaired videos, a generator and a predictor of the next frame each way.
+    """Recycle-GAN (Bansal et al. 2018): unpaired videos; a generator and a next-frame predictor for each domain.
 
     Attributes
     ----------
     a
-        Videos of one domain: a file, or folders of consecutive frames.
+        Videos of domain a: a file, or folders of consecutive frames.
     b
-        Videos of the other domain, likewise.
+        Videos of domain b, likewise.
     width
         Channels of the generator's first layer.
     blocks
@@ -28,19 +28,19 @@ class RecycleGanOptions(Epochs):
     discriminator_width
         Channels of a discriminator's first layer.
     discriminator_layers
-        Strided layers of a discriminator; 3 judge patches of 70x70 pixels.
+        Layers of a discriminator that double the channels; with 3 it sees patches of 70x70 pixels.
     recurrent
-        Weight of predicting the third frame from two.
+        Weight of the recurrent loss: the third frame predicted from two.
     recycle
-        Weight of the same through the other domain: translated, predicted there, translated back.
+        Weight of the recycle loss: two frames translated, the third predicted there and translated back.
     cycle
-        Weight of single frames to the other domain and back, a variant; 0 leaves it out.
+        Weight of CycleGAN's cycle loss on single frames (a variant); 0 leaves it out.
     identity
-        Weight of leaving frames of the target domain as they are, as a part of recycle; 0 leaves it out.
-    judge_predictions
-        Also fool the discriminators with predictions from real frames.
+        Weight of the identity loss, as a factor of recycle; 0 leaves it out.
+    adversarial_predictions
+        Add an adversarial loss on predictions from real frames.
     pool
-        Earlier results that each discriminator is shown again.
+        Size of the pool of earlier outputs for each discriminator; 0 uses none.
 
     """
 
@@ -59,5 +59,5 @@ class RecycleGanOptions(Epochs):
     recycle: float = 10.0
     cycle: float = 0.0
     identity: float = 0.0
-    judge_predictions: bool = False
+    adversarial_predictions: bool = False
     pool: int = 0

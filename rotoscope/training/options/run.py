@@ -1,49 +1,49 @@
-"""How a run is carried out, whatever is trained."""
+"""Options of a run, whatever system is trained."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rotoscope.base.errors import UsageError
-from rotoscope.training.options.limits import at_least
+from rotoscope.training.options.system import at_least
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a run is carried out, whatever is trained.
+    """Options of a run, whatever system is trained.
 
     Attributes
     ----------
     out
-        Folder of the run: checkpoints, log, samples, run.html and, at the end, the weights.
+        Folder of the run, new or empty: checkpoints, log, samples, run.html, and the weights as .safetensors.
     steps
-        Stop after this many steps; by default at the published length.
+        Stop after this many steps. --epochs or --iterations set the learning-rate schedule and the largest number (default).
     seed
-        Of initial weights, data order and everything drawn.
+        Seed of initial weights, data order and all random draws.
     accumulate
-        Gradients of this many batches make one step: that of a batch as many times as large, but for batch norm.
+        Add the gradients of this many batches for one step; equals a batch that many times larger, except for batch norm.
     workers
-        Processes that read pictures.
+        Processes that read pictures; 0 reads in the training process.
     device
-        cpu, cuda or mps; by default the best there is.
+        cpu, cuda or mps; auto takes the best available.
     devices
-        How many of them; torchrun decides if it started this.
+        Number of devices; torchrun decides if it started this process.
     precision
-        fp32; bf16 or fp16 where a network's arithmetic allows it, with fp32 weights.
+        fp32; or bf16 or fp16 for the networks' arithmetic, with weights in fp32.
     channels_last
-        Keep pictures interleaved in memory: faster convolutions on most devices.
+        Store pictures interleaved (NHWC): faster convolutions on many GPUs.
     compile
-        Compile networks with torch.compile: a minute or two at first, then faster steps; on a CPU it needs a C++ compiler.
+        Compile networks with torch.compile: one to two minutes at the start, then faster steps; needs a C++ compiler on a CPU.
     ema
-        Weight of the past in a running average of the generators, such as 0.999, which then is the result; 0 is none.
+        Write a running average of the generators, with this weight of the past, such as 0.999; 0 writes them as they are.
     log_every
         Steps between rows of the log.
     sample_every
         Steps between sample grids.
     save_every
-        Steps between checkpoints.
+        Steps between checkpoints; each also updates the weights in the folder.
     keep
-        How many checkpoints stay.
+        Number of checkpoints to keep.
     best_by
         A loss term: the weights with its lowest mean between two checkpoints are kept in `best`.
 

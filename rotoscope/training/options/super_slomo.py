@@ -4,34 +4,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rotoscope.training.options.limits import at_least
-from rotoscope.training.options.system import SystemOptions
+from rotoscope.training.options.system import SystemOptions, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
 class SuperSlomoOptions(SystemOptions):
-    """Super SloMo (Jiang et al. 2018): frames between two frames, at any time.
+    """Super SloMo (Jiang et al. 2018): interpolation of frames at any time between two frames.
 
     Attributes
     ----------
     frames
         Videos, the higher their frame rate the better: a file, or folders of consecutive frames.
     vgg16
-        Weights of VGG16 as torchvision has them; needed unless --perceptual is 0.
+        Weights of VGG16, a file of torchvision (docs/training.md); needed unless --perceptual is 0.
     epochs
-        Of the whole run.
+        Epochs of the whole run.
     milestones
-        Epochs from which the learning rate is a tenth.
+        Epochs at which the learning rate is divided by 10.
     between
-        Frames between the two that are given; one of them, drawn for each sample, is the truth.
+        Frames between the two input frames; one of them, chosen at random for each sample, is the target.
     reconstruction
-        Weight of the distance to the truth.
+        Weight of the L1 distance to the target.
     warping
-        Weight of the distance of warped frames, a check of the flow.
+        Weight of the L1 distance of warped frames to their targets.
     perceptual
         Weight of the distance of VGG16 features; 0 leaves it out.
     smoothness
-        Weight of the flow's differences from pixel to pixel.
+        Weight of the differences of neighbouring flow vectors.
 
     """
 

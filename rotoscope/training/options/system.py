@@ -1,29 +1,35 @@
-"""What every system is told, and what several of them are."""
+"""Options that every system has, and options that several systems share."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from rotoscope.base.errors import UsageError
-from rotoscope.training.options.limits import at_least
+
+
+def at_least(options: object, name: str, least: int) -> None:
+    """Raise UsageError, with the flag of the command line, if an option is less than `least`."""
+    value = getattr(options, name)
+    if value < least:
+        raise UsageError(f"--{name.replace('_', '-')} {value}; accepted: {least} or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SystemOptions:
-    """What every system is told about pictures and speed.
+    """Options that every system has.
 
     Attributes
     ----------
     batch
         Samples in a batch, on each device.
     resize
-        Shorter side that pictures are resized to, pixels; 0 leaves them as they are.
+        Resize pictures to this shorter side, pixels; 0 keeps their size.
     crop
-        Side of the random square cut out of them, pixels; 0 takes the whole picture.
+        Cut out a random square of this side, pixels; 0 takes the whole picture.
     flip
         Mirror half of the samples.
     learning_rate
-        Of the optimisers, to begin with.
+        Initial learning rate of all optimisers.
 
     """
 
@@ -47,14 +53,14 @@ class SystemOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Epochs(SystemOptions):
-    """Systems whose learning rate is constant for some epochs and then falls to zero over others.
+    """Options of systems whose learning rate is constant for some epochs and then falls to zero.
 
     Attributes
     ----------
     epochs
-        At the full learning rate.
+        Epochs at the full learning rate.
     epochs_decay
-        In which it falls.
+        Epochs after them, in which the learning rate falls to zero.
 
     """
 
@@ -69,14 +75,14 @@ class Epochs(SystemOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class TwoDomains(SystemOptions):
-    """Systems that learn from unpaired pictures of two domains.
+    """Options of systems that learn from unpaired pictures of two domains.
 
     Attributes
     ----------
     a
-        Pictures of one domain: a folder, a video, or a folder of them.
+        Pictures of domain a: a folder of pictures, a video, or a folder of such.
     b
-        Pictures of the other domain, likewise.
+        Pictures of domain b, likewise.
 
     """
 

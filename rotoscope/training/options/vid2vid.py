@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rotoscope.training.options.limits import at_least
-from rotoscope.training.options.system import Epochs
+from rotoscope.training.options.system import Epochs, at_least
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vid2VidOptions(Epochs):
-    """vid2vid (Wang et al. 2018): videos from label maps, frame by frame.
+    """vid2vid (Wang et al. 2018): video from label maps, frame by frame.
 
     Attributes
     ----------
@@ -19,47 +18,47 @@ class Vid2VidOptions(Epochs):
     frames
         The real frames, in folders of the same names.
     instances
-        Instance maps, likewise; their edges become a further channel.
+        Instance maps, likewise; their edges become one more input channel.
     num_labels
-        Labels are 0 to this minus 1.
+        Number of labels: 0 to this minus 1.
     width
-        Channels of the coarsest generator's first layer; each finer one has half.
+        Channels of the coarsest generator's first layer; each finer generator has half.
     levels
-        Times that the coarsest generator halves the sides.
+        Number of times that the coarsest generator halves the sides.
     blocks
         Residual blocks of the coarsest generator.
     scales
-        Generators, each at twice the size of the one before.
+        Number of generators, each at twice the size of the one before.
     local_blocks
         Residual blocks of the finer generators.
     start_from
-        Weights of the coarser generators, from an earlier run.
+        Weights of the coarser generators: generator.safetensors of an earlier run.
     freeze_coarse_epochs
-        Epochs in which those stay as they are.
+        Epochs in which the coarser generators are frozen.
     foreground
-        Labels drawn by a stream of their own.
+        Labels with a separate foreground stream in the generator.
     first_frames
-        Begin from two real frames instead of from nothing.
+        Start each sequence from two real frames; otherwise from none.
     sequence
-        Frames of a training sequence, to begin with.
+        Frames of a training sequence in the first epochs.
     sequence_doubles_every
-        Epochs after which sequences double in length; 0 is never.
+        Epochs after which sequences double in length, at most to the length of their scene; 0 is never.
     discriminator_width
         Channels of a discriminator's first layer.
     discriminator_scales
-        Sizes at which each discriminator judges.
+        Number of picture sizes that each discriminator sees.
     temporal_scales
-        Frame distances at which discriminators judge motion: 1, 3, 9, ...
+        Number of temporal discriminators, at frame distances 1, 3, 9, ...
     feature_matching
-        Weight of the distance between the discriminators' features of real and made.
+        Weight of the distance between discriminator features of real and generated frames.
     perceptual
         Weight of the distance of VGG19 features; 0 leaves it out.
     flow
-        Weight of the flow and of pictures warped by it.
+        Weight of the losses on flow and on pictures warped by it.
     vgg19
-        Weights of VGG19 as torchvision has them; needed unless --perceptual is 0.
+        Weights of VGG19, a file of torchvision (docs/training.md); needed unless --perceptual is 0.
     encoder_features
-        Numbers that describe each instance; 0 leaves the encoder out.
+        Number of encoder features for each instance; 0 trains no encoder.
 
     """
 

@@ -1,1 +1,1 @@
-"""One file per training system: its networks, its losses and one training step."""
+"""Training systems: one file each with its networks, losses and training step; `runs` trains them, `catalogue` lists them."""

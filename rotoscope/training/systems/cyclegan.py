@@ -1,13 +1,12 @@
 """CycleGAN (Zhu, Park, Isola, Efros 2017): translation between unpaired sets of pictures.
 
-Generators G: A -> B and F: B -> A; a discriminator for each domain. With least squares for the adversarial part,
+Generators G: A -> B and F: B -> A, and a discriminator for each domain. With a least-squares adversarial loss adv,
 
     L(G, F) = adv(G) + adv(F) + cycle_a |F(G(a)) - a| + cycle_b |G(F(b)) - b|
               + identity (cycle_b |G(b) - b| + cycle_a |F(a) - a|)
 
-and each discriminator descends half of real plus fake, the fakes from a history pool. `temporal` adds the temporal
-loss on synthesised flow (Wang and Feng) to both generators and both cycles, which makes a steady video translator of
-photographs alone.
+Each discriminator minimises (real + fake) / 2, with fakes from an image pool. `temporal` adds the temporal loss on synthetic
+motion (Wang and Feng) to both generators and both cycles: it trains a steady video translator from photographs only.
 """
 
 from collections.abc import Iterator
@@ -20,16 +19,15 @@ from rotoscope.networks.resnet import ResnetGenerator
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.data.image_pool import ImagePool
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
-from rotoscope.training.loop.initialise import normal
-from rotoscope.training.loop.schedules import constant_then_linear
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam, constant_then_linear, init_normal
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import discriminator_loss, generator_loss
 from rotoscope.training.losses.discriminators import PatchDiscriminator
 from rotoscope.training.options import CycleGanOptions
 
 
-class CycleGan(System):
-    """G and F of the paper are `g_ab` and `g_ba`; their discriminators `d_b` and `d_a` judge what they make."""
+class CycleGan(TrainingSystem):
+    """G and F of the paper are `g_ab` and `g_ba`; `d_b` and `d_a` discriminate their outputs."""
 
     def __init__(self, options: CycleGanOptions) -> None:
         super().__init__()
@@ -39,7 +37,7 @@ class CycleGan(System):
             PatchDiscriminator(width=options.discriminator_width, num_layers=options.discriminator_layers) for _ in "ab"
         )
         for network in (self.g_ab, self.g_ba, self.d_a, self.d_b):
-            normal(network)
+            init_normal(network)
         self.pool_a, self.pool_b = ImagePool(options.pool), ImagePool(options.pool)
         self.optimisers = {
             "generators": adam(options.learning_rate, self.g_ab, self.g_ba),
@@ -47,7 +45,7 @@ class CycleGan(System):
         }
 
     def domains(self) -> list[Domain]:
-        """Pictures of a and of b, drawn independently."""
+        """Return pictures of a and of b, drawn independently."""
         geometry = geometry_of(self.options, self.g_ab.size_multiple)
         return [Domain({"a": self.options.a}, geometry), Domain({"b": self.options.b}, geometry)]
 
@@ -59,7 +57,7 @@ class CycleGan(System):
         yield Update("discriminators", self.discriminator_terms(a, b, self.pool_a(fake_a), self.pool_b(fake_b)))
 
     def fake_and_same(self, generator: nn.Module, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
-        """A translation, and what becomes of the target domain if identity counts; in one pass, which is faster than two."""
+        """Return generator(source), and generator(target) if the identity loss is on; one pass over both is faster than two."""
         if not self.options.identity:
             return generator(source), None
         if source.shape != target.shape:  # whole pictures
@@ -70,12 +68,12 @@ class CycleGan(System):
     def generator_terms(
         self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor, same_a: Tensor | None, same_b: Tensor | None
     ) -> dict[str, Tensor]:
-        """All terms of L(G, F), weighted; pictures (N,3,H,W) in [-1,1], `same_` what their own generator makes of them."""
+        """Return all weighted terms of L(G, F) for pictures (N,3,H,W) in [-1,1]; same_b is g_ab(b), same_a is g_ba(a)."""
         options = self.options
         again_a, again_b = self.g_ba(fake_b), self.g_ab(fake_a)
         terms = {
-            "fool_a": to_fool(self.d_a(fake_a), options.objective),
-            "fool_b": to_fool(self.d_b(fake_b), options.objective),
+            "adversarial_a": generator_loss(self.d_a(fake_a), options.objective),
+            "adversarial_b": generator_loss(self.d_b(fake_b), options.objective),
             "cycle_a": options.cycle_a * l1_loss(again_a, a),
             "cycle_b": options.cycle_b * l1_loss(again_b, b),
         }
@@ -88,34 +86,36 @@ class CycleGan(System):
         return terms
 
     @staticmethod
-    def temporal(there: nn.Module, back: nn.Module, picture: Tensor, fake: Tensor, again: Tensor) -> Tensor:
-        """The temporal loss of a translation and of its cycle, on one synthesised next frame."""
+    def temporal(
+        translate: nn.Module, translate_back: nn.Module, picture: Tensor, fake: Tensor, again: Tensor
+    ) -> Tensor:
+        """Return the temporal loss of a translation and of its cycle, on one synthetic next frame."""
         flow = draw_flow(picture)
-        next_fake = there(next_frame(picture, flow))
-        return temporal_loss(next_fake, fake, flow) + temporal_loss(back(next_fake), again, flow)
+        next_fake = translate(next_frame(picture, flow))
+        return temporal_loss(next_fake, fake, flow) + temporal_loss(translate_back(next_fake), again, flow)
 
     def discriminator_terms(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
-        """Half of real plus fake, for each discriminator."""
+        """Return (real + fake) / 2 for each discriminator."""
         objective = self.options.objective
         return {
-            "judge_a": 0.5 * to_judge(self.d_a(a), self.d_a(fake_a), objective),
-            "judge_b": 0.5 * to_judge(self.d_b(b), self.d_b(fake_b), objective),
+            "discriminator_a": 0.5 * discriminator_loss(self.d_a(a), self.d_a(fake_a), objective),
+            "discriminator_b": 0.5 * discriminator_loss(self.d_b(b), self.d_b(fake_b), objective),
         }
 
-    def length(self, epoch_steps: int) -> int:
-        """Constant epochs and decaying ones."""
+    def num_steps(self, epoch_steps: int) -> int:
+        """Return the steps of the constant and of the decaying epochs."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
-        """Constant, then falling in equal steps."""
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
+        """Return 1, then a linear decay."""
         return constant_then_linear(epoch, self.options.epochs, self.options.epochs_decay)
 
     def results(self) -> dict[str, Result]:
-        """Both generators."""
+        """Return both generators."""
         return {"AtoB": Result(self.g_ab), "BtoA": Result(self.g_ba)}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        """Both translations and their cycles."""
+        """Return both translations and their cycles."""
         fake_b, fake_a = self.g_ab(batch["a"]), self.g_ba(batch["b"])
         return {
             "a": batch["a"],

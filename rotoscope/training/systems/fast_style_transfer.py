@@ -1,8 +1,7 @@
-"""Fast style transfer (Johnson, Alahi, Fei-Fei 2016): train a feed-forward generator to paint like one picture.
+"""Fast style transfer (Johnson, Alahi, Fei-Fei 2016): train a feed-forward generator on the style of one picture.
 
-The loss is the paper's: a content term (distance of deep features between the result and the photograph) plus a style
-term (distance of Gram matrices between the result and the painting). The published network and the published losses on
-VGG16; `look` is the recipe of the bundled looks.
+The loss of the paper, on VGG16: a content term (distance of deep features between result and photograph) plus a style term
+(distance of Gram matrices between result and painting), with the published network. The bundled looks are trained with `look`.
 """
 
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from torch.nn.functional import mse_loss
 
 from rotoscope.networks.fast_style import TransformerNet
 from rotoscope.training.data.datasets import Domain, read_picture
-from rotoscope.training.loop.system import LONG_MEMORY, Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.perceptual import imagenet, vgg
+from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.perceptual import frozen_vgg, normalise_imagenet
 from rotoscope.training.options import FastStyleOptions
 
 STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
@@ -23,52 +23,52 @@ CONTENT_TAP = 1
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """(N,C,H,W) -> (N,C,C): inner products of the channels divided by C*H*W (equation 3 of the paper)."""
+    """Return inner products of channels, divided by C*H*W: (N,C,H,W) -> (N,C,C) (equation 3 of the paper)."""
     n, c, h, w = features.shape
     flat = features.reshape(n, c, h * w)
     return flat @ flat.transpose(1, 2) / (c * h * w)
 
 
-def normalised(pictures: Tensor) -> Tensor:
-    """(N,3,H,W) RGB in 0..255 as VGG expects them: in [0,1], the mean and deviation of ImageNet taken out."""
-    return imagenet(pictures / 255)
+def normalise_for_vgg(pictures: Tensor) -> Tensor:
+    """Normalise pictures (N,3,H,W) RGB in 0..255 by the mean and deviation of ImageNet, as VGG expects."""
+    return normalise_imagenet(pictures / 255)
 
 
-class FastStyleTransfer(System):
-    """Johnson's TransformerNet against one painting, with the losses, weights and layers of its public implementation.
+class FastStyleTransfer(TrainingSystem):
+    """TransformerNet and one painting, with the losses, weights and layers of the public implementation.
 
-    Content |phi_2(y) - phi_2(x)|^2 at VGG16's relu2_2, and style, the sum over relu1_2, 2_2, 3_3 and 4_3 of
-    |Gram(phi(y)) - Gram(phi(painting))|^2, both means; pictures in 0..255.
+    Content |phi_2(y) - phi_2(x)|^2 at relu2_2 of VGG16, and style: the sum over relu1_2, 2_2, 3_3 and 4_3 of
+    |Gram(phi(y)) - Gram(phi(painting))|^2. Both are means; pictures are in 0..255.
     """
 
     def __init__(self, options: FastStyleOptions) -> None:
         super().__init__()
         self.options = options
         self.generator = TransformerNet(options.width)
-        features = vgg(16, options.vgg16, *STYLE_TAPS)
+        features = frozen_vgg(16, options.vgg16, *STYLE_TAPS)
         assert features is not None
-        self.features = [features]  # in a list: not trained
+        self.features = [features]  # in a list, so that it is no submodule and not trained
         painting = torch.from_numpy(np.ascontiguousarray(read_picture(options.painting).transpose(2, 0, 1)))
         with torch.no_grad():
-            self.targets = [gram_matrix(tap) for tap in features(normalised(painting[None].float()))]
-        self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=LONG_MEMORY)}
+            self.targets = [gram_matrix(tap) for tap in features(normalise_for_vgg(painting[None].float()))]
+        self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=DEFAULT_BETAS)}
 
     def domains(self) -> list[Domain]:
-        """Photographs."""
+        """Return photographs."""
         return [Domain({"photos": self.options.photos}, geometry_of(self.options, self.generator.size_multiple))]
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """One update."""
+        """One update of the generator."""
         photos = (batch["photos"] + 1) * 127.5
         yield Update("generator", self.terms(self.generator(photos), photos))
 
     def terms(self, painted: Tensor, photos: Tensor) -> dict[str, Tensor]:
-        """Content and style, weighted, of pictures (N,3,H,W) in 0..255."""
+        """Return the weighted content and style terms of pictures (N,3,H,W) in 0..255."""
         (features,) = self.features
         features = features.to(photos.device)
-        taps = features(normalised(painted))
+        taps = features(normalise_for_vgg(painted))
         with torch.no_grad():
-            content = features(normalised(photos))[CONTENT_TAP]
+            content = features(normalise_for_vgg(photos))[CONTENT_TAP]
         style = [
             mse_loss(gram_matrix(tap), target.to(photos.device).expand(len(photos), -1, -1))
             for tap, target in zip(taps, self.targets, strict=True)
@@ -78,19 +78,19 @@ class FastStyleTransfer(System):
             "style": self.options.style * torch.stack(style).sum(),
         }
 
-    def length(self, epoch_steps: int) -> int:
-        """All epochs."""
+    def num_steps(self, epoch_steps: int) -> int:
+        """Return the steps of all epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
-        """Constant."""
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
+        """Return 1: the learning rate is constant."""
         return 1.0
 
     def results(self) -> dict[str, Result]:
-        """The generator."""
+        """Return the generator."""
         return {"style": Result(self.generator)}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        """Photographs, and painted."""
+        """Return photographs and stylised pictures."""
         painted = self.generator((batch["photos"] + 1) * 127.5)
         return {"photo": batch["photos"], "painted": painted / 127.5 - 1}

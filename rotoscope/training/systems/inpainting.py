@@ -1,14 +1,14 @@
-"""Contextual attention (Yu et al. 2018): learn to fill holes from what is around them.
+"""Contextual attention (Yu et al. 2018): learn to fill holes from their surroundings.
 
-A rectangle somewhere in each picture is taken out, smaller than `hole` by up to `jitter` pixels a side. The generator
-descends
+A random rectangle is removed from each picture; each of its sides is `hole` pixels less up to `jitter`. The generator
+minimises
 
-    reconstruction |x - fine| + coarse |x - coarse drawing|, in the hole, discounted by gamma^(distance to its border)
-    outside, the same around the hole, per pixel of the surroundings
+    reconstruction |x - fine| + coarse |x - coarse output| in the hole, times gamma^(distance to its border)
+    outside: the same around the hole, per pixel of the surroundings
     adversarial: minus the scores of two Wasserstein critics, one of the hole's square and one of the whole picture
 
-and the critics, `critic_updates` times for each update of the generator, real against completed with a gradient
-penalty in the hole. Networks see BGR, as the published files do. The updates of one step share their pictures.
+The critics are updated `critic_updates` times for each update of the generator, on real and completed pictures, with a gradient
+penalty in the hole. Networks take BGR, like the published files. All updates of a step use the same pictures.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from rotoscope.base.errors import UsageError
 from rotoscope.networks.contextual_attention import ContextualInpainter
 from rotoscope.training.data.datasets import Domain
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import gradient_penalty, to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import discriminator_loss, generator_loss, gradient_penalty
 from rotoscope.training.losses.discriminators import WholeDiscriminator
 from rotoscope.training.options import InpaintingOptions
 
@@ -30,20 +31,20 @@ KERNELS = (5, 5, 5, 5)
 
 
 class Hole(NamedTuple):
-    """A square of the picture, and the rectangle in it that is missing, the same for a batch."""
+    """A square of the picture and the missing rectangle in it, the same for all pictures of a batch; sides in pixels."""
 
     top: int
     left: int
     side: int
-    mask: Tensor  # (1,1,H,W), 1 where something is missing
+    mask: Tensor  # (1,1,H,W), 1 in the missing rectangle
 
     def square(self, pictures: Tensor) -> Tensor:
-        """What the square shows."""
+        """Return the square cut out of pictures (N,C,H,W)."""
         return pictures[..., self.top : self.top + self.side, self.left : self.left + self.side]
 
 
 def draw_hole(like: Tensor, side: int, jitter: int) -> Hole:
-    """A hole anywhere in pictures (N,C,H,W); the rectangle is smaller than the square by up to `jitter` pixels a side."""
+    """Draw a random hole for pictures (N,C,H,W); each side of the rectangle is `side` pixels less up to `jitter`."""
     height, width = like.shape[-2:]
 
     def draw(below: int) -> int:
@@ -57,7 +58,7 @@ def draw_hole(like: Tensor, side: int, jitter: int) -> Hole:
 
 
 def discounted(mask: Tensor, gamma: float) -> Tensor:
-    """gamma^(distance to the border of the rectangle) inside it, 0 outside; distance along the nearer axis, 1 at the border."""
+    """Return gamma^d inside the rectangle, 0 outside; d is the distance to its nearest side in pixels, 1 at the border."""
     rows, columns = mask[0, 0].amax(dim=1), mask[0, 0].amax(dim=0)
     to_border = []
     for line in (rows, columns):
@@ -68,8 +69,8 @@ def discounted(mask: Tensor, gamma: float) -> Tensor:
     return gamma**distance * mask
 
 
-class Inpainting(System):
-    """Generator, critic of the hole and critic of the whole picture."""
+class Inpainting(TrainingSystem):
+    """The generator, the critic of the hole and the critic of the whole picture."""
 
     def __init__(self, options: InpaintingOptions) -> None:
         super().__init__()
@@ -95,11 +96,11 @@ class Inpainting(System):
         }
 
     def domains(self) -> list[Domain]:
-        """Photographs."""
+        """Return photographs."""
         return [Domain({"photos": self.options.photos}, geometry_of(self.options, self.generator.size_multiple))]
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Critics, several times; then the generator."""
+        """Update the critics `critic_updates` times, then the generator."""
         photos = batch["photos"].flip(1)
         hole = draw_hole(photos, self.options.hole, self.options.jitter)
         coarse, fine = self.generator.stages(photos, hole.mask.expand(len(photos), -1, -1, -1))
@@ -109,50 +110,50 @@ class Inpainting(System):
         yield Update("generator", self.generator_terms(photos, coarse, fine, completed, hole))
 
     def critic_terms(self, photos: Tensor, completed: Tensor, hole: Hole) -> dict[str, Tensor]:
-        """Distance and penalty of both critics."""
+        """Return the Wasserstein loss and the gradient penalty of both critics."""
         terms = {}
         for name, critic, (real, fake, mask) in (
             ("picture", self.critic_of_picture, (photos, completed, hole.mask)),
             ("hole", self.critic_of_hole, tuple(hole.square(part) for part in (photos, completed, hole.mask))),
         ):
-            terms[f"judge_{name}"] = to_judge(critic(real), critic(fake), "wgan")
+            terms[f"discriminator_{name}"] = discriminator_loss(critic(real), critic(fake), "wgan")
             terms[f"penalty_{name}"] = self.options.penalty * gradient_penalty(critic, real, fake, mask=mask)
         return terms
 
     def generator_terms(
         self, photos: Tensor, coarse: Tensor, fine: Tensor, completed: Tensor, hole: Hole
     ) -> dict[str, Tensor]:
-        """All terms of the generator, weighted; pictures (N,3,H,W) BGR in [-1,1]."""
+        """Return all weighted terms of the generator; pictures are (N,3,H,W) BGR in [-1,1]."""
         options, mask = self.options, hole.mask
-        off_coarse, off_fine = (coarse - photos).abs(), (fine - photos).abs()
-        off = options.coarse * off_coarse + off_fine
-        inside = hole.square(off * discounted(mask, options.discount)).mean()
-        around = (off * (1 - mask)).mean() / (1 - mask).mean()
+        error_coarse, error_fine = (coarse - photos).abs(), (fine - photos).abs()
+        error = options.coarse * error_coarse + error_fine
+        inside = hole.square(error * discounted(mask, options.discount)).mean()
+        around = (error * (1 - mask)).mean() / (1 - mask).mean()
         scores = self.critic_of_picture(completed), self.critic_of_hole(hole.square(completed))
         return {
             "reconstruction": options.reconstruction * inside,
             "outside": options.outside * around,
-            "fool": options.adversarial * to_fool(scores, "wgan"),
+            "adversarial": options.adversarial * generator_loss(scores, "wgan"),
         }
 
-    def called(self) -> list[nn.Module]:
-        """Both halves of the generator, and the critics."""
+    def modules_to_compile(self) -> list[nn.Module]:
+        """Return both stages of the generator, and the critics."""
         return [*self.generator.children(), self.critic_of_hole, self.critic_of_picture]
 
-    def length(self, epoch_steps: int) -> int:
-        """All epochs."""
+    def num_steps(self, epoch_steps: int) -> int:
+        """Return the steps of all epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
-        """Constant."""
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
+        """Return 1: the learning rate is constant."""
         return 1.0
 
     def results(self) -> dict[str, Result]:
-        """The generator."""
+        """Return the generator."""
         return {"inpainter": Result(self.generator)}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        """With a hole, drawn coarsely, filled."""
+        """Return the picture with a hole, the coarse output, the filled picture, the original."""
         photos = batch["photos"].flip(1)
         hole = draw_hole(photos, self.options.hole, self.options.jitter)
         coarse, fine = self.generator.stages(photos, hole.mask.expand(len(photos), -1, -1, -1))

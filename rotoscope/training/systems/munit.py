@@ -1,17 +1,17 @@
-"""MUNIT (Huang, Liu, Belongie, Kautz 2018): unpaired translation with one content and many styles; and, with a temporal
-loss on synthesised flow, single-frame video translation (Wang and Feng).
+"""MUNIT (Huang, Liu, Belongie, Kautz 2018): unpaired translation with one content and many styles; with a temporal loss on
+synthetic motion also single-frame video translation (Wang and Feng).
 
-Each domain has an auto-encoder of content c and style s, and a discriminator. A picture a becomes one of b by decoding
-its content with a style drawn from N(0,1). The auto-encoders descend the sum over both directions of
+Each domain has an auto-encoder with content c and style s, and a discriminator. A picture of a is translated to b by decoding
+its content with a style drawn from N(0,1). The auto-encoders minimise, summed over both directions,
 
-    picture |dec_a(c_a, s_a) - a|        what is encoded can be decoded
-    style |s' - s|, content |c' - c|     what a translation was made of can be read from it again
-    cycle |dec_a(c', s_a) - a|           and leads back
-    adversarial (least squares over three scales, not halved)
-    temporal                             of the decoded picture and of the cycle, for a synthesised next frame
+    picture |dec_a(c_a, s_a) - a|        reconstruction of the picture
+    style |s' - s|, content |c' - c|     reconstruction of style and content, encoded from the translation
+    cycle |dec_a(c', s_a) - a|           reconstruction of the picture from the translation
+    adversarial (least squares, summed over three scales, not halved)
+    temporal                             of reconstruction and cycle, for a synthetic next frame
 
-Discriminators come first; styles are drawn afresh for each of the two updates. The domain-invariant feature loss, off in
-all published settings but one, is not offered.
+The discriminators are updated first; each of the two updates draws new styles. The domain-invariant VGG loss, which all
+published settings but one switch off, is not offered.
 """
 
 from collections.abc import Iterator
@@ -26,30 +26,29 @@ from rotoscope.networks.munit import MunitGenerator
 from rotoscope.networks.munit_layers import LayerNorm
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
-from rotoscope.training.loop.initialise import kaiming, normal
-from rotoscope.training.loop.schedules import halved_every
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam, halved_every, init_kaiming, init_normal
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import discriminator_loss, generator_loss
 from rotoscope.training.losses.discriminators import MunitDiscriminator
 from rotoscope.training.options import MunitOptions
 
 
-class Way(NamedTuple):
-    """One direction: whose pictures, whose styles, and who judges the result."""
+class Direction(NamedTuple):
+    """One direction: auto-encoders of the source and of the target domain, and the discriminator of the target domain."""
 
     name: str
     source: MunitGenerator
     target: MunitGenerator
-    judge: MunitDiscriminator
+    discriminator: MunitDiscriminator
 
 
-class Munit(System):
+class Munit(TrainingSystem):
     """Auto-encoders `a` and `b`, named as in the published files, and their discriminators."""
 
     def __init__(self, options: MunitOptions) -> None:
         super().__init__()
         self.options = options
-        least = 2 ** (options.discriminator_layers + 2)  # of the picture, so that the smallest scale can be padded
+        least = 2 ** (options.discriminator_layers + 2)  # pixels; below it the smallest scale cannot be padded
         if 0 < options.crop < least:
             raise UsageError(f"--crop {options.crop}; accepted: {least} or more, for the discriminator's three scales")
         sizes = (options.width, options.style_channels)
@@ -58,12 +57,12 @@ class Munit(System):
             MunitDiscriminator(3, options.discriminator_width, options.discriminator_layers) for _ in "ab"
         )
         for generator in (self.a, self.b):
-            kaiming(generator)
+            init_kaiming(generator)
             for layer in generator.modules():
                 if isinstance(layer, LayerNorm):
                     nn.init.uniform_(layer.gamma)
         for discriminator in (self.d_a, self.d_b):
-            normal(discriminator)
+            init_normal(discriminator)
         rate, decay = options.learning_rate, options.weight_decay
         self.optimisers = {
             "generators": adam(rate, self.a, self.b, weight_decay=decay),
@@ -71,92 +70,94 @@ class Munit(System):
         }
 
     @property
-    def ways(self) -> tuple[Way, Way]:
-        """From a to b, and from b to a."""
-        return Way("a", self.a, self.b, self.d_b), Way("b", self.b, self.a, self.d_a)
+    def directions(self) -> tuple[Direction, Direction]:
+        """Return a to b, and b to a."""
+        return Direction("a", self.a, self.b, self.d_b), Direction("b", self.b, self.a, self.d_a)
 
     def domains(self) -> list[Domain]:
-        """Pictures of a and of b, drawn independently."""
+        """Return pictures of a and of b, drawn independently."""
         geometry = geometry_of(self.options, self.a.size_multiple)
         return [Domain({"a": self.options.a}, geometry), Domain({"b": self.options.b}, geometry)]
 
     def draw_style(self, like: Tensor) -> Tensor:
-        """A style for each picture."""
+        """Draw a style (N,S,1,1) from N(0,1) for each of N pictures."""
         return torch.randn(like.shape[0], self.options.style_channels, 1, 1, device=like.device)
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Discriminators, then auto-encoders."""
+        """Update the discriminators, then the auto-encoders."""
         pictures = {"a": batch["a"], "b": batch["b"]}
-        judged = {}
-        for way, real in zip(self.ways, (pictures["b"], pictures["a"]), strict=True):
+        discriminator_terms = {}
+        for direction, real in zip(self.directions, (pictures["b"], pictures["a"]), strict=True):
             with torch.no_grad():
-                fake = way.target.decode(way.source.encode_content(pictures[way.name]), self.draw_style(real))
-            score = to_judge(way.judge(real), way.judge(fake), "lsgan")
-            judged[f"judge_{way.name}"] = self.options.adversarial * score
-        yield Update("discriminators", judged)
+                fake = direction.target.decode(
+                    direction.source.encode_content(pictures[direction.name]), self.draw_style(real)
+                )
+            score = discriminator_loss(direction.discriminator(real), direction.discriminator(fake), "lsgan")
+            discriminator_terms[f"discriminator_{direction.name}"] = self.options.adversarial * score
+        yield Update("discriminators", discriminator_terms)
         terms: dict[str, Tensor] = {}
-        for way in self.ways:
-            terms |= self.generator_terms(way, pictures[way.name])
+        for direction in self.directions:
+            terms |= self.generator_terms(direction, pictures[direction.name])
         yield Update("generators", terms)
 
-    def generator_terms(self, way: Way, picture: Tensor) -> dict[str, Tensor]:
-        """All terms of one direction, weighted, for pictures (N,3,H,W) of its source."""
+    def generator_terms(self, direction: Direction, picture: Tensor) -> dict[str, Tensor]:
+        """Return all weighted terms of one direction, for pictures (N,3,H,W) in [-1,1] of its source domain."""
         options = self.options
-        content, own_style = way.source.encode_content(picture), way.source.encode_style(picture)
+        content, own_style = direction.source.encode_content(picture), direction.source.encode_style(picture)
         style = self.draw_style(picture)
-        decoded = way.source.decode(content, own_style)
-        fake = way.target.decode(content, style)
-        content_again, style_again = way.target.encode_content(fake), way.target.encode_style(fake)
+        decoded = direction.source.decode(content, own_style)
+        fake = direction.target.decode(content, style)
+        content_again, style_again = direction.target.encode_content(fake), direction.target.encode_style(fake)
         terms = {
             "picture": options.picture * l1_loss(decoded, picture),
             "style": options.style * l1_loss(style_again, style),
             "content": options.content * l1_loss(content_again, content),
-            "fool": options.adversarial * to_fool(way.judge(fake), "lsgan"),
+            "adversarial": options.adversarial * generator_loss(direction.discriminator(fake), "lsgan"),
         }
         if options.cycle or options.temporal:
-            cycle = way.source.decode(content_again, own_style)
+            cycle = direction.source.decode(content_again, own_style)
             if options.cycle:
                 terms["cycle"] = options.cycle * l1_loss(cycle, picture)
             if options.temporal:
-                terms["temporal"] = options.temporal * self.temporal(way, picture, style, decoded, cycle)
-        return {f"{name}_{way.name}": term for name, term in terms.items()}
+                terms["temporal"] = options.temporal * self.temporal(direction, picture, style, decoded, cycle)
+        return {f"{name}_{direction.name}": term for name, term in terms.items()}
 
     @staticmethod
-    def temporal(way: Way, picture: Tensor, style: Tensor, decoded: Tensor, cycle: Tensor) -> Tensor:
-        """The temporal loss of reconstruction and cycle, for one synthesised next frame under the same style."""
+    def temporal(direction: Direction, picture: Tensor, style: Tensor, decoded: Tensor, cycle: Tensor) -> Tensor:
+        """Return the temporal loss of reconstruction and cycle, for one synthetic next frame with the same style."""
         flow = draw_flow(picture)
-        following = next_frame(picture, flow)
-        content, own_style = way.source.encode_content(following), way.source.encode_style(following)
-        next_fake = way.target.decode(content, style)
-        next_cycle = way.source.decode(way.target.encode_content(next_fake), own_style)
-        next_decoded = way.source.decode(content, own_style)
+        next_picture = next_frame(picture, flow)
+        content, own_style = direction.source.encode_content(next_picture), direction.source.encode_style(next_picture)
+        next_fake = direction.target.decode(content, style)
+        next_cycle = direction.source.decode(direction.target.encode_content(next_fake), own_style)
+        next_decoded = direction.source.decode(content, own_style)
         return temporal_loss(next_decoded, decoded, flow) + temporal_loss(next_cycle, cycle, flow)
 
-    def called(self) -> list[nn.Module]:
-        """Halves of the auto-encoders, and the discriminators."""
+    def modules_to_compile(self) -> list[nn.Module]:
+        """Return encoders, decoders and discriminators."""
         return [*self.a.children(), *self.b.children(), self.d_a, self.d_b]
 
-    def length(self, epoch_steps: int) -> int:
-        """All iterations."""
+    def num_steps(self, epoch_steps: int) -> int:
+        """Return the number of iterations."""
         return self.options.iterations
 
-    def rate(self, step: int, epoch: int) -> float:
-        """Halved now and then."""
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
+        """Return 1/2 for every `halve_every` steps done."""
         return halved_every(step, self.options.halve_every)
 
     def results(self) -> dict[str, Result]:
-        """Both auto-encoders, of which a translation needs one half each; once for each direction."""
+        """Return both auto-encoders, once for each direction: a translation needs one half of each."""
         both = nn.ModuleDict({"a": self.a, "b": self.b})
         return {direction: Result(both, {"direction": direction}) for direction in ("AtoB", "BtoA")}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        """Each picture in two styles of the other domain."""
+        """Return each picture, and its translation with two styles."""
         columns = {}
-        for way in self.ways:
-            picture = batch[way.name]
-            content = way.source.encode_content(picture)
-            columns[way.name] = picture
+        for direction in self.directions:
+            picture = batch[direction.name]
+            content = direction.source.encode_content(picture)
+            columns[direction.name] = picture
             for number in (1, 2):
                 style = self.draw_style(picture[:1]).expand(len(picture), -1, -1, -1)
-                columns[f"{way.name}, style {number}"] = way.target.decode(content, style)
+                columns[f"{direction.name}, style {number}"] = direction.target.decode(content, style)
         return columns

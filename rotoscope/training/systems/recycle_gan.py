@@ -1,15 +1,15 @@
-"""Recycle-GAN (Bansal, Ma, Ramanan, Sheikh 2018): unpaired translation of videos, with time in place of pairs.
+"""Recycle-GAN (Bansal, Ma, Ramanan, Sheikh 2018): unpaired translation of videos, supervised by prediction in time.
 
-Beside CycleGAN's generators and discriminators each domain has a predictor P of the next frame from two. Of three
-consecutive frames (x0, x1, x2) of each domain the generators and predictors descend, for both directions,
+In addition to CycleGAN's generators and discriminators each domain has a predictor P of the next frame from two. For three
+consecutive frames (x0, x1, x2) of each domain the generators and predictors minimise, in both directions,
 
     recurrent |P_x(x0, x1) - x2|
     recycle   |G_yx(P_y(G_xy(x0), G_xy(x1))) - x2|
     adversarial (least squares) on G_xy(x0), G_xy(x1) and the prediction from them
-    [cycle]   |G_yx(G_xy(x_i)) - x_i|, i = 0, 1       (the variant for labels and pictures, "ReCycle")
-    [identity, adversarial on P_x(x0, x1)]
+    optionally cycle |G_yx(G_xy(x_i)) - x_i|, i = 0, 1 (the variant for labels and pictures, "ReCycle"),
+    identity, and adversarial on P_x(x0, x1)
 
-Discriminators then descend half of real plus fake four times: for both fakes, the prediction from fakes and the
+The discriminators then minimise (real + fake) / 2, summed over four fakes: both translations, the prediction from them and the
 prediction from real frames.
 """
 
@@ -24,10 +24,9 @@ from rotoscope.networks.resnet import ResnetGenerator
 from rotoscope.networks.unet import UnetGenerator
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.data.image_pool import ImagePool
-from rotoscope.training.loop.initialise import normal
-from rotoscope.training.loop.schedules import constant_then_linear
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import Objective, to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam, constant_then_linear, init_normal
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import Objective, discriminator_loss, generator_loss
 from rotoscope.training.losses.discriminators import PatchDiscriminator
 from rotoscope.training.options import RecycleGanOptions
 
@@ -35,20 +34,20 @@ NUM_FRAMES = 3
 OBJECTIVE: Objective = "lsgan"
 
 
-class Way(NamedTuple):
-    """One direction: to and fro, the predictors of both ends, and the two discriminators."""
+class Direction(NamedTuple):
+    """One direction: generators there and back, predictors and discriminators of the source and of the target domain."""
 
     name: str
-    there: nn.Module
-    back: nn.Module
+    translate: nn.Module
+    translate_back: nn.Module
     predict_source: nn.Module
     predict_target: nn.Module
-    judge_source: nn.Module
-    judge_target: nn.Module
+    discriminate_source: nn.Module
+    discriminate_target: nn.Module
 
 
 class Translated(NamedTuple):
-    """What one direction makes of three frames: fakes of two, the prediction from them, the prediction from real frames."""
+    """Outputs of one direction: translations of two frames, the prediction from them, the prediction from real frames."""
 
     fake_0: Tensor
     fake_1: Tensor
@@ -56,13 +55,13 @@ class Translated(NamedTuple):
     predicted_real: Tensor
 
 
-def predicted(predictor: nn.Module, older: Tensor, newer: Tensor) -> Tensor:
-    """The frame after two."""
+def predict(predictor: nn.Module, older: Tensor, newer: Tensor) -> Tensor:
+    """Return the predicted frame after two frames (N,3,H,W)."""
     frame: Tensor = predictor(torch.cat([older, newer], dim=1))
     return frame
 
 
-class RecycleGan(System):
+class RecycleGan(TrainingSystem):
     """Generators, predictors and discriminators of both domains."""
 
     def __init__(self, options: RecycleGanOptions) -> None:
@@ -76,108 +75,120 @@ class RecycleGan(System):
         self.d_a, self.d_b = (
             PatchDiscriminator(width=options.discriminator_width, num_layers=options.discriminator_layers) for _ in "ab"
         )
-        makers = (self.g_ab, self.g_ba, self.p_a, self.p_b)
-        for network in (*makers, self.d_a, self.d_b):
-            normal(network)
+        generators = (self.g_ab, self.g_ba, self.p_a, self.p_b)
+        for network in (*generators, self.d_a, self.d_b):
+            init_normal(network)
         self.pools = nn.ModuleDict({"a": ImagePool(options.pool), "b": ImagePool(options.pool)})
         self.optimisers = {
-            "generators": adam(options.learning_rate, *makers),
+            "generators": adam(options.learning_rate, *generators),
             "discriminators": adam(options.learning_rate, self.d_a, self.d_b),
         }
 
     @property
-    def ways(self) -> tuple[Way, Way]:
-        """From a to b, and from b to a."""
+    def directions(self) -> tuple[Direction, Direction]:
+        """Return a to b, and b to a."""
         return (
-            Way("a", self.g_ab, self.g_ba, self.p_a, self.p_b, self.d_a, self.d_b),
-            Way("b", self.g_ba, self.g_ab, self.p_b, self.p_a, self.d_b, self.d_a),
+            Direction("a", self.g_ab, self.g_ba, self.p_a, self.p_b, self.d_a, self.d_b),
+            Direction("b", self.g_ba, self.g_ab, self.p_b, self.p_a, self.d_b, self.d_a),
         )
 
     def domains(self) -> list[Domain]:
-        """Three consecutive frames of a and of b, drawn independently."""
+        """Return three consecutive frames of a and of b, drawn independently."""
         multiple = max(self.g_ab.size_multiple, self.p_a.size_multiple)
         geometry = geometry_of(self.options, multiple)
         paths = {"a": self.options.a, "b": self.options.b}
         return [Domain({name: path}, geometry, length=NUM_FRAMES) for name, path in paths.items()]
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """Generators and predictors, then both discriminators; frames are (N,3,3,H,W)."""
+        """Update generators and predictors, then both discriminators; frames are (N,T=3,3,H,W)."""
         made: dict[str, Translated] = {}
         terms: dict[str, Tensor] = {}
-        for way in self.ways:
-            made[way.name] = self.translate(way, batch[way.name])
-            terms |= self.generator_terms(way, batch[way.name], made[way.name])
+        for direction in self.directions:
+            made[direction.name] = self.translate_frames(direction, batch[direction.name])
+            terms |= self.generator_terms(direction, batch[direction.name], made[direction.name])
         yield Update("generators", terms)
-        judged: dict[str, Tensor] = {}
-        for way, other in zip(self.ways, "ba", strict=True):
-            # Predictions from real frames belong to the target's domain, so they come from the other direction.
+        discriminator_terms: dict[str, Tensor] = {}
+        for direction, other in zip(self.directions, "ba", strict=True):
+            # Predictions from real frames of the target domain come from the other direction.
             predicted_real = made[other].predicted_real
-            judged[f"judge_{other}"] = self.judged(way, batch[other], made[way.name], predicted_real)
-        yield Update("discriminators", judged)
+            discriminator_terms[f"discriminator_{other}"] = self.discriminator_term(
+                direction, batch[other], made[direction.name], predicted_real
+            )
+        yield Update("discriminators", discriminator_terms)
 
     @staticmethod
-    def translate(way: Way, frames: Tensor) -> Translated:
-        """Everything that one direction makes."""
+    def translate_frames(direction: Direction, frames: Tensor) -> Translated:
+        """Return all outputs of one direction for frames (N,3,3,H,W)."""
         first, second, _ = frames.unbind(dim=1)
-        fake_0, fake_1 = way.there(first), way.there(second)
+        fake_0, fake_1 = direction.translate(first), direction.translate(second)
         return Translated(
             fake_0,
             fake_1,
-            predicted(way.predict_target, fake_0, fake_1),
-            predicted(way.predict_source, first, second),
+            predict(direction.predict_target, fake_0, fake_1),
+            predict(direction.predict_source, first, second),
         )
 
-    def generator_terms(self, way: Way, frames: Tensor, made: Translated) -> dict[str, Tensor]:
-        """All terms of one direction, weighted."""
+    def generator_terms(self, direction: Direction, frames: Tensor, made: Translated) -> dict[str, Tensor]:
+        """Return all weighted terms of one direction."""
         options = self.options
         first, second, third = frames.unbind(dim=1)
         fakes = (made.fake_0, made.fake_1)
         terms = {
-            "fool": torch.stack(
-                [to_fool(way.judge_target(fake), OBJECTIVE) for fake in (*fakes, made.predicted_fake)]
+            "adversarial": torch.stack(
+                [
+                    generator_loss(direction.discriminate_target(fake), OBJECTIVE)
+                    for fake in (*fakes, made.predicted_fake)
+                ]
             ).sum(),
             "recurrent": options.recurrent * l1_loss(made.predicted_real, third),
-            "recycle": options.recycle * l1_loss(way.back(made.predicted_fake), third),
+            "recycle": options.recycle * l1_loss(direction.translate_back(made.predicted_fake), third),
         }
         pairs = list(zip((first, second), fakes, strict=True))
         if options.cycle:
-            cycles = [l1_loss(way.back(fake), real) for real, fake in pairs]
+            cycles = [l1_loss(direction.translate_back(fake), real) for real, fake in pairs]
             terms["cycle"] = options.cycle * torch.stack(cycles).sum()
         if options.identity:
-            identities = [l1_loss(way.back(real), real) for real, _ in pairs]
+            identities = [l1_loss(direction.translate_back(real), real) for real, _ in pairs]
             terms["identity"] = options.identity * options.recycle * torch.stack(identities).sum()
-        if options.judge_predictions:
-            terms["fool_predicted"] = to_fool(way.judge_source(made.predicted_real), OBJECTIVE)
-        return {f"{name}_{way.name}": term for name, term in terms.items()}
+        if options.adversarial_predictions:
+            terms["adversarial_predicted"] = generator_loss(
+                direction.discriminate_source(made.predicted_real), OBJECTIVE
+            )
+        return {f"{name}_{direction.name}": term for name, term in terms.items()}
 
-    def judged(self, way: Way, real: Tensor, made: Translated, predicted_real: Tensor) -> Tensor:
-        """Four times half of real plus fake, for the discriminator of what this direction makes."""
-        pool, judge = self.pools[way.name], way.judge_target
+    def discriminator_term(
+        self, direction: Direction, real: Tensor, made: Translated, predicted_real: Tensor
+    ) -> Tensor:
+        """Return (real + fake) / 2 summed over four fakes, for the discriminator of the target domain."""
+        pool, discriminator = self.pools[direction.name], direction.discriminate_target
         pairs = zip((0, 1, 2, 2), (made.fake_0, made.fake_1, made.predicted_fake, predicted_real), strict=True)
-        terms = [0.5 * to_judge(judge(real[:, index]), judge(pool(fake)), OBJECTIVE) for index, fake in pairs]
+        terms = [
+            0.5 * discriminator_loss(discriminator(real[:, index]), discriminator(pool(fake)), OBJECTIVE)
+            for index, fake in pairs
+        ]
         return torch.stack(terms).sum()
 
-    def length(self, epoch_steps: int) -> int:
-        """Constant epochs and decaying ones."""
+    def num_steps(self, epoch_steps: int) -> int:
+        """Return the steps of the constant and of the decaying epochs."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
-        """Constant, then falling in equal steps."""
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
+        """Return 1, then a linear decay."""
         return constant_then_linear(epoch, self.options.epochs, self.options.epochs_decay)
 
     def results(self) -> dict[str, Result]:
-        """Generators, which translate alone, and predictors."""
+        """Return the generators, which suffice to translate, and the predictors."""
         networks = {"AtoB": self.g_ab, "BtoA": self.g_ba, "predictor_a": self.p_a, "predictor_b": self.p_b}
         return {name: Result(network) for name, network in networks.items()}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        """The newest frame, its prediction, and translations."""
+        """Return the second frame, its translation, the third frame, its prediction, and the recycled prediction."""
         columns = {}
-        for way in self.ways:
-            made = self.translate(way, batch[way.name])
-            columns[way.name] = batch[way.name][:, 1]
-            columns[f"{way.name} translated"] = made.fake_1
-            columns[f"{way.name}, next frame"] = batch[way.name][:, 2]
-            columns[f"{way.name}, predicted"] = made.predicted_real
-            columns[f"{way.name}, recycled"] = way.back(made.predicted_fake)
+        for direction in self.directions:
+            made = self.translate_frames(direction, batch[direction.name])
+            columns[direction.name] = batch[direction.name][:, 1]
+            columns[f"{direction.name} translated"] = made.fake_1
+            columns[f"{direction.name}, next frame"] = batch[direction.name][:, 2]
+            columns[f"{direction.name}, predicted"] = made.predicted_real
+            columns[f"{direction.name}, recycled"] = direction.translate_back(made.predicted_fake)
         return columns

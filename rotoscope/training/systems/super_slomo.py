@@ -1,15 +1,14 @@
-"""Super SloMo (Jiang et al. 2018): learn the frames between two frames from videos that have them.
+"""Super SloMo (Jiang et al. 2018): learn to interpolate frames, from videos of a high frame rate.
 
-From a clip of `between` + 2 frames the network sees the first and the last and makes one of those between, drawn at random.
-It descends
+From a clip of `between` + 2 frames the network takes the first and the last and interpolates a randomly chosen frame between
+them. It minimises
 
-    reconstruction |made - true|
+    reconstruction |interpolated - true|
     warping   |W(I0, Ft0) - It| + |W(I1, Ft1) - It| + |W(I0, F10) - I1| + |W(I1, F01) - I0|
-    perceptual, squared distance of VGG16 features
-    smoothness, mean change of both flows from pixel to pixel
+    perceptual: squared distance of VGG16 features
+    smoothness: mean absolute difference of neighbouring pixels of both flows
 
-with RGB in [0,1] and the weights of the public implementation. Its features come before the last ReLU of the fourth
-block's third convolution, ours after it.
+with RGB in [0,1] and the weights of the public implementation. That one takes VGG features before relu4_3, this one after it.
 """
 
 from collections.abc import Iterator
@@ -21,36 +20,37 @@ from torch.nn.functional import l1_loss, mse_loss
 from rotoscope.networks.superslomo import MEAN, SuperSloMo, flows_at
 from rotoscope.networks.warps import warp_scaled
 from rotoscope.training.data.datasets import Domain
-from rotoscope.training.loop.initialise import kaiming
-from rotoscope.training.loop.schedules import divided_at
-from rotoscope.training.loop.system import LONG_MEMORY, Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.perceptual import vgg
+from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, divided_at, init_kaiming
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.perceptual import frozen_vgg
 from rotoscope.training.options import SuperSlomoOptions
 
 
 def roughness(flow: Tensor) -> Tensor:
-    """Mean absolute change of a flow (N,2,H,W) from pixel to pixel, in x plus in y."""
+    """Return the mean absolute difference of neighbouring pixels of a flow (N,2,H,W), in x plus in y."""
     return flow.diff(dim=-1).abs().mean() + flow.diff(dim=-2).abs().mean()
 
 
-class SuperSlomoSystem(System):
-    """The interpolator."""
+class SuperSlomoSystem(TrainingSystem):
+    """The interpolation network."""
 
     def __init__(self, options: SuperSlomoOptions) -> None:
         super().__init__()
         self.options = options
         self.network = SuperSloMo()
-        kaiming(self.network)
-        self.perceive = [vgg(16, options.vgg16, "relu4_3", weight=options.perceptual)]  # in a list: not trained
-        self.optimisers = {"network": adam(options.learning_rate, self.network, betas=LONG_MEMORY)}
+        init_kaiming(self.network)
+        self.perceive = [
+            frozen_vgg(16, options.vgg16, "relu4_3", weight=options.perceptual)
+        ]  # in a list, so that it is no submodule and not trained
+        self.optimisers = {"network": adam(options.learning_rate, self.network, betas=DEFAULT_BETAS)}
 
     def domains(self) -> list[Domain]:
-        """Clips of consecutive frames."""
+        """Return clips of consecutive frames."""
         geometry = geometry_of(self.options, self.network.size_multiple)
         return [Domain({"frames": self.options.frames}, geometry, length=self.options.between + 2)]
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """One update, for one time of each clip."""
+        """One update, for a random time in each clip."""
         frames = batch["frames"]
         chosen = torch.randint(1, self.options.between + 1, (frames.shape[0],), device=frames.device)
         true = frames[torch.arange(len(frames), device=frames.device), chosen]
@@ -58,7 +58,7 @@ class SuperSlomoSystem(System):
         yield Update("network", self.terms(centred(frames[:, 0]), centred(frames[:, -1]), centred(true), time))
 
     def terms(self, first: Tensor, last: Tensor, true: Tensor, time: Tensor) -> dict[str, Tensor]:
-        """All terms, weighted, for frames (N,3,H,W) in [0,1] without their mean and times (N,1,1,1)."""
+        """Return all weighted terms for frames (N,3,H,W) in [0,1] minus the mean colour, and times (N,1,1,1) in (0,1)."""
         options = self.options
         forward, backward = self.network.flows(first, last)
         made = self.network.at(time, first, last, forward, backward).frame
@@ -79,20 +79,20 @@ class SuperSlomoSystem(System):
             terms["perceptual"] = options.perceptual * mse_loss(network(made)[0], target)
         return terms
 
-    def length(self, epoch_steps: int) -> int:
-        """All epochs."""
+    def num_steps(self, epoch_steps: int) -> int:
+        """Return the steps of all epochs."""
         return self.options.epochs * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
-        """A tenth from each milestone on."""
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
+        """Return 1, divided by 10 at each milestone."""
         return divided_at(epoch, self.options.milestones)
 
     def results(self) -> dict[str, Result]:
-        """Both networks in one file."""
+        """Return both networks in one file."""
         return {"interpolator": Result(self.network)}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        """The frame in the middle: between what, true, made, and the plain mean of both ends."""
+        """Return first and last frame, the middle frame, its interpolation, and the mean of first and last."""
         frames = batch["frames"]
         first, last = (frames[:, 0] + 1) / 2, (frames[:, -1] + 1) / 2
         index = (frames.shape[1] - 1) // 2
@@ -107,5 +107,5 @@ class SuperSlomoSystem(System):
 
 
 def centred(pictures: Tensor) -> Tensor:
-    """[-1,1] to [0,1] without the mean colour."""
+    """Convert pictures in [-1,1] to [0,1] minus the mean colour."""
     return (pictures + 1) / 2 - pictures.new_tensor(MEAN).view(1, 3, 1, 1)

@@ -1,23 +1,22 @@
-"""vid2vid (Wang et al. 2018): frames of a video from label maps, one after the other.
+"""vid2vid (Wang et al. 2018): video from label maps, frame by frame.
 
-The generator makes each frame from three label maps and its own last two frames, which begin as real ones (or as nothing:
-`first_frames` off). Gradients go through one frame. For every frame, generator G descends
+The generator makes each frame from three label maps and its own last two frames; a sequence starts with two real frames, or
+with none if `first_frames` is off. Gradients do not pass from frame to frame. For every frame, generator G minimises
 
-    adversarial, least squares, on the picture and on the raw picture (nothing warped in) beside their label map, and on
-        windows of three frames and the flow between them, at several spacings in time (1, 3, ...)
-    feature matching: |features of D(real) - features of D(fake)|, weighted 4 / (layers + 1) / scales
+    adversarial, least squares, of the picture and of the raw picture (without the warped last frame), each with its label map,
+        and of windows of three frames and the flow between them, at several distances in time (1, 3, ...)
+    feature matching: |features of D(real) - features of D(fake)|, times 4 / (layers + 1) / scales
     perceptual: VGG19 features of picture and raw picture against the real frame
-    flow |F - F_ref|, warp |W(real last frame, F) - real frame|, and the picture against its warped predecessor, all
-        masked by where the reference flow explains the real frames
-    [weight |w|, with `first_frames` off]
+    flow |F - F_ref|, warp |W(real last frame, F) - real frame|, and the picture against its own warped last frame, all masked
+        to pixels where the reference flow explains the real frames
+    weight |w|, only if `first_frames` is off
 
-and the discriminators half of real plus fake. Sequences double in length every few epochs, and a finer scale may first be
-trained on top of frozen coarser ones (`start_from` has their weights). The reference flow is dense inverse search in the
-place of the published FlowNet2.
+and the discriminators minimise (real + fake) / 2. Sequences double in length every few epochs. A finer scale can be trained
+on frozen coarser scales first (`start_from` names their weights). The reference flow is dense inverse search (published:
+FlowNet2).
 
 With `encoder_features` an encoder describes every instance of the real frame by that many numbers, constant over the
-instance, which the generator sees beside the labels: what is left open by the labels becomes a choice (the multimodal
-variant).
+instance, as further inputs of the generator: they choose what the labels leave open (the multimodal variant).
 """
 
 import math
@@ -38,30 +37,29 @@ from rotoscope.networks.pix2pixhd import FeatureEncoder
 from rotoscope.networks.vid2vid import Composite, Vid2Vid
 from rotoscope.networks.warps import warp_border
 from rotoscope.training.data.datasets import Domain
-from rotoscope.training.loop.initialise import normal
-from rotoscope.training.loop.schedules import constant_then_to_zero
-from rotoscope.training.loop.system import Batch, Result, System, Update, adam, geometry_of
-from rotoscope.training.losses.adversarial import Objective, to_fool, to_judge
+from rotoscope.training.loop.optimisation import adam, constant_then_to_zero, init_normal
+from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.adversarial import Objective, discriminator_loss, generator_loss
 from rotoscope.training.losses.discriminators import MultiscaleDiscriminator
-from rotoscope.training.losses.perceptual import vgg
+from rotoscope.training.losses.perceptual import frozen_vgg
 from rotoscope.training.losses.reference_flow import reference_flow
 from rotoscope.training.options import Vid2VidOptions
 
-WINDOW = 3  # label maps that a frame is made from, and frames that a temporal discriminator sees
-SPACING = 3  # each temporal scale looks this many times further
-FLOW_UNIT = 20.0  # pixels of flow that a temporal discriminator sees as 1
-CONFIDENT = 0.02  # squared colour error below which the reference flow is believed
+WINDOW = 3  # label maps for one frame, and frames in the input of a temporal discriminator
+SPACING = 3  # factor of the frame distance from one temporal scale to the next
+FLOW_UNIT = 20.0  # pixels; flow is divided by it for temporal discriminators
+CONFIDENT = 0.02  # squared colour error, summed over channels, below which the reference flow is trusted
 PERCEPTUAL_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1)
-WIDEST_FOR_PERCEPTION = 1024
+MAX_WIDTH_FOR_VGG = 1024  # pixels; wider pictures are halved
 NUM_LAYERS = 3  # of the discriminators
 OBJECTIVE: Objective = "lsgan"
 
 Scores = list[list[Tensor]]
 
 
-class Moment(NamedTuple):
-    """One frame: its label map, the real frame and the one before, what was made of it and before it, the reference flow."""
+class GeneratedFrame(NamedTuple):
+    """One frame: label map, real frame, previous real frame, generator outputs, previous generated frame, reference flow."""
 
     labels: Tensor
     real: Tensor
@@ -72,18 +70,18 @@ class Moment(NamedTuple):
 
 
 def confidence(first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
-    """(N,1,H,W): 1 where the flow from the first picture to the second explains the first; pictures in [-1,1]."""
+    """Return (N,1,H,W): 1 where the second picture, warped by the flow, matches the first, else 0; pictures in [-1,1]."""
     error = (first - warp_border(second, flow)).square().sum(dim=1, keepdim=True)
     return (error < CONFIDENT).to(first.dtype)
 
 
 def masked_l1(one: Tensor, other: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute difference over all elements, those outside the mask counted as equal."""
+    """Return the mean absolute difference over all elements; elements outside the mask count as 0."""
     return l1_loss(one * mask, other * mask)
 
 
 def feature_matching(real: Scores, fake: Scores) -> Tensor:
-    """Sum over scales and layers, scores excluded, of |real - fake|, times 4 / (layers + 1) / scales."""
+    """Return |real - fake| summed over scales and layers without the scores, times 4 / (layers + 1) / scales."""
     pairs = [
         pair for scales in zip(real, fake, strict=True) for pair in zip(scales[0][:-1], scales[1][:-1], strict=True)
     ]
@@ -92,12 +90,12 @@ def feature_matching(real: Scores, fake: Scores) -> Tensor:
 
 
 def scores_of(features: Scores) -> list[Tensor]:
-    """The last map of every scale."""
+    """Return the last map of every scale."""
     return [maps[-1] for maps in features]
 
 
 def generator_scales(options: Vid2VidOptions, label_channels: int) -> list[dict[str, Any]]:
-    """Sizes of the coarse generator and of the finer ones, each half as wide."""
+    """Return the sizes of the coarse generator and of the finer ones, each half as wide as the one before."""
     scales = []
     for scale in range(options.scales):
         width = options.width // 2**scale
@@ -116,12 +114,12 @@ def generator_scales(options: Vid2VidOptions, label_channels: int) -> list[dict[
 
 
 def foreground_width(options: Vid2VidOptions, width: int) -> int:
-    """The foreground's stream is half as wide in deep networks."""
+    """Return the channels of the foreground stream: half the width in networks with more than two levels."""
     return width // 2 if options.levels > 2 else width
 
 
-class Vid2VidSystem(System):
-    """Generator, picture discriminator, one discriminator for each temporal scale, and the encoder, if there is one."""
+class Vid2VidSystem(TrainingSystem):
+    """Generator, picture discriminator, one discriminator for each temporal scale, and optionally the encoder."""
 
     def __init__(self, options: Vid2VidOptions) -> None:
         super().__init__()
@@ -132,23 +130,25 @@ class Vid2VidSystem(System):
         self.generator = Vid2Vid(generator_scales(options, WINDOW * channels), options.foreground)
         self.encoder = FeatureEncoder(3, options.encoder_features) if options.encoder_features else None
         sizes = (options.discriminator_width, NUM_LAYERS, options.discriminator_scales)
-        self.judge = MultiscaleDiscriminator(channels + 3, *sizes)
-        self.temporal_judges = nn.ModuleList(
+        self.discriminator = MultiscaleDiscriminator(channels + 3, *sizes)
+        self.temporal_discriminators = nn.ModuleList(
             MultiscaleDiscriminator(WINDOW * 3 + (WINDOW - 1) * 2, *sizes) for _ in range(options.temporal_scales)
         )
-        makers = [self.generator, *([self.encoder] if self.encoder is not None else [])]
-        for network in (*makers, self.judge, self.temporal_judges):
-            normal(network)
+        generators = [self.generator, *([self.encoder] if self.encoder is not None else [])]
+        for network in (*generators, self.discriminator, self.temporal_discriminators):
+            init_normal(network)
         if options.start_from is not None:
             load_coarser(self.generator, options.start_from)
-        self.perceive = [vgg(19, options.vgg19, *PERCEPTUAL_TAPS, weight=options.perceptual)]  # in a list: not trained
+        self.features = [
+            frozen_vgg(19, options.vgg19, *PERCEPTUAL_TAPS, weight=options.perceptual)
+        ]  # in a list, so that it is no submodule and not trained
         self.optimisers = {
-            "generator": adam(options.learning_rate, *makers),
-            "discriminators": adam(options.learning_rate, self.judge, self.temporal_judges),
+            "generator": adam(options.learning_rate, *generators),
+            "discriminators": adam(options.learning_rate, self.discriminator, self.temporal_discriminators),
         }
 
     def domains(self) -> list[Domain]:
-        """Label maps, frames and, if given, instance maps of the same clips."""
+        """Return label maps, frames and, if given, instance maps of the same clips."""
         options = self.options
         views = {"labels": options.labels, "frames": options.frames}
         if options.instances is not None:
@@ -164,18 +164,18 @@ class Vid2VidSystem(System):
             )
         ]
 
-    def called(self) -> list[nn.Module]:
-        """The generator scale by scale, the encoder, and each discriminator."""
+    def modules_to_compile(self) -> list[nn.Module]:
+        """Return the generator's scales, the encoder, and each discriminator."""
         encoder = [] if self.encoder is None else [self.encoder]
-        return [*self.generator.children(), *encoder, self.judge, *self.temporal_judges]
+        return [*self.generator.children(), *encoder, self.discriminator, *self.temporal_discriminators]
 
     def begin_epoch(self, epoch: int) -> None:
-        """Coarser scales stay as they are for the first epochs, if the options say so."""
+        """Freeze the coarser scales in the first `freeze_coarse_epochs` epochs."""
         for scale in range(self.options.scales - 1):
             self.generator.get_submodule(f"netG{scale}").requires_grad_(epoch >= self.options.freeze_coarse_epochs)
 
     def encoded(self, batch: Batch) -> Tensor:
-        """(N,T,C,H,W): one channel for each label, instance edges, features of instances."""
+        """Return the generator's input (N,T,C,H,W): one channel for each label, instance edges, features of instances."""
         labels, instances, frames = batch["labels"], batch.get("instances"), batch["frames"]
         number, length, height, width = labels.shape
         maps = encode_labels(labels, self.options.num_labels, instances)
@@ -186,16 +186,16 @@ class Vid2VidSystem(System):
         return torch.cat([maps, features.reshape(number, length, -1, height, width)], dim=2)
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """For every frame from the third on: the generator, then all discriminators."""
+        """Update the generator, then all discriminators, for every frame from the third on."""
         frames = batch["frames"]
         state = self.first_state(frames)
-        made = [frames[:, 0], frames[:, 1]]  # newest last, without gradients
+        made = [frames[:, 0], frames[:, 1]]  # newest last, detached
         for index in range(WINDOW - 1, frames.shape[1]):
             maps = self.encoded({name: view[:, index - WINDOW + 1 : index + 1] for name, view in batch.items()})
             composites = self.generator.composites(maps.flatten(1, 2), state[:-1])
             begun = state[-1]
             finest = composites[0]._replace(picture=begun * composites[0].picture + (1 - begun) * composites[0].raw)
-            moment = Moment(
+            frame = GeneratedFrame(
                 labels=maps[:, -1],
                 real=frames[:, index],
                 real_before=frames[:, index - 1],
@@ -204,19 +204,19 @@ class Vid2VidSystem(System):
                 flow=reference_flow(frames[:, index], frames[:, index - 1]),
             )
             windows = list(self.windows(frames[:, : index + 1], [*made, finest.picture]))
-            yield Update("generator", self.generator_terms(moment, windows))
-            yield Update("discriminators", self.discriminator_terms(moment, windows))
-            state = self.following(state, composites)
+            yield Update("generator", self.generator_terms(frame, windows))
+            yield Update("discriminators", self.discriminator_terms(frame, windows))
+            state = self.next_state(state, composites)
             made.append(finest.picture.detach())
 
     def first_state(self, frames: Tensor) -> tuple[Tensor, ...]:
-        """The first two real frames, or nothing."""
+        """Return the first two real frames as state, or a state of zeros."""
         state = self.generator.initial_state(frames[:, :2].flatten(1, 2))
         return state if self.options.first_frames else tuple(torch.zeros_like(part) for part in state)
 
     @staticmethod
-    def following(state: Sequence[Tensor], composites: Sequence[Composite]) -> tuple[Tensor, ...]:
-        """The state after a frame, without gradients: every scale keeps its own two newest pictures."""
+    def next_state(state: Sequence[Tensor], composites: Sequence[Composite]) -> tuple[Tensor, ...]:
+        """Return the state after a frame, detached: every scale keeps its own two newest pictures."""
         *histories, begun = state
         pictures = [begun * scale.picture + (1 - begun) * scale.raw for scale in composites]
         newest = [
@@ -226,7 +226,7 @@ class Vid2VidSystem(System):
         return *newest, torch.ones_like(begun)
 
     def windows(self, real: Tensor, made: Sequence[Tensor]) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """(scale, real, made) of every temporal scale that reaches back no further than the clip; 13 channels each."""
+        """Yield (scale, real, made) for every temporal scale whose window fits in the clip; both have 13 channels."""
         last = len(made) - 1
         for scale in range(self.options.temporal_scales):
             indices = [last - SPACING**scale * back for back in reversed(range(WINDOW))]
@@ -240,53 +240,55 @@ class Vid2VidSystem(System):
                 torch.cat([*(made[index] for index in indices), *flows], dim=1),
             )
 
-    def generator_terms(self, moment: Moment, windows: Sequence[tuple[int, Tensor, Tensor]]) -> dict[str, Tensor]:
-        """All terms of one frame, weighted."""
-        options, made = self.options, moment.made
+    def generator_terms(
+        self, frame: GeneratedFrame, windows: Sequence[tuple[int, Tensor, Tensor]]
+    ) -> dict[str, Tensor]:
+        """Return all weighted terms of one frame."""
+        options, made = self.options, frame.made
         with torch.no_grad():
-            real_features = self.judge(torch.cat([moment.labels, moment.real], dim=1))
-        fools, matches = [], []
+            real_features = self.discriminator(torch.cat([frame.labels, frame.real], dim=1))
+        adversarial, matches = [], []
         for picture in (made.picture, made.raw):
-            features = self.judge(torch.cat([moment.labels, picture], dim=1))
-            fools.append(to_fool(scores_of(features), OBJECTIVE))
+            features = self.discriminator(torch.cat([frame.labels, picture], dim=1))
+            adversarial.append(generator_loss(scores_of(features), OBJECTIVE))
             matches.append(feature_matching(real_features, features))
         for scale, real, fake in windows:
-            judge = self.temporal_judges[scale]
+            discriminator = self.temporal_discriminators[scale]
             with torch.no_grad():
-                real_features = judge(real)
-            features = judge(fake)
-            fools.append(to_fool(scores_of(features), OBJECTIVE))
+                real_features = discriminator(real)
+            features = discriminator(fake)
+            adversarial.append(generator_loss(scores_of(features), OBJECTIVE))
             matches.append(feature_matching(real_features, features))
         terms = {
-            "fool": torch.stack(fools).sum(),
+            "adversarial": torch.stack(adversarial).sum(),
             "features": options.feature_matching * torch.stack(matches).sum(),
-            **self.flow_terms(moment),
+            **self.flow_terms(frame),
         }
         if options.perceptual:
-            distances = [self.perceptual(picture, moment.real) for picture in (made.picture, made.raw)]
+            distances = [self.perceptual(picture, frame.real) for picture in (made.picture, made.raw)]
             terms["perceptual"] = options.perceptual * torch.stack(distances).sum()
         return terms
 
-    def flow_terms(self, moment: Moment) -> dict[str, Tensor]:
-        """What compares flow, warped real frame and warped own frame, where the reference flow is believed."""
-        weight, made = self.options.flow, moment.made
-        believed = confidence(moment.real, moment.real_before, moment.flow)
-        warped = warp_border(moment.real_before, made.flow)
-        steady = warp_border(moment.made_before, moment.flow).detach()
+    def flow_terms(self, frame: GeneratedFrame) -> dict[str, Tensor]:
+        """Return the terms on flow, warped real frame and warped own frame, where the reference flow is trusted."""
+        weight, made = self.options.flow, frame.made
+        trusted = confidence(frame.real, frame.real_before, frame.flow)
+        warped = warp_border(frame.real_before, made.flow)
+        steady = warp_border(frame.made_before, frame.flow).detach()
         terms = {
-            "flow": weight / 2 ** (self.options.scales - 1) * masked_l1(made.flow, moment.flow, believed),
-            "warp": weight * masked_l1(warped, moment.real, believed),
-            "steady": weight * masked_l1(made.picture, steady, believed),
+            "flow": weight / 2 ** (self.options.scales - 1) * masked_l1(made.flow, frame.flow, trusted),
+            "warp": weight * masked_l1(warped, frame.real, trusted),
+            "steady": weight * masked_l1(made.picture, steady, trusted),
         }
         if not self.options.first_frames:
-            terms["weight"] = masked_l1(made.weight, torch.zeros_like(made.weight), believed)
+            terms["weight"] = masked_l1(made.weight, torch.zeros_like(made.weight), trusted)
         return terms
 
     def perceptual(self, picture: Tensor, real: Tensor) -> Tensor:
-        """Distance of VGG19 features, of pictures in [-1,1] as they are."""
-        (network,) = self.perceive
+        """Return the distance of VGG19 features of pictures in [-1,1], not normalised, as published."""
+        (network,) = self.features
         assert network is not None
-        while picture.shape[-1] > WIDEST_FOR_PERCEPTION:
+        while picture.shape[-1] > MAX_WIDTH_FOR_VGG:
             picture, real = avg_pool2d(picture, 2), avg_pool2d(real, 2)
         network = network.to(picture.device)
         with torch.no_grad():
@@ -294,44 +296,51 @@ class Vid2VidSystem(System):
         terms = zip(PERCEPTUAL_WEIGHTS, network(picture), targets, strict=True)
         return torch.stack([weight * l1_loss(ours, theirs) for weight, ours, theirs in terms]).sum()
 
-    def discriminator_terms(self, moment: Moment, windows: Sequence[tuple[int, Tensor, Tensor]]) -> dict[str, Tensor]:
-        """Half of real plus fake: the picture and the raw picture, and every temporal scale."""
-        labels = moment.labels.detach()
-        real = scores_of(self.judge(torch.cat([labels, moment.real], dim=1)))
-        judged = [
-            0.5 * to_judge(real, scores_of(self.judge(torch.cat([labels, picture.detach()], dim=1))), OBJECTIVE)
-            for picture in (moment.made.picture, moment.made.raw)
+    def discriminator_terms(
+        self, frame: GeneratedFrame, windows: Sequence[tuple[int, Tensor, Tensor]]
+    ) -> dict[str, Tensor]:
+        """Return (real + fake) / 2 for picture and raw picture together, and for every temporal scale."""
+        labels = frame.labels.detach()
+        real = scores_of(self.discriminator(torch.cat([labels, frame.real], dim=1)))
+        losses = [
+            0.5
+            * discriminator_loss(
+                real, scores_of(self.discriminator(torch.cat([labels, picture.detach()], dim=1))), OBJECTIVE
+            )
+            for picture in (frame.made.picture, frame.made.raw)
         ]
-        terms = {"judge": torch.stack(judged).sum()}
+        terms = {"discriminator": torch.stack(losses).sum()}
         for scale, true, fake in windows:
-            judge = self.temporal_judges[scale]
-            score = to_judge(scores_of(judge(true)), scores_of(judge(fake.detach())), OBJECTIVE)
-            terms[f"judge_time_{scale}"] = 0.5 * score
+            discriminator = self.temporal_discriminators[scale]
+            score = discriminator_loss(
+                scores_of(discriminator(true)), scores_of(discriminator(fake.detach())), OBJECTIVE
+            )
+            terms[f"discriminator_time_{scale}"] = 0.5 * score
         return terms
 
-    def length(self, epoch_steps: int) -> int:
-        """Constant epochs and decaying ones."""
+    def num_steps(self, epoch_steps: int) -> int:
+        """Return the steps of the constant and of the decaying epochs."""
         return (self.options.epochs + self.options.epochs_decay) * epoch_steps
 
-    def rate(self, step: int, epoch: int) -> float:
-        """Constant, then falling to zero."""
+    def learning_rate_factor(self, step: int, epoch: int) -> float:
+        """Return 1, then a linear decay to 0."""
         return constant_then_to_zero(epoch, self.options.epochs, self.options.epochs_decay)
 
     def results(self) -> dict[str, Result]:
-        """The generator and, if there is one, the encoder."""
+        """Return the generator and, if there is one, the encoder."""
         hints = {"foreground": list(self.options.foreground)} if self.options.foreground else {}
         found = {"generator": Result(self.generator, hints)}
         return found if self.encoder is None else found | {"encoder": Result(self.encoder)}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        """The last frame of each sequence: real, made, raw, and the one before, warped."""
+        """Return for the last frame of each sequence: real, generated, raw, warped last frame, weight of the raw picture."""
         frames = batch["frames"]
         state = self.first_state(frames)
         for index in range(WINDOW - 1, frames.shape[1]):
             maps = self.encoded({name: view[:, index - WINDOW + 1 : index + 1] for name, view in batch.items()})
             before = state[0][:, 3:]
             composites = self.generator.composites(maps.flatten(1, 2), state[:-1])
-            state = self.following(state, composites)
+            state = self.next_state(state, composites)
         last = composites[0]
         return {
             "real": frames[:, -1],
@@ -343,7 +352,7 @@ class Vid2VidSystem(System):
 
 
 def load_coarser(generator: Vid2Vid, path: Path) -> None:
-    """Give the coarser scales the weights that an earlier run left; the finest ones stay new."""
+    """Load weights of an earlier run into the coarser scales; the finest keeps its initial weights. Raises ModelRefused."""
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:

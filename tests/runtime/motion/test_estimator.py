@@ -5,7 +5,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
-from shared_data import SHARED
+from shared_data import SHARED, need_shared
 
 import rotoscope
 from rotoscope.base.frame import Frame, Picture
@@ -107,12 +107,11 @@ def test_motion_fits_a_part_of_the_picture_at_another_size():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not SHARED.exists(), reason="the folder of real clips is not here")
 @pytest.mark.parametrize(("name", "cuts"), [
     ("bikes.mp4", SEEN_CUTS), ("scene_cuts.mp4", SEEN_CUTS), ("demo.mp4", []), ("car-detection.mp4", []), ("walk.mkv", []),
     ("cockatoo.mp4", []), ("flower.mp4", []), ("stream-of-water.webm", []), ("carphone_pristine.mp4", []),
 ])  # fmt: skip
 def test_cuts_of_real_clips(name, cuts):
-    with rotoscope.read(CLIPS / name) as reader:
+    with rotoscope.read(need_shared(CLIPS / name)) as reader:
         found = [frame.index for frame in run_stage(motion_stage(), reader) if frame.cut]
     assert found == cuts

@@ -305,7 +305,7 @@ def test_a_loaded_model_is_a_function_of_pictures(tmp_path):
 @pytest.mark.parametrize("picture", [
     np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8),
     np.zeros((4, 0, 3), np.uint8), "picture.png", [[[0, 0, 0]]], None, 7, object(),
-], ids=str)  # fmt: skip
+], ids=lambda picture: type(picture).__name__)  # fmt: skip
 def test_what_is_not_a_picture_is_a_usage_error(picture, identity):
     with pytest.raises(rotoscope.UsageError, match=r"accepted: \(H,W,3\) uint8"):
         rotoscope.load(identity)(picture)

@@ -1,4 +1,4 @@
-"""run.html: what a run looks like, in one file that needs nothing else; curves, samples, options."""
+"""run.html: loss curves, sample grids and options of a run, in one file without references to others."""
 
 import base64
 import json
@@ -15,23 +15,23 @@ from rotoscope.base.files import part_file
 from rotoscope.plots.chart import Series, chart
 
 REFRESH_SECONDS = 20
-MOST_POINTS = 400  # of a curve; a longer log is averaged down to as many
-MOST_GRIDS = 6
+MAX_POINTS = 400  # of a curve; a longer log is averaged down to at most this many
+MAX_GRIDS = 6
 JPEG_QUALITY = 88
 GAP = 4  # pixels between pictures of a grid
 STYLE = "body{font:15px system-ui,sans-serif;margin:2em;max-width:1320px}img{max-width:100%}td{padding:0 1em 0 0}"
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """Rows of a run's log, in order; a last one that a full disk cut short is left out."""
+    """Return the rows of log.jsonl in order, without an incomplete last one (a full disk, a killed run)."""
     if not path.exists():
         return []
     *lines, _unfinished = path.read_text().split("\n")
     return [json.loads(line) for line in lines]
 
 
-def write_report(folder: Path, options: Mapping[str, Any], *, state: str, is_running: bool) -> None:
-    """Write folder/run.html from folder/log.jsonl and folder/samples; it reloads itself while the run goes on."""
+def write_page(folder: Path, options: Mapping[str, Any], *, state: str, is_running: bool) -> None:
+    """Write folder/run.html from folder/log.jsonl and folder/samples. While the run is running, the page reloads itself."""
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if is_running else ""
     title = escape(f"{folder.name}: {options.get('system', '')}")
     head = (
@@ -39,7 +39,7 @@ def write_report(folder: Path, options: Mapping[str, Any], *, state: str, is_run
     )
     body = [f"<h1>{title}</h1><p>{escape(state)}</p>", *_curves(read_log(folder / "log.jsonl"))]
     grids = sorted((folder / "samples").glob("step-*.jpg"))
-    shown = _spread(grids, MOST_GRIDS)
+    shown = _spread(grids, MAX_GRIDS)
     for grid in reversed(shown):
         uri = f"data:image/jpeg;base64,{base64.b64encode(grid.read_bytes()).decode()}"
         body.append(f"<h3>step {int(grid.stem[5:]):,}</h3><img src='{uri}' alt='samples'>")
@@ -50,25 +50,25 @@ def write_report(folder: Path, options: Mapping[str, Any], *, state: str, is_run
 
 
 def _curves(log: Sequence[Mapping[str, float]]) -> Iterator[str]:
-    """One chart for each loss term."""
+    """Yield one chart for each loss term."""
     names = [name for name in (log[-1] if log else {}) if name not in ("step", "seconds")]
     for name in names:
         points = [(row["step"], row[name]) for row in log if name in row]
-        size = -(-len(points) // MOST_POINTS)
+        size = -(-len(points) // MAX_POINTS)
         groups = [points[start : start + size] for start in range(0, len(points), size)]
         steps, values = ([float(np.mean([point[axis] for point in group])) for group in groups] for axis in (0, 1))
         yield chart([Series(name, steps, values)], title="", x_label="step", y_label="", size=(420, 220))
 
 
 def _spread(files: Sequence[Path], most: int) -> list[Path]:
-    """At most so many of them, evenly spread, the first and the last included."""
+    """Return at most `most` of the files, evenly spread, with the first and the last."""
     if len(files) <= most:
         return list(files)
     return [files[round(index * (len(files) - 1) / (most - 1))] for index in range(most)]
 
 
 def sample_grid(columns: Mapping[str, NDArray[np.float32]]) -> NDArray[np.uint8]:
-    """Pictures (N,3,H,W) in [-1,1] by caption -> one picture: a row for each sample, a column for each caption."""
+    """Draw pictures (N,3,H,W) in [-1,1] by caption as one (H,W,3) uint8 picture: samples in rows, captions in columns."""
     drawn = []
     for caption, pictures in columns.items():
         steps = np.rint((np.clip(pictures, -1, 1) + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)
@@ -80,7 +80,7 @@ def sample_grid(columns: Mapping[str, NDArray[np.float32]]) -> NDArray[np.uint8]
 
 
 def write_grid(path: Path, columns: Mapping[str, NDArray[np.float32]]) -> None:
-    """A sample grid as JPEG."""
+    """Write a sample grid as JPEG."""
     bgr = cv2.cvtColor(sample_grid(columns), cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     with part_file(path, overwrite=True) as part:

@@ -1,0 +1,63 @@
+"""All training systems: from options to the networks and losses that they describe."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rotoscope.base.errors import UsageError
+from rotoscope.training.loop.training_system import TrainingSystem
+from rotoscope.training.options import (
+    BlindConsistencyOptions,
+    CycleGanOptions,
+    DistillOptions,
+    DualGanOptions,
+    FastStyleOptions,
+    InpaintingOptions,
+    LookOptions,
+    MunitOptions,
+    Pix2PixOptions,
+    RecycleGanOptions,
+    SingleFrameOptions,
+    SuperSlomoOptions,
+    SystemOptions,
+    Vid2VidOptions,
+)
+from rotoscope.training.systems.blind_consistency import BlindConsistency
+from rotoscope.training.systems.cyclegan import CycleGan
+from rotoscope.training.systems.distill import Distillation, Paint, as_teacher
+from rotoscope.training.systems.dualgan import DualGan
+from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer
+from rotoscope.training.systems.inpainting import Inpainting
+from rotoscope.training.systems.look import Look
+from rotoscope.training.systems.munit import Munit
+from rotoscope.training.systems.pix2pix import Pix2Pix
+from rotoscope.training.systems.recycle_gan import RecycleGan
+from rotoscope.training.systems.super_slomo import SuperSlomoSystem
+from rotoscope.training.systems.vid2vid import Vid2VidSystem
+
+# Any: each class takes its own options.
+CLASSES: dict[type[SystemOptions], Callable[[Any], TrainingSystem]] = {
+    CycleGanOptions: CycleGan,
+    Pix2PixOptions: Pix2Pix,
+    DualGanOptions: DualGan,
+    MunitOptions: Munit,
+    SingleFrameOptions: Munit,
+    RecycleGanOptions: RecycleGan,
+    Vid2VidOptions: Vid2VidSystem,
+    FastStyleOptions: FastStyleTransfer,
+    LookOptions: Look,
+    BlindConsistencyOptions: BlindConsistency,
+    SuperSlomoOptions: SuperSlomoSystem,
+    InpaintingOptions: Inpainting,
+}
+
+
+def make_system(options: SystemOptions, open_teacher: Callable[[str], Paint] | None = None) -> TrainingSystem:
+    """Build the system of these options with new weights.
+
+    open_teacher  opens the model that `DistillOptions.teacher` names; needed for distillation only
+    """
+    if isinstance(options, DistillOptions):
+        if open_teacher is None:
+            raise UsageError(f"distillation of {options.teacher} needs open_teacher, such as rotoscope.load")
+        return Distillation(options, as_teacher(open_teacher(options.teacher)))
+    return CLASSES[type(options)](options)

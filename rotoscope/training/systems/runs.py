@@ -1,0 +1,95 @@
+"""Train a system, resume a run, distil a model: one function call each, in a folder of the run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rotoscope.base.errors import UsageError
+from rotoscope.training.loop.run import TrainingResult, run_training
+from rotoscope.training.loop.run_folder import check_new_run
+from rotoscope.training.loop.trainer import TrainingProgress
+from rotoscope.training.options import DistillOptions, RunOptions, SystemOptions
+from rotoscope.training.options.config_file import CONFIG, from_toml
+from rotoscope.training.systems.catalogue import make_system
+from rotoscope.training.systems.distill import Paint, multiply_adds, widest
+
+Size = tuple[int, int]  # (width, height), pixels
+OnProgress = Callable[[TrainingProgress], None]
+
+
+def train(
+    options: SystemOptions,
+    run: RunOptions,
+    *,
+    resume: bool = False,
+    open_teacher: Callable[[str], Paint] | None = None,
+    on_progress: OnProgress | None = None,
+) -> TrainingResult:
+    """Train a system in the folder `run.out`.
+
+    options       of the system, such as `CycleGanOptions(a=..., b=...)`
+    run           folder, length, devices, checkpoints
+    resume        continue from the newest checkpoint of the folder instead of starting in a new or empty folder
+    open_teacher  opens the model that `DistillOptions.teacher` names; needed for distillation only
+    Raises UsageError, InputRefused (data), ModelRefused (weights), OutputFailed, or LossNotFinite.
+    """
+    return run_training(
+        lambda: make_system(options, open_teacher), options, run, resume=resume, on_progress=on_progress
+    )
+
+
+def resume(
+    folder: Path,
+    *,
+    steps: int | None = None,
+    open_teacher: Callable[[str], Paint] | None = None,
+    on_progress: OnProgress | None = None,
+) -> TrainingResult:
+    """Continue the run in a folder with the options in its config.toml; stop after `steps` if given.
+
+    A run that stopped before its first checkpoint starts at step 0.
+    """
+    options, run = from_toml(folder / CONFIG)
+    run = replace(run, out=folder, steps=run.steps if steps is None else steps)
+    return train(options, run, resume=True, open_teacher=open_teacher, on_progress=on_progress)
+
+
+def distill(
+    options: DistillOptions,
+    run: RunOptions,
+    *,
+    open_teacher: Callable[[str], Paint],
+    fps: float | None = None,
+    macs: float | None = None,
+    size: Size = (640, 360),
+    time_student: Callable[[int, Size], float] | None = None,
+    on_candidate: Callable[[int, float], None] = lambda _width, _cost: None,
+    on_progress: OnProgress | None = None,
+) -> TrainingResult:
+    """Train a compact student of `options.teacher`: as wide as a budget allows, or of `options.width` without one.
+
+    open_teacher  opens the teacher: name -> function of one picture (H,W,3) uint8 RGB that returns the same
+    fps           budget: frames per second of the network alone at `size`, measured by `time_student`
+    macs          or: multiply-adds for one frame of `size`
+    time_student  (width in channels, size) -> seconds per call of an untrained student; needed with `fps`
+    on_candidate  receives width and seconds of every student that is timed, or width and multiply-adds of the chosen one
+    """
+    if fps is not None and macs is not None:
+        raise UsageError("budget: give fps or macs, not both")
+    check_new_run(run.out)
+    teacher = open_teacher(options.teacher)
+    if fps is not None:
+        if time_student is None:
+            raise UsageError("a budget in fps needs time_student")
+
+        def fits(width: int) -> bool:
+            seconds = time_student(width, size)
+            on_candidate(width, seconds)
+            return seconds <= 1 / fps
+
+        options = replace(options, width=widest(fits))
+    elif macs is not None:
+        width = widest(lambda width: multiply_adds(width, size) <= macs)
+        on_candidate(width, multiply_adds(width, size))
+        options = replace(options, width=width)
+    return train(options, run, open_teacher=lambda _name: teacher, on_progress=on_progress)

@@ -251,7 +251,17 @@ def test_memory_does_not_grow(benchmark, tmp_path):
 
     def peak(*flags):
         report = tmp_path / "report.json"
-        command = [sys.executable, "-m", "rotoscope", "translate", str(source), str(tmp_path / "out.mp4"), "-m", LOOK]
+        command = [
+            sys.executable,
+            "-m",
+            "rotoscope",
+            "translate",
+            str(source),
+            "-o",
+            str(tmp_path / "out.mp4"),
+            "-m",
+            LOOK,
+        ]
         command += ["--working-size", "320x180", "--overwrite", "--report", str(report), *flags]
         subprocess.run(command, check=True, capture_output=True)
         content = json.loads(report.read_text())

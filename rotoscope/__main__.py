@@ -1,4 +1,4 @@
-"""`python -m rotoscope` is the command line."""
+"""Run the command line: `python -m rotoscope`."""
 
 import sys
 

@@ -121,7 +121,7 @@ def translate(
         threads=threads,
         in_flight=in_flight,
     )
-    num_threads = threads or usable_cores()
+    num_threads = usable_cores() if threads is None else threads
     return run_job(
         job,
         lambda: open_chain(chain, given),
@@ -257,7 +257,9 @@ def export_model(
     if not paths:
         raise UsageError("no checkpoint given; accepted: a file, or the scales of a vid2vid model")
     check_torch(paths[0])
-    check_target(Path(target), source=paths[0], overwrite=overwrite)
+    inputs = [*paths, *(Path(item) for item in (chosen.first_frame, calibrate) if item is not None)]
+    for item in inputs:
+        check_target(Path(target), source=item, overwrite=overwrite)
     if (chosen.precision == "int8") != (calibrate is not None):
         raise UsageError("--precision int8 and --calibrate CLIP go together")
     from rotoscope.export.convert import convert
@@ -304,7 +306,9 @@ def parity(
     from rotoscope.export.comparison import SIZES, compare_forms, write_worst_picture
 
     if save is not None:
-        check_target(Path(save), source=None, overwrite=overwrite)
+        inputs = [Path(str(spec).partition("@")[0]) for spec in (a, b)]
+        for item in (*inputs, *(Path(name) for name in (clip, mask) if name is not None)):
+            check_target(Path(save), source=item, overwrite=overwrite)
     if frames < 1:
         raise UsageError(f"--frames {frames}; at least 1")
     sizes = SIZES if size is None else [parse_size(size, (1, 1)) if isinstance(size, str) else size]

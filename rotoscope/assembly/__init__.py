@@ -1,1 +1,1 @@
-"""From names to models and engines: the one place that puts rooms together."""
+"""Opens models and engines by name: the one place that puts rooms together."""

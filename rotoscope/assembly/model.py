@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FIXED_AT_LOAD = (*OVERRIDES, "hints", "op_library")  # options that decide how the file is read
 
 never_freed: list[object] = []
-"""What a forked child inherits: freeing an engine of its parent would wait for threads that the child does not have."""
+"""Engines that a forked child inherits: freeing one would wait for threads that the child does not have."""
 
 
 class Model:
@@ -138,7 +138,7 @@ class Model:
 
 
 class _OwnCalls:
-    """What `Model.__call__` runs on; made again in a forked child."""
+    """Stages and workers of `Model.__call__`; made again in a forked child."""
 
     def __init__(self, model: Model) -> None:
         self.process = os.getpid()
@@ -184,7 +184,7 @@ def _opened_again(source: str | Path | None, options: ModelOptions, threads: int
 
 
 Named = str | Path | Model
-"""What names a model: a bundled look, the path of an .onnx file or checkpoint, or a loaded model"""
+"""Name of a model: a bundled look, the path of an .onnx file or checkpoint, or a loaded model"""
 
 
 def as_chain(model: Named | Sequence[Named]) -> list[Named]:

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 def read_only(array: Array) -> Array:
-    """The same memory as an array that refuses writes; the array itself stays as it is. CuPy has no such flag."""
+    """A view of the array that refuses writes; the array itself stays writable. CuPy arrays are returned unchanged."""
     if not isinstance(array, np.ndarray) or not array.flags.writeable:
         return array
     view = array.view()
@@ -25,7 +25,7 @@ def read_only(array: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """How code values stand for colour; primaries and transfer are carried to the output's tags, not computed with.
+    """Meaning of code values; primaries and transfer are copied to the tags of the output and not used in computations.
 
     matrix      "601", "709", "2020", "fcc" or "240m"
     full_range  0..255 instead of 16..235 (at 8 bits)
@@ -90,7 +90,7 @@ class Picture:
 
     @property
     def device(self) -> str:
-        """Where the planes are: "cpu", or "cuda:0" and so on for CuPy arrays."""
+        """Device of the planes: "cpu", or "cuda:0" and so on for CuPy arrays."""
         plane: Any = self.planes[0]
         return "cpu" if isinstance(plane, np.ndarray) else f"cuda:{plane.device.id}"
 
@@ -208,7 +208,7 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a video says about itself before its frames are decoded; sizes are as displayed, after orientation.
+    """Properties of a video, from its header and first frame; sizes are as displayed, after orientation.
 
     num_frames_from_header and duration_seconds may be None or wrong: nothing depends on them but progress bars.
     """

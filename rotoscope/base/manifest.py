@@ -1,6 +1,6 @@
 """The description that makes a model file self-describing: one JSON entry, key `rotoscope`, in an ONNX file's metadata.
 
-Unknown keys are refused: a misspelt field would otherwise become a default. The same JSON stands beside an engine file.
+Unknown keys are refused, because a misspelt field would otherwise silently become a default.
 """
 
 import re
@@ -22,10 +22,10 @@ class _Strict(BaseModel):
 
 
 class LabelMap(_Strict):
-    """The frame input is a map of classes; the graph itself turns it into one channel of zeros and ones a class.
+    """The frame input is a map of classes; the graph turns it into one channel of zeros and ones for each class.
 
-    Without a palette the stored numbers are fed as they are, dtype int32, one channel; with one, colours 0..255 are, and
-    the graph takes the class whose colour is nearest.
+    Without a palette the input is the stored class numbers, int32, one channel. With a palette it is colours, 0 to 255, and
+    the graph chooses the class with the nearest colour.
     """
 
     num: int = Field(ge=1)
@@ -39,10 +39,11 @@ class LabelMap(_Strict):
 
 
 class Window(_Strict):
-    """The frame input holds several frames, (N,K,C,H,W): those at these distances from the one to make, oldest first.
+    """The frame input holds several frames, (N,K,C,H,W), oldest first.
 
-    `edge` stands in for what lies before the first or after the last frame of a scene: "repeat" its first or last frame, or
-    "mirror" (frame -2 is frame 2).
+    offsets  distances from the frame that is translated, increasing, one of them 0
+    edge     replaces frames before the first and after the last one of a scene: "repeat" the first or last frame, or "mirror"
+             (frame -2 is frame 2)
     """
 
     offsets: tuple[int, ...] = Field(min_length=2)
@@ -56,20 +57,20 @@ class Window(_Strict):
 
     @property
     def look_ahead(self) -> int:
-        """Frames that must be known after the one to make."""
+        """Frames after the translated one that the network needs."""
         return max(self.offsets)
 
     @property
     def look_back(self) -> int:
-        """Frames that must be kept before it."""
+        """Frames before the translated one that the network needs."""
         return -min(self.offsets)
 
 
 class FrameInput(_Strict):
-    """The picture that the network is fed.
+    """The picture input of the network.
 
-    A value v in [0,1] becomes ((range[0] + v*(range[1]-range[0])) - mean[c]) / std[c], channels in `order`; as uint8 it is
-    rounded and clipped. Further pictures (`second`) are coded in the same way.
+    A value v in [0,1] becomes ((range[0] + v*(range[1]-range[0])) - mean[c]) / std[c], channels in `order`; for uint8 it is
+    then rounded and clipped. A second picture (`second`) is coded in the same way.
     """
 
     tensor: str
@@ -96,11 +97,11 @@ class FrameInput(_Strict):
         if self.range[0] == self.range[1] or 0.0 in self.std:
             raise ValueError("range must not be empty and std not zero")
         if (self.dtype == "int32") != self.is_ids:
-            raise ValueError("int32 is for label maps without a palette, and they are int32")
+            raise ValueError("int32 is the dtype of label maps without a palette, and of nothing else")
         if self.layout == "NHWC" and (self.window or self.is_ids):
             raise ValueError("windows and label maps are NCHW")
         if self.labels is not None and self.padding != "edge":
-            raise ValueError("a label map is padded by its edge: there is nothing between two labels")
+            raise ValueError("a label map is padded by its edge: reflection and interpolation make no labels")
         return self
 
     @property
@@ -110,11 +111,11 @@ class FrameInput(_Strict):
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
-        """(width, height) where the graph takes only one size."""
+        """(width, height) if the graph takes only one size, else None."""
         return (self.width, self.height) if self.width is not None and self.height is not None else None
 
     def shape(self, height: int, width: int, *, channels: int | None = None) -> tuple[int, ...]:
-        """Of the tensor, or of one beside it with as many channels as given, for one frame of this size."""
+        """Shape of the tensor for one frame of this size; with `channels`, shape of a companion tensor of so many channels."""
         count = channels if channels is not None else 1 if self.is_ids else 3
         if self.layout == "NHWC":
             return 1, height, width, count
@@ -122,10 +123,10 @@ class FrameInput(_Strict):
 
 
 class SecondInput(_Strict):
-    """A second picture beside the frame.
+    """A second picture input.
 
-    what  "next": the later of two frames, between which there is a flow or a new frame; "translated": what another model
-          made of the frame, to be steadied
+    what  "next": the later of two frames, for flow and interpolation; "translated": another model's translation of the frame,
+          which this model makes steadier
     """
 
     tensor: str
@@ -133,19 +134,19 @@ class SecondInput(_Strict):
 
 
 class MaskInput(_Strict):
-    """Where to paint: (N,1,H,W), with a window (N,K,1,H,W), float32, 1 in the hole and 0 where the picture is known."""
+    """The hole to fill: (N,1,H,W), with a window (N,K,1,H,W), float32, 1 in the hole and 0 where the picture is known."""
 
     tensor: str
 
 
 class InstanceInput(_Strict):
-    """Which object a pixel belongs to: int32 ids of the frame input's shape with one channel; the graph finds their edges."""
+    """Object ids, int32, of the frame input's shape with one channel; the graph finds the edges between objects."""
 
     tensor: str
 
 
 class StyleInput(_Strict):
-    """An extra input of this shape, the same for a whole run: a code that the user gives, or normal noise times `deviation`."""
+    """A style input, the same for a whole run: a code from the user, or normal noise with standard deviation `deviation`."""
 
     tensor: str
     shape: tuple[int, ...]
@@ -154,10 +155,10 @@ class StyleInput(_Strict):
 
 
 class NumberInput(_Strict):
-    """A float32 tensor of one element; `value` is fed where nobody says otherwise.
+    """A float32 input of one element; `value` is its default.
 
-    what  "time": of the frame to make, 0 at the first and 1 at the second; "keep": the share of the shared statistics that
-          stays from frame to frame, 1 freezes them
+    what  "time": of the frame to make, 0 at the first and 1 at the second picture; "keep": the share of the shared statistics
+          that is kept from frame to frame; 1 freezes them
     """
 
     tensor: str
@@ -167,8 +168,9 @@ class NumberInput(_Strict):
 
 
 class FrameOutput(_Strict):
-    """What comes out; `scale` is the factor of its sides over the input's (2 for a 2x upscaler).
+    """The output of the network.
 
+    scale    side of the output divided by side of the input: 2 for a 2x upscaler
     content  "picture" (C=3); "flow" (C=2): dx, dy in pixels of the input, from the frame to the second; "code": features or
              a style of any shape
     """
@@ -183,10 +185,10 @@ class FrameOutput(_Strict):
 
 
 class FurtherOutput(_Strict):
-    """A tensor that comes out beside the picture.
+    """An output beside the picture.
 
-    what  "flow to frame", "flow to second": from the picture made, in pixels; "visibility": how much of the frame (1) or of
-          the second (0) it shows
+    what  "flow to frame", "flow to second": flow from the output picture to the frame or to the second picture, in pixels;
+          "visibility": share of the frame in the output picture, 1 to 0, the rest coming from the second picture
     """
 
     tensor: str
@@ -194,10 +196,11 @@ class FurtherOutput(_Strict):
 
 
 class StateTensor(_Strict):
-    """A tensor that the network hands to its own next call; `shape` may use N, H and W, for example ["N", 128, "H/4", "W/4"].
+    """A recurrent tensor: an output that is an input of the next call.
 
-    `initial` is "zeros" or the name of the frame input or of the second input, whose value stands in before the first
-    call. A network that starts in another way does so inside the graph, where it sees zeros.
+    shape    numbers, or N, H and W, also divided: ["N", 128, "H/4", "W/4"]
+    initial  its value before the first call: "zeros", or the name of the frame input or of the second input. A network that
+             needs another start makes it inside the graph, where it sees zeros.
     """
 
     input: str
@@ -212,10 +215,10 @@ class StateTensor(_Strict):
 
 
 class Composite(_Strict):
-    """A picture that is finished outside the graph: drawn + carried * warp(previous, flow), `warp` as in `kernels.warp`.
+    """A picture that is composed outside the graph: drawn + carried * warp(previous, flow), `warp` as in `kernels.warp`.
 
-    `previous` are the last three channels of the state tensor of this name, (N,C,H,W); its next value is the same tensor
-    without the first three channels, with the finished picture appended.
+    `previous` is the last three channels of the state tensor `state`, (N,C,H,W). Its next value is the same tensor without
+    the first three channels, with the composed picture appended.
     """
 
     state: str
@@ -225,10 +228,10 @@ class Composite(_Strict):
 
 
 class GoldenCheck(_Strict):
-    """Sampled output values for one recipe input, so that any engine can prove that it runs this network.
+    """Sampled output values for one generated input, by which any engine can prove that it runs this network.
 
-    The recipe is `runtime.golden.golden_inputs`; `values` are the first output, raw, at the flat positions
-    `linspace(0, size-1, 64)` (rounded down).
+    The input comes from `runtime.models.golden.golden_inputs`; `values` are those of the first output, raw, at the flat
+    positions `linspace(0, size-1, 64)` (rounded down).
     """
 
     seed: int
@@ -239,7 +242,7 @@ class GoldenCheck(_Strict):
 
 
 class Manifest(_Strict):
-    """Everything that is needed to run a network, and where it comes from.
+    """Everything that is needed to run a network, and its origin.
 
     kind  "translate": a picture for each frame; "stabilise": a steadier picture from the frame and a translation of it;
           "interpolate": the picture between two frames; "flow": the motion from the frame to the second; "encode": the
@@ -292,25 +295,25 @@ class Manifest(_Strict):
 
     @property
     def shares_statistics(self) -> bool:
-        """Its norms take the statistics of several frames: the one state, of which `number` says how much stays."""
+        """Its norms use statistics of several frames: they are its only state, and `number` says what share of them is kept."""
         return self.number is not None and self.number.what == "keep"
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the graph's inputs but the state, in the order of a call."""
+        """Names of the graph's inputs without the state, in the order of a call."""
         further = (self.second, self.mask, self.instances, self.style, self.number)
         return self.frame.tensor, *(item.tensor for item in further if item is not None)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the graph's outputs but the state."""
+        """Names of the graph's outputs without the state."""
         finished = () if self.composite else (self.output.tensor,)
         parts = (name for item in self.composite for name in (item.drawn, item.carried, item.flow))
         return *finished, *parts, *(item.tensor for item in self.further)
 
     @property
     def state_outputs(self) -> tuple[str, ...]:
-        """Names of the state's outputs; what is composed outside the graph is no output of it."""
+        """Names of the state's outputs, without tensors that are composed outside the graph."""
         outside = {item.state for item in self.composite}
         return tuple(tensor.output for tensor in self.state if tensor.input not in outside)
 

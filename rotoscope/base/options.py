@@ -1,18 +1,19 @@
-"""What a translation can be told, as four frozen values: source, model, steadiness, output.
+"""Options of a translation, as four frozen values: source, model, steadiness, output.
 
 Each value checks itself when it is made. The command line flattens them into flags; Python functions take the same names as
 typed keywords (`SourceKeywords` and so on), which `options_from` turns into values. A default is written once, here.
 """
 
-import difflib
 import math
 import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.nearest import nearest
 
 EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
 Precision = Literal["fp32", "fp16", "bf16"]
@@ -26,7 +27,7 @@ OVERRIDES = ("input_range", "output_range", "channel_order", "layout", "multiple
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """Which part of a source is read, and what is read beside it."""
+    """The part of a source that is read, and its masks and instance maps."""
 
     start: float | None = None
     """Seconds from the first frame at which to begin; the result then starts at 0."""
@@ -48,22 +49,23 @@ class SourceOptions:
         if not 0.001 <= self.rate <= 1000:
             raise UsageError(f"rate={self.rate}; accepted: 0.001 to 1000 frames per second")
         for name, seconds in (("start", self.start), ("duration", self.duration)):
-            if seconds is not None and not math.isfinite(seconds):
-                raise UsageError(f"{name}={seconds}; accepted: seconds from the first frame")
+            if seconds is not None and not 0 <= seconds < math.inf:
+                what = "seconds from the first frame" if name == "start" else "seconds"
+                raise UsageError(f"{name}={seconds}; accepted: {what}, 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """How one model is opened and run. A loaded model carries its own."""
+    """Opening and running one model. A loaded model carries its own value."""
 
     engine: EngineName = "onnxruntime"
-    """What runs the network: torch runs checkpoints as they are, the others run ONNX."""
+    """Engine that runs the network: torch runs checkpoints directly, the others run ONNX."""
 
     precision: Precision | None = None
     """Arithmetic of the engine, never changed silently; by default the file's own, with openvino fp32."""
 
     device: str = "cpu"
-    """Where the engine runs: cpu or cuda; with onnxruntime also tensorrt, its TensorRT provider."""
+    """Device of the engine: cpu or cuda; with onnxruntime also tensorrt, its TensorRT provider."""
 
     compiled: bool = False
     """Of the torch engine: through torch.compile, which takes minutes once for every size."""
@@ -72,10 +74,10 @@ class ModelOptions:
     """For models with a style: the seed that it is drawn with, by default 0, or a .npy file such as rotoscope encode writes."""
 
     working_size: str | None = None
-    """What the network sees, "640x360", or "360p" for the shorter side; by default the source's size."""
+    """Size that the network sees, "640x360", or "360p" for the shorter side; by default the source's size."""
 
     fit: Fit = "pad"
-    """How a picture gets into a network of fixed size: all of it with borders, its middle, or squeezed."""
+    """Fitting a picture into a network of fixed size: pad adds borders, crop takes the middle, stretch distorts it."""
 
     norm: Literal["shared"] | None = None
     """shared: instance norm uses the statistics of the whole clip, measured before, in place of each frame's own; in a live
@@ -126,7 +128,7 @@ class ModelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SteadyOptions:
-    """What keeps the result from flickering."""
+    """Reduction of flicker."""
 
     steady: SteadyMethod | None = None
     """The method; by default blend, and off for models with state or a window of frames."""
@@ -135,13 +137,13 @@ class SteadyOptions:
     """0 to 1: how far blend, and hypercon with --pool weighted, may move from the frame-wise result to be steadier."""
 
     flow: str = "dis"
-    """What estimates the motion: dis, or onnx:FILE for a flow network."""
+    """Estimator of the motion: dis, or onnx:FILE for a flow network."""
 
     keyframes: int = 1
     """Translate every n-th frame at least and move its result along the motion for the frames in between."""
 
     interpolator: str = "flow"
-    """hypercon: what makes the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
+    """hypercon: maker of the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
 
     insert: int = 3
     """hypercon: frames inserted between two, each translated too."""
@@ -166,7 +168,7 @@ class SteadyOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """What the result looks like and how it is written."""
+    """Appearance and encoding of the result."""
 
     output_size: str | None = None
     """Size of the result, "1280x720" or "720p"; by default the source's, times the scale of an upscaling network."""
@@ -247,11 +249,11 @@ class OutputKeywords(TypedDict, total=False):
 
 
 class StreamKeywords(ModelKeywords, SteadyKeywords, total=False):
-    """What a translator of frames can be told."""
+    """Options of a translator of streams, except `engine`."""
 
 
 class TranslateKeywords(SourceKeywords, ModelKeywords, SteadyKeywords, OutputKeywords, total=False):
-    """What a translation from file to file can be told."""
+    """Options of a translation from file to file, except `engine`."""
 
 
 Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
@@ -269,40 +271,48 @@ def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str,
     known = sorted({field.name for kind in kinds for field in fields(kind)} | set(also))
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"accepted: {', '.join(known)}"
+            near = nearest(name, known)
+            hint = f"did you mean {near}?" if near else f"accepted: {', '.join(known)}"
             raise UsageError(f"unknown option {name}; {hint}")
-
-
-_SCALARS: dict[type, tuple[tuple[type, ...], str]] = {
-    int: ((numbers.Integral,), "a whole number"),
-    float: ((numbers.Real,), "a number"),
-    str: ((str, os.PathLike), "text"),
-}
 
 
 def check_fields(options: Any) -> None:
     """Raise UsageError for a field whose value is not one of its choices or not of its type; shared by all options."""
     for name, hint in get_type_hints(type(options)).items():
         value = getattr(options, name)
-        accepted = [choice for choice in _choices(hint) if choice is not None]
-        if accepted and value not in _choices(hint):
-            raise UsageError(f"{name}={value!r}; accepted: {', '.join(map(str, accepted))}")
-        kinds = [kind for kind in get_args(hint) or (hint,) if kind is not type(None)]
-        scalar = _SCALARS.get(kinds[0]) if len(kinds) == 1 else None
-        is_wrong = scalar is not None and (not isinstance(value, scalar[0]) or isinstance(value, bool))
-        if scalar is not None and value is not None and is_wrong:
-            raise UsageError(f"{name}={value!r}; accepted: {scalar[1]}")
-        if kinds == [bool] and not isinstance(value, bool):
-            raise UsageError(f"{name}={value!r}; accepted: True or False")
+        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        if not any(_fits(value, kind) for kind in kinds):
+            accepted = " or ".join(_accepted(kind) for kind in kinds if kind is not type(None))
+            raise UsageError(f"{name}={value!r}; accepted: {accepted}")
 
 
-def _choices(hint: Any) -> tuple[Any, ...]:
-    """What a Literal, or a Literal or None, accepts; nothing for other types."""
-    if get_origin(hint) is Literal:
-        return get_args(hint)
-    parts = [part for part in get_args(hint) if get_origin(part) is Literal]
-    return (*get_args(parts[0]), None) if parts else ()
+def _fits(value: object, kind: Any) -> bool:
+    """Whether a value is of a type of a field. A bool is no number; a list may stand for a tuple."""
+    if get_origin(kind) is Literal:
+        return isinstance(value, str) and value in get_args(kind)
+    if kind is float:
+        return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if kind is str:
+        return isinstance(value, str | os.PathLike)
+    if kind == Range:
+        is_pair = isinstance(value, tuple | list) and len(value) == 2
+        return is_pair and all(_fits(each, float) and math.isfinite(each) for each in value)  # type: ignore[attr-defined]
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, kind)
+
+
+def _accepted(kind: Any) -> str:
+    """What `_fits` takes, in words."""
+    if get_origin(kind) is Literal:
+        return ", ".join(get_args(kind))
+    if kind == Range:
+        return "two numbers, such as (0, 255)"
+    if get_origin(kind) is tuple:
+        return "a tuple of texts"
+    return {float: "a number", int: "a whole number", str: "text", bool: "True or False"}.get(kind, str(kind))
 
 
 TRANSLATE_VALUES = (SourceOptions, ModelOptions, SteadyOptions, OutputOptions)

@@ -1,4 +1,4 @@
-"""What a sink is: where finished frames go. Video files, picture folders, standard output and nothing all look like this."""
+"""The protocol of a sink, which takes finished frames: video files, picture folders, standard output, the null sink."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""From the picture's size to the network's and back: pure arithmetic, in pixels, (width, height) everywhere."""
+"""Sizes of pictures and of network inputs: pure arithmetic, in pixels, always (width, height)."""
 
 import re
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Placement:
-    """How a picture gets into the network's input.
+    """Crop, scale and pad that bring a picture into the network's input.
 
     crop     (left, top, width, height): the part of the picture that is used
-    content  the size it is scaled to; it stands at the top left of the input
-    network  the size of the input; the rest is padding
+    content  size to which that part is scaled; it is placed at the top left of the input
+    network  size of the input; everything outside the content is padding
     """
 
     crop: tuple[int, int, int, int]
@@ -24,7 +24,7 @@ class Placement:
 
     @property
     def is_direct(self) -> bool:
-        """The picture goes in as it is, padded at most."""
+        """The picture is neither cropped nor scaled; it may be padded."""
         return self.crop == (0, 0, *self.content)
 
 
@@ -46,7 +46,7 @@ def parse_size(text: str, picture: Size) -> Size:
 
 
 def place(picture: Size, frame: FrameInput, *, working: str | None, fit: str) -> Placement:
-    """Where a picture of this size goes in the network's input; `working` is the size the user wants the network to see."""
+    """The placement of a picture of this size; `working` is the size that the user wants the network to see, or None."""
     asked = parse_size(working, picture) if working is not None else None
     if frame.fixed_size is None:
         content = asked or picture

@@ -1,4 +1,4 @@
-"""What a source is: where frames come from. Files, picture sequences, pipes and generated frames all look like this."""
+"""The protocol of a source, which gives frames: files, picture sequences, pipes, generated frames."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Source(Protocol):
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame is delivered."""
+        """Size, rate, colour and so on, as known before the first frame is delivered."""
         ...
 
     @property

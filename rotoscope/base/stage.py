@@ -1,4 +1,4 @@
-"""What a stage is, and the loop that runs it over a stream."""
+"""The protocol of a stage, and the loop that runs stages over a stream."""
 
 from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Where the time goes: per stage a histogram of milliseconds, of constant size however long the video is."""
+"""Time per stage: a histogram of milliseconds, whose size does not depend on the length of the video."""
 
 import threading
 import time

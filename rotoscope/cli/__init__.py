@@ -1,23 +1,21 @@
-"""The command line: one small module per command; everything heavy is imported when a command runs.
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 input refused, 4 model refused, 5 finished with losses, 130 interrupted.
-"""
+"""The command line: one module per command, which imports what it needs when it runs. docs/command-line.md lists exit codes."""
 
 import logging
 import os
 import signal
 import sys
 import threading
-import tomllib
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
-from cyclopts.config import Env, Toml
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Env
 
 from rotoscope import __version__
-from rotoscope.base.errors import RotoscopeError
+from rotoscope.base.errors import RotoscopeError, UsageError
+from rotoscope.cli.answers import answer
 from rotoscope.cli.build import build
 from rotoscope.cli.compare import compare
 from rotoscope.cli.demo import demo
@@ -25,12 +23,19 @@ from rotoscope.cli.distill import distill
 from rotoscope.cli.doctor import doctor
 from rotoscope.cli.encode import encode
 from rotoscope.cli.evaluate import evaluate
+from rotoscope.cli.everywhere import Everywhere, printable, shown, split_words
 from rotoscope.cli.export import export
 from rotoscope.cli.frames import frames
 from rotoscope.cli.info import info
+from rotoscope.cli.looks import looks
+from rotoscope.cli.options import refuse_fractions
 from rotoscope.cli.parity import parity
+from rotoscope.cli.settings import folder_settings, used_files, user_settings
 from rotoscope.cli.train import train
 from rotoscope.cli.translate import translate
+from rotoscope.cli.version import version
+
+log = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -38,17 +43,34 @@ BROKEN_PIPE = 141
 app = App(
     name="rotoscope",
     help="Turn any image-to-image network into steady, real-time video.",
-    help_epilogue="Defaults may stand in rotoscope.toml ([translate] ...) or the environment (ROTOSCOPE_TRANSLATE_...). "
-    "--debug anywhere shows the traceback of an error.",
+    help_epilogue="Every command takes --quiet, --log-level debug|info|warning|error, and --debug (the traceback of an error). "
+    "Options also come from the environment (ROTOSCOPE_TRANSLATE_STRENGTH=0.5) and from files: docs/command-line.md.",
     version=__version__,
-    config=[Env("ROTOSCOPE_", command=True), Toml("rotoscope.toml", search_parents=False)],
+    config=[Env("ROTOSCOPE_", command=True), folder_settings, user_settings, refuse_fractions],
     default_parameter=Parameter(show_env_var=False, negative_iterable=(), negative_none=()),
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (translate, export, encode, parity, compare, build, info, demo, doctor, evaluate, frames, distill):
+COMMANDS = (
+    translate, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, frames, distill, version,
+)  # fmt: skip
+for command in COMMANDS:
     app.command(command)
 app.command(train.meta, name="train")
+app.register_install_completion_command(help="Install completion for bash, zsh, fish or PowerShell.")
+
+
+@app.command(name="help")
+def show_help(*command: str) -> None:
+    """Show the help of a command.
+
+    Parameters
+    ----------
+    command
+        The command; for a system of train: train SYSTEM. Without it, list the commands.
+
+    """
+    app([*command, "--help"], exit_on_error=False, print_error=False)
 
 
 class Terminated(KeyboardInterrupt):
@@ -56,55 +78,43 @@ class Terminated(KeyboardInterrupt):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code; the entry point passes it to the shell."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
-    _set_up_log(debug)
+    """Run one command and return its exit code; the entry point passes it to the shell. May be called in any thread."""
+    options = Everywhere(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
+    used_files.set(())
     try:
-        with _stopped_by_sigterm():
-            code = app(words, exit_on_error=False, print_error=False)
+        options, words = split_words(sys.argv[1:] if arguments is None else arguments)
+        with shown(options), _stopped_by_sigterm():
+            command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+            if used_files.get():
+                log.info("options from %s", "; ".join(used_files.get()))
+            code = command(*bound.args, **bound.kwargs)
+            if sys.stdout is not None:
+                sys.stdout.flush()  # a reader that left is noticed here, not when Python ends
         return code if isinstance(code, int) else 0
     except RotoscopeError as error:
-        return _fail(str(error), error.exit_code, debug)
+        return _fail(str(error), error.exit_code, options)
     except CycloptsError as error:
-        return _fail(_one_line(error), 2, debug)
+        return _fail(answer(error), UsageError.exit_code, options)
     except BrokenPipeError:
-        # Whoever read our output has left; say nothing and do not fail again while flushing.
+        # The reader of standard output has left: print nothing, and do not fail again when Python flushes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except KeyboardInterrupt as error:
         word = "terminated" if isinstance(error, Terminated) else "interrupted"
-        return _fail(f"{word}; no half-written file is left", INTERRUPTED, debug)
+        return _fail(f"{word}; no half-written file is left", INTERRUPTED, options)
     except OSError as error:
-        return _fail(f"{error.filename or 'system'}: {error.strerror or error}", RotoscopeError.exit_code, debug)
-    except Exception as error:  # the last resort: one line, and where to look
-        return _fail(f"a bug in Rotoscope: {type(error).__name__}: {error} (--debug shows where)", 1, debug)
+        return _fail(f"{error.filename or 'system'}: {error.strerror or error}", RotoscopeError.exit_code, options)
+    except Exception as error:  # not raised on purpose
+        return _fail(f"a bug in Rotoscope: {type(error).__name__}: {error} (--debug shows where)", 1, options)
 
 
-def _fail(message: str, code: int, debug: bool) -> int:
-    if debug:
-        logging.getLogger("rotoscope").exception("rotoscope: error")
-    line = " ".join(message.split())
-    print(f"rotoscope: {''.join(c if c.isprintable() else '?' for c in line)}", file=sys.stderr)
+def _fail(message: str, code: int, options: Everywhere) -> int:
+    """Print an error as one line without control characters, with `debug` after its traceback; return the exit code."""
+    if options.debug:
+        lines = traceback.format_exc().splitlines()
+        print("\n".join(printable(line) for line in lines), file=sys.stderr)
+    print(f"rotoscope: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code
-
-
-def _one_line(error: CycloptsError) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, UnusedCliTokensError):
-        text = f"{' '.join(error.unused_tokens or [])}: not expected here; is an option before it misspelt?"
-    if isinstance(error.__cause__, tomllib.TOMLDecodeError):
-        return f"rotoscope.toml: not TOML ({error.__cause__})"
-    return f"{text} (rotoscope --help lists what there is)"
-
-
-def _set_up_log(debug: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log = logging.getLogger("rotoscope")
-    log.handlers[:] = [handler]
-    log.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import EngineName, Precision
+from rotoscope.cli.targets import chosen_target, refuse_inputs
 
 if TYPE_CHECKING:
     from rotoscope.plots.contact_sheet import Image
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 def compare(
     source: str,
-    out: Path = Path("compare.png"),
+    out: Path | None = None,
     /,
     *,
+    output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
     model: Annotated[list[str], Parameter(name=("-m", "--model"), negative=(), consume_multiple=True)],
     frames: int = 4,
     height: int = 240,
@@ -36,7 +38,9 @@ def compare(
     source
         A video, a picture or a folder of pictures.
     out
-        The sheet, .png or .jpg.
+        The sheet, .png or .jpg; by default compare.png.
+    output
+        The same as an option; only this one, with --overwrite, replaces a file.
     model
         One or more looks, .onnx files, checkpoints, or patterns in quotes such as 'ckpt/*_net_G_A.pth'; put -m after
         SOURCE and OUT.
@@ -62,12 +66,14 @@ def compare(
     from rotoscope.base.files import check_target, part_file
     from rotoscope.plots.contact_sheet import compare as draw
 
+    out = Path(chosen_target(out, output, [source], overwrite=overwrite) or "compare.png")
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(f"{out}: a sheet ends in .png or .jpg")
     if frames < 1 or not 16 <= height <= 4096:
         raise UsageError(f"--frames {frames} --height {height}; accepted: at least 1 frame, 16 to 4096 pixels")
     check_target(out, source=Path(source), overwrite=overwrite)
     names = [name for pattern in model for name in matching(pattern)]
+    refuse_inputs(out, names)
 
     def models() -> "Iterator[tuple[str, Callable[[Image], Image]]]":
         for name in names:

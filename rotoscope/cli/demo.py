@@ -2,8 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
+from rotoscope.base.errors import UsageError
 from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.translate import print_run
 
@@ -13,13 +16,22 @@ if TYPE_CHECKING:
 LOOK = "starry"
 
 
-def demo(folder: Path = Path("demo"), /, *, overwrite: bool = False, progress: Style = "auto") -> int:
+def demo(
+    folder: Path | None = None,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
+    overwrite: bool = False,
+    progress: Style = "auto",
+) -> int:
     """Make a five-second clip, paint it steadily, and write a page that compares; nothing is downloaded.
 
     Parameters
     ----------
     folder
-        Where the two videos and the page go; made if missing.
+        Where the two videos and the page go; made if missing; by default demo.
+    output
+        The same as an option.
     overwrite
         Replace them if they exist.
     progress
@@ -29,6 +41,9 @@ def demo(folder: Path = Path("demo"), /, *, overwrite: bool = False, progress: S
     import rotoscope
     from rotoscope.demo.make_demo import make_demo
 
+    if folder is not None and output is not None:
+        raise UsageError(f"two folders, {folder} and --output {output}; accepted: one")
+    folder = folder or output or Path("demo")
     look = rotoscope.load(LOOK)
 
     def translate(source: Path, target: Path, options: dict[str, Any]) -> "Run":

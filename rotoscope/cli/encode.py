@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from rotoscope.cli.targets import required_target
+
 
 def encode(
     picture: str,
-    out: Path,
+    out: Path | None = None,
     /,
     *,
+    output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
     model: Annotated[str, Parameter(name=("-m", "--model"))],
     engine: Literal["onnxruntime", "openvino"] = "onnxruntime",
     working_size: str | None = None,
@@ -25,6 +28,8 @@ def encode(
         A picture, or a video, of which the first frame is encoded.
     out
         The code: .npy, float32.
+    output
+        The same as an option; only this one, with --overwrite, replaces a file.
     model
         An encoder, as export --part writes it.
     engine
@@ -37,6 +42,9 @@ def encode(
     """
     import rotoscope
 
+    out = required_target(
+        out, output, [picture, model], "rotoscope encode PICTURE OUT.npy -m MODEL", overwrite=overwrite
+    )
     encoder = rotoscope.load(model, engine=engine, working_size=working_size)
     code = rotoscope.encode(encoder, picture, out, overwrite=overwrite)
     print(f"{encoder.file.manifest.output.tensor} {code.shape} -> {out}", file=sys.stderr)

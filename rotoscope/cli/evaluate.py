@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.cli.options import SECONDS
 from rotoscope.cli.progress import Style, counted
 from rotoscope.cli.sweep import parse_fixed, run_sweep
+from rotoscope.cli.targets import refuse_inputs
 
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation, Numbers
@@ -44,10 +46,10 @@ class MeasureOptions:
     column: int | None = None
     """x of the column of pixels that the plot follows through time; by default the middle one."""
 
-    start: float | None = None
+    start: Annotated[float | None, SECONDS] = None
     """Seconds of the source to skip: the --start that the result was translated with."""
 
-    duration: float | None = None
+    duration: Annotated[float | None, SECONDS] = None
     """Seconds to measure; by default all. For a result translated with --duration, give the same value."""
 
     rate: float = 25.0
@@ -115,6 +117,7 @@ def evaluate(
     stem = f"{Path(source).stem}.sweep" if result is None else f"{Path(result).stem}.evaluation"
     json, plot = json or Path(f"{stem}.json"), plot or Path(f"{stem}.svg")
     for target in (json, plot):
+        refuse_inputs(target, [source, result, reference])
         check_target(target, source=Path(source), overwrite=overwrite)
     keywords = {**asdict(options), "flow": measuring_flow(options.flow)}
     if result is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from rotoscope.cli.options import as_keywords, flags
+from rotoscope.cli.targets import required_target
 from rotoscope.export.options import ExportOptions
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ DEFAULTS = ExportFlags()
 
 def export(
     checkpoint: Path,
-    out: Path,
+    out: Path | None = None,
     /,
     *,
+    output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
     finer: Annotated[tuple[Path, ...], Parameter(name="--finer", show_default=False)] = (),
     options: Annotated[ExportFlags, Parameter(name="*", group=Group("Options"))] = DEFAULTS,
     calibrate: str | None = None,
@@ -35,6 +37,8 @@ def export(
         The weights that training saved: .pth, .pt, .ckpt, .safetensors or .npz. The file is read as data; no code in it is run.
     out
         The model file: .onnx, or .safetensors for the weights with their description.
+    output
+        The same as an option; only this one, with --overwrite, replaces a file.
     finer
         The finer scales of a vid2vid model, in order (latest_net_G1.pth ...), if each has its own file.
     options
@@ -47,6 +51,9 @@ def export(
     """
     import rotoscope
 
+    out = required_target(
+        out, output, [checkpoint, *finer, calibrate], "rotoscope export CHECKPOINT OUT.onnx", overwrite=overwrite
+    )
     report = rotoscope.export_model(
         [checkpoint, *finer], out, calibrate=calibrate, overwrite=overwrite, **as_keywords(options)
     )

@@ -2,11 +2,23 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.cli.targets import required_target
 
 
-def frames(source: Path, folder: Path, /, *, shorter_side: int = 0, every: int = 1) -> int:
+def frames(
+    source: Path,
+    folder: Path | None = None,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
+    shorter_side: int = 0,
+    every: int = 1,
+) -> int:
     """Decode a video into pictures to train on: FOLDER/00000.png and so on.
 
     Parameters
@@ -15,6 +27,8 @@ def frames(source: Path, folder: Path, /, *, shorter_side: int = 0, every: int =
         A video.
     folder
         A folder that does not exist yet.
+    output
+        The same as an option.
     shorter_side
         Reduce frames to this shorter side, pixels; 0 keeps their size.
     every
@@ -23,6 +37,7 @@ def frames(source: Path, folder: Path, /, *, shorter_side: int = 0, every: int =
     """
     from rotoscope.training.data.frames import extract_frames
 
+    folder = required_target(folder, output, [source], "rotoscope frames VIDEO FOLDER", overwrite=False)
     if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder} exists; give a new folder")
     if every < 1 or shorter_side < 0:

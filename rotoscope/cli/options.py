@@ -2,19 +2,21 @@
 
 import ast
 import inspect
+import math
+import re
 from dataclasses import dataclass, fields, make_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar, get_type_hints
 
-from cyclopts import Group, Parameter
+from cyclopts import App, ArgumentCollection, Group, Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import ModelOptions, OutputOptions, SourceOptions, SteadyOptions
+from rotoscope.base.options import ModelOptions, OutputOptions, SourceOptions, SteadyOptions, check_fields
 
 Options = TypeVar("Options")
 
 
 def parse_range(_type: Any, tokens: Any) -> tuple[float, float]:
-    """Parse 0,255 into (0.0, 255.0)."""
+    """Parse 0,255 to (0.0, 255.0)."""
     text = tokens[0].value
     try:
         low, high = (float(part) for part in text.split(","))
@@ -24,22 +26,23 @@ def parse_range(_type: Any, tokens: Any) -> tuple[float, float]:
 
 
 def parse_style(_type: Any, tokens: Any) -> int | str:
-    """Parse 7 into a seed; anything else, 1.5 too, is the name of a file."""
+    """Parse 7 to a seed; return anything else, 1.5 too, as the name of a file."""
     text: str = tokens[0].value
     return int(text) if text.isdecimal() else text
 
 
 def parse_seconds(_type: Any, tokens: Any) -> float:
-    """Parse 90.5, 1:30.5 or 0:01:30.5 into seconds."""
+    """Parse 90.5, 1:30.5 or 0:01:30.5 to seconds; a single number may be negative, which the options refuse."""
     text: str = tokens[0].value
     parts = text.split(":")
     try:
         numbers = [float(part) for part in parts]
     except ValueError:
         numbers = []
-    if not 1 <= len(numbers) <= 3 or any(not 0 <= number < 60 for number in numbers[1:]):
+    is_clock = all(part[:1].isdigit() for part in parts) and all(number < 60 for number in numbers[1:])
+    if not 1 <= len(numbers) <= 3 or not all(map(math.isfinite, numbers)) or (len(numbers) > 1 and not is_clock):
         raise UsageError(
-            f"time {text!r}; accepted: seconds such as 90.5, or hours, minutes and seconds such as 0:01:30.5"
+            f"{tokens[0].keyword} {text}; accepted: seconds such as 90.5, or hours, minutes and seconds such as 0:01:30.5"
         )
     seconds = 0.0
     for number in numbers:
@@ -48,13 +51,22 @@ def parse_seconds(_type: Any, tokens: Any) -> float:
 
 
 def parse_explicit(_type: Any, tokens: Any) -> str:
-    """A value that only the command line may give: a folder that comes with a rotoscope.toml must not name a program to run."""
+    """Return a value that only a flag may give: a file of options, or the environment, must not name a program to run."""
     text: str = tokens[0].value
     if tokens[0].source != "cli":
         raise UsageError(
             f"{text} from {tokens[0].source}: a library is a program, accepted only as the flag --op-library"
         )
     return text
+
+
+def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Raise UsageError for 1.5 as a whole number, which cyclopts would round. Runs after all sources of options."""
+    for argument in arguments:
+        if argument.hint in (int, int | None, Optional[int]) and argument.parameter.converter is None:  # noqa: UP045
+            for token in argument.tokens:
+                if token.value and not re.fullmatch(r"[+-]?[0-9]+", token.value):
+                    raise UsageError(f"{argument.name} {token.value}; accepted: a whole number")
 
 
 RANGE = Parameter(converter=parse_range, n_tokens=1, allow_leading_hyphen=True)
@@ -75,7 +87,7 @@ SPECIAL: dict[str, Parameter] = {
 
 
 def flags(kind: type[Options]) -> Any:
-    """A subclass of an options value whose fields carry the help and the parsing that cyclopts needs."""
+    """Return a subclass of an options value, with the help text and the parser of each field for cyclopts."""
     hints, helps = get_type_hints(kind), field_docs(kind)
     annotated = [
         (
@@ -91,7 +103,7 @@ def flags(kind: type[Options]) -> Any:
 
 
 def field_docs(kind: type[Any]) -> dict[str, str]:
-    """Field -> the docstring that stands below it in the class."""
+    """Return the docstring below each field of a class, on one line."""
     (body,) = ast.parse(inspect.cleandoc("\n" + inspect.getsource(kind))).body
     assert isinstance(body, ast.ClassDef)
     docs = {}
@@ -115,14 +127,20 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFlags:
-    """How much of the machine a run uses."""
+    """Cores and frames in work at once."""
 
     threads: int | None = None
-    """Cores that engine, kernels and codecs share; by default all."""
+    """Cores shared by engine, kernels and codecs; by default all."""
 
     in_flight: int | None = None
-    """Frames translated at the same time (models without state only); by default one for each core, at most 8. A result
-    leaves up to so many frames + 1 later; 1 has the least delay."""
+    """Frames translated at the same time (models without state only); by default one for each core, at most 8. It delays a
+    result by up to this many frames + 1; 1 has the least delay."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name, value in (("threads", self.threads), ("in-flight", self.in_flight)):
+            if value is not None and value < 1:
+                raise UsageError(f"--{name} {value}; at least 1")
 
 
 SourceArguments = Annotated[SourceFlags, Parameter(name="*", group=Group.create_ordered("Source"))]
@@ -136,5 +154,5 @@ SOURCE, MODEL, STEADY, OUTPUT, RUN = SourceFlags(), ModelFlags(), SteadyFlags(),
 
 
 def as_keywords(*values: Any) -> dict[str, Any]:
-    """The fields of several values as keywords of a function."""
+    """Return the fields of several values as keywords of a function."""
     return {field.name: getattr(value, field.name) for value in values for field in fields(value)}

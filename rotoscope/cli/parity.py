@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from rotoscope.cli.targets import refuse_inputs
+
 if TYPE_CHECKING:
     from rotoscope.export.comparison import Flicker, ParityReport
     from rotoscope.export.parity import Pair
@@ -64,6 +66,8 @@ def parity(
     """
     import rotoscope
 
+    if save is not None:
+        refuse_inputs(save, [a.partition("@")[0], b.partition("@")[0], clip, mask])
     report = rotoscope.parity(
         a, b, clip=clip, frames=frames, mask=mask, working_size=working_size, size=size, hints=hint, save=save,
         overwrite=overwrite, bisect=bisect, threads=threads,

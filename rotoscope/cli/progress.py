@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar for people, JSON lines for machines, nothing where nobody looks."""
+"""Progress on standard error: a bar on a terminal, JSON lines for programs, nothing elsewhere."""
 
 import json
 import sys

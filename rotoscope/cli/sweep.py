@@ -1,6 +1,5 @@
 """rotoscope evaluate --sweep: parse the settings, print a row for each."""
 
-import difflib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.options import TRANSLATE_VALUES, check_fields, check_options
+from rotoscope.cli.answers import no_such_option
 from rotoscope.cli.options import RunFlags
 from rotoscope.cli.progress import Style, counted, shown_progress
 
@@ -119,11 +119,9 @@ def parse_fixed(flags: Mapping[str, str], own_flags: Sequence[str]) -> dict[str,
         name = flag.replace("-", "_")
         name = "hints" if name == "hint" else name
         if name not in known:
-            near = difflib.get_close_matches(name, [*own_flags, *known], n=1)
-            hint = (
-                f"; near: --{near[0].replace('_', '-')}" if near else "; accepted: those of evaluate and of translate"
-            )
-            raise UsageError(f"--{flag.replace('_', '-')}: no such option{hint}")
+            flags_here = [f"--{each.replace('_', '-')}" for each in (*own_flags, *known)]
+            word = f"-{flag}" if len(flag) == 1 else f"--{flag.replace('_', '-')}"
+            raise UsageError(no_such_option(word, flags_here, "evaluate"))
         options[name] = _value(name, text)
     return options
 

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.extras import needs_extra
+from rotoscope.cli.options import refuse_fractions
 from rotoscope.cli.progress import Style
 from rotoscope.cli.training_run import exit_code, shown_training
 from rotoscope.training.options import SYSTEMS, RunOptions, SystemOptions
@@ -59,11 +60,15 @@ def train_with_config(
         TOML file of options, such as the config.toml of a run; flags override it.
 
     """
-    train.config = ()
+    train.config = (refuse_fractions,)
     if config is not None:
         values = read_config(config, words[:1])
-        train.config = (Dict(values, use_commands_as_keys=False, source=str(config)),)
-    code: int = train(words, exit_on_error=False, print_error=False)
+        train.config = (Dict(values, use_commands_as_keys=False, source=str(config)), refuse_fractions)
+    try:
+        code: int = train(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        error.command_chain = ("train", *(error.command_chain or ()))
+        raise
     return code
 
 

@@ -1,8 +1,7 @@
 """rotoscope translate: translate a video, picture or image sequence."""
 
-import difflib
 import json
-import platform
+import logging
 import signal
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.options import ModelOptions, SourceOptions, SteadyOptions
+from rotoscope.cli.answers import no_such_option
+from rotoscope.cli.everywhere import printable
 from rotoscope.cli.options import (
     MODEL,
     OUTPUT,
@@ -27,12 +29,16 @@ from rotoscope.cli.options import (
     as_keywords,
 )
 from rotoscope.cli.progress import Style, shown_progress
+from rotoscope.cli.settings import used_files
+from rotoscope.cli.targets import chosen_target, refuse_inputs
+from rotoscope.cli.version import versions
 
 if TYPE_CHECKING:
     from rotoscope.runtime.pipeline.job import Run
 
 FINISHED_WITH_LOSSES = 5
 OTHER_FLAGS = ("model", "output", "progress", "report")
+FOR_SEVERAL_FILES = 'for several files: for f in *.mp4; do rotoscope translate "$f" -m MODEL; done'
 
 
 def translate(  # noqa: D417  cyclopts takes the help of flattened options from their fields
@@ -57,66 +63,70 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
     source
         A file, a folder, a glob in quotes or a %05d pattern; - is y4m on standard input.
     target
-        Where the result goes, a name that does not exist yet: .mp4 .mov .mkv .webm .gif .y4m, a picture, a folder, a
+        The result, a name that does not exist yet: .mp4 .mov .mkv .webm .gif .y4m, a picture, a folder, a
         pattern; - is y4m on standard output. By default SOURCE.MODEL.mp4 or the like in the current folder.
     model
         A bundled look, an .onnx file or a checkpoint; several make a chain.
     output
-        The target by name: needed to replace a file that exists (with --overwrite).
+        The target, as an option; only this one, with --overwrite, replaces a file.
     progress
-        What to show on standard error.
+        Progress on standard error: a bar on a terminal (auto), bar, json, none.
     report
-        Write what ran and how it went into this JSON file.
+        Write what ran, its losses, times and versions into this JSON file.
 
     """
     import rotoscope
     from rotoscope.base.files import check_target
 
-    target = _target(source, target, more, output)
+    for word in (source, target or "", *more):
+        _refuse_option(word)
+    if more:
+        raise UsageError(f"{2 + len(more)} names; accepted: one source and its result; {FOR_SEVERAL_FILES}")
+    inputs = [source, *model, *_input_files(source_options, model_options, steady_options)]
+    target = chosen_target(target, output, inputs, overwrite=output_options.overwrite)
     if report is not None:
-        if str(report) in (target, source):
-            raise UsageError(f"--report {report} is the {'source' if str(report) == source else 'result'}")
-        check_target(report, source=Path(source), overwrite=output_options.overwrite)
+        refuse_inputs(report, inputs)
+        if target is not None:
+            _refuse_same(report, target)
+        check_target(report, source=None, overwrite=output_options.overwrite)
     options = as_keywords(source_options, model_options, steady_options, output_options, run_options)
     with shown_progress(progress) as show:
         run = rotoscope.translate(source, target, model=model, on_progress=show, **options)
     print_run(run)
     if report is not None:
+        _refuse_same(report, run.target)  # one named after source and model is known only now
         write_report(run, options, report)
     if run.stopped_by is not None:
         return 128 + run.stopped_by
     return FINISHED_WITH_LOSSES if run.losses else 0
 
 
-def _target(source: str, target: str | None, more: tuple[str, ...], output: str | None) -> str | None:
-    """Where the result goes. A file that exists is never replaced because of its place on the command line.
-
-    A shell turns `*.mp4` into the names of all videos: the second would stand where the target does.
-    """
-    for word in (source, target or "", *more):
-        _refuse_flag(word)
-    if more:
-        raise UsageError(
-            f"{2 + len(more)} names; accepted: one source and its result. For several files: "
-            'for f in *.mp4; do rotoscope translate "$f" -m MODEL; done'
-        )
-    if target is not None and output is not None:
-        raise UsageError(f"two results, {target} and --output {output}; accepted: one")
-    if target is not None and Path(target).is_file():
-        raise UsageError(
-            f"{target} exists, and might be a second source; to replace it: -o {target} --overwrite. For several files: "
-            'for f in *.mp4; do rotoscope translate "$f" -m MODEL; done'
-        )
-    return output if target is None else target
+def _input_files(
+    source_options: SourceOptions, model_options: ModelOptions, steady_options: SteadyOptions
+) -> list[str | None]:
+    """Return the further files that a run reads."""
+    return [
+        source_options.mask,
+        source_options.instances,
+        None if model_options.style is None else str(model_options.style),
+        model_options.op_library,
+        steady_options.flow,
+        steady_options.interpolator,
+    ]
 
 
-def _refuse_flag(word: str) -> None:
-    """A misspelt option must not become the name of a file."""
+def _refuse_same(report: Path, target: str) -> None:
+    """Raise UsageError if the report and the result would be one file."""
+    if report.resolve() == Path(target).resolve():
+        raise UsageError(f"--report {report} is the result; give the report another name")
+
+
+def _refuse_option(word: str) -> None:
+    """Raise UsageError for a misspelt option that would become the name of a file."""
     if word.startswith("-") and word != "-":
         names = (*as_keywords(SOURCE, MODEL, STEADY, OUTPUT, RUN), *OTHER_FLAGS)
-        near = difflib.get_close_matches(word, [f"--{name.replace('_', '-')}" for name in names], n=1)
-        hint = f"; near: {near[0]}" if near else f" (a file of this name is ./{word})"
-        raise UsageError(f"{word}: no such option{hint}")
+        flags = [f"--{name.replace('_', '-')}" for name in names if name not in ("hints", "encoder_options")]
+        raise UsageError(no_such_option(word, [*flags, "--hint", "-e", "-m", "-o"], "translate"))
 
 
 def print_run(run: "Run") -> None:
@@ -129,30 +139,25 @@ def print_run(run: "Run") -> None:
     if run.stopped_by is not None:
         rows.append(f"stopped by {signal.Signals(run.stopped_by).name}; the result is complete up to here")
     rows.extend(f"note: {note}" for note in run.notes)
-    rows.extend(f"lost: {count} {what}" for what, count in run.losses.items())
     for row in rows:
-        print(row, file=sys.stderr)
+        print(printable(row), file=sys.stderr)
+    for what, count in run.losses.items():
+        logging.getLogger("rotoscope").warning("lost: %s %s", count, what)  # shown with --quiet too
 
 
 def write_report(run: "Run", options: Mapping[str, Any], path: Path) -> None:
-    """Write what ran, with the versions that ran it."""
-    import av
-    import numpy
-
-    from rotoscope import __version__
+    """Write what ran, the files that gave options, and the versions."""
     from rotoscope.assembly.engines import engine_version
     from rotoscope.base.files import part_file
 
     engine = options["engine"]
-    versions = {
-        "rotoscope": __version__,
-        "python": platform.python_version(),
-        "av": av.__version__,
-        "ffmpeg": av.ffmpeg_version_info,
-        "numpy": numpy.__version__,
-        engine: engine_version(engine),
+    content = {
+        **asdict(run),
+        "fps": round(run.fps, 3),
+        "options": dict(options),
+        "options_from": list(used_files.get()),
+        "versions": {**versions(), engine: engine_version(engine)},
     }
-    content = {**asdict(run), "fps": round(run.fps, 3), "options": dict(options), "versions": versions}
     with part_file(path, overwrite=bool(options["overwrite"])) as part:
         part.write_text(json.dumps(content, indent=1) + "\n")
 

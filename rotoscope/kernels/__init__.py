@@ -1,1 +1,1 @@
-"""Picture and flow operations: one file per operation with contract, NumPy reference and fast versions."""
+"""Picture and flow operations: one file per operation, with its contract, NumPy reference, CPU version and CUDA launch."""

@@ -1,19 +1,20 @@
-"""What every operation asks of its arrays: where they live, how pixels lie in memory, one clear error if they do not fit.
+"""Check the arrays of an operation: device, dtype, shape, memory layout.
 
-Layouts: "interleaved" (H,W,4) float32, the pipeline's own on the CPU; (H,W,3) uint8; "planar" (C,H,W) float32. Flows are
-(H,W,2) float32 or float16; masks (H,W) uint8 or bool; weights (H,W) float32. All C-contiguous and all on one device: no
-kernel copies or moves data behind the caller's back.
+Pictures: (H,W,4) float32, "interleaved", used by the pipeline on CPUs; (H,W,3) uint8; (C,H,W) float32, "planar".
+Flows: (H,W,2) float32 or float16. Masks: (H,W) uint8 or bool. Weights: (H,W) float32.
+All must be C-contiguous and on one device; kernels do not copy or move data. Anything else raises a ValueError (TypeError for
+arrays of different kinds) that names the array it got and what is accepted.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-Array = Any  # a numpy.ndarray or a cupy.ndarray
+AnyArray = Any  # a numpy.ndarray or a cupy.ndarray
 
 
 class Layout(NamedTuple):
-    """How the pixels of a picture lie in memory; strides in elements."""
+    """Memory layout of a picture; strides in elements, from one pixel or channel to the next."""
 
     height: int
     width: int
@@ -27,10 +28,11 @@ class Layout(NamedTuple):
         return self.height, self.width
 
 
-def layout_of(picture: Array, size: tuple[int, ...] | None = None, name: str = "picture") -> Layout:
-    """Read the layout off dtype and shape, (height, width) being known from elsewhere or not.
+def layout_of(picture: AnyArray, size: tuple[int, ...] | None = None, name: str = "picture") -> Layout:
+    """Return the layout of a picture from its dtype and shape; raise ValueError if it has none of the layouts above.
 
-    float32 whose last length is 4 is taken as interleaved whenever that fits.
+    size  (H,W) if known; None accepts any size. A float32 array whose last length is 4 is interleaved if H and W allow it.
+    name  of the argument, for the message
     """
     shape = picture.shape
     _check_indexable(picture, name)
@@ -44,8 +46,8 @@ def layout_of(picture: Array, size: tuple[int, ...] | None = None, name: str = "
     raise ValueError(f"{name}: {describe(picture)}; accepted: C-contiguous {wanted}")
 
 
-def flow_size(flow: Array, name: str = "flow") -> tuple[int, int]:
-    """(height, width) of a flow, once checked."""
+def flow_size(flow: AnyArray, name: str = "flow") -> tuple[int, int]:
+    """Check a flow and return its (height, width)."""
     _check_indexable(flow, name)
     fits = flow.ndim == 3 and flow.shape[2] == 2 and all(flow.shape) and flow.flags.c_contiguous
     if fits and flow.dtype in (np.float32, np.float16):
@@ -53,40 +55,40 @@ def flow_size(flow: Array, name: str = "flow") -> tuple[int, int]:
     raise ValueError(f"{name}: {describe(flow)}; accepted: C-contiguous (H,W,2) float32 or float16, in pixels (dx, dy)")
 
 
-def _check_indexable(array: Array, name: str) -> None:
+def _check_indexable(array: AnyArray, name: str) -> None:
     if array.size >= 2**31:
         raise ValueError(
             f"{name}: {describe(array)}; accepted: fewer than 2^31 elements, which kernels count in 32 bits"
         )
 
 
-def check(array: Array, shape: tuple[int, ...], dtypes: tuple[str, ...], name: str) -> None:
-    """Demand exactly this shape and one of these dtypes, C-contiguous."""
+def check(array: AnyArray, shape: tuple[int, ...], dtypes: tuple[str, ...], name: str) -> None:
+    """Raise ValueError unless the array has this shape, one of these dtypes, and is C-contiguous."""
     if array.shape != shape or str(array.dtype) not in dtypes or not array.flags.c_contiguous:
         raise ValueError(f"{name}: {describe(array)}; accepted: C-contiguous {shape} of {' or '.join(dtypes)}")
 
 
-def output(out: Array | None, shape: tuple[int, ...], dtype: str, like: Array, name: str = "out") -> Array:
-    """`out` once checked, or a new array where `like` lives."""
+def output(out: AnyArray | None, shape: tuple[int, ...], dtype: str, like: AnyArray, name: str = "out") -> AnyArray:
+    """Check `out` and return it; None: return a new array on the device of `like`."""
     if out is None:
-        return np.empty_like(like, dtype=dtype, shape=shape)  # CuPy answers this call for its arrays
+        return np.empty_like(like, dtype=dtype, shape=shape)  # makes a CuPy array if `like` is one
     check(out, shape, (dtype,), name)
     return out
 
 
-def check_mask(mask: Array | None, size: tuple[int, int], name: str) -> None:
-    """Demand an (H,W) mask, where one is given."""
+def check_mask(mask: AnyArray | None, size: tuple[int, int], name: str) -> None:
+    """Raise ValueError unless the mask is None or (H,W) uint8 or bool."""
     if mask is not None:
         check(mask, size, ("uint8", "bool"), name)
 
 
 def flow_layout(size: tuple[int, int]) -> Layout:
-    """A flow as a picture of two interleaved channels."""
+    """Return the layout of a flow, read as a picture of two interleaved channels."""
     return Layout(*size, 2, 2, 1)
 
 
-def on_cuda(*arrays: Array | None) -> bool:
-    """Where the operation runs: True if all these arrays are CuPy's, False if all are NumPy's; None is neither."""
+def on_cuda(*arrays: AnyArray | None) -> bool:
+    """Return True if all arrays are CuPy's and False if all are NumPy's; None is skipped. Raise TypeError for a mixture."""
     kinds = {type(array).__module__.split(".")[0] for array in arrays if array is not None}
     if kinds == {"numpy"}:
         return False
@@ -98,11 +100,11 @@ def on_cuda(*arrays: Array | None) -> bool:
     )
 
 
-def from_dlpack(source: Any) -> Array:
-    """Wrap memory of torch, PyAV and others as a NumPy or CuPy array without copying.
+def from_dlpack(source: Any) -> AnyArray:
+    """Wrap an object with `__dlpack__` (a torch tensor, a decoded plane of PyAV) as a NumPy or CuPy array, without a copy.
 
-    Asks the source for no stream synchronisation, because PyAV's planes refuse it: whoever filled the memory must have
-    finished, or work on the stream that is current here.
+    Streams are not synchronised, because PyAV's planes refuse it: writes to the memory must have finished, or must be on
+    CuPy's current stream.
     """
     device_type, _ = source.__dlpack_device__()
     if device_type == 1:  # kDLCPU
@@ -113,7 +115,7 @@ def from_dlpack(source: Any) -> Array:
 
 
 class _WithoutStream:
-    """Hands out a DLPack capsule while keeping the consumer's stream from the producer."""
+    """Gives CuPy the DLPack capsule of `source` without passing CuPy's stream on to the source."""
 
     def __init__(self, source: Any) -> None:
         self.source = source
@@ -125,20 +127,20 @@ class _WithoutStream:
         return self.source.__dlpack__()
 
 
-def describe(array: Array) -> str:
-    """dtype, shape and contiguity, for messages."""
+def describe(array: AnyArray) -> str:
+    """Return dtype, shape and contiguity as text for messages."""
     contiguous = "" if array.flags.c_contiguous else ", not contiguous"
     return f"{array.dtype} {array.shape}{contiguous}"
 
 
-def flat(array: Array) -> Array:
-    """The array as one line of elements that Numba knows: half floats as their bits, bools as bytes."""
+def flat(array: AnyArray) -> AnyArray:
+    """Return a 1-D view with a dtype that Numba knows: half floats as uint16 (their bits), bool as uint8."""
     line = array.reshape(-1)
     if line.dtype == np.float16:
         return line.view(np.uint16)
     return line.view(np.uint8) if line.dtype == np.bool_ else line
 
 
-def addresses(arrays: list[Array]) -> Array:
-    """Where the arrays begin in memory; the caller keeps them alive."""
+def addresses(arrays: list[AnyArray]) -> AnyArray:
+    """Return the memory addresses of NumPy arrays, uintp (N,); the caller keeps the arrays alive."""
     return np.array([array.__array_interface__["data"][0] for array in arrays], np.uintp)

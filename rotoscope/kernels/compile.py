@@ -1,15 +1,19 @@
-"""Numba, imported and compiled only when a kernel is first called.
+"""Compile CPU kernels with Numba at their first call.
 
-Importing Numba costs 0.3 s and a cold kernel about a second, so neither happens at import time. Compiled code is kept
-in the user's cache folder, in a subfolder named after a digest of the kernel sources, so that an upgrade never runs
-stale code. When a compilation takes longer than a second, a line in the log says why the program is waiting.
+Importing Numba takes 0.3 s and compiling a kernel about 1 s, so neither happens at import time. Compiled code is kept in the
+user's cache folder, in a subfolder named by a digest of the kernel sources: after an upgrade, old code is not used. If a
+compilation takes longer than a second, one line is logged.
 """
 
 import functools
 import hashlib
 import logging
+import os
+import shutil
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -21,16 +25,17 @@ R = TypeVar("R")
 
 log = logging.getLogger("rotoscope")
 
-_lock = threading.RLock()  # Numba's cache folder is a global that is swapped while a kernel is declared
+_lock = threading.RLock()  # guards Numba's global cache folder, which is changed while a kernel is declared
 
 ANNOUNCE_AFTER_SECONDS = 1.0
+UNUSED_SECONDS = 90 * 24 * 3600.0
 
 
 class CpuKernel(Generic[P, R]):
-    """A scalar-loop function that becomes machine code at its first call.
+    """A function of scalar loops that is compiled to machine code at its first call.
 
-    The compiled function releases the GIL, does not check bounds and follows NumPy's rules for division by zero. It may
-    call other `CpuKernel`s and `CpuIntrinsic`s that are globals of its module.
+    The compiled function releases the GIL, does not check bounds, and divides by zero as NumPy does. It can call other
+    `CpuKernel`s and `CpuIntrinsic`s that are globals of its module.
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
@@ -39,12 +44,12 @@ class CpuKernel(Generic[P, R]):
         self._dispatcher: Any = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run; the first call for each set of types compiles."""
+        """Run the kernel; the first call for each set of argument types compiles it."""
         result: R = (self._dispatcher or self.compiled())(*args, **kwargs)
         return result
 
     def compiled(self) -> Any:
-        """The Numba dispatcher of this kernel; machine code follows with the first call for each set of types."""
+        """Return the Numba dispatcher of this kernel; it compiles at its first call for each set of argument types."""
         with _lock:
             self._dispatcher = self._dispatcher or self._declared()
         return self._dispatcher
@@ -55,14 +60,14 @@ class CpuKernel(Generic[P, R]):
         listen_for_compilation()
         function = self.function
         assert isinstance(function, FunctionType)
-        # Numba resolves globals when it compiles; it must find dispatchers where the module holds kernels.
+        # Numba resolves globals when it compiles: give it the dispatchers instead of our CpuKernel objects.
         scope = dict(function.__globals__)
         for name in function.__code__.co_names:
             if isinstance(scope.get(name), CpuKernel | CpuIntrinsic):
                 scope[name] = scope[name].compiled()
         plain = FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
         plain.__qualname__, plain.__module__ = function.__qualname__, function.__module__
-        # The cache folder is read when the decorator runs; other users of Numba in this process keep theirs.
+        # Numba reads the cache folder when the decorator runs; restore it for other users of Numba in this process.
         config: Any = numba.config
         previous = config.CACHE_DIR
         config.CACHE_DIR = str(cache_folder())
@@ -78,9 +83,9 @@ def cpu_kernel(function: Callable[P, R]) -> CpuKernel[P, R]:
 
 
 class CpuIntrinsic:
-    """An operation written as LLVM instructions, for what Numba's scalar loops cannot say; only kernels can call it.
+    """An operation written as LLVM instructions, which only CPU kernels can call.
 
-    The function gets Numba's typing context and the argument types, and returns the signature and a code generator.
+    The function takes Numba's typing context and the argument types, and returns the signature and a code generator.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -88,31 +93,44 @@ class CpuIntrinsic:
         self.function = function
 
     def __call__(self, *_args: Any) -> Any:
-        """Refuse: there is no Python version."""
+        """Raise TypeError: there is no Python version."""
         raise TypeError(f"{self.function.__name__} exists only inside compiled kernels")
 
-    @functools.cache  # noqa: B019  # one per operation, as long-lived as its module
+    @functools.cache  # noqa: B019  # instances live as long as their module
     def compiled(self) -> Any:
-        """What Numba resolves this name to."""
+        """Return the Numba intrinsic that kernels call."""
         import numba.extending
 
         return numba.extending.intrinsic(self.function)
 
 
 def cpu_intrinsic(function: Callable[..., Any]) -> CpuIntrinsic:
-    """Decorator: a `CpuIntrinsic`, registered with Numba when a kernel that uses it is compiled."""
+    """Decorator: make a `CpuIntrinsic`; it is registered with Numba when a kernel that uses it is compiled."""
     return CpuIntrinsic(function)
 
 
 @functools.cache
 def cache_folder() -> Path:
-    """Where compiled kernels of exactly these sources are kept; made if missing."""
+    """Return the folder of kernels compiled from the present sources; make it if it is missing.
+
+    Folders of other sources that no process has used for 90 days are deleted.
+    """
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     folder = user_cache_path("rotoscope") / "kernels" / digest.hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)  # when it was last used
+    delete_unused(keep=folder)
     return folder
+
+
+def delete_unused(keep: Path) -> None:
+    """Delete the folders beside `keep` that no process has used for 90 days; skip those that another process is deleting."""
+    for folder in keep.parent.iterdir():
+        with suppress(FileNotFoundError):
+            if folder != keep and time.time() - folder.lstat().st_mtime > UNUSED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @functools.cache
@@ -122,20 +140,20 @@ def listen_for_compilation() -> None:
 
     timers: list[threading.Timer] = []
 
-    @functools.cache  # once is enough
+    @functools.cache  # log it once per process
     def announce() -> None:
         log.info("compiling kernels for this machine; done once, then kept in %s", cache_folder())
 
     class Listener(event.Listener):
         def on_start(self, _event: Any) -> None:
-            """Begin to wait."""
+            """Start the timer of the log line."""
             timer = threading.Timer(ANNOUNCE_AFTER_SECONDS, announce)
             timer.daemon = True
             timers.append(timer)
             timer.start()
 
         def on_end(self, _event: Any) -> None:
-            """Compiled in time."""
+            """Cancel the timer."""
             timers.pop().cancel()
 
     register: Any = event.register

@@ -1,4 +1,4 @@
-"""Decoded pictures as the pipeline's own (H,W,4) float32, and these at other sizes."""
+"""Convert a decoded `Picture` to the pipeline's (H,W,4) float32 RGB or to uint8 RGB, and resize float pictures (CPU)."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from rotoscope.kernels.resize import resize
 
 
 def coding_of(picture: Picture) -> dict[str, Any]:
-    """How the code values of a picture are to be read: the keywords of `color_in`."""
+    """Return the keywords of `color_in` for the code values of a picture; {} if it is float already."""
     if picture.planes[0].dtype == np.float32:
         return {}
     return {
@@ -23,7 +23,10 @@ def coding_of(picture: Picture) -> dict[str, Any]:
 
 
 def float_picture(picture: Picture, out: Array | None = None) -> Array:
-    """(H,W,4) float32 RGB, nominally [0,1], the fourth channel 0; not clipped."""
+    """Return a picture as (H,W,4) float32: RGB, nominally [0,1], not clipped, and 0.
+
+    out  (H,W,4) float32 to write to; a new array if None
+    """
     if out is None:
         out = np.empty((picture.height, picture.width, 4), np.float32)
     color_in(picture.planes, out, **coding_of(picture))
@@ -31,14 +34,17 @@ def float_picture(picture: Picture, out: Array | None = None) -> Array:
 
 
 def rgb_picture(picture: Picture) -> Array:
-    """(H,W,3) uint8 RGB."""
+    """Return a picture as (H,W,3) uint8 RGB."""
     out = np.empty((picture.height, picture.width, 3), np.uint8)
     color_out(float_picture(picture), [out])
     return out
 
 
 def resized(picture: Array, size: tuple[int, int]) -> Array:
-    """(H,W,4) float32 at (width, height): area averaging down (no aliasing), bicubic up, as it is where nothing changes."""
+    """Resize (H,W,4) float32 to `size` (width, height) in pixels; the same size gives the picture back.
+
+    Shrinking uses area averages (no aliasing); enlarging in either direction uses bicubic.
+    """
     height, width = picture.shape[:2]
     if (width, height) == size:
         return np.ascontiguousarray(picture)

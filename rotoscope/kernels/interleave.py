@@ -1,6 +1,7 @@
-"""Interleave: a network's planar output -> the pipeline's (H,W,4) picture, with range, order and a check for NaN and Inf.
+"""Interleave: convert a network's planar output to the pipeline's (H,W,4) picture; count NaN and infinite values.
 
-The pipeline keeps pixels interleaved because warps gather whole pixels: one 16-byte load instead of three far-apart ones.
+The pipeline keeps pixels interleaved because a warp loads whole pixels: one load of 16 bytes instead of three in distant
+places. (Aggregating 7 pictures: 12.1 ms interleaved, 22.7 ms planar at 1280x720, docs/kernels.md.)
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import Array, on_cuda
+from rotoscope.kernels.arrays import AnyArray, on_cuda
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import pixel_grid, run_kernel, structure
 from rotoscope.kernels.rows import run_rows
@@ -17,26 +18,31 @@ from rotoscope.kernels.vector import as_float
 
 F32 = NDArray[np.float32]
 
-# How far outside [0,1] a value may stay. Decoded video strays out of the RGB cube by chroma interpolation and rounding, and
-# must find its way back to the same code values; what a network overshoots beyond this is cut, because Y'CbCr could
-# not hold it and would shift its hue instead. Code values are clipped to their own range in colour out.
+# Values are clipped to [-GUARD, 1 + GUARD]. Decoded video leaves [0,1] slightly, by chroma interpolation and rounding, and must
+# be kept to give back the same code values. A larger overshoot of a network is clipped here: Y'CbCr cannot hold it, and
+# clipping it there would shift the hue. `color_out` clips code values to their own range.
 GUARD = 0.1875
 
 
 def interleave(
-    planar: Array,
-    out: Array,
+    planar: AnyArray,
+    out: AnyArray,
     *,
     scale: Sequence[float] = (1.0, 1.0, 1.0),
     offset: Sequence[float] = (0.0, 0.0, 0.0),
     bgr: bool = False,
 ) -> Any:
-    """Write channel c of planar (3,Hp,Wp), times scale[c] plus offset[c], clipped to [0,1] +- GUARD, into out (H,W,4) float32.
+    """Write planar * scale + offset, clipped to [-GUARD, 1 + GUARD], into `out`; return the number of NaN and infinite values.
 
-    The top left (H,W) of the planes, float32 or float16, is used; with `bgr` the planes are in blue, green, red order
-    (scale and offset too) and the picture is in red, green, blue; the fourth channel is 0. Both C-contiguous. Returns how
-    many of the values read were not finite, whatever was written for them: an int, or on CUDA, where nobody waits for the
-    answer here, a uint32 array of one element.
+    planar         (3,Hp,Wp) float32 or float16, C-contiguous, any range; its top left (H,W) is used
+    out            written, (H,W,4) float32, C-contiguous: RGB and 0
+    scale, offset  per channel of planar
+    bgr            planar, scale and offset are in blue, green, red order; out is in red, green, blue
+
+    Returns an int on the CPU, and on CUDA a uint32 array (1,), because the kernel is not waited for. What is written for
+    values that are not finite is unspecified.
+
+    Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
     """
     version = interleave_cuda if on_cuda(planar, out) else interleave_cpu
     if (
@@ -61,22 +67,22 @@ def interleave_reference(
     offset: Sequence[float] = (0.0, 0.0, 0.0),
     bgr: bool = False,
 ) -> tuple[NDArray[np.float64], int]:
-    """The (H,W,3) picture in float64 and the number of values that are not finite: the oracle."""
+    """`interleave` in float64 with NumPy; return the picture (H,W,3) and the number of NaN and infinite values."""
     crop = planar[:, : shape[0], : shape[1]].astype(np.float64)
     picture = crop * np.reshape(scale, (3, 1, 1)) + np.reshape(offset, (3, 1, 1))
     picture = np.moveaxis(np.clip(picture, -GUARD, 1 + GUARD), 0, 2)
     return picture[..., ::-1] if bgr else picture, int((~np.isfinite(crop)).sum())
 
 
-def interleave_cpu(planar: Array, out: Array, gains: F32, offsets: F32, bgr: bool) -> int:
+def interleave_cpu(planar: AnyArray, out: AnyArray, gains: F32, offsets: F32, bgr: bool) -> int:
     """`interleave` on NumPy arrays."""
     read = planar.view(np.uint16) if planar.dtype == np.float16 else planar
     return sum(run_rows(_interleave, out.shape[0], read, out, gains, offsets, bgr))
 
 
-def interleave_cuda(planar: Array, out: Array, gains: F32, offsets: F32, bgr: bool) -> Array:
+def interleave_cuda(planar: AnyArray, out: AnyArray, gains: F32, offsets: F32, bgr: bool) -> AnyArray:
     """`interleave` on CuPy arrays."""
-    bad = np.zeros_like(out, dtype=np.uint32, shape=(1,))  # CuPy answers this call for its arrays
+    bad = np.zeros_like(out, dtype=np.uint32, shape=(1,))  # makes a CuPy array if `out` is one
     height, width = out.shape[:2]
     size_in, size = (np.int32(planar.shape[1]), np.int32(planar.shape[2])), (np.int32(height), np.int32(width))
     name = "interleave<Half2>" if planar.dtype == np.float16 else "interleave<float>"
@@ -87,13 +93,18 @@ def interleave_cuda(planar: Array, out: Array, gains: F32, offsets: F32, bgr: bo
 
 @cpu_kernel
 def _interleave(begin: int, end: int, planar: F32, out: F32, gains: F32, offsets: F32, bgr: bool) -> int:
+    """Rows begin to end; return the number of NaN and infinite values in them.
+
+    planar          (3,Hp,Wp) float32, or uint16 for the bits of half floats
+    gains, offsets  (3,) in the order of planar
+    """
     bad = 0
     first, last = (2, 0) if bgr else (0, 2)
     low, high, limit = np.float32(-GUARD), np.float32(1 + GUARD), np.float32(np.finfo(np.float32).max)
     for y in range(begin, end):
         for x in range(out.shape[1]):
             red, green, blue = as_float(planar[first, y, x]), as_float(planar[1, y, x]), as_float(planar[last, y, x])
-            # A comparison with NaN is false, so this counts NaN and both infinities.
+            # Every comparison with NaN is false, so this counts NaN and both infinities.
             bad += int(not (abs(red) <= limit)) + int(not (abs(green) <= limit)) + int(not (abs(blue) <= limit))
             out[y, x, 0] = min(max(red * gains[first] + offsets[first], low), high)
             out[y, x, 1] = min(max(green * gains[1] + offsets[1], low), high)

@@ -1,7 +1,7 @@
-"""CUDA kernels through CuPy: one `.cu` source per operation, compiled at first use for the current device.
+"""Launch CUDA kernels through CuPy: one `.cu` source per operation, compiled at first use for the current device.
 
-A kernel's name spells out the template arguments it was compiled for, so that a profile is readable. Kernels run on
-CuPy's current stream and nothing here waits for them. CuPy keeps compiled code in its own cache folder.
+The name of a kernel contains its template arguments, so that profiles are readable. Kernels run on CuPy's current stream;
+nothing here waits for them. CuPy keeps compiled code in its own cache folder.
 """
 
 import functools
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from rotoscope.kernels.arrays import Array, Layout
+from rotoscope.kernels.arrays import AnyArray, Layout
 
 SOURCES = Path(__file__).parent / "cuda"
-BLOCK_WIDTH, BLOCK_HEIGHT = 32, 8  # a warp of threads takes 32 neighbouring pixels of one row
+BLOCK_WIDTH, BLOCK_HEIGHT = 32, 8  # a CUDA warp covers 32 neighbouring pixels of one row
 
 Launch = tuple[tuple[int, int, int], tuple[int, int, int]]  # blocks, threads per block
 
@@ -23,17 +23,19 @@ Launch = tuple[tuple[int, int, int], tuple[int, int, int]]  # blocks, threads pe
 def run_kernel(operation: str, name: str, launch: Launch, *arguments: Any) -> None:
     """Run kernel `name`, such as "warp<float4, float2, bilinear>", of cuda/<operation>.cu on the current stream.
 
-    Arguments are arrays, NumPy scalars of the exact C type, `Pointers`, or None for a null pointer.
+    launch     blocks and threads, from `grid` or `pixel_grid`
+    arguments  arrays, NumPy scalars of the exact C type, structs from `pointers` or `structure`, None for a null pointer
     """
     import cupy
 
     kernel = _kernel(operation, name, cupy.cuda.Device().id)
-    null = np.uint64(0)  # CuPy would hand over no argument at all for None
+    null = np.uint64(0)  # CuPy would leave out an argument that is None
     kernel(*launch, tuple(null if argument is None else argument for argument in arguments))
 
 
 @functools.cache
 def _kernel(operation: str, name: str, _device: int) -> Callable[..., None]:
+    """Compile one kernel; cached per device."""
     import cupy
 
     code = (SOURCES / f"{operation}.cu").read_text()
@@ -44,48 +46,48 @@ def _kernel(operation: str, name: str, _device: int) -> Callable[..., None]:
 
 @functools.cache
 def _options() -> tuple[str, ...]:
-    # CuPy's cache looks at sources and options but not into included files, so a digest of those is an option.
+    # CuPy's cache key covers source and options but not included files, so a digest of those is one of the options.
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.cuh")))).hexdigest()[:12]
     return "-std=c++17", f"-I{SOURCES}", f"-DINCLUDED_{digest}"
 
 
 def grid(layout: Layout) -> Launch:
-    """(blocks, threads) with one thread per pixel, and one layer of blocks per channel of a planar picture."""
+    """Return (blocks, threads): one thread per pixel, one layer of blocks per channel of a planar picture."""
     layers = layout.channels if layout.pixel_stride == 1 else 1
     return pixel_grid(layout.height, layout.width, layers)
 
 
 def pixel_grid(height: int, width: int, layers: int = 1) -> Launch:
-    """(blocks, threads) that cover height x width threads."""
+    """Return (blocks, threads) that cover height x width threads in each layer."""
     blocks = (-(-width // BLOCK_WIDTH), -(-height // BLOCK_HEIGHT), layers)
     return blocks, (BLOCK_WIDTH, BLOCK_HEIGHT, 1)
 
 
 def pixel_type(layout: Layout) -> str:
-    """What a thread loads at once: a whole interleaved pixel, or one channel of a planar one."""
+    """Return the C++ type that one thread loads: a whole interleaved pixel, or one channel of a planar one."""
     return {1: "float", 3: "uchar3", 4: "float4"}[layout.pixel_stride]
 
 
-def half_or_float(flow: Array) -> str:
-    """The type of one flow vector."""
+def half_or_float(flow: AnyArray) -> str:
+    """Return the C++ type of one flow vector: Half2 for float16, float2 for float32."""
     return "Half2" if flow.dtype == "float16" else "float2"
 
 
-def pointers(arrays: list[Array]) -> Array:
-    """The device addresses of up to 14 arrays, as the kernels' struct `Pointers`, passed by value."""
+def pointers(arrays: list[AnyArray]) -> AnyArray:
+    """Return the device addresses of up to 14 arrays as the struct `Pointers` of the CUDA sources, passed by value."""
     packed = np.zeros((), np.dtype([("at", np.uint64, (14,))]))
     for k, array in enumerate(arrays):
         packed["at"][k] = array.data.ptr
     return packed
 
 
-def structure(dtype: Any, *values: Any) -> Array:
-    """A struct of members of one type, passed by value."""
+def structure(dtype: Any, *values: Any) -> AnyArray:
+    """Return a struct whose members all have `dtype`, passed by value."""
     packed = np.zeros((), np.dtype([("members", dtype, (len(values),))]))
     packed["members"] = values
     return packed
 
 
-def zeros(shape: tuple[int, ...], like: Array) -> Array:
-    """A zeroed float32 array where `like` lives, cleared on the current stream."""
-    return np.zeros_like(like, dtype=np.float32, shape=shape)  # CuPy answers this call for its arrays
+def zeros(shape: tuple[int, ...], like: AnyArray) -> AnyArray:
+    """Return a float32 array of zeros on the device of `like`, cleared on the current stream."""
+    return np.zeros_like(like, dtype=np.float32, shape=shape)  # makes a CuPy array if `like` is one

@@ -1,23 +1,25 @@
-"""Resize a flow: bilinearly like a picture, and the vectors with it, each axis by its own factor."""
+"""Resize a flow: resize its components bilinearly, then multiply dx and dy by the factors of width and height."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import Array, flat, flow_size, on_cuda, output
+from rotoscope.kernels.arrays import AnyArray, flat, flow_size, on_cuda, output
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import half_or_float, pixel_grid, run_kernel
 from rotoscope.kernels.resize import axis_taps, resize_matrix, sum_lines
 from rotoscope.kernels.rows import run_rows
 
 
-def resize_flow(flow: Array, size: tuple[int, int], *, out: Array | None = None) -> Array:
-    """The flow for pictures of another size, in their pixels.
+def resize_flow(flow: AnyArray, size: tuple[int, int], *, out: AnyArray | None = None) -> AnyArray:
+    """Return the flow between the same pictures at another size, in pixels of that size.
 
-    flow  (H,W,2) float32 or float16, pixels
-    size  (height, width) of the result
-    out   (height,width,2) float32, another array than flow; made if None. Returned.
+    flow  (H,W,2) float32 or float16, (dx, dy) in pixels
+    size  (height, width) of the result, in pixels
+    out   (height,width,2) float32, not flow's memory; a new array if None
+
+    Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
     """
     version = resize_flow_cuda if on_cuda(flow, out) else resize_flow_cpu
     flow_size(flow)
@@ -29,7 +31,7 @@ def resize_flow(flow: Array, size: tuple[int, int], *, out: Array | None = None)
 
 
 def resize_flow_reference(flow: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float64]:
-    """`resize_reference`'s matrices, then the factors, in float64: the oracle."""
+    """`resize_flow` in float64: the matrices of `resize_matrix`, then the factors."""
     height, width = flow.shape[:2]
     vertical, horizontal = resize_matrix(height, size[0], "bilinear"), resize_matrix(width, size[1], "bilinear")
     resized = np.einsum("yj,jic,xi->yxc", vertical, flow.astype(np.float64), horizontal, optimize=True)
@@ -37,7 +39,7 @@ def resize_flow_reference(flow: NDArray[Any], size: tuple[int, int]) -> NDArray[
     return scaled
 
 
-def resize_flow_cpu(flow: Array, out: Array) -> None:
+def resize_flow_cpu(flow: AnyArray, out: AnyArray) -> None:
     """`resize_flow` on NumPy arrays."""
     (height, width), (height_out, width_out) = flow.shape[:2], out.shape[:2]
     vertical, horizontal = axis_taps(height, height_out, "bilinear"), axis_taps(width, width_out, "bilinear")
@@ -45,7 +47,7 @@ def resize_flow_cpu(flow: Array, out: Array) -> None:
     run_rows(_resize_flow, height_out, flat(flow), width, *vertical, *horizontal, factors, width_out, flat(out))
 
 
-def resize_flow_cuda(flow: Array, out: Array) -> None:
+def resize_flow_cuda(flow: AnyArray, out: AnyArray) -> None:
     """`resize_flow` on CuPy arrays."""
     sizes = tuple(np.int32(length) for length in (*flow.shape[:2], *out.shape[:2]))
     run_kernel("resize", f"resize_flow<{half_or_float(flow)}>", pixel_grid(*out.shape[:2]), flow, *sizes, out)
@@ -65,12 +67,20 @@ def _resize_flow(
     width_out: int,
     out: Any,
 ) -> None:
+    """Rows row_begin to row_end of the result.
+
+    flow                  flat (H*width*2,) float32, or uint16 for the bits of half floats
+    first_y, first_x      int32, from `axis_taps`
+    weights_y, weights_x  float32 (size, taps), from `axis_taps`
+    factors               (width_out / width, height_out / height), float32
+    out                   flat, float32
+    """
     line = np.empty(2 * width, np.float32)
     factor_x, factor_y = factors
     for y in range(row_begin, row_end):
         sum_lines(flow, 0, 2 * width, first_y[y], weights_y[y], line)
         target = out[2 * y * width_out :]
-        if weights_x.shape[1] == 2:  # all flows but those of one column; without the inner loop
+        if weights_x.shape[1] == 2:  # every width but 1; without the inner loop
             for x in range(width_out):
                 first, left, right = 2 * np.int64(first_x[x]), weights_x[x, 0], weights_x[x, 1]
                 target[2 * x] = (line[first] * left + line[first + 2] * right) * factor_x

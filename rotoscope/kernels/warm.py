@@ -1,4 +1,4 @@
-"""Warm: compile every kernel for the types that the pipeline uses, so that no user waits for it later."""
+"""Compile every CPU kernel for the types that the pipeline uses, so that later calls do not wait for compilation."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +22,7 @@ HEIGHT, WIDTH = 4, 6
 
 
 def warm() -> Iterator[str]:
-    """Compile and name one operation after the other; what the cache folder holds already takes milliseconds."""
+    """Compile one operation after the other and yield its name. Operations in the cache folder take milliseconds."""
     picture = np.zeros((HEIGHT, WIDTH, 4), np.float32)
     planar = np.zeros((3, HEIGHT, WIDTH), np.float32)
     flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
@@ -50,6 +50,7 @@ def warm() -> Iterator[str]:
 
 
 def _decoded() -> list[list[Any]]:
+    """Return planes of one small picture as I420, as NV12 and as RGB, uint8."""
     half = (HEIGHT // 2, WIDTH // 2)
     luma, chroma = np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros(half, np.uint8)
     return [

@@ -1,38 +1,40 @@
-"""Warp: align picture b to a along the flow from a to b, backward; the sampling is described in `sampling`."""
+"""Warp: align picture b to picture a by the flow from a to b.
+
+Convention (all of it in `sampling`): backward, flow (dx, dy) in pixels, positions clamped to the border.
+Bilinear float32 of 1280x720 takes 1.9 ms; torch's grid_sample takes 5.0 ms, OpenCV's remap 2.0 ms (docs/kernels.md).
+"""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import Array, check_mask, flat, flow_size, layout_of, on_cuda, output
+from rotoscope.kernels.arrays import AnyArray, check_mask, flat, flow_size, layout_of, on_cuda, output
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import grid, half_or_float, pixel_type, run_kernel
 from rotoscope.kernels.rows import run_rows
-from rotoscope.kernels.sampling import (
-    NOTHING,
-    RUN,
-    aim,
-    check_sampling,
-    from_pixels,
-    gather,
-    inside_reference,
-    sample_reference,
-    store_run,
-    to_pixels,
-)
+from rotoscope.kernels.runs import NOTHING, RUN, store_run
+from rotoscope.kernels.sampling import aim, check_sampling, gather
+from rotoscope.kernels.sampling_reference import from_pixels, inside_reference, sample_reference, to_pixels
 
 
 def warp(
-    picture: Array, flow: Array, *, sampling: str = "bilinear", inside: Array | None = None, out: Array | None = None
-) -> Array:
-    """The picture sampled at p + flow(p): `warp(image_b, F_ab)` aligns b to a.
+    picture: AnyArray,
+    flow: AnyArray,
+    *,
+    sampling: str = "bilinear",
+    inside: AnyArray | None = None,
+    out: AnyArray | None = None,
+) -> AnyArray:
+    """Sample a picture at p + flow(p) and return `out`: `warp(image_b, F_ab)` aligns b to a.
 
     picture   (H,W,4) float32, (H,W,3) uint8 or (C,H,W) float32, any range
-    flow      (H,W,2) float32 or float16, pixels, (dx, dy); outside is clamped to the border
+    flow      (H,W,2) float32 or float16, (dx, dy) in pixels; positions outside the frame are clamped to the border
     sampling  "bilinear", or "cubic": Catmull-Rom clamped to the range of the 2x2 nearest pixels
-    inside    (H,W) uint8 or bool, written: 1 where the target lies in the frame; where it left, or is NaN, 0
-    out       like picture and another array than it; made if None. Returned.
+    inside    written unless None, (H,W) uint8 or bool: 1 if the position lies in the frame, 0 if not or if the flow is NaN
+    out       shape and dtype of picture, not picture's memory; a new array if None
+
+    Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
     """
     version = warp_cuda if on_cuda(picture, flow, inside, out) else warp_cpu
     check_sampling(sampling)
@@ -47,19 +49,23 @@ def warp(
 def warp_reference(
     picture: NDArray[Any], flow: NDArray[Any], sampling: str = "bilinear"
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """(out, inside) in float64 throughout: the oracle."""
+    """`warp` in float64 with NumPy; return (out, inside)."""
     size = flow.shape[:2]
     sampled = sample_reference(to_pixels(picture, size), flow, sampling)
     return from_pixels(sampled, picture, size), inside_reference(flow)
 
 
-def warp_cpu(picture: Array, flow: Array, layout: Any, sampling: str, inside: Array | None, out: Array) -> None:
+def warp_cpu(
+    picture: AnyArray, flow: AnyArray, layout: Any, sampling: str, inside: AnyArray | None, out: AnyArray
+) -> None:
     """`warp` on NumPy arrays."""
     mask = NOTHING if inside is None else flat(inside)
     run_rows(_warp, layout.height, flat(picture), flat(flow), tuple(layout), sampling == "cubic", mask, flat(out))
 
 
-def warp_cuda(picture: Array, flow: Array, layout: Any, sampling: str, inside: Array | None, out: Array) -> None:
+def warp_cuda(
+    picture: AnyArray, flow: AnyArray, layout: Any, sampling: str, inside: AnyArray | None, out: AnyArray
+) -> None:
     """`warp` on CuPy arrays."""
     name = f"warp<{pixel_type(layout)}, {half_or_float(flow)}, {sampling}>"
     size = np.int32(layout.height), np.int32(layout.width)
@@ -68,6 +74,13 @@ def warp_cuda(picture: Array, flow: Array, layout: Any, sampling: str, inside: A
 
 @cpu_kernel
 def _warp(row_begin: int, row_end: int, picture: Any, flow: Any, layout: Any, cubic: bool, mask: Any, out: Any) -> None:
+    """Rows row_begin to row_end.
+
+    picture, out  flat, float32 or uint8
+    flow          flat (H*W*2,) float32, or uint16 for the bits of half floats
+    layout        `Layout` as a tuple
+    mask          written, flat (H*W,) uint8; (0,) if it was not given
+    """
     height, width, channels = layout[0], layout[1], layout[2]
     spot, part = np.empty((2, RUN), np.int32), np.empty((2, RUN), np.float32)
     inside, values = np.empty(RUN, np.uint8), np.zeros(max(channels, 4) * RUN, np.float32)

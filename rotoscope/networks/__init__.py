@@ -1,4 +1,4 @@
-"""Torch definitions of generators and feature networks: pure modules, shared by training, export and metrics."""
+"""PyTorch modules of the published generators, flow and feature networks; used by training, export and metrics."""
 
 from rotoscope.networks.description import Description, Loaded, Signature
 from rotoscope.networks.recognise import from_state_dict

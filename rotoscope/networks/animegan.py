@@ -1,9 +1,9 @@
-"""AnimeGANv2's generator (bryandlee's port; Chen et al. 2019): an hourglass of inverted residuals, 2,143,552 parameters.
+"""AnimeGANv2's generator (Chen et al. 2019; bryandlee's PyTorch port): an encoder-decoder of inverted residual blocks.
 
-Unit: reflected borders, conv, group norm with one group, LeakyReLU 0.2. Inverted residual: 1x1 expansion, depthwise
-3x3, 1x1 projection with group norm. Strided units see one more row below and one more column to the right. The
-decoder enlarges bilinearly to the recorded sizes with aligned corners, or by factors of two without: files do not say
-which, the published ones mean aligned corners.
+Unit: reflection padding, conv, group norm with one group, LeakyReLU 0.2. Inverted residual: 1x1 expansion, depthwise 3x3, 1x1
+projection, group norm. Units with stride 2 pad one row below and one column to the right. The decoder upsamples bilinearly:
+with aligned corners to the sizes of the encoder's features, without them by factors of two. Files do not say which; the
+published files need aligned corners. 2,143,552 parameters.
 
 (N,3,H,W) RGB in [-1,1] -> (N,3,H,W) RGB in [-1,1]; any size with aligned corners, else multiples of 4.
 """
@@ -17,12 +17,12 @@ from torch.nn.functional import interpolate
 
 
 def one_group(channels: int) -> nn.GroupNorm:
-    """Statistics of all channels of a frame together."""
+    """Return a group norm with one group: statistics over all channels of a frame."""
     return nn.GroupNorm(1, channels)
 
 
 def unit(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Four entries: pad, conv (biased only when depthwise), norm, activation; the size is kept, or halved by stride 2."""
+    """Return pad, conv (with bias only if depthwise), norm and activation. Stride 1 keeps the size, stride 2 halves it."""
     before = kernel // 2
     padding = (before, before, before, before) if stride == 1 else (0, 1, 0, 1)
     conv = nn.Conv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=groups > 1)
@@ -30,7 +30,7 @@ def unit(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, 
 
 
 class InvertedResidual(nn.Module):
-    """Expand twofold, filter each channel, project; added to the input where the widths agree."""
+    """Double the channels, convolve each, project; add the input if the numbers of channels are equal."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -49,7 +49,10 @@ class InvertedResidual(nn.Module):
 
 
 class AnimeGenerator(nn.Module):
-    """See the module's text."""
+    """AnimeGANv2's generator (Chen et al. 2019), see the top of this file.
+
+    (N,3,H,W) RGB in [-1,1] -> (N,3,H,W) RGB in [-1,1]; any size with `align_corners`, else H and W multiples of 4.
+    """
 
     def __init__(self, *, align_corners: bool = True) -> None:
         super().__init__()
@@ -70,7 +73,7 @@ class AnimeGenerator(nn.Module):
         self.out_layer = nn.Sequential(nn.Conv2d(32, 3, 1, bias=False), nn.Tanh())
 
     def enlarge(self, x: Tensor, size: torch.Size) -> Tensor:
-        """Bilinear, to the size recorded on the way down or by two."""
+        """Upsample bilinearly: with `align_corners` to `size` (H,W), else by two."""
         if self.align_corners:
             return interpolate(x, size=size, mode="bilinear", align_corners=True)
         return interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -85,5 +88,5 @@ class AnimeGenerator(nn.Module):
 
 
 def anime_sizes(weights: Mapping[str, Tensor], *, align_corners: bool = True) -> dict[str, Any]:
-    """Arguments of `AnimeGenerator`; all widths are fixed."""
+    """Return the arguments of `AnimeGenerator`; all widths are fixed."""
     return {"align_corners": align_corners}

@@ -1,7 +1,7 @@
-"""CartoonGAN's generator (Chen et al. 2018): a ResNet between convolutions that change size in two steps.
+"""CartoonGAN's generator (Chen et al. 2018): residual blocks at a quarter of the size, between two down- and two upsamplings.
 
-Reflect-padded conv k7, norm, ReLU; twice [conv k3 s2, conv k3, norm, ReLU] to twice the width; eight residual blocks;
-twice [transposed conv k3 s2, conv k3, norm, ReLU]; conv k7, tanh. Norms are affine instance norms with eps 1e-9.
+Conv k7 with reflection padding, norm, ReLU; twice [conv k3 s2, conv k3, norm, ReLU] to twice the channels; eight residual
+blocks; twice [transposed conv k3 s2, conv k3, norm, ReLU]; conv k7, tanh. Norms are affine instance norms with eps 1e-9.
 11,129,667 parameters at width 64.
 
 (N,3,H,W) BGR in [-1,1] -> (N,3,H,W) BGR in [-1,1]; H and W multiples of 4.
@@ -19,17 +19,21 @@ NUM_BLOCKS = 8
 
 
 def instance_norm(channels: int) -> nn.InstanceNorm2d:
-    """Affine, with the tiny epsilon of the published weights."""
+    """Return an affine instance norm with eps 1e-9, as in the published code."""
     return nn.InstanceNorm2d(channels, eps=1e-9, affine=True)
 
 
 def double(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
-    """Transposed convolution that doubles the size."""
+    """Return a transposed convolution that doubles the size."""
     return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
 
 
 class CartoonGenerator(nn.Module):
-    """See the module's text. Layers keep the numbers of the published weights: conv04 to conv11 are the residual blocks."""
+    """CartoonGAN's generator (Chen et al. 2018), see the top of this file.
+
+    (N,3,H,W) BGR in [-1,1] -> (N,3,H,W) BGR in [-1,1]; H and W multiples of 4.
+    Layers have the numbers of the published weights: conv04 to conv11 are the residual blocks.
+    """
 
     size_multiple = 4
 
@@ -57,7 +61,7 @@ class CartoonGenerator(nn.Module):
         self.deconv03_1 = reflect_conv(width, 3, 7)
 
     def residual(self, x: Tensor, number: int) -> Tensor:
-        """Conv, norm, ReLU, conv, norm, added to the input."""
+        """Apply residual block `number`: x + norm(conv(ReLU(norm(conv(x)))))."""
         conv1, in1, conv2, in2 = (
             self.get_submodule(f"{kind}{number:02}_{step}") for step in (1, 2) for kind in ("conv", "in")
         )
@@ -75,5 +79,5 @@ class CartoonGenerator(nn.Module):
 
 
 def cartoon_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Arguments of `CartoonGenerator` for a state dict."""
+    """Return the arguments of `CartoonGenerator` for a state dict."""
     return {"width": weights["conv01_1.weight"].shape[0]}

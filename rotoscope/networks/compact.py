@@ -1,11 +1,10 @@
-"""The compact student: a feed-forward generator small enough for real time on a laptop CPU.
+"""Rotoscope's compact student: a feed-forward generator small enough for real time on a laptop CPU.
 
-Everything expensive happens at a quarter of the resolution. One strided convolution folds 4x4 pixels and their surroundings
-into channels (a pixel-unshuffle and a 3x3 convolution in one, which engines run faster), separable residual blocks (Howard
-et al. 2017; He et al. 2016) work there with instance norm (Ulyanov et al. 2016), and a head unfolds the result in two
-pixel-shuffle steps (Shi et al. 2016) with one small convolution between them, which is what keeps the 4x4 grid out of the
-picture. With the default width and depth it has 82,188 parameters and 1.24 G multiply-adds at 640x360, 28 times fewer than
-Johnson's TransformerNet.
+Most work is done at a quarter of the size. One convolution with stride 4 turns 4x4 pixels and their surroundings into
+channels (pixel-unshuffle and 3x3 convolution in one, which engines run faster). Separable residual blocks (Howard et al.
+2017; He et al. 2016) with instance norm (Ulyanov et al. 2016) follow. Two pixel-shuffle steps (Shi et al. 2016) with a
+small convolution between them make the picture; this convolution prevents a visible 4x4 grid. With default width and depth:
+82,188 parameters and 1.24 G multiply-adds at 640x360, 28 times fewer than Johnson's TransformerNet.
 """
 
 from collections.abc import Mapping
@@ -14,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-FOLD = 4  # pixels folded into one cell per side; sides of the input must be multiples of it
-HALF_WIDTH = 16  # channels at half resolution
+FOLD = 4  # pixels per cell and side; H and W of the input must be multiples of it
+HALF_WIDTH = 16  # channels at half the size
 
 
 def separable_conv(in_channels: int, out_channels: int, *, bias: bool) -> nn.Sequential:
-    """Depthwise 3x3 with reflected borders, then pointwise 1x1; the resolution is kept."""
+    """Return a depthwise 3x3 convolution with reflection padding and a 1x1 convolution; the size is kept."""
     return nn.Sequential(
         nn.Conv2d(in_channels, in_channels, 3, padding=1, padding_mode="reflect", groups=in_channels, bias=False),
         nn.Conv2d(in_channels, out_channels, 1, bias=bias),
@@ -27,7 +26,7 @@ def separable_conv(in_channels: int, out_channels: int, *, bias: bool) -> nn.Seq
 
 
 def start_without_checkerboard(layer: nn.Module) -> None:
-    """Give the four channels that pixel shuffle lays side by side the same weights to begin with (Aitken et al. 2017)."""
+    """Initialise the four channels that pixel shuffle places side by side with equal weights (Aitken et al. 2017)."""
     assert isinstance(layer, nn.Conv2d) and layer.bias is not None
     with torch.no_grad():
         layer.weight.copy_(layer.weight[::4].repeat_interleave(4, dim=0))
@@ -50,7 +49,10 @@ class ResidualBlock(nn.Module):
 
 
 class CompactGenerator(nn.Module):
-    """Image to image, (N,3,H,W) float RGB in [-1,1] -> (N,3,H,W), about [-1,1] and not clamped; H and W multiples of 4."""
+    """Rotoscope's compact student, see the top of this file.
+
+    (N,3,H,W) RGB in [-1,1] -> (N,3,H,W) RGB, about [-1,1], not clamped; H and W multiples of 4.
+    """
 
     size_multiple = FOLD
 
@@ -71,6 +73,6 @@ class CompactGenerator(nn.Module):
 
 
 def compact_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Arguments of `CompactGenerator` for a state dict."""
+    """Return the arguments of `CompactGenerator` for a state dict."""
     num_blocks = sum(key.startswith("blocks.") and key.endswith(".conv1.0.weight") for key in weights)
     return {"width": weights["stem.weight"].shape[0], "num_blocks": num_blocks}

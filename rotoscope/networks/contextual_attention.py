@@ -1,10 +1,10 @@
-"""Inpainting by contextual attention (Yu et al. 2018): a coarse net fills the hole, a fine net copies textures into it.
+"""Inpainting by contextual attention (Yu et al. 2018): a coarse network fills the hole, a fine network refines it.
 
-Both nets work at a quarter of the size with dilated convolutions and ELU. The fine net has a second branch in which
-every patch of features looks for the most similar patches outside the hole and is rebuilt from them. 3,601,542
+Both work at a quarter of the size with dilated convolutions and ELU. The fine network has a second branch with attention: each
+patch of features is rebuilt from the most similar patches outside the hole. 3,601,542
 parameters at width 32.
 
-Two dialects share their names: files of the PyTorch port (daa233/generative-inpainting-pytorch) mean one pixel of
+Two variants have the same names: files of the PyTorch port (daa233/generative-inpainting-pytorch) mean one pixel of
 padding all around strided convolutions and an epsilon under the root of the patch norm; TensorFlow's official files
 mean SAME padding (none before, one after) and a lower bound on the norm. `tensorflow` says which.
 """
@@ -24,15 +24,15 @@ DILATIONS = {"conv7_atrous": 2, "conv8_atrous": 4, "conv9_atrous": 8, "conv10_at
 
 
 def fuse(scores: Tensor) -> Tensor:
-    """(N,B,F) -> (N,B,F): each score plus those of both neighbours along the diagonal, zeros outside."""
+    """Add to each score of (N,B,F) its two neighbours on the diagonal; outside is zero."""
     padded = pad(scores, (1, 1, 1, 1))
     return padded[:, :-2, :-2] + scores + padded[:, 2:, 2:]
 
 
 def patches_of(x: Tensor, side: int, stride: int = 1) -> Tensor:
-    """What `unfold` with a border of one zero gives, by slices: exporters and engines do better with those.
+    """Return the patches of (N,C,H,W) padded by one zero: (N, C * side^2, patches), like torch's `unfold`.
 
-    (N,C,H,W) -> (N, C * side^2, patches).
+    Made of slices, which exporters and engines support better.
     """
     padded = pad(x, (1, 1, 1, 1))
     rows, columns = ((extent + 2 - side) // stride + 1 for extent in x.shape[2:])
@@ -45,13 +45,13 @@ def patches_of(x: Tensor, side: int, stride: int = 1) -> Tensor:
 
 
 def swap_sides(scores: Tensor, background: tuple[int, int], foreground: tuple[int, int]) -> Tensor:
-    """(N,B,F) with both axes counted row by row -> the same counted column by column."""
+    """Reorder both axes of (N,B,F) from row by row to column by column; sizes (H,W)."""
     swapped = scores.reshape(-1, *background, *foreground).permute(0, 2, 1, 4, 3)
     return swapped.reshape(scores.shape)
 
 
 def contextual_attention(foreground: Tensor, background: Tensor, mask: Tensor, *, tensorflow: bool = True) -> Tensor:
-    """Features (N,C,h,w) rebuilt from patches of `background` (N,C,h,w) outside the hole (mask (N,1,4h,4w) of ones)."""
+    """Rebuild features (N,C,h,w) from patches of `background` (N,C,h,w) outside the hole; mask (N,1,4h,4w), 1 in the hole."""
     size = (foreground.shape[2], foreground.shape[3])
     raw_patches = patches_of(background, 4, RATE)
     small_foreground, small_background = foreground[:, :, ::RATE, ::RATE], background[:, :, ::RATE, ::RATE]
@@ -73,7 +73,7 @@ def contextual_attention(foreground: Tensor, background: Tensor, mask: Tensor, *
 
 
 class GenConv(nn.Module):
-    """Convolution with zero padding that keeps the size, or halves it at stride 2."""
+    """Convolution with zero padding; stride 1 keeps the size, stride 2 halves it."""
 
     def __init__(
         self,
@@ -97,32 +97,32 @@ class GenConv(nn.Module):
 
 
 class Net(nn.Module):
-    """Named convolutions and the order to run them in."""
+    """Base of both networks: named convolutions, run in order."""
 
     def __init__(self, *, tensorflow: bool) -> None:
         super().__init__()
         self.tensorflow = tensorflow
 
     def add(self, name: str, in_channels: int, out_channels: int, kernel: int = 3) -> None:
-        """A convolution whose name tells its stride and dilation."""
+        """Add a convolution; its name gives its stride and dilation."""
         stride = 2 if name.endswith("_downsample") else 1
         dilation = DILATIONS.get(name, 1)
         self.add_module(name, GenConv(in_channels, out_channels, kernel, stride, dilation, tensorflow=self.tensorflow))
 
     def add_tail(self, prefix: str, in_channels: int, width: int) -> None:
-        """Layers 11 to 17: from quarter size back to the picture."""
+        """Add layers 11 to 17: from a quarter of the size to the picture."""
         widths = (in_channels, 4 * width, 4 * width, 2 * width, 2 * width, width, width // 2, 3)
         for index in range(7):
             self.add(f"{prefix}{11 + index}", widths[index], widths[index + 1])
 
     def run(self, x: Tensor, *names: str) -> Tensor:
-        """The named layers in a row, each followed by ELU."""
+        """Run the named layers in sequence, ELU after each."""
         for name in names:
             x = elu(self.get_submodule(name)(x))
         return x
 
     def run_tail(self, x: Tensor, prefix: str) -> Tensor:
-        """Layers 11 to 17, enlarging by nearest pixels before 13 and 15."""
+        """Run layers 11 to 17; nearest-neighbour x2 before 13 and 15."""
         x = self.run(x, f"{prefix}11", f"{prefix}12")
         x = self.run(interpolate(x, scale_factor=2.0), f"{prefix}13", f"{prefix}14")
         x = self.run(interpolate(x, scale_factor=2.0), f"{prefix}15", f"{prefix}16")
@@ -130,7 +130,7 @@ class Net(nn.Module):
 
 
 class CoarseNet(Net):
-    """(N,5,H,W): masked picture, ones, mask -> a first picture."""
+    """Coarse network: (N,5,H,W) (masked picture, ones, mask) -> first estimate (N,3,H,W)."""
 
     def __init__(self, width: int, *, tensorflow: bool) -> None:
         super().__init__(tensorflow=tensorflow)
@@ -148,7 +148,7 @@ class CoarseNet(Net):
 
 
 class FineNet(Net):
-    """(N,5,H,W): picture with the hole filled coarsely, ones, mask -> the final picture."""
+    """Fine network: (N,5,H,W) (picture with the coarse estimate in the hole, ones, mask) -> final picture (N,3,H,W)."""
 
     def __init__(self, width: int, *, tensorflow: bool) -> None:
         super().__init__(tensorflow=tensorflow)
@@ -175,7 +175,7 @@ class FineNet(Net):
 
 
 class ContextualInpainter(nn.Module):
-    """(picture, mask) -> the picture with its hole filled.
+    """Inpainting by contextual attention (Yu et al. 2018): (picture, mask) -> the picture with its hole filled.
 
     Picture (N,3,H,W) in [-1,1]; mask (N,1,H,W), 1 in the hole; H and W multiples of 8.
     """
@@ -188,7 +188,7 @@ class ContextualInpainter(nn.Module):
         self.fine_generator = FineNet(width, tensorflow=tensorflow)
 
     def stages(self, picture: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What both nets draw, over the whole picture."""
+        """Return the outputs (N,3,H,W) of both networks, over the whole picture."""
         picture, ones = picture * (1 - mask), torch.ones_like(mask)
         coarse = self.coarse_generator(torch.cat([picture, ones, mask], dim=1))
         filled = coarse * mask + picture * (1 - mask)
@@ -200,14 +200,14 @@ class ContextualInpainter(nn.Module):
 
 
 def inpainter_sizes(weights: Mapping[str, Tensor], *, tensorflow: bool | None = None) -> dict[str, Any]:
-    """Arguments of `ContextualInpainter`; `tensorflow=True` is for official weights under the port's names."""
+    """Return the arguments of `ContextualInpainter`; `tensorflow=True` is for official weights under the port's names."""
     official = any(key.startswith("inpaint_net/") for key in weights)
     first = weights["inpaint_net/conv1/bias" if official else "coarse_generator.conv1.conv.bias"]
     return {"width": first.shape[0], "tensorflow": official if tensorflow is None else tensorflow}
 
 
 def convert_inpainter(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """TensorFlow's variables of the generator to the port's names, kernels from HWIO to OIHW."""
+    """Rename TensorFlow's variables of the generator to the PyTorch port's names; kernels from HWIO to OIHW."""
     converted: dict[str, Tensor] = {}
     for key, value in weights.items():
         found = re.fullmatch(

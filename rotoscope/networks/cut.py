@@ -1,9 +1,9 @@
 """CUT and FastCUT (Park et al. 2020): the CycleGAN ResNet with antialiased resampling.
 
-Where CycleGAN strides, this convolves at stride 1 and then blurs and drops every other pixel (binomial 3x3, reflected
-borders); where CycleGAN transposes, this blurs up (binomial 4x4, replicated borders) and then convolves. The blurs
-are buffers `filt` of the state dict and shift its numbering: four entries for each change of size instead of three.
-Training options turn either off. 11,378,179 parameters at width 64 with 9 blocks and instance norm.
+Down: convolution at stride 1, then a blur with stride 2 (binomial 3x3, reflection padding) instead of a convolution with
+stride 2. Up: upsampling by a blur (binomial 4x4, replication padding), then a convolution, instead of a transposed
+convolution. The blurs are buffers `filt` in the state dict, so each change of size has four entries instead of three.
+Training options can turn either off. 11,378,179 parameters at width 64 with 9 blocks and instance norm.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from rotoscope.networks.norms import make_norm, norm_kind
 
 
 def binomial(taps: tuple[int, ...], channels: int) -> Tensor:
-    """(C,1,k,k), the same filter for every channel, sum 1."""
+    """Return a binomial filter (C,1,k,k), the same for all channels; sum 1 per channel."""
     line = torch.tensor(taps, dtype=torch.float32)
     square = torch.outer(line, line)
     return (square / square.sum()).expand(channels, 1, -1, -1).clone()
 
 
 class BlurDown(nn.Module):
-    """(N,C,H,W) -> (N,C,ceil(H/2),ceil(W/2))."""
+    """Blur and halve the size: (N,C,H,W) -> (N,C,ceil(H/2),ceil(W/2))."""
 
     filt: Tensor
 
@@ -38,7 +38,7 @@ class BlurDown(nn.Module):
 
 
 class BlurUp(nn.Module):
-    """(N,C,H,W) -> (N,C,2H,2W)."""
+    """Double the size and blur: (N,C,H,W) -> (N,C,2H,2W)."""
 
     filt: Tensor
 
@@ -53,19 +53,19 @@ class BlurUp(nn.Module):
 
 
 def smooth_down(in_channels: int, out_channels: int, norm: str, *, bias: bool) -> list[nn.Module]:
-    """Four entries that halve the resolution."""
+    """Return four layers that halve the size: conv, norm, ReLU, blur."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
     return [conv, make_norm(norm, out_channels), nn.ReLU(), BlurDown(out_channels)]
 
 
 def smooth_up(in_channels: int, out_channels: int, norm: str, *, bias: bool) -> list[nn.Module]:
-    """Four entries that double the resolution."""
+    """Return four layers that double the size: blur, conv, norm, ReLU."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
     return [BlurUp(in_channels), conv, make_norm(norm, out_channels), nn.ReLU()]
 
 
 class CutGenerator(nn.Module):
-    """(N,C,H,W) in [-1,1] -> (N,C',H,W) in [-1,1]; H and W multiples of 4."""
+    """CUT's generator (Park et al. 2020): (N,C,H,W) in [-1,1] -> (N,C',H,W) in [-1,1]; H and W multiples of 4."""
 
     size_multiple = 4
 
@@ -101,7 +101,7 @@ class CutGenerator(nn.Module):
 
 
 def cut_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:
-    """Arguments of `CutGenerator` for a state dict: the kernels of its blurs tell which way they go."""
+    """Return the arguments of `CutGenerator` for a state dict; the sizes of its blurs (3 down, 4 up) tell their direction."""
     blocks = resnet.numbers(weights, r"model\.(\d+)\.conv_block\.1\.weight")
     kernels = {value.shape[-1] for key, value in weights.items() if key.endswith(".filt")}
     bias = "model.1.bias" in weights

@@ -1,9 +1,9 @@
-"""DualGAN's generator (Yi et al. 2017), written for TensorFlow: a U-Net of eight levels, 30,627,907 parameters at width 64.
+"""DualGAN's generator (Yi et al. 2017), published for TensorFlow: a U-Net of eight levels, 30,627,907 parameters at width 64.
 
-e1 conv k5 s2; e2 to e8 LeakyReLU 0.2, conv k3 s2, norm; d1 to d7 ReLU, transposed conv k3 s2, norm, then the
-encoder's output of the same size behind it; d8 ReLU, transposed conv k5 s2, tanh. Its "batch norm" is an affine
-instance norm with eps 1e-6. TensorFlow's SAME padding is uneven at stride 2: k3 sees one pixel after, k5 one before
-and two after; transposed convolutions are the adjoints.
+e1: conv k5 s2. e2 to e8: LeakyReLU 0.2, conv k3 s2, norm. d1 to d7: ReLU, transposed conv k3 s2, norm, concatenation with the
+encoder's output of the same size. d8: ReLU, transposed conv k5 s2, tanh. What the code calls batch norm is an affine instance
+norm with eps 1e-6. TensorFlow's SAME padding at stride 2 is asymmetric: k3 pads one pixel after, k5 one before and two after;
+transposed convolutions are the adjoints.
 
 (N,3,H,W) BGR in [-1,1] -> (N,3,H,W) BGR in [-1,1]; H and W multiples of 256 (published at 256x256 only).
 """
@@ -18,11 +18,11 @@ from rotoscope.base.errors import ModelRefused
 
 EPSILON = 1e-6
 LEVELS = range(1, 9)
-PADDING = {3: (0, 1), 5: (1, 2)}  # before and after, by kernel
+PADDING = {3: (0, 1), 5: (1, 2)}  # kernel size: (pixels before, pixels after)
 
 
 class TensorFlowNorm(nn.InstanceNorm2d):
-    """Affine instance norm in plain arithmetic, so that a single pixel (the innermost map at 256x256) becomes the shift."""
+    """Affine instance norm that also accepts a map of 1x1 pixels (the innermost at 256x256): the result is the bias."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=EPSILON, affine=True)
@@ -45,7 +45,7 @@ class SameConv(nn.Conv2d):
 
 
 class SameDeconv(nn.ConvTranspose2d):
-    """The adjoint of `SameConv`, with a bias: twice the size."""
+    """Transposed convolution that doubles the size: the adjoint of `SameConv`, with a bias."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__(in_channels, out_channels, kernel, stride=2)
@@ -58,7 +58,10 @@ class SameDeconv(nn.ConvTranspose2d):
 
 
 class DualGenerator(nn.Module):
-    """See the module's text; layers keep the names of the published variables."""
+    """DualGAN's generator (Yi et al. 2017), see the top of this file. Layers have the names of the published variables.
+
+    (N,3,H,W) BGR in [-1,1] -> (N,3,H,W) BGR in [-1,1]; H and W multiples of 256.
+    """
 
     size_multiple = 2 ** len(LEVELS)
 
@@ -91,14 +94,14 @@ class DualGenerator(nn.Module):
 
 
 def dual_sizes(weights: dict[str, Tensor], *, direction: str | None = None) -> dict[str, Any]:
-    """Arguments of `DualGenerator` for a state dict."""
+    """Return the arguments of `DualGenerator` for a state dict."""
     weights = convert_dual(weights, direction=direction)
     width, in_channels = weights["e1_conv.weight"].shape[:2]
     return {"in_channels": in_channels, "out_channels": weights["d8.weight"].shape[1], "width": width}
 
 
 def convert_dual(weights: dict[str, Tensor], *, direction: str | None = None) -> dict[str, Tensor]:
-    """One generator's TensorFlow variables to our names; `A_g_` maps A to B, filters are HWIO or, transposed, HWOI."""
+    """Rename the TensorFlow variables of one generator; `A_g_` maps A to B. Filters are HWIO, or HWOI if transposed."""
     if "e1_conv.weight" in weights:
         return weights
     prefixes = {"AtoB": "A_g_", "BtoA": "B_g_"}

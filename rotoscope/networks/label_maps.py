@@ -1,4 +1,4 @@
-"""Label maps as vid2vid and pix2pixHD see them: one channel of zeros and ones a label, and one for the edges of instances."""
+"""Encode label maps for vid2vid and pix2pixHD: one channel of 0 and 1 per label, and one for instance edges."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,10 @@ from torch.nn.functional import pad
 
 
 def encode_labels(labels: Tensor, num_labels: int, instances: Tensor | None = None) -> Tensor:
-    """Integers (N,T,H,W) -> zeros and ones (N,T*L,H,W): per frame one channel a label, then its instance edges, if given."""
+    """Encode labels, integers (N,T,H,W), as float32 (N,T*L,H,W) of 0 and 1: per frame L channels.
+
+    L is num_labels, plus one channel of instance edges if `instances` (N,T,H,W) is given.
+    """
     one_hot = (labels[:, :, None] == torch.arange(num_labels, device=labels.device).view(-1, 1, 1)).float()
     if instances is not None:
         one_hot = torch.cat([one_hot, instance_edges(instances)[:, :, None]], dim=2)
@@ -14,7 +17,7 @@ def encode_labels(labels: Tensor, num_labels: int, instances: Tensor | None = No
 
 
 def instance_edges(instances: Tensor) -> Tensor:
-    """(...,H,W) of ids -> 1 where any of the four neighbours belongs to another instance."""
+    """Return float32 (...,H,W): 1 if one of the four neighbours has another instance id, else 0."""
     across = instances[..., 1:] != instances[..., :-1]
     along = instances[..., 1:, :] != instances[..., :-1, :]
     edges = pad(across, (0, 1)) | pad(across, (1, 0)) | pad(along, (0, 0, 0, 1)) | pad(along, (0, 0, 1, 0))

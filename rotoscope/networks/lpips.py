@@ -1,8 +1,8 @@
-"""LPIPS v0.1 (Zhang et al. 2018): how different two pictures look, from the features of a small network.
+"""LPIPS v0.1 (Zhang et al. 2018): perceptual distance of two pictures from the features of a small network.
 
-Features of both pictures are scaled to length one over channels; squared differences, weighted per channel by learned
-numbers that are not negative, are averaged over pixels and added over layers. A file may hold everything
-(`features.*` and `lin*`), or the learned weights alone, beside torchvision's file of the backbone.
+Features are scaled to unit length over channels. Squared differences are multiplied by learned weights per channel (>= 0),
+averaged over pixels and summed over layers. Weights come from one file with `features.*` and `lin*`, or from two: the learned
+weights (`lin*`) and torchvision's file of the backbone.
 """
 
 from collections.abc import Sequence
@@ -24,18 +24,18 @@ VGG_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 
 
 def scale_picture(picture: Tensor) -> Tensor:
-    """[-1,1] to what ImageNet networks expect."""
+    """Normalise (N,3,H,W) RGB in [-1,1] by the ImageNet mean and deviation."""
     shift, scale = (picture.new_tensor(values).view(1, 3, 1, 1) for values in (SHIFT, SCALE))
     return (picture - shift) / scale
 
 
 def unit_length(x: Tensor) -> Tensor:
-    """Divided by its length over channels."""
+    """Divide (N,C,...) by its length over channels."""
     return x / (x.square().sum(dim=1, keepdim=True).sqrt() + EPSILON)
 
 
 def feature_distance(first: Sequence[Tensor], second: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
-    """(N,1,1,1) from the features of N pairs and the weights (1,C,1,1) of each layer."""
+    """Return distances (N,1,1,1) from features (N,C,H,W) and weights (1,C,1,1) per layer."""
     distance = torch.zeros(())
     for one, two, weight in zip(first, second, weights, strict=True):
         difference = (unit_length(one) - unit_length(two)).square()
@@ -44,7 +44,7 @@ def feature_distance(first: Sequence[Tensor], second: Sequence[Tensor], weights:
 
 
 class LinearHead(nn.Module):
-    """Learned weights of one layer, under the published name `model.1`."""
+    """Learned weights of one layer; the published name is `model.1`."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,7 +52,10 @@ class LinearHead(nn.Module):
 
 
 class Lpips(nn.Module):
-    """(N,3,H,W) RGB in [-1,1] twice -> distances (N,); `backbone` is squeeze, alex or vgg."""
+    """LPIPS v0.1 (Zhang et al. 2018): two pictures (N,3,H,W) RGB in [-1,1] -> distances (N,), >= 0.
+
+    backbone  "squeeze", "alex" or "vgg"
+    """
 
     def __init__(self, backbone: str) -> None:
         super().__init__()
@@ -69,7 +72,7 @@ class Lpips(nn.Module):
             self.heads.add_module(f"lin{index}", LinearHead(channels))
 
     def layers(self, picture: Tensor) -> list[Tensor]:
-        """The backbone's features of a picture in [-1,1]."""
+        """Return the backbone's features of a picture (N,3,H,W) in [-1,1]."""
         maps: list[Tensor] = self.backbone(picture if self.scales_itself else scale_picture(picture))
         return maps
 
@@ -78,7 +81,7 @@ class Lpips(nn.Module):
 
 
 def load_lpips(backbone: str, *paths: str | Path) -> Lpips:
-    """LPIPS with weights from its own file, or from that of its learned weights and torchvision's file of the backbone."""
+    """Load LPIPS from one file, or from the file of its learned weights and torchvision's file of the backbone."""
     network = Lpips(backbone)
     load_features(network.backbone, *paths)
     load_features(network.heads, *paths)

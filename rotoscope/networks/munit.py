@@ -1,9 +1,9 @@
-"""MUNIT (Huang et al. 2018): one domain's auto-encoder; content of one domain and style of the other make a translation.
+"""MUNIT (Huang et al. 2018): one auto-encoder per domain; content of one domain and style of the other give a translation.
 
 Content encoder: conv k7, two convolutions k4 s2, residual blocks, all with instance norm. Style encoder: conv k7,
 convolutions k4 s2 without norm, global average, 1x1 to the style code. Decoder: residual blocks whose instance norm
 takes scale and shift from the style code (AdaIN, through a three-layer perceptron), then twice nearest x2 and conv k5
-with layer norm, conv k7, tanh. Reflected borders, ReLU. 15,026,187 parameters: style encoder 2,764,936, content
+with layer norm, conv k7, tanh. Reflection padding, ReLU. 15,026,187 parameters: style encoder 2,764,936, content
 encoder 5,385,856, decoder 5,754,627, perceptron 1,120,768.
 
 (N,3,H,W) RGB in [-1,1] and a style code (N,S,1,1), drawn from N(0,1) or encoded from an example; H and W multiples of
@@ -85,9 +85,10 @@ class Decoder(nn.Module):
 
 
 class MunitGenerator(nn.Module):
-    """(picture, style) -> the picture decoded with that style; `encode_content` and `encode_style` are its halves.
+    """MUNIT's auto-encoder of one domain (Huang et al. 2018): (picture, style code) -> the picture decoded with that style.
 
-    To translate from A to B: content by A's generator, then `decode` with B's.
+    Picture (N,3,H,W) RGB in [-1,1]; style code (N,S,1,1), about N(0,1); result (N,3,H,W) in [-1,1]. H and W multiples of 4.
+    To translate from A to B: `encode_content` of A's generator, then `decode` of B's.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class MunitGenerator(nn.Module):
         return style
 
     def decode(self, content: Tensor, style: Tensor) -> Tensor:
-        """Content and style code -> picture."""
+        """Content (N,C,H/4,W/4) and style code (N,S,1,1) -> picture (N,3,H,W) in [-1,1]."""
         picture: Tensor = self.dec(content, self.mlp(style.flatten(1)))
         return picture
 
@@ -132,7 +133,10 @@ class MunitGenerator(nn.Module):
 
 
 class MunitPair(nn.Module):
-    """(picture of one domain, style of the other) -> the picture in the other domain, as `direction` (AtoB or BtoA) says."""
+    """Two auto-encoders: (picture of one domain, style of the other) -> the picture in the other domain.
+
+    direction  "AtoB" or "BtoA"; arrays as in `MunitGenerator`
+    """
 
     def __init__(self, a: Mapping[str, Any], b: Mapping[str, Any], direction: str) -> None:
         super().__init__()
@@ -147,7 +151,7 @@ class MunitPair(nn.Module):
 
 
 def munit_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Arguments of `MunitGenerator` for one domain's state dict."""
+    """Return the arguments of `MunitGenerator` for one domain's state dict."""
     width, in_channels = weights["enc_content.model.0.conv.weight"].shape[:2]
     style_convs = numbers(weights, r"enc_style\.model\.(\d+)\.conv\.weight")
     hidden, style_channels = weights["mlp.model.0.fc.weight"].shape
@@ -163,7 +167,7 @@ def munit_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def munit_pair_sizes(weights: Mapping[str, Tensor], *, direction: str | None = None) -> dict[str, Any]:
-    """Arguments of `MunitPair` for a file that holds both domains, `a` and `b`."""
+    """Return the arguments of `MunitPair` for a file that holds both domains, `a` and `b`."""
     if direction not in ("AtoB", "BtoA"):
         raise ModelRefused("this MUNIT file holds both domains, a and b: give direction='AtoB' or direction='BtoA'")
     domains = {

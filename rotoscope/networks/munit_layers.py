@@ -1,4 +1,4 @@
-"""MUNIT's blocks, under the names of its published files."""
+"""Layers of MUNIT (Huang et al. 2018), with the names of its published files."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from rotoscope.networks.norms import EPSILON
 
 
 class LayerNorm(nn.Module):
-    """Over channels and pixels of each sample: unbiased deviation, epsilon added to the deviation, then scale and shift."""
+    """Normalise each sample over channels and pixels, then scale and shift; unbiased deviation, eps added to the deviation."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class LayerNorm(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Reflect-padded convolution, then a norm, if any, then an activation, if any."""
+    """Convolution with reflection padding, then norm and activation if they are given."""
 
     def __init__(
         self,
@@ -61,14 +61,14 @@ class ContentBlock(nn.Module):
 
 
 def instance_block(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> ConvBlock:
-    """Convolution, instance norm, ReLU."""
+    """Return convolution, instance norm, ReLU."""
     return ConvBlock(
         in_channels, out_channels, kernel, stride, norm=nn.InstanceNorm2d(out_channels), activation=nn.ReLU()
     )
 
 
 class Blocks(nn.Module):
-    """Residual blocks in a row, under the name `model` of the published files."""
+    """Blocks in sequence, with the published name `model`."""
 
     def __init__(self, *blocks: nn.Module) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Blocks(nn.Module):
 
 
 class StyledBlock(nn.Module):
-    """x + two convolutions with AdaIN, ReLU between them: instance norm, then shift and scale (N,C,1,1) from the style."""
+    """x + two convolutions with AdaIN (instance norm, then scale and shift (N,C,1,1) from the style), ReLU between them."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class StyledBlock(nn.Module):
 
 
 class StyledBlocks(nn.Module):
-    """Residual blocks in a row, each fed from the same sequence of shifts and scales."""
+    """Residual blocks in sequence; each takes its shifts and scales from the iterator `parameters`."""
 
     def __init__(self, width: int, num_blocks: int) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class StyledBlocks(nn.Module):
 
 
 class LinearBlock(nn.Module):
-    """Fully connected layer, then ReLU unless it is the last."""
+    """Fully connected layer, then an activation."""
 
     def __init__(self, in_channels: int, out_channels: int, activation: nn.Module) -> None:
         super().__init__()

@@ -1,17 +1,17 @@
-"""Normalisation as the published systems use it when they make pictures.
+"""Norm layers as the published systems use them at inference.
 
-A norm kind is one word, the same in a network's arguments, in descriptions and in model files:
+A norm kind is one word. Network arguments, descriptions and model files use the same words:
 
-| kind | statistics | tensors of its own |
+| kind | statistics | stored tensors |
 |---|---|---|
 | `instance` | of the frame, per channel | none |
 | `instance_running` | stored | running mean and variance |
-| `batch_by_frame` | of the frame, per channel | scale and shift (and running statistics that nobody reads) |
+| `batch_by_frame` | of the frame, per channel | scale and shift (and running statistics that are not used) |
 | `batch_running` | stored | scale, shift, running mean and variance |
 | `none` | - | none |
 
-pix2pix and vid2vid never leave training mode, so their batch norm normalises every test frame by itself.
-`batch_by_frame` does that whatever mode the module is in; frames that share a batch do not see each other.
+pix2pix and vid2vid run inference in training mode, so their batch norm uses the statistics of each test frame.
+`batch_by_frame` does this in training and evaluation mode; frames of one batch do not influence each other.
 """
 
 from collections.abc import Mapping
@@ -25,14 +25,14 @@ STATISTICS = ("frame", "running")
 
 
 class FrameBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm's tensors, each frame's own statistics: (N,C,H,W) -> (N,C,H,W), biased variance, in every mode."""
+    """Batch norm with the statistics of each frame (biased variance), in training and evaluation mode; (N,C,H,W)."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nn.functional.instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
 
 
 def make_norm(kind: str, channels: int) -> nn.Module:
-    """The layer of a norm kind; `none` keeps its place in a numbered sequence with an identity."""
+    """Return the layer of a norm kind; `none` is an identity, so that the layers after it keep their numbers."""
     if kind == "instance":
         return nn.InstanceNorm2d(channels, eps=EPSILON)
     if kind == "instance_running":
@@ -47,9 +47,10 @@ def make_norm(kind: str, channels: int) -> nn.Module:
 
 
 def norm_kind(weights: Mapping[str, Tensor], statistics: str, *, bias: bool = True) -> str:
-    """What the tensors of a checkpoint say about its norm; `statistics` (frame or running) decides what they cannot say.
+    """Return the norm kind of a checkpoint from its tensors and `statistics` ("frame" or "running"), which they do not contain.
 
-    Where an instance norm keeps nothing, the `bias` of the convolutions in front of it tells it from no norm at all.
+    Instance norm without stored tensors is told from no norm by `bias`: whether convolutions in front of it have one.
+    Raises ModelRefused for unknown `statistics`, or for "running" if no statistics are stored.
     """
     stored = [key for key in weights if key.endswith(".running_var")]
     if statistics not in STATISTICS:
@@ -65,7 +66,7 @@ def norm_kind(weights: Mapping[str, Tensor], statistics: str, *, bias: bool = Tr
 
 
 def kind_of(network: nn.Module) -> str:
-    """The norm kind of a network by the layers it is made of; `group` for group norm."""
+    """Return the norm kind of a network from its layers; `group` for group norm."""
     layers = list(network.modules())
     if any(isinstance(layer, FrameBatchNorm2d) for layer in layers):
         return "batch_by_frame"

@@ -1,8 +1,10 @@
-"""What pix2pixHD (Wang et al. 2018) adds to its global generator; vid2vid makes its first frames with these.
+"""Parts of pix2pixHD (Wang et al. 2018) beside its global generator, `resnet.ResnetGenerator`.
 
-- `LocalEnhancer`: the global generator at half the size, without its last layers, and a few layers on top at full size.
-- `FeatureGenerator`: the global generator with extra feature channels, given again at the bottom and at the end.
-- `FeatureEncoder`: those features from a picture, averaged over each instance, so that objects can be given other looks.
+vid2vid uses them for its first frames.
+
+- `LocalEnhancer`: the global generator at half the size without its last layers, and enhancer layers at full size.
+- `FeatureGenerator`: the global generator with extra feature channels, also given to its residual blocks and last layers.
+- `FeatureEncoder`: computes those features from a picture, averaged over each instance; they control the look of objects.
 
 All have norms between convolutions with bias, and ReLU; 1024 channels at most (the enhancer's and encoder's own
 layers have fewer).
@@ -31,7 +33,7 @@ MOST_INSTANCES = 2**16  # instance maps are 16-bit pictures
 
 
 class LocalEnhancer(nn.Module):
-    """(N,C,H,W) -> (N,3,H,W) in [-1,1]; H and W multiples of 2**(num_downs + num_enhancers)."""
+    """pix2pixHD's local enhancer: (N,C,H,W) -> (N,3,H,W) in [-1,1]; H and W multiples of 2**(num_downs + num_enhancers)."""
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class LocalEnhancer(nn.Module):
 
 
 class FeatureGenerator(nn.Module):
-    """(labels (N,C,H,W), features (N,F,H,W)) -> (N,3,H,W) in [-1,1]; H and W multiples of 2**num_downs."""
+    """Generator with features: labels (N,C,H,W), features (N,F,H,W) -> (N,3,H,W) in [-1,1]; H, W multiples of 2**num_downs."""
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class FeatureGenerator(nn.Module):
 
 
 def average_by_instance(x: Tensor, instances: Tensor) -> Tensor:
-    """(N,C,H,W) with ids (N,1,H,W) below 65536 -> every pixel holds its instance's mean."""
+    """Replace each pixel of (N,C,H,W) by the mean over its instance; ids (N,1,H,W) in [0,65535]."""
     index = instances.long().flatten(2)
     flat = x.flatten(2)
     counts = torch.zeros_like(flat[:, :1, :1]).repeat(1, 1, MOST_INSTANCES)
@@ -120,7 +122,7 @@ def average_by_instance(x: Tensor, instances: Tensor) -> Tensor:
 
 
 class FeatureEncoder(nn.Module):
-    """(picture (N,3,H,W) in [-1,1], instance ids (N,1,H,W)) -> features (N,F,H,W); H and W multiples of 2**num_downs."""
+    """Picture (N,3,H,W) in [-1,1], instance ids (N,1,H,W) -> features (N,F,H,W); H and W multiples of 2**num_downs."""
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class FeatureEncoder(nn.Module):
 
 
 def enhancer_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:
-    """Arguments of `LocalEnhancer` for a state dict."""
+    """Return the arguments of `LocalEnhancer` for a state dict."""
     enhancers = numbers(weights, r"model(\d+)_1\.1\.weight")
     finest = f"model{enhancers[-1]}"
     blocks = numbers(weights, r"model\.(\d+)\.conv_block\.1\.weight")
@@ -163,7 +165,7 @@ def enhancer_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") 
 
 
 def feature_generator_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:
-    """Arguments of `FeatureGenerator` for a state dict."""
+    """Return the arguments of `FeatureGenerator` for a state dict."""
     width, with_features = weights["model_downsample.1.weight"].shape[:2]
     out_channels, last_width = weights["model_upsample_conv.1.weight"].shape[:2]
     downs = [key for key, value in weights.items() if key.startswith("model_downsample.") and value.ndim == 4]
@@ -179,7 +181,7 @@ def feature_generator_sizes(weights: Mapping[str, Tensor], *, statistics: str = 
 
 
 def feature_encoder_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:
-    """Arguments of `FeatureEncoder` for a state dict."""
+    """Return the arguments of `FeatureEncoder` for a state dict."""
     convs = [index for index in numbers(weights, r"model\.(\d+)\.weight") if weights[f"model.{index}.weight"].ndim == 4]
     width, in_channels = weights["model.1.weight"].shape[:2]
     return {

@@ -1,10 +1,10 @@
 """PWC-Net (Sun et al. 2018): optical flow by pyramid, warping and cost volume. 9,374,274 parameters.
 
-Six pyramid levels of three convolutions (16, 32, 64, 96, 128, 196 channels); decoders from level 6 to level 2, each a
-dense block of 128, 128, 96, 64, 32 channels on the cost volume (and, below level 6, the features, the enlarged flow
-and features); dilated convolutions refine level 2. LeakyReLU 0.1, zero padding. Names are those of
-sniklaus/pytorch-pwc (`netExtractor...`); its published files say `module` for `net`, NVlabs/PWC-Net's say `conv1a`,
-`conv6_0`, `deconv6`, ...: `convert_pwc` knows both.
+Six pyramid levels of three convolutions (16, 32, 64, 96, 128, 196 channels). Decoders for levels 6 to 2: each is a dense
+block of 128, 128, 96, 64, 32 channels on the cost volume and, below level 6, on the features and the upsampled flow and
+features of the coarser level. Dilated convolutions refine level 2. LeakyReLU 0.1, zero padding. Names are those of
+sniklaus/pytorch-pwc (`netExtractor...`). Its published files have `module` instead of `net`; those of NVlabs/PWC-Net have
+`conv1a`, `conv6_0`, `deconv6`, ...; `convert_pwc` reads both.
 """
 
 import re
@@ -22,22 +22,22 @@ WIDTHS = (16, 32, 64, 96, 128, 196)
 DENSE_WIDTHS = (128, 128, 96, 64, 32)
 VOLUME = 81
 MULTIPLE = 64
-FLOW_SCALE = 20.0  # the network counts in twentieths of full-size pixels
+FLOW_SCALE = 20.0  # full-size pixels per unit of the network's flow
 VALID = 0.999
 
 
 def conv(in_channels: int, out_channels: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """3x3, zero padding."""
+    """Return a 3x3 convolution with zero padding; stride 1 keeps the size."""
     return nn.Conv2d(in_channels, out_channels, 3, stride, padding=dilation, dilation=dilation)
 
 
 def activation() -> nn.LeakyReLU:
-    """LeakyReLU 0.1."""
+    """Return LeakyReLU 0.1."""
     return nn.LeakyReLU(0.1)
 
 
 def backwarp(image: Tensor, flow: Tensor) -> Tensor:
-    """PWC-Net's warp: zeros outside, and zero wherever the samples are not wholly inside."""
+    """Warp image (N,C,H,W) backward by flow (N,2,H,W); pixels whose four samples are not all inside become 0."""
     ones = torch.ones_like(image[:, :1])
     valid = (warp_zeros(ones, flow) > VALID).to(image.dtype)
     return warp_zeros(image, flow) * valid
@@ -63,14 +63,14 @@ class Extractor(nn.Module):
 
 
 class Estimate(NamedTuple):
-    """A decoder's flow at its level, and the features that it was read from."""
+    """The flow (N,2,h,w) of one pyramid level, and the decoder features it was computed from."""
 
     flow: Tensor
     features: Tensor
 
 
 class Decoder(nn.Module):
-    """Flow of one level from both frames' features and the estimate of the coarser level."""
+    """Estimate the flow of one level from both frames' features and the estimate of the coarser level."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Decoder(nn.Module):
 
 
 class Refiner(nn.Module):
-    """Dilated convolutions on the features of level 2; what they return is added to its flow."""
+    """Dilated convolutions on the features of level 2; the result (N,2,h,w) is added to its flow."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -116,7 +116,10 @@ class Refiner(nn.Module):
 
 
 class PWCNet(nn.Module):
-    """(N,3,H,W) BGR [0,1] twice -> flow (N,2,H,W) from the first picture to the second, in pixels; any size from 128 on."""
+    """PWC-Net (Sun et al. 2018): two pictures (N,3,H,W) BGR in [0,1] -> flow (N,2,H,W), (dx, dy) in pixels.
+
+    The flow goes from the first picture to the second. Any size of at least 128x128.
+    """
 
     size_multiple = 1
 
@@ -127,7 +130,7 @@ class PWCNet(nn.Module):
         self.netRefiner = Refiner(VOLUME + WIDTHS[1] + 4 + sum(DENSE_WIDTHS))
 
     def quarter_flow(self, first: Tensor, second: Tensor) -> Tensor:
-        """Flow in full-size pixels at a quarter of the size; H and W multiples of 64."""
+        """Return the flow in pixels of full size, at a quarter of the size; H and W multiples of 64."""
         pyramid = list(zip(self.netExtractor(first), self.netExtractor(second), strict=True))
         estimate: Estimate | None = None
         for decoder, (one, two) in zip(
@@ -146,12 +149,12 @@ class PWCNet(nn.Module):
 
 
 def pwc_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Every width is fixed."""
+    """Return the arguments of the network: none, all widths are fixed."""
     return {}
 
 
 def nvlabs_names() -> dict[str, str]:
-    """NVlabs' names of layers and ours."""
+    """Return a dict from NVlabs' names of layers to ours."""
     names = {}
     for level, word in enumerate(WORDS, start=1):
         first, *others = ("aa", "a", "b") if level == len(WORDS) else ("a", "aa", "b")
@@ -171,7 +174,7 @@ def nvlabs_names() -> dict[str, str]:
 
 
 def convert_pwc(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Either published naming to ours; NVlabs' unused `deconv2` is left behind."""
+    """Rename the tensors of either published file; NVlabs' unused `deconv2` is dropped."""
     if "conv1a.0.weight" not in weights:
         return {re.sub(r"(^|\.)module(?=[A-Z])", r"\1net", key): value for key, value in weights.items()}
     names = nvlabs_names()

@@ -1,9 +1,9 @@
-"""RAFT-small (Teed and Deng 2020): optical flow by repeated look-ups in all-pairs correlations, 990,162 parameters.
+"""RAFT-small (Teed and Deng 2020): optical flow by iterated look-ups in all-pairs correlations, 990,162 parameters.
 
-Two bottleneck encoders at 1/8 of the size (instance norm for both frames' features, none for the first frame's
-context), the correlation of every pair of pixels averaged down to four levels, and a convolutional GRU that reads a
-7x7 window of each level around where the flow points now and returns a correction. The flow is enlarged eightfold,
-bilinearly with aligned corners.
+Two encoders of bottleneck blocks at 1/8 of the size: features of both frames (instance norm) and context of the first frame (no
+norm). The correlations of all pairs of pixels are averaged to four levels. In each iteration a convolutional GRU reads a 7x7
+window of each level around the position that the flow points to, and returns a correction of the flow. The flow is upsampled by
+8, bilinearly with aligned corners.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ FEATURES = 128
 
 
 class Bottleneck(nn.Module):
-    """ReLU(x + three convolutions with norm and ReLU); x is convolved too where the size changes."""
+    """ReLU(x + three convolutions with norm and ReLU); if the size changes, x is convolved too."""
 
     def __init__(self, in_channels: int, out_channels: int, norm: str, stride: int = 1) -> None:
         super().__init__()
@@ -65,7 +65,10 @@ class SmallEncoder(nn.Module):
 
 
 def correlations(first: Tensor, second: Tensor) -> list[Tensor]:
-    """(N,C,H,W) twice -> per level (N*H*W,1,H/2**level,W/2**level): each pixel of the first against all of the second."""
+    """Correlate each pixel of the first map with all pixels of the second, both (N,C,H,W).
+
+    Return one volume (N*H*W,1,H/2**level,W/2**level) per level.
+    """
     channels, height, width = first.shape[1:]
     volume = torch.matmul(first.flatten(2).transpose(1, 2), second.flatten(2)) / channels**0.5
     levels = [volume.reshape(-1, 1, height, width)]
@@ -75,7 +78,7 @@ def correlations(first: Tensor, second: Tensor) -> list[Tensor]:
 
 
 def look_up(levels: list[Tensor], positions: Tensor) -> Tensor:
-    """Windows around positions (N,2,H,W) -> (N,levels*(2*RADIUS+1)**2,H,W); within a window, dx is slowest."""
+    """Sample a window around each position (N,2,H,W): (N,levels*(2*RADIUS+1)**2,H,W); in a window dx varies slowest."""
     height, width = positions.shape[-2:]
     steps = torch.arange(-RADIUS, RADIUS + 1, device=positions.device, dtype=positions.dtype)
     side = len(steps)
@@ -89,7 +92,7 @@ def look_up(levels: list[Tensor], positions: Tensor) -> Tensor:
 
 
 class MotionEncoder(nn.Module):
-    """What the windows and the flow say together: 80 channels and the flow itself."""
+    """Encode windows and flow (N,2,h,w) as 82 channels: 80 of features, 2 of the flow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +108,7 @@ class MotionEncoder(nn.Module):
 
 
 class ConvGru(nn.Module):
-    """A gated recurrent unit with 3x3 convolutions."""
+    """Gated recurrent unit with 3x3 convolutions."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -121,7 +124,7 @@ class ConvGru(nn.Module):
 
 
 class FlowHead(nn.Module):
-    """Correction of the flow, in pixels of 1/8 size."""
+    """Compute the correction of the flow (N,2,h,w), in pixels of 1/8 size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +151,10 @@ class UpdateBlock(nn.Module):
 
 
 class RaftSmall(nn.Module):
-    """(N,3,H,W) RGB 0..255 twice -> flow (N,2,H,W) from the first to the second; H and W multiples of 8, from 128 on."""
+    """RAFT-small (Teed and Deng 2020): two pictures (N,3,H,W) RGB in [0,255] -> flow (N,2,H,W), (dx, dy) in pixels.
+
+    The flow goes from the first picture to the second. H and W are multiples of 8, at least 128.
+    """
 
     size_multiple = STRIDE
 
@@ -173,5 +179,5 @@ class RaftSmall(nn.Module):
 
 
 def raft_sizes(weights: Mapping[str, Tensor], *, iterations: int = 12) -> dict[str, Any]:
-    """Every width is fixed; more iterations are slower and, up to about 12, more exact."""
+    """Return the arguments of `RaftSmall`; widths are fixed. More iterations are slower and, up to about 12, more accurate."""
     return {"iterations": iterations}

@@ -1,9 +1,9 @@
 """ResNet generators: CycleGAN (Zhu et al. 2017) and the global generator of pix2pixHD (Wang et al. 2018).
 
-Both are one flat sequence `model`: reflect 3, conv k7, norm, ReLU; per level conv k3 s2, norm, ReLU; residual blocks;
-per level transposed conv k3 s2, norm, ReLU; reflect 3, conv k7, tanh. CycleGAN has 2 levels and 6 or 9 blocks, and
-drops the bias of convolutions in front of a batch norm; pix2pixHD has 3 or 4 levels, 1024 channels at most, and keeps
-every bias. Its key `conv_block.5` becomes `conv_block.6` when blocks were trained with dropout.
+Both are one flat sequence `model`: reflection padding of 3, conv k7, norm, ReLU; per level conv k3 s2, norm, ReLU; residual
+blocks; per level transposed conv k3 s2, norm, ReLU; reflection padding of 3, conv k7, tanh. CycleGAN has 2 levels, 6 or 9
+blocks and no bias in front of a batch norm. pix2pixHD has 3 or 4 levels, at most 1024 channels, and all biases. In blocks
+trained with dropout the key `conv_block.5` is `conv_block.6`.
 
 | | width | blocks | norm | parameters |
 |---|---|---|---|---|
@@ -24,30 +24,30 @@ MOST_CHANNELS = 1024
 
 
 def head(in_channels: int, width: int, norm: str, *, bias: bool = True) -> list[nn.Module]:
-    """Four entries, full resolution: reflect 3, conv k7, norm, ReLU."""
+    """Return four layers at full size: reflection padding of 3, conv k7, norm, ReLU."""
     conv = nn.Conv2d(in_channels, width, 7, bias=bias)
     return [nn.ReflectionPad2d(3), conv, make_norm(norm, width), nn.ReLU()]
 
 
 def down(in_channels: int, out_channels: int, norm: str, *, bias: bool = True) -> list[nn.Module]:
-    """Three entries that halve the resolution."""
+    """Return three layers that halve the size: conv k3 s2, norm, ReLU."""
     conv = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=bias)
     return [conv, make_norm(norm, out_channels), nn.ReLU()]
 
 
 def up(in_channels: int, out_channels: int, norm: str, *, bias: bool = True) -> list[nn.Module]:
-    """Three entries that double the resolution."""
+    """Return three layers that double the size: transposed conv k3 s2, norm, ReLU."""
     conv = nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=bias)
     return [conv, make_norm(norm, out_channels), nn.ReLU()]
 
 
 def tail(width: int, out_channels: int, *activation: nn.Module) -> list[nn.Module]:
-    """Reflect 3, conv k7 with bias, then the activation, if any."""
+    """Return reflection padding of 3, conv k7 with bias, and the activation if one is given."""
     return [nn.ReflectionPad2d(3), nn.Conv2d(width, out_channels, 7), *activation]
 
 
 class ResidualBlock(nn.Module):
-    """x + conv_block(x), no activation after the sum; dropout keeps its place in the numbering, for training."""
+    """x + conv_block(x), without activation after the sum; `dropout` adds a layer, which shifts the later numbers."""
 
     def __init__(self, width: int, norm: str, *, bias: bool = True, dropout: bool = False) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResnetGenerator(nn.Module):
-    """(N,C,H,W) in [-1,1] -> (N,C',H,W) in [-1,1]; H and W multiples of 2**num_downs."""
+    """CycleGAN's and pix2pixHD's generator: (N,C,H,W) in [-1,1] -> (N,C',H,W) in [-1,1]; H, W multiples of 2**num_downs."""
 
     def __init__(
         self,
@@ -98,12 +98,12 @@ class ResnetGenerator(nn.Module):
 
 
 def numbers(weights: Mapping[str, Tensor], pattern: str) -> list[int]:
-    """The sorted numbers that the group of `pattern` takes over the keys that it matches."""
+    """Return the sorted, distinct numbers in the group of `pattern`, over all keys that match it."""
     return sorted({int(found[1]) for key in weights if (found := re.fullmatch(pattern, key))})
 
 
 def resnet_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:
-    """Arguments of `ResnetGenerator` for a state dict; batch norm says too little about itself without `statistics`."""
+    """Return the arguments of `ResnetGenerator` for a state dict; `statistics` as in `norm_kind`."""
     blocks = numbers(weights, r"model\.(\d+)\.conv_block\.1\.weight")
     num_downs = (blocks[0] - 4) // 3
     bias = "model.1.bias" in weights

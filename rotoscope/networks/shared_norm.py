@@ -1,9 +1,9 @@
-"""Instance norm with the statistics of a sequence instead of the frame's own, against flicker.
+"""Instance norm with the statistics of several frames instead of one, against flicker.
 
-Mean, deviation and the range of the normalised values are taken per channel over several frames *jointly, layer by
-layer*: each layer's statistics are those after the layers before it used theirs ("Single-Frame Unsupervised
-Video-to-Video Translation"; the same ingredient in ReReVST, Wang et al. 2020). Later frames are normalised with them
-and clamped to the range.
+Per channel, mean, deviation and range of the normalised values are measured over several frames together. Layers are measured
+in order: the input of a layer has been normalised by the new statistics of the layers before it. Later frames are normalised
+with these statistics and clamped to the range. Sources: "Single-Frame Unsupervised Video-to-Video Translation"; ReReVST (Wang
+et al. 2020) uses the same idea.
 
 `share_statistics` turns any network with instance norms into `(*inputs, state) -> (outputs, state)`, where the state
 is one tensor (4, channels of all layers): fixed, or moving slowly with the frames.
@@ -21,23 +21,23 @@ EPSILON = 1e-8
 
 
 def measure(x: Tensor) -> Tensor:
-    """(N,C,H,W) -> (4,C): mean, reciprocal of the biased deviation, least and greatest normalised value, over all frames."""
+    """Measure (N,C,H,W) over all N frames: (4,C) of mean, 1 / biased deviation, least and greatest normalised value."""
     mean = x.mean(dim=(0, 2, 3))
     centred = x - mean.view(1, -1, 1, 1)
-    # 1 / sqrt(variance + EPSILON), in a form without a sum that the ONNX exporter takes for one with nothing and drops.
+    # 1 / sqrt(variance + EPSILON). Written so, because the ONNX exporter drops the addition of so small a number as EPSILON.
     rate = torch.rsqrt(centred.square().mean(dim=(0, 2, 3)) / EPSILON + 1) / EPSILON**0.5
     normalised = centred * rate.view(1, -1, 1, 1)
     return torch.stack([mean, rate, normalised.amin(dim=(0, 2, 3)), normalised.amax(dim=(0, 2, 3))])
 
 
 def normalise(x: Tensor, statistics: Tensor) -> Tensor:
-    """(N,C,H,W) with statistics (4,C) -> (N,C,H,W)."""
+    """Normalise (N,C,H,W) with statistics (4,C) and clamp it to their range."""
     mean, rate, least, greatest = statistics.view(4, 1, -1, 1, 1)
     return torch.minimum(torch.maximum((x - mean) * rate, least), greatest)
 
 
 class SharedInstanceNorm2d(nn.Module):
-    """An instance norm's place in a network; `SharedStatistics` hands it statistics before a call and collects them after."""
+    """Replaces an instance norm; `SharedStatistics` sets its statistics before each call and reads them after it."""
 
     def __init__(self, norm: nn.InstanceNorm2d | FrameBatchNorm2d) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class SharedInstanceNorm2d(nn.Module):
         self.weight: nn.Parameter | None = norm.weight
         self.bias: nn.Parameter | None = norm.bias
         self.statistics: Tensor | None = None  # None: measure the input
-        self.keep: float | Tensor = 1.0  # share of the old statistics in those that this call leaves behind
+        self.keep: float | Tensor = 1.0  # weight of the old statistics in the new ones, in [0,1]
 
     def forward(self, x: Tensor) -> Tensor:
         if self.statistics is None:
@@ -59,7 +59,7 @@ class SharedInstanceNorm2d(nn.Module):
 
 
 class SharedStatistics(nn.Module):
-    """(*inputs, state) -> (outputs, state) with the state of `calibrate`; made by `share_statistics`."""
+    """A network with shared norms: (*inputs, state) -> (outputs, state); state (4,C) as from `calibrate`."""
 
     def __init__(self, network: nn.Module, keep: float) -> None:
         super().__init__()
@@ -68,13 +68,14 @@ class SharedStatistics(nn.Module):
         self.size_multiple = getattr(network, "size_multiple", 1)
 
     def norms(self) -> list[SharedInstanceNorm2d]:
-        """The shared norms, in the order of the state's channels."""
+        """Return the shared norms in the order of the state's channels."""
         return [module for module in self.network.modules() if isinstance(module, SharedInstanceNorm2d)]
 
     def run(self, inputs: tuple[Any, ...], statistics: list[Tensor | None], keep: float | Tensor) -> tuple[Any, Tensor]:
-        """One call with given statistics; returns the outputs and what it leaves behind, zeros for norms that did not run.
+        """Run one call with given statistics; return the outputs and the new state, with zeros for norms that did not run.
 
-        `keep` as a tensor () may be decided at every call of an exported graph: 0 measures, 1 keeps what was given.
+        keep  weight of the given statistics in the new ones: 0 measures, 1 keeps them. As a tensor () it can be an input of an
+              exported graph, different at each call.
         """
         norms = self.norms()
         try:
@@ -89,7 +90,7 @@ class SharedStatistics(nn.Module):
                 norm.statistics = None
 
     def calibrate(self, *inputs: Any) -> Tensor:
-        """State (4,C) from one batch that holds the frames to learn from, every 8th of a sequence, say."""
+        """Measure the state (4,C) on one batch of frames, for example every 8th frame of a sequence."""
         return self.run(inputs, [None] * len(self.norms()), 1.0)[1]
 
     def forward(self, *inputs_and_state: Any) -> tuple[Any, Tensor]:
@@ -99,10 +100,9 @@ class SharedStatistics(nn.Module):
 
 
 def share_statistics(network: nn.Module, *, keep: float = 1.0) -> SharedStatistics:
-    """A copy of the network whose instance norms (also batch norms by frame) share statistics.
+    """Return a copy of a network whose instance norms (and batch norms by frame) share statistics.
 
-    `keep` is what stays of the statistics from one frame to the next: 1 fixes them, 0.95 lets them follow over some
-    twenty frames.
+    keep  weight of the old statistics at each frame: 1 fixes them, 0.95 lets them follow over about 20 frames
     """
     shared = copy.deepcopy(network)
     for module in list(shared.modules()):

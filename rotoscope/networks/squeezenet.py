@@ -1,7 +1,6 @@
-"""SqueezeNet 1.1 features (Iandola et al. 2016) with the seven taps that LPIPS v0.1 uses.
+"""SqueezeNet 1.1 features (Iandola et al. 2016) at the seven layers that LPIPS v0.1 uses.
 
-State-dict compatible with torchvision's `squeezenet1_1().features` (keys `features.N.*`); extra keys of a file that
-holds the whole LPIPS network (`linN.*`) are for the metric, not for this module.
+Keys are those of torchvision's `squeezenet1_1().features` (`features.N.*`). Other keys of an LPIPS file (`linN.*`) are ignored.
 """
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 
 from rotoscope.networks.features import load_features
 
-# Mean and deviation of LPIPS v0.1 for pictures in [-1,1]; the ImageNet statistics written for that range.
+# Mean and deviation of LPIPS v0.1: the ImageNet statistics, converted to pictures in [-1,1].
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
 
@@ -17,7 +16,7 @@ TAPS = (1, 4, 7, 9, 10, 11, 12)  # after the ReLU of the first convolution and a
 
 
 class Fire(nn.Module):
-    """Squeeze to few channels by 1x1, expand by 1x1 and 3x3 side by side."""
+    """1x1 convolution to few channels, then 1x1 and 3x3 convolutions in parallel, concatenated."""
 
     def __init__(self, in_channels: int, squeeze: int, expand: int) -> None:
         super().__init__()
@@ -31,7 +30,7 @@ class Fire(nn.Module):
 
 
 class SqueezeNetFeatures(nn.Module):
-    """(N,3,H,W) float RGB in [-1,1] -> seven feature maps of 64, 128, 256, 384, 384, 512 and 512 channels."""
+    """SqueezeNet 1.1 (2016): (N,3,H,W) RGB in [-1,1] -> seven maps of 64, 128, 256, 384, 384, 512 and 512 channels."""
 
     shift: Tensor
     scale: Tensor
@@ -67,5 +66,5 @@ class SqueezeNetFeatures(nn.Module):
 
 
 def load_squeezenet(path: str) -> SqueezeNetFeatures:
-    """The frozen feature network with weights from `path` (torchvision's SqueezeNet 1.1 or a whole LPIPS v0.1 file)."""
+    """Load the frozen network from a file of torchvision's SqueezeNet 1.1 or of LPIPS v0.1."""
     return load_features(SqueezeNetFeatures(), path)

@@ -1,9 +1,9 @@
-"""Super SloMo (Jiang et al. 2018): the frame at any time between two frames, from flow in both directions.
+"""Super SloMo (Jiang et al. 2018): interpolate a frame at any time between two frames, by flow in both directions.
 
-Two U-Nets of the same form: five times average pool and two convolutions, five times bilinear x2 and two convolutions
-on the skip; zero padding; LeakyReLU 0.1 after every convolution, the last included. The first (`flowComp`, 19,794,116
-parameters) estimates both flows, the second (`ArbTimeFlowIntrp`, 19,816,357) refines them for one time and says which
-frame is seen.
+Two U-Nets of the same form: five times average pool and two convolutions, five times bilinear x2 and two convolutions with
+a skip connection; zero padding; LeakyReLU 0.1 after every convolution, also the last. The first (`flowComp`, 19,794,116
+parameters) estimates both flows. The second (`ArbTimeFlowIntrp`, 19,816,357) refines them for one time and estimates which
+of the two frames shows each pixel.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ KERNELS = (5, 3, 3, 3, 3)
 
 
 def conv(in_channels: int, out_channels: int, kernel: int) -> nn.Conv2d:
-    """Zero padding that keeps the size."""
+    """Return a convolution with zero padding that keeps the size."""
     return nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
 
 
 class Down(nn.Module):
-    """Halve by averaging, then two convolutions."""
+    """Halve the size by averaging, then two convolutions."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Double bilinearly, convolve, convolve again beside the skip."""
+    """Double the size bilinearly, convolve, concatenate the skip connection, convolve."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Up(nn.Module):
 
 
 class SlomoUnet(nn.Module):
-    """(N,C,H,W) -> (N,C',H,W); H and W multiples of 32."""
+    """U-Net of Super SloMo: (N,C,H,W) -> (N,C',H,W); H and W multiples of 32."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -78,14 +78,18 @@ class SlomoUnet(nn.Module):
 
 
 def flows_at(time: Tensor, forward: Tensor, backward: Tensor) -> tuple[Tensor, Tensor]:
-    """Flow from a frame at `time` to the first and to the second, were motion even: mixed from the flows between those."""
+    """Return flows (N,2,H,W) from the frame at `time` to the first and second, assuming constant speed.
+
+    time     in (0,1)
+    forward  flow from the first frame to the second; backward: from the second to the first
+    """
     to_first = -(1 - time) * time * forward + time**2 * backward
     to_second = (1 - time) ** 2 * forward - time * (1 - time) * backward
     return to_first, to_second
 
 
 class Interpolation(NamedTuple):
-    """A frame between two others, and how it was made: flows from it to both, and how much of the first is visible."""
+    """A frame between two others; flows from it to both, (dx, dy) in pixels; visibility of the first frame in [0,1]."""
 
     frame: Tensor
     flow_to_first: Tensor
@@ -94,7 +98,10 @@ class Interpolation(NamedTuple):
 
 
 class SuperSloMo(nn.Module):
-    """(N,3,H,W) RGB [0,1] twice and a time (N,1,1,1) in (0,1) -> the frame at that time; H and W multiples of 32."""
+    """Super SloMo (2018): two frames (N,3,H,W) RGB in [0,1], time (N,1,1,1) in (0,1) -> frame (N,3,H,W) at that time.
+
+    H and W are multiples of 32.
+    """
 
     size_multiple = 32
 
@@ -104,12 +111,12 @@ class SuperSloMo(nn.Module):
         self.ArbTimeFlowIntrp = SlomoUnet(20, 5)
 
     def flows(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Flow from the first frame to the second and back, both (N,2,H,W), for frames without their mean."""
+        """Return the flows first to second and second to first, (N,2,H,W), of frames whose mean was subtracted."""
         forward, backward = self.flowComp(torch.cat([first, second], dim=1)).split(2, dim=1)
         return forward, backward
 
     def at(self, time: Tensor, first: Tensor, second: Tensor, forward: Tensor, backward: Tensor) -> Interpolation:
-        """The frame at `time`, without its mean, from frames without their mean and the flows between them."""
+        """Return the frame at `time`, with the mean subtracted, from such frames and the flows between them."""
         to_first, to_second = flows_at(time, forward, backward)
         guesses = warp_scaled(second, to_second), warp_scaled(first, to_first)
         known = torch.cat([first, second, forward, backward, to_second, to_first, *guesses], dim=1)
@@ -127,12 +134,12 @@ class SuperSloMo(nn.Module):
 
 
 def slomo_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Every width is fixed."""
+    """Return the arguments of `SuperSloMo`: none, all widths are fixed."""
     return {}
 
 
 def convert_slomo(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published file's names of the two networks to ours."""
+    """Rename the two networks of the published file."""
     names = {"state_dictFC": "flowComp", "state_dictAT": "ArbTimeFlowIntrp"}
     parts = {key: key.partition(".") for key in weights}
     return {

@@ -1,13 +1,11 @@
-"""Blind video temporal consistency (Lai et al. 2018): a recurrent network that steadies what an image model made of a video.
+"""Blind video temporal consistency (Lai et al. 2018): a recurrent network that removes flicker from frames of an image network.
 
-Two encoders (processed frame and previous output; source frame and previous source frame: conv k7, conv k3 s2),
-joined by a convolution k3 s2, residual blocks, a convolutional LSTM, and a decoder with skips that returns a
-correction of the processed frame through tanh. LeakyReLU 0.2, reflected borders. 2,979,555 parameters at width 32
-with 5 blocks.
+Two encoders (conv k7, conv k3 s2): one for processed frame and previous output, one for source frame and previous source
+frame. Then a convolution k3 s2, residual blocks, a convolutional LSTM and a decoder with skip connections, whose tanh
+output is added to the processed frame. LeakyReLU 0.2, reflection padding. 2,979,555 parameters at width 32 with 5 blocks.
 
-The published norm is instance norm *that is never applied* (a membership test in its code knows only "BN"): its
-statistics in the files are left behind. Files trained with batch norm have it, with stored statistics and no bias in
-front of it.
+The published files contain an instance norm that the published code never applies (it tests for "BN" only); its tensors are
+ignored. Files trained with batch norm do use it, with stored statistics and convolutions without bias.
 """
 
 from collections.abc import Mapping
@@ -24,7 +22,7 @@ State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class NormedConv(nn.Module):
-    """Convolution with reflected borders, then the norm."""
+    """Convolution with reflection padding, then the norm."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, norm: str, *, stride: int = 1) -> None:
         super().__init__()
@@ -51,7 +49,7 @@ class ResBlock(nn.Module):
 
 
 class ConvLstm(nn.Module):
-    """One convolution makes the gates: input, forget, output, candidate."""
+    """Convolutional LSTM; one convolution computes input, forget and output gate and the candidate."""
 
     def __init__(self, in_channels: int, hidden_channels: int) -> None:
         super().__init__()
@@ -64,10 +62,10 @@ class ConvLstm(nn.Module):
 
 
 class TransformNet(nn.Module):
-    """(source, processed, state) -> (output, state), pictures (N,3,H,W) RGB [0,1]; H and W multiples of 4.
+    """Lai's consistency network (2018): (source, processed, state) -> (output, state).
 
-    The first frame of a video, recognised by a state of zeros, passes unchanged; the output is fed back as it is, not
-    clamped.
+    Pictures (N,3,H,W) RGB in [0,1]; H and W multiples of 4. The first frame of a video (state of zeros) is returned unchanged.
+    The output is not clamped, also where it is fed back.
     """
 
     size_multiple = 4
@@ -88,7 +86,7 @@ class TransformNet(nn.Module):
         self.hidden_channels = wide
 
     def initial_state(self, source: Tensor) -> State:
-        """Zeros: previous source and output, hidden and cell of the LSTM, and whether a frame has been seen."""
+        """Return a state of zeros: previous source and output, LSTM hidden and cell, and (N,1,1,1): 1 after the first frame."""
         number, _, height, width = source.shape
         picture = torch.zeros_like(source)
         hidden = source.new_zeros(number, self.hidden_channels, height // 4, width // 4)
@@ -103,7 +101,7 @@ class TransformNet(nn.Module):
         hidden: Tensor,
         cell: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What to add to the processed frame, and the LSTM's state."""
+        """Return the correction (N,3,H,W) that is added to the processed frame, and the LSTM's hidden and cell."""
         full_a = leaky_relu(self.conv1a(torch.cat([processed, previous_output], dim=1)), 0.2)
         full_b = leaky_relu(self.conv1b(torch.cat([source, previous_source], dim=1)), 0.2)
         half_a = leaky_relu(self.conv2a(full_a), 0.2)
@@ -124,7 +122,7 @@ class TransformNet(nn.Module):
 
 
 def transform_net_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Arguments of `TransformNet` for a state dict."""
+    """Return the arguments of `TransformNet` for a state dict."""
     return {
         "width": weights["conv1a.conv2d.weight"].shape[0],
         "num_blocks": len(numbers(weights, r"ResBlocks\.(\d+)\.conv1\.conv2d\.weight")),

@@ -1,10 +1,10 @@
 """U-Net generators: pix2pix (Isola et al. 2017) and Recycle-GAN's temporal predictors (Bansal et al. 2018).
 
-Blocks nest: each halves the resolution (LeakyReLU 0.2, conv k4 s2, norm), runs the block inside it, doubles the
-resolution again (ReLU, transposed conv k4 s2, norm) and returns its input and its result side by side. Widths from
-outside in are 1, 2, 4, 8, 8, ... times the base width; the outermost block has no norms and ends in tanh, the
-innermost has none on the way down. Dropout, for training, stands in the inner blocks of full width and owns no tensors.
-Convolutions in front of a batch norm carry no bias.
+Blocks are nested: each halves the size (LeakyReLU 0.2, conv k4 s2, norm), runs the block inside it, doubles the size (ReLU,
+transposed conv k4 s2, norm) and concatenates its input and its result. Channels from the outermost block inwards are 1, 2,
+4, 8, 8, ... times the width. The outermost block has no norms and ends in tanh; the innermost has no norm on the way down.
+Inner blocks of full width have dropout in training, which has no tensors. Convolutions in front of a batch norm have no
+bias.
 
 | | levels | width | norm | parameters |
 |---|---|---|---|---|
@@ -26,17 +26,17 @@ from rotoscope.networks.resnet import head, tail
 
 
 def halve(in_channels: int, out_channels: int, *, bias: bool) -> nn.Conv2d:
-    """Convolution k4 s2 p1."""
+    """Return a convolution k4 s2 p1, which halves the size."""
     return nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
 
 
 def double(in_channels: int, out_channels: int, *, bias: bool) -> nn.ConvTranspose2d:
-    """Transposed convolution k4 s2 p1."""
+    """Return a transposed convolution k4 s2 p1, which doubles the size."""
     return nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
 
 
 class SkipBlock(nn.Module):
-    """(N,C,H,W) -> (N,2C,H,W): the input and what the layers make of it, input first."""
+    """Concatenate the input and the output of the layers: (N,C,H,W) -> (N,2C,H,W), input first."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class SkipBlock(nn.Module):
 
 
 class OutermostBlock(nn.Module):
-    """The block without a skip around it, which only holds the name `model` in its place."""
+    """A block without a skip connection; it gives the layers the published name `model`."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
@@ -59,10 +59,9 @@ class OutermostBlock(nn.Module):
 
 
 class UnetGenerator(nn.Module):
-    """(N,C,H,W) in [-1,1] -> (N,C',H,W) in [-1,1]; H and W multiples of 2**num_downs.
+    """pix2pix's U-Net (Isola et al. 2017): (N,C,H,W) in [-1,1] -> (N,C',H,W) in [-1,1]; H and W multiples of 2**num_downs.
 
-    As a temporal predictor it takes two consecutive frames on 6 channels, the older first, and returns the frame
-    after them.
+    As a temporal predictor it takes two consecutive frames in 6 channels, older first, and returns the next frame.
     """
 
     def __init__(
@@ -113,15 +112,15 @@ class UnetGenerator(nn.Module):
 
 
 def stage(in_channels: int, out_channels: int, norm: str, *, bias: bool) -> list[nn.Module]:
-    """Three entries at full resolution: conv k3, norm, ReLU."""
+    """Return three layers at full size: conv k3, norm, ReLU."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias)
     return [conv, make_norm(norm, out_channels), nn.ReLU()]
 
 
 class ViewsPredictor(nn.Module):
-    """Recycle-GAN's `prediction`: a stem that both frames share, a U-Net on their features, a head.
+    """Recycle-GAN's `prediction` (Bansal et al. 2018): first layers shared by both frames, a U-Net, last layers.
 
-    (N,3,H,W) and (N,3,H,W), the older first, in [-1,1] -> the next frame (N,3,H,W); H and W multiples of 2**num_downs.
+    Two frames (N,3,H,W) in [-1,1], older first -> the next frame (N,3,H,W) in [-1,1]; H and W multiples of 2**num_downs.
     """
 
     def __init__(
@@ -155,13 +154,13 @@ class ViewsPredictor(nn.Module):
 
 
 def num_downs_of(weights: Mapping[str, Tensor], outermost: str) -> int:
-    """One for the outermost block, one for each block nested in it."""
+    """Count the U-Net's blocks in a state dict: the block named `outermost` and those nested in it."""
     nested = (outermost + ".1" + ".model.3" * depth + ".model.1.weight" for depth in itertools.count())
     return 1 + sum(1 for _ in itertools.takewhile(weights.__contains__, nested))
 
 
 def unet_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:
-    """Arguments of `UnetGenerator` for a state dict."""
+    """Return the arguments of `UnetGenerator` for a state dict."""
     width, in_channels = weights["model.model.0.weight"].shape[:2]
     bias = "model.model.0.bias" in weights
     return {
@@ -175,7 +174,7 @@ def unet_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> d
 
 
 def views_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:
-    """Arguments of `ViewsPredictor` for a state dict."""
+    """Return the arguments of `ViewsPredictor` for a state dict."""
     width, in_channels = weights["model1.1.weight"].shape[:2]
     bias = "model1.1.bias" in weights
     return {

@@ -1,10 +1,10 @@
-"""vid2vid (Wang et al. 2018): label maps to video, each frame from three label maps and the two frames before it.
+"""vid2vid (Wang et al. 2018): label maps to video; each frame is made from three label maps and the two frames before it.
 
-The coarse generator adds what it makes of the labels and of the history, and goes two ways: to a raw picture (tanh),
-and to a flow (times 20) with a weight (sigmoid). Its output is raw * weight + warp(newest frame, flow) * (1 -
-weight). A separate stream on the labels alone may draw the foreground over it. Finer generators do the same at twice
-the size, with fewer layers, on top of the coarser generator's features, and with a flow that counts twice as much.
-Convolutions keep their bias beside batch norm, and norms use the statistics of the frame.
+The coarse generator encodes labels and previous frames, adds the features, and has two outputs: a raw picture (tanh), and a
+flow (times 20) with a weight (sigmoid). Result = raw * weight + warp(newest frame, flow) * (1 - weight). An optional
+separate network on the labels draws the foreground over it. Each finer generator does the same at twice the size, with
+fewer layers, adds the coarser generator's features, and multiplies its flow by another factor of 2. Convolutions have a
+bias also in front of batch norm; norms use the statistics of the frame.
 
 | | width | levels | blocks | parameters |
 |---|---|---|---|---|
@@ -29,9 +29,10 @@ FLOW_SCALE = 20.0
 
 
 class Composite(NamedTuple):
-    """What one scale makes; flow and weight are zeros and ones where a model has no flow, features feed the next scale.
+    """Outputs of one scale.
 
-    picture = drawn + carried * warp(newest frame, flow), for whoever warps by himself.
+    picture = drawn + carried * warp(newest frame, flow). Without flow in the model, flow is 0 and weight 1. The next finer
+    scale takes `features`.
     """
 
     picture: Tensor
@@ -44,7 +45,7 @@ class Composite(NamedTuple):
 
 
 def ups(width: int, num_levels: int, norm: str) -> list[nn.Module]:
-    """From width * 2**num_levels channels back to `width`."""
+    """Return layers from width * 2**num_levels channels to `width`, doubling the size num_levels times."""
     layers: list[nn.Module] = []
     for level in reversed(range(num_levels)):
         layers += up(width * 2 ** (level + 1), width * 2**level, norm)
@@ -52,7 +53,7 @@ def ups(width: int, num_levels: int, norm: str) -> list[nn.Module]:
 
 
 def downs(in_channels: int, width: int, num_levels: int, norm: str) -> list[nn.Module]:
-    """From the input to width * 2**num_levels channels."""
+    """Return layers from the input to width * 2**num_levels channels, halving the size num_levels times."""
     layers = head(in_channels, width, norm)
     for level in range(num_levels):
         layers += down(width * 2**level, width * 2 ** (level + 1), norm)
@@ -60,10 +61,10 @@ def downs(in_channels: int, width: int, num_levels: int, norm: str) -> list[nn.M
 
 
 class ScaleGenerator(nn.Module):
-    """One scale: (labels, history, foreground mask, features of the coarser scale) -> Composite.
+    """Generator of one scale: labels (N,C,H,W), history (N,6,H,W), foreground mask (N,1,H,W), coarser features -> Composite.
 
-    A coarse generator (`is_coarse`) has its residual blocks half before and half after the sum of its two inputs; a
-    finer one has them all in its `model_up_*` sequences and adds the coarser features to what goes in there.
+    Residual blocks of the coarse generator (`is_coarse`): half before and half after the sum of its two encoders. Those of
+    a finer one are all in `model_up_*`, to whose input the coarser features are added.
     """
 
     def __init__(
@@ -136,17 +137,17 @@ class ScaleGenerator(nn.Module):
 
 
 def plus(x: Tensor, coarser: tuple[Tensor, ...], index: int) -> Tensor:
-    """The coarser scale's features of the same stream added, where there are any."""
+    """Add the coarser scale's features number `index`, if there are any."""
     return x + coarser[index] if coarser else x
 
 
 def half(x: Tensor) -> Tensor:
-    """Half the size by averaging 3x3 pixels, those outside not counted."""
+    """Halve the size by averages of 3x3 pixels; pixels outside are not counted."""
     return avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
 
 
 def pyramid(x: Tensor, num_scales: int) -> list[Tensor]:
-    """The input at all scales, finest first."""
+    """Return the input at all scales, finest first."""
     levels = [x]
     while len(levels) < num_scales:
         levels.append(half(levels[-1]))
@@ -154,12 +155,12 @@ def pyramid(x: Tensor, num_scales: int) -> list[Tensor]:
 
 
 class Vid2Vid(nn.Module):
-    """(labels, state) -> (picture, state), over all scales.
+    """vid2vid over all scales (Wang et al. 2018): (labels, state) -> (picture, state).
 
-    labels: (N,3*L,H,W), the encoded maps of frames t-2, t-1 and t, oldest first. State: for each scale, finest first,
-    its own two previous pictures (N,6,h,w), oldest first; then (N,1,1,1) whether these exist: without them (all
-    zeros) the first picture is the raw one, with nothing warped into it. `initial_state` makes a state from two given
-    pictures.
+    labels   (N,3*L,H,W): encoded label maps (0 or 1) of frames t-2, t-1 and t, oldest first
+    state    for each scale, finest first, its two previous pictures (N,6,h,w), oldest first; then (N,1,1,1): 1 if they exist.
+             With a state of zeros the first picture is the raw one. `initial_state` makes a state from two pictures.
+    picture  (N,3,H,W) in [-1,1]
     """
 
     def __init__(self, scales: list[dict[str, Any]], foreground: tuple[int, ...] = ()) -> None:
@@ -173,16 +174,16 @@ class Vid2Vid(nn.Module):
         self.size_multiple = 2 ** (scales[0]["num_levels"] + self.num_scales - 1)
 
     def initial_state(self, previous: Tensor) -> tuple[Tensor, ...]:
-        """State after two pictures (N,6,H,W), oldest first: real frames, or what a first-frame model made."""
+        """Return the state after two pictures (N,6,H,W), oldest first: real frames, or the output of a first-frame model."""
         return *pyramid(previous, self.num_scales), torch.ones_like(previous[:, :1, :1, :1])
 
     def foreground_mask(self, labels: Tensor) -> Tensor:
-        """1 where the newest map shows a foreground label."""
+        """Return (N,1,H,W): 1 if the newest label map has a foreground label there, else 0."""
         newest = labels.chunk(self.num_label_frames, dim=1)[-1]
         return newest[:, list(self.foreground)].sum(dim=1, keepdim=True).clamp(0, 1)
 
     def composites(self, labels: Tensor, histories: Sequence[Tensor]) -> list[Composite]:
-        """What every scale makes, finest first, of the labels and of each scale's own history."""
+        """Return the outputs of all scales, finest first, from the labels and each scale's history."""
         features: tuple[Tensor, ...] = ()
         made: list[Composite] = []
         label_pyramid = pyramid(labels, self.num_scales)
@@ -206,7 +207,7 @@ class Vid2Vid(nn.Module):
 
 
 def scale_sizes(weights: Mapping[str, Tensor], scale: int, norm: str) -> dict[str, Any]:
-    """Arguments of one `ScaleGenerator`."""
+    """Return the arguments of one `ScaleGenerator`."""
     first = weights["model_down_seg.1.weight"]
     in_blocks = numbers(weights, r"model_down_seg\.(\d+)\.conv_block\.1\.weight")
     res_blocks = numbers(weights, r"model_res_img\.(\d+)\.conv_block\.1\.weight")
@@ -235,7 +236,7 @@ def scale_sizes(weights: Mapping[str, Tensor], scale: int, norm: str) -> dict[st
 def vid2vid_sizes(
     weights: Mapping[str, Tensor], *, statistics: str = "frame", foreground: tuple[int, ...] | None = None
 ) -> dict[str, Any]:
-    """Arguments of `Vid2Vid`: of a whole model (`netG0`, `netG1`, ...) or of its coarsest scale alone."""
+    """Return the arguments of `Vid2Vid`: of a whole model (`netG0`, `netG1`, ...) or of its coarsest scale alone."""
     norm = norm_kind(weights, statistics)
     if "model_down_seg.1.weight" in weights:
         if not numbers(weights, r"model_down_seg\.(\d+)\.conv_block\.1\.weight"):
@@ -258,7 +259,7 @@ def vid2vid_sizes(
 
 
 def convert_vid2vid(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A single generator's names get the place of the coarsest."""
+    """Give the tensors of a single generator the prefix `netG0.` of the coarsest scale."""
     if "model_down_seg.1.weight" in weights:
         return {f"netG0.{key}": value for key, value in weights.items()}
     return weights

@@ -1,12 +1,12 @@
-"""VINet (Kim et al. 2019): video inpainting from four neighbours, the previous output and a flow for each.
+"""VINet (Kim et al. 2019): video inpainting from four neighbouring frames and the previous output, aligned by flow.
 
-Gated convolutions encode the target and five references at 1/8, 1/4 and 1/2 of the size; at each scale a small flow
-network aligns every reference, a gated convolution over time joins them, and a mask net decides between the target
-and what was joined. A dilated bottleneck, a convolutional LSTM and a decoder with skips draw the frame; from the
-second frame on, the previous output is warped and blended over it. 14,115,364 parameters.
+Gated convolutions encode the target and five references at 1/8, 1/4 and 1/2 of the size. At each scale a small flow network
+aligns each reference, a gated convolution over time aggregates them, and a mask network mixes the result with the target. A
+dilated bottleneck, a convolutional LSTM and a decoder with skip connections make the frame. From the second frame on, the
+previous output is warped and blended with it. 14,115,364 parameters.
 
-Published for squares of 256, worked on at full size, and of 512 (`double_size`), worked on at half of it; the files do not
-tell which. Other sides, multiples of 8 or 16, run too.
+Published for 256x256, processed at full size, and for 512x512 (`double_size`), processed at half size; files do not say which.
+Other sizes work too: multiples of 8, or of 16 with `double_size`.
 """
 
 from collections.abc import Mapping
@@ -21,18 +21,18 @@ from rotoscope.networks.transformnet import ConvLstm
 from rotoscope.networks.vinet_layers import WINDOW, Aggregator, Bottleneck, Decoder, Encoder
 from rotoscope.networks.warps import cost_volume, warp_border, warp_zeros
 
-TARGET = 2  # place of the frame to fill in its window
+TARGET = 2  # index in the window of the frame to fill
 VOLUME = 81
 
 
 def leaky_conv(in_channels: int, out_channels: int, dilation: int = 1) -> nn.Sequential:
-    """3x3 convolution, LeakyReLU 0.1."""
+    """Return a 3x3 convolution and LeakyReLU 0.1; the size is kept."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation)
     return nn.Sequential(conv, nn.LeakyReLU(0.1))
 
 
 def leaky_convs(in_channels: int, *layers: tuple[int, int]) -> nn.Sequential:
-    """A row of them, given as (width, dilation)."""
+    """Return a sequence of `leaky_conv`, given as (channels, dilation)."""
     sequence = nn.Sequential()
     for width, dilation in layers:
         sequence.append(leaky_conv(in_channels, width, dilation))
@@ -41,7 +41,7 @@ def leaky_convs(in_channels: int, *layers: tuple[int, int]) -> nn.Sequential:
 
 
 class ContextNet(nn.Module):
-    """Dilated convolutions that correct a flow; the last one, too, ends in LeakyReLU."""
+    """Dilated convolutions that compute the correction of a flow; LeakyReLU also after the last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class ContextNet(nn.Module):
 
 
 class FlowEstimator(nn.Module):
-    """Five convolutions, a flow, and its correction."""
+    """Five convolutions that estimate a flow (N,2,h,w), plus its correction by `ContextNet`."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class FlowEstimator(nn.Module):
 
 
 class FlowNet(nn.Module):
-    """Flow from the target's features to a reference's, from their cost volume; what is known of the flow may be given too."""
+    """Estimate the flow from target to reference features from their cost volume, and from a flow `known` if given."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class FlowNet(nn.Module):
 
 
 class MaskNet(nn.Module):
-    """How much of what was joined to take, from its difference to the target: (N,C,H,W) -> (N,1,H,W) in (0,1)."""
+    """Compute the weight of the aggregated features from their difference to the target: (N,C,H,W) -> (N,1,H,W) in (0,1)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -93,12 +93,12 @@ class MaskNet(nn.Module):
 
 
 def double_flow(flow: Tensor, factor: int = 2) -> Tensor:
-    """The same motion on a grid `factor` times as fine."""
+    """Return a flow (N,2,H,W) at `factor` times the size, in pixels of that size."""
     return interpolate(flow, scale_factor=float(factor), mode="bilinear") * factor
 
 
 class Filled(NamedTuple):
-    """One frame, with what is worth looking at: flow to the previous output, and the masks of three scales at full size."""
+    """One frame; the flow to the previous output, in pixels; the masks of three scales, at full size."""
 
     picture: Tensor
     previous_flow: Tensor
@@ -109,11 +109,13 @@ State = tuple[Tensor, Tensor, Tensor]
 
 
 class VINet(nn.Module):
-    """(window, masks, state) -> (picture, state).
+    """VINet (Kim et al. 2019): (window, masks, state) -> (picture, state).
 
-    Window (N,5,3,S,S) BGR in [-1,1] of frames t-6, t-3, t, t+3, t+6, masks (N,5,1,S,S), 1 in the hole. State:
-    previous output, its mask, and whether there was one; zeros at the start. As published, the LSTM starts afresh for
-    every frame; the result is the whole picture, not composited.
+    window   (N,5,3,S,S) BGR in [-1,1]: frames t-6, t-3, t, t+3, t+6
+    masks    (N,5,1,S,S), 1 in the hole
+    state    previous output, its mask, and (N,1,1,1): 1 if they exist; zeros at the start
+    picture  (N,3,S,S) BGR: the whole network output, not pasted into the source outside the hole
+    As published, the LSTM starts with zeros at every frame.
     """
 
     def __init__(self, *, double_size: bool = False) -> None:
@@ -139,12 +141,12 @@ class VINet(nn.Module):
         self.size_multiple = 8 * stride
 
     def initial_state(self, window: Tensor) -> State:
-        """Zeros."""
+        """Return a state of zeros."""
         target = torch.zeros_like(window[:, TARGET])
         return target, target[:, :1], target[:, :1, :1, :1]
 
     def join(self, scale: str, target: Tensor, references: Tensor, flows: Tensor) -> tuple[Tensor, Tensor]:
-        """Aligned references mixed with the target, and the mask that did it."""
+        """Align the references, aggregate them, mix with the target; return the result and the mask (N,1,h,w) used."""
         aligned = warp_zeros(references, flows)
         over_time = aligned.reshape(-1, WINDOW, *aligned.shape[1:]).transpose(1, 2)
         joined = self.get_submodule(f"st_agg{scale}")(over_time)
@@ -152,7 +154,7 @@ class VINet(nn.Module):
         return (1 - mask) * target + mask * joined, mask
 
     def fill(self, window: Tensor, masks: Tensor, state: State) -> Filled:
-        """One frame and what it was made from; its five references, the previous output last, share one batch (N*5,C,h,w)."""
+        """Compute one frame. Its five references, the previous output last, are one batch (N*5,C,h,w)."""
         before, before_mask, begun = state
         target_mask = masks[:, TARGET]
         before = begun * before + (1 - begun) * window[:, TARGET] * (1 - target_mask)
@@ -191,7 +193,7 @@ class VINet(nn.Module):
     def warp_previous(
         self, picture: Tensor, target: Tensor, reference: Tensor, half_flow: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The previous output brought to now, the flow that did it, and where to believe it."""
+        """Warp the previous output to this frame; return it, the flow used, and its weight (N,1,H,W) in (0,1)."""
         flow = double_flow(half_flow)
         warped = warp_border(reference, flow)
         mask = self.masknet_256((target - warped).abs())
@@ -208,7 +210,7 @@ class VINet(nn.Module):
 
 
 def vinet_sizes(weights: Mapping[str, Tensor], *, size: int | None = None) -> dict[str, Any]:
-    """Arguments of `VINet`; the files for 256 and 512 have the same tensors."""
+    """Return the arguments of `VINet`; `size` is needed because files for 256 and 512 have the same tensors."""
     if size is None:
         raise ModelRefused("VINet's files for 256x256 and 512x512 look alike: give size=256 or size=512")
     return {"double_size": size >= 512}

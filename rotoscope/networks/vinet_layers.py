@@ -1,4 +1,4 @@
-"""VINet's gated convolutions and what is made of them: encoder, aggregation over time, bottleneck, decoder."""
+"""Layers of VINet (Kim et al. 2019): gated convolutions, encoder, aggregation over time, bottleneck, decoder."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ DILATIONS = (1, 2, 4, 8)
 
 
 def gate(x: Tensor, slope: float = 0.0) -> Tensor:
-    """(N,2C,...) -> (N,C,...): the second half opens and closes the first."""
+    """Multiply the first half of the channels by the sigmoid of the second: (N,2C,...) -> (N,C,...)."""
     features, opening = x.chunk(2, dim=1)
     return torch.sigmoid(opening) * leaky_relu(features, slope)
 
@@ -26,7 +26,7 @@ class GatedConv(nn.Module):
 
 
 class GatedConv3d(nn.Module):
-    """Gated convolution over `depth` frames and 3x3 pixels, (N,C,T,H,W), borders in space only."""
+    """Gated convolution over `depth` frames and 3x3 pixels, (N,C,T,H,W); padded in space, not in time."""
 
     def __init__(self, in_channels: int, out_channels: int, depth: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class GatedConv3d(nn.Module):
 
 
 class GatedUpConv(nn.Module):
-    """Twice the size, trilinear, then a gated convolution with LeakyReLU 0.2."""
+    """Double H and W by interpolation, then a gated convolution with LeakyReLU 0.2."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class GatedUpConv(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(N,5,H,W): picture, ones, mask -> features at 1/8, 1/4, 1/2 and full working size."""
+    """Encode (N,5,H,W) (picture, ones, mask) as features at 1/8, 1/4, 1/2 and 1/1 of the working size."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Encoder(nn.Module):
 
 
 class Aggregator(nn.Module):
-    """Aligned references (N,C,5,H,W) -> (N,C,H,W)."""
+    """Aggregate aligned references over time: (N,C,5,H,W) -> (N,C,H,W)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Aggregator(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Dilated gated convolutions at 1/8."""
+    """Dilated gated convolutions at 1/8 of the size: (N,256,h,w) -> (N,128,h,w)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Bottleneck(nn.Module):
 
 
 class Decoder(nn.Module):
-    """State (N,128,h,w) at 1/8 and the skips at 1/4 and 1/2 -> picture (N,3,H,W)."""
+    """LSTM output (N,128,h,w) at 1/8 and skip features at 1/4 and 1/2 -> picture (N,3,H,W)."""
 
     def __init__(self, *, double_size: bool) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The backward warps and the cost volume that published networks were trained with; they are not interchangeable.
+"""Backward warps and the cost volume of published networks. A network needs the warp that it was trained with.
 
-All take an image (N,C,H,W) and a flow (N,2,H,W) in pixels, dx first, and bring the value at p + flow(p) to p,
-bilinearly. What differs is what lies outside the image and where the pixel grid lies:
+All take an image (N,C,H,W) and a flow (N,2,H,W), (dx, dy) in pixels, and sample the image bilinearly at p + flow(p). They
+differ in values outside the image and in the pixel grid:
 
 | function | outside | grid | used by |
 |---|---|---|---|
@@ -16,7 +16,7 @@ from torch.nn.functional import grid_sample, pad
 
 
 def pixel_grid(like: Tensor) -> Tensor:
-    """(1,2,H,W): x and y of every pixel of `like`, in float32 at least (half precision cannot count pixels)."""
+    """Return (1,2,H,W): x and y of every pixel, float32 or the wider dtype of `like` (half floats cannot count pixels)."""
     height, width = like.shape[-2:]
     dtype = torch.promote_types(like.dtype, torch.float32)
     y = torch.arange(height, device=like.device, dtype=dtype)
@@ -25,9 +25,10 @@ def pixel_grid(like: Tensor) -> Tensor:
 
 
 def moved(flow: Tensor) -> Tensor:
-    """(N,2,H,W): where the flow leads from every pixel.
+    """Return p + flow(p) for every pixel p, (N,2,H,W).
 
-    Axis by axis: OpenVINO fuses one sum over both with the convolution that made the flow, and loses all pictures but one.
+    x and y are added separately: OpenVINO would fuse one addition with the convolution before it, and then computes only the
+    first picture of a batch.
     """
     x, y = pixel_grid(flow).unbind(dim=1)
     dx, dy = flow.unbind(dim=1)
@@ -35,7 +36,10 @@ def moved(flow: Tensor) -> Tensor:
 
 
 def sample(image: Tensor, positions: Tensor, width: int, height: int, outside: str) -> Tensor:
-    """Bilinear samples at pixel positions, after the division that turns 0..width into -1..1 and 0..height likewise."""
+    """Sample an image bilinearly at positions (N,2,H,W); x in [0,width] and y in [0,height] are mapped to [-1,1].
+
+    outside  padding mode of grid_sample: "border" or "zeros"
+    """
     x, y = positions.unbind(dim=1)
     grid = torch.stack([2 * x / width - 1, 2 * y / height - 1], dim=-1)
     samples = grid_sample(image.to(grid.dtype), grid, mode="bilinear", padding_mode=outside, align_corners=True)
@@ -43,25 +47,28 @@ def sample(image: Tensor, positions: Tensor, width: int, height: int, outside: s
 
 
 def warp_border(image: Tensor, flow: Tensor) -> Tensor:
-    """Outside continues the nearest border pixel."""
+    """Warp (N,C,H,W) backward; positions outside take the nearest border pixel."""
     height, width = image.shape[-2:]
     return sample(image, moved(flow), width - 1, height - 1, "border")
 
 
 def warp_zeros(image: Tensor, flow: Tensor) -> Tensor:
-    """Outside is zero, mixed in bilinearly at the edge."""
+    """Warp (N,C,H,W) backward; the image is zero outside, also in bilinear samples at the edge."""
     height, width = image.shape[-2:]
     return sample(image, moved(flow), width - 1, height - 1, "zeros")
 
 
 def warp_scaled(image: Tensor, flow: Tensor) -> Tensor:
-    """Super SloMo's grid: positions are divided by the number of pixels, so that zero flow moves the picture a little."""
+    """Warp like Super SloMo: positions are divided by W and H, so that a flow of zero shifts the picture slightly."""
     height, width = image.shape[-2:]
     return sample(image, moved(flow), width, height, "zeros")
 
 
 def cost_volume(first: Tensor, second: Tensor, reach: int = 4) -> Tensor:
-    """(N,C,H,W) twice -> (N,(2*reach+1)**2,H,W): mean over channels of first(p) * second(p + d), zeros outside, dy slowest."""
+    """Return (N,(2*reach+1)**2,H,W): the mean over channels of first(p) * second(p + d), both (N,C,H,W).
+
+    d runs over [-reach, reach]^2, dy slowest; outside is zero.
+    """
     height, width = first.shape[-2:]
     padded = pad(second, (reach, reach, reach, reach))
     steps = range(2 * reach + 1)

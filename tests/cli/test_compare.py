@@ -53,7 +53,7 @@ def test_a_working_size_is_what_the_models_see(models, rotoscope_main):
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
     cv2.imwrite("photo.png", stripes)
-    words = "compare", "photo.png", "sheet.png", "-m", "net_1.onnx", "--height", "64"
+    words = "compare", "photo.png", "-o", "sheet.png", "-m", "net_1.onnx", "--height", "64"
     assert rotoscope_main(*words, "--working-size", "32x32")[0] == 0
     sheet = cv2.imread("sheet.png")
     assert np.ptp(sheet[-36:-8, 16:48]) == 255

@@ -76,7 +76,7 @@ def test_options_change_what_the_network_sees_and_what_runs_it(flag, folder, pho
 
 def test_a_code_that_exists_is_replaced_only_when_asked(folder, photo, here, rotoscope_main):
     (here / "code.npy").write_text("mine")
-    words = ["encode", photo, "code.npy", "-m", folder / "style.onnx"]
+    words = ["encode", photo, "-o", "code.npy", "-m", folder / "style.onnx"]
     code, _, err = rotoscope_main(*words)
     assert (code, err) == (2, "rotoscope: code.npy exists; --overwrite replaces it\n")
     assert (here / "code.npy").read_text() == "mine"

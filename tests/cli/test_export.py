@@ -68,7 +68,9 @@ def test_a_file_that_exists_is_replaced_only_when_asked(checkpoint, rotoscope_ma
     checkpoint.with_name("net.onnx").write_text("mine")
     code, _, err = rotoscope_main("export", checkpoint, "net.onnx")
     assert code == 2 and "--overwrite" in err and checkpoint.with_name("net.onnx").read_text() == "mine"
-    assert rotoscope_main("export", checkpoint, "net.onnx", "--overwrite")[0] == 0
+    code, _, err = rotoscope_main("export", checkpoint, "net.onnx", "--overwrite")
+    assert code == 2 and "-o net.onnx --overwrite" in err and checkpoint.with_name("net.onnx").read_text() == "mine"
+    assert rotoscope_main("export", checkpoint, "-o", "net.onnx", "--overwrite")[0] == 0
 
 
 def test_an_export_that_computes_something_else_is_not_written(checkpoint, rotoscope_main, monkeypatch):

@@ -1,6 +1,6 @@
-"""Where a kernel test runs: on the CPU versions, on the CUDA sources through the shim, on the CUDA sources on a GPU.
+"""Devices for kernel tests: the CPU versions, the CUDA sources compiled for the CPU (shim), the CUDA sources on a GPU.
 
-Every test that takes `device` is one body for all three.
+A test that takes `device` runs on all three.
 """
 
 import os
@@ -16,7 +16,7 @@ GOLDEN = SHARED / "reference" / "golden"
 
 @pytest.fixture(scope="module", params=["cpu", "shim", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request, tmp_path_factory):
-    """Moves arrays to where the operation under test runs, and back."""
+    """Moves arrays to the device of the operation under test, and back."""
     if request.param == "cpu":
         yield CpuDevice()
     elif request.param == "shim":

@@ -1,4 +1,4 @@
-"""As much of CuPy as `rotoscope.kernels.launch` uses, on the CPU: arrays are NumPy's in disguise, kernels run in a shim.
+"""The part of CuPy that `rotoscope.kernels.launch` uses, on the CPU: arrays are a subclass of NumPy's, kernels run in a shim.
 
 A source is compiled with g++ under the address and undefined-behaviour sanitizers, once per session for all the template
 arguments in INSTANCES, and each launch is one process: a bad read ends it with the sanitizer's report.
@@ -57,7 +57,7 @@ INSTANCES = {
     ],
 }
 
-_arrays = weakref.WeakValueDictionary()  # by address, for arguments that carry addresses only
+_arrays = weakref.WeakValueDictionary()  # by address, for arguments that are addresses
 
 
 class ndarray(np.ndarray):

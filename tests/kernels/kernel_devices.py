@@ -1,4 +1,4 @@
-"""Devices for kernel tests, and the random pictures and flows that they share."""
+"""Devices of the kernel tests, and random pictures and flows."""
 
 import contextlib
 import sys
@@ -26,7 +26,7 @@ class CpuDevice:
 
 
 class ShimDevice:
-    """NumPy arrays that pretend to be CuPy's: the launches of `<op>_cuda`, run on the CPU under the sanitizers."""
+    """NumPy arrays of a class named like CuPy's: the launches of `<op>_cuda` run on the CPU under sanitizers."""
 
     name = "shim"
     examples = 8
@@ -73,18 +73,18 @@ def cuda_is_here():
         import cupy
 
         return cupy.cuda.runtime.getDeviceCount() > 0
-    except Exception:  # no CuPy, no driver, no device: all mean no
+    except Exception:  # no CuPy, no driver or no device
         return False
 
 
 def quick(device):
-    """Hypothesis settings for a device: fewer examples where each one starts a process."""
+    """Return Hypothesis settings for a device: fewer examples for the shim, where each starts a process."""
     return settings(
         max_examples=device.examples,
         deadline=None,
         database=None,
         derandomize=True,
-        phases=[Phase.generate],  # a seed that fails says enough
+        phases=[Phase.generate],  # do not shrink: the examples are seeds
         suppress_health_check=[HealthCheck.too_slow],
     )
 
@@ -97,7 +97,7 @@ seeds = st.integers(0, 2**16)
 
 
 def picture(rng, layout, size):
-    """A random picture."""
+    """Return a random picture."""
     height, width = size
     if layout == "uint8x3":
         return rng.integers(0, 256, (height, width, 3), np.uint8)
@@ -106,7 +106,7 @@ def picture(rng, layout, size):
 
 
 def flow(rng, size, dtype=np.float32, wild=True):
-    """Displacements of a few pixels, some whole, some far out of the frame, some NaN or infinite."""
+    """Return a flow (H,W,2) of a few pixels; some vectors are whole, some leave the frame, some are NaN or infinite."""
     field = rng.normal(0, 4, (*size, 2))
     whole = rng.random(size) < 0.2
     field[whole] = np.round(field[whole])
@@ -118,7 +118,7 @@ def flow(rng, size, dtype=np.float32, wild=True):
 
 
 def assert_close(result, expected):
-    """1e-5 for floats; one step of 255 for uint8, whose ties may round either way."""
+    """Compare with a tolerance of 1e-5 for floats and one step of 255 for uint8, because ties may round up or down."""
     assert result.dtype == expected.dtype or expected.dtype == np.float64
     assert result.shape == expected.shape
     if result.dtype == np.uint8:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kernel_devices import LAYOUTS, assert_close, flow, picture, quick, seeds, sizes
 
 from rotoscope.kernels.aggregate import aggregate, aggregate_reference
-from rotoscope.kernels.exchange import full_network, median_network
+from rotoscope.kernels.median_network import full_network, median_network
 
 
 def run(device, center, neighbours, flows, pool, valid=None, sampling="bilinear"):
@@ -47,7 +47,7 @@ def test_median_ignores_one_flash_and_mean_spreads_it(device):
 
 
 @pytest.mark.parametrize("pool", ["mean", "median"])
-def test_neighbours_that_may_not_vote_leave_the_centre(device, pool):
+def test_neighbours_with_zero_masks_leave_the_centre(device, pool):
     rng = np.random.default_rng(1)
     center, neighbours, _ = scene(rng, "float32x4", (7, 9), 7)
     away = np.full((7, 9, 2), 100, np.float32)
@@ -67,7 +67,7 @@ def test_weighted_mean_counts_the_centre_as_one(device):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_agrees_with_the_reference(device, layout, pool):
     @quick(device)
-    # The shim is compiled for few numbers of pictures; CPU and GPU take all.
+    # The shim is compiled for some values of K only; CPU and GPU accept all.
     @given(
         size=sizes,
         seed=seeds,
@@ -142,7 +142,7 @@ def test_networks_sort_every_zero_one_input(inputs):
         ({"flows": [np.zeros((4, 5, 3), np.float32)]}, r"flows\[0\]: float32 \(4, 5, 3\)"),
     ],
 )
-def test_refuses_what_it_cannot_do(change, message):
+def test_refuses_wrong_arguments(change, message):
     flat, still = np.zeros((4, 5, 4), np.float32), np.zeros((4, 5, 2), np.float32)
     arguments = {"center": flat, "neighbours": [flat], "flows": [still], **change}
     with pytest.raises(ValueError, match=message):

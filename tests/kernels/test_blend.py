@@ -18,7 +18,7 @@ def run(device, current, previous, field, strength, confidence=None, occluded=No
     return device.get(blend(put(current), put(previous), put(field), strength=strength, sampling=sampling, **masks))
 
 
-def test_no_strength_occlusion_or_leaving_the_frame_keep_the_new_picture(device):
+def test_zero_strength_occlusion_and_leaving_the_frame_give_the_new_picture(device):
     rng = np.random.default_rng(1)
     current, previous = picture(rng, "float32x4", (6, 7)), picture(rng, "float32x4", (6, 7))
     still, away = np.zeros((6, 7, 2), np.float32), np.full((6, 7, 2), -50, np.float32)
@@ -50,7 +50,7 @@ def test_agrees_with_the_reference(device, layout):
     check()
 
 
-def test_may_write_over_the_new_picture(device):
+def test_out_may_be_the_new_picture(device):
     rng = np.random.default_rng(3)
     current, previous = picture(rng, "float32x4", (40, 50)), picture(rng, "float32x4", (40, 50))
     field = flow(rng, (40, 50), np.float16)
@@ -69,7 +69,7 @@ def test_may_write_over_the_new_picture(device):
         ({"previous": np.zeros((4, 6, 4), np.float32)}, "previous: "),
     ],
 )
-def test_refuses_what_it_cannot_do(change, message):
+def test_refuses_wrong_arguments(change, message):
     flat, still = np.zeros((4, 5, 4), np.float32), np.zeros((4, 5, 2), np.float32)
     arguments = {"current": flat, "previous": flat, "flow": still, "strength": 0.5, **change}
     with pytest.raises(ValueError, match=message):

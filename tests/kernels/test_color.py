@@ -18,7 +18,7 @@ heights_and_widths = st.one_of(
 
 
 def random_planes(rng, kind, size):
-    """(planes, depth): code values over the whole range, legal or not."""
+    """Return (planes, depth): random code values over the whole range, also outside the limited range."""
     height, width = size
     half = (-(-height // 2), -(-width // 2))
     if kind == "float":
@@ -44,7 +44,7 @@ def run_in(device, planes, out, **options):
 
 
 def run_out(device, picture, like, **options):
-    """Planes as in `like`; interleaved chroma included."""
+    """Return planes of the shapes of `like`, also with interleaved chroma."""
     targets = [device.put(np.zeros_like(plane)) for plane in like]
     color_out(device.put(picture), targets, **options)
     return [device.get(target) for target in targets]
@@ -54,7 +54,7 @@ def padded(picture, size, pad):
     height, width = picture.shape[:2]
     mode = {"reflect": "reflect", "edge": "edge"}[pad]
     widths = ((0, size[0] - height), (0, size[1] - width), (0, 0))
-    for axis in (0, 1):  # a line of one cannot be reflected; its only value repeats
+    for axis in (0, 1):  # a line of one value cannot be reflected: the value is repeated
         only = [(0, 0)] * 3
         only[axis] = widths[axis]
         picture = np.pad(picture, only, "edge" if picture.shape[axis] == 1 else mode)
@@ -153,7 +153,7 @@ def test_dither_keeps_the_mean_and_uses_both_neighbouring_codes(device):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_interleave_agrees_with_the_reference_and_counts_what_is_not_finite(device, dtype):
+def test_interleave_agrees_with_the_reference_and_counts_nan_and_infinity(device, dtype):
     @quick(device)
     @given(size=heights_and_widths, more=st.integers(0, 5), seed=seeds, bgr=st.booleans())
     def check(size, more, seed, bgr):
@@ -186,12 +186,12 @@ def test_interleave_agrees_with_the_reference_and_counts_what_is_not_finite(devi
         ([np.zeros((4, 6), np.uint8), *[np.zeros((1, 3), np.uint8)] * 2], np.empty((3, 4, 6), np.float32), {}, "belong"),
     ],
 )  # fmt: skip
-def test_color_in_refuses_what_it_cannot_do(planes, out, options, message):
+def test_color_in_refuses_wrong_arguments(planes, out, options, message):
     with pytest.raises(ValueError, match=message):
         color_in(planes, out, **options)
 
 
-def test_color_out_refuses_what_it_cannot_do():
+def test_color_out_refuses_wrong_arguments():
     picture, plane = np.zeros((4, 6, 4), np.float32), np.zeros((4, 6), np.uint8)
     with pytest.raises(ValueError, match="accepted: C-contiguous float32"):
         color_out(picture[:, ::2], [plane])
@@ -201,7 +201,7 @@ def test_color_out_refuses_what_it_cannot_do():
         color_out(picture, [plane], depth=10)
 
 
-def test_interleave_refuses_what_it_cannot_do():
+def test_interleave_refuses_wrong_arguments():
     with pytest.raises(ValueError, match="planar of float64"):
         interleave(np.zeros((3, 4, 6)), np.zeros((4, 6, 4), np.float32))
     with pytest.raises(ValueError, match="is larger than"):

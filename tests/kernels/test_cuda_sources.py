@@ -1,4 +1,4 @@
-"""The CUDA sources without a GPU: compiled by NVRTC as CuPy would, warnings being errors; and that the shim sees bad reads."""
+"""CUDA sources without a GPU: NVRTC compiles them without warnings, and the shim reports reads out of bounds."""
 
 import io
 import shutil

@@ -24,7 +24,7 @@ def test_composed_pans_add_up(device):
     np.testing.assert_array_equal(result, np.broadcast_to(np.float32([1.75, 1]), (6, 8, 2)))
 
 
-def test_composing_with_the_inverse_of_a_smooth_flow_comes_home(device):
+def test_a_smooth_flow_composed_with_its_inverse_is_zero(device):
     y, x = np.mgrid[:40, :50]
     field = np.stack([2 * np.sin(y / 12), 1.5 * np.cos(x / 15)], 2).astype(np.float32)
     inverse, holes = invert(device, field)
@@ -33,7 +33,7 @@ def test_composing_with_the_inverse_of_a_smooth_flow_comes_home(device):
     assert np.abs(round_trip[5:-5, 5:-5]).max() < 0.1
 
 
-def test_inverse_of_an_integer_shift_has_a_hole_where_it_uncovers(device):
+def test_inverse_of_an_integer_shift_has_holes_in_the_uncovered_columns(device):
     field = np.full((5, 7, 2), (2, 1), np.float32)
     inverse, holes = invert(device, field)
     expected = np.ones((5, 7), bool)
@@ -43,7 +43,7 @@ def test_inverse_of_an_integer_shift_has_a_hole_where_it_uncovers(device):
     assert not inverse[expected].any()
 
 
-def test_resized_flow_counts_in_the_new_pixels(device):
+def test_resized_flow_is_in_pixels_of_the_new_size(device):
     field = np.full((10, 20, 2), (4, -3), np.float32)
     result = device.get(resize_flow(device.put(field), (5, 80)))
     np.testing.assert_allclose(result, np.broadcast_to(np.float32([16, -1.5]), (5, 80, 2)))
@@ -86,7 +86,7 @@ def test_invert_agrees_with_the_reference(device):
         field = flow(np.random.default_rng(seed), size, dtype)
         result, holes = invert(device, field)
         expected, expected_holes = invert_flow_reference(field)
-        assert ((holes == 1) == expected_holes).mean() > 0.99  # a weight may round to either side of the threshold
+        assert ((holes == 1) == expected_holes).mean() > 0.99  # rounding may move a weight across the threshold
         both = (holes == 0) & ~expected_holes
         np.testing.assert_allclose(result[both], expected[both], rtol=1e-3, atol=1e-3)
         assert not result[holes == 1].any()
@@ -95,7 +95,7 @@ def test_invert_agrees_with_the_reference(device):
     assert HOLE_WEIGHT > 0
 
 
-def test_they_refuse_what_they_cannot_do():
+def test_refuse_wrong_arguments():
     field = np.zeros((4, 5, 2), np.float32)
     with pytest.raises(ValueError, match=r"size=\(0, 3\); accepted: at least \(1, 1\)"):
         resize_flow(field, (0, 3))

@@ -56,13 +56,13 @@ def test_agrees_with_the_reference(device, layout):
             assert (known == 9).all()
         else:
             soft, hard = interpolate_mask_reference(*masks, *flows, weight)
-            clear = np.abs(soft - (1 - 1e-6)) > 5e-7  # float32 may fall on either side of the threshold
+            clear = np.abs(soft - (1 - 1e-6)) > 5e-7  # rounding to float32 may cross the threshold
             np.testing.assert_array_equal(known[clear].astype(bool), hard[clear])
 
     check()
 
 
-def test_refuses_half_a_set_of_masks():
+def test_refuses_one_mask_without_the_others():
     flat, still = np.zeros((4, 5, 4), np.float32), np.zeros((4, 5, 2), np.float32)
     weight, mask = np.zeros((4, 5), np.float32), np.ones((4, 5), np.uint8)
     with pytest.raises(ValueError, match="give all three or none"):

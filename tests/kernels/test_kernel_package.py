@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rotoscope.kernels import arrays, rows
+from rotoscope.kernels import arrays, compile, rows
 from rotoscope.kernels.warm import warm
 from rotoscope.kernels.warp import warp, warp_reference
 
@@ -42,6 +43,32 @@ print(json.dumps([sum(stats.cache_hits.values()), sum(stats.cache_misses.values(
     assert python(code, XDG_CACHE_HOME=str(tmp_path)) == [0, 1]
     assert python(code, XDG_CACHE_HOME=str(tmp_path)) == [1, 0]
     assert list(tmp_path.rglob("rotoscope/kernels/*/*/*.nbi"))
+
+
+def test_compiled_kernels_that_no_process_uses_are_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr(compile, "user_cache_path", lambda _name: tmp_path)
+    now = time.time()
+    for name, age_s in (("old", compile.UNUSED_SECONDS + 60), ("recent", compile.UNUSED_SECONDS - 3600)):
+        (tmp_path / "kernels" / name / "inner").mkdir(parents=True)
+        os.utime(tmp_path / "kernels" / name, (now - age_s,) * 2)
+    mine = compile.cache_folder.__wrapped__()
+    assert {folder.name for folder in (tmp_path / "kernels").iterdir()} == {"recent", mine.name}
+    os.utime(mine, (0, 0))
+    assert compile.cache_folder.__wrapped__() == mine and mine.stat().st_mtime >= now - 60
+
+
+def test_a_folder_of_kernels_that_another_process_deletes_meanwhile_is_skipped(tmp_path, monkeypatch):
+    folder, lstat = tmp_path / "kernels" / "gone", Path.lstat
+    folder.mkdir(parents=True)
+
+    def gone(path):
+        if path == folder:
+            folder.rmdir()
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", gone)
+    compile.delete_unused(keep=folder.with_name("mine"))
+    assert not folder.exists()
 
 
 def test_threads_may_call_kernels_at_once_and_split_rows_change_nothing():

@@ -17,7 +17,7 @@ def run(device, flow_ab, flow_ba, falloff=0.5):
 
 
 def assert_mask(mask, flow_ab, flow_ba):
-    """Exact, except where a test lies so near its threshold that rounding decides."""
+    """Compare exactly, except pixels whose test is so near its threshold that rounding decides."""
     excess, boundary = occlusion_tests_reference(flow_ab, flow_ba)
     expected, _ = occlusion_reference(flow_ab, flow_ba)
     with np.errstate(invalid="ignore"):
@@ -26,21 +26,21 @@ def assert_mask(mask, flow_ab, flow_ba):
     np.testing.assert_array_equal(mask[clear].astype(bool), expected[clear])
 
 
-def test_pan_is_nowhere_occluded_but_where_it_leaves_nothing_to_compare(device):
+def test_constant_motion_is_not_occluded(device):
     pan = np.full((10, 20, 2), 3, np.float32)
     mask, confidence = run(device, pan, -pan)
     assert not mask.any()
     np.testing.assert_array_equal(confidence, 1)
 
 
-def test_square_that_moves_right_hides_what_lies_before_it(device):
+def test_moving_square_occludes_the_background_in_front_of_it(device):
     flow_ab, flow_ba = np.zeros((30, 40, 2), np.float32), np.zeros((30, 40, 2), np.float32)
     flow_ab[10:20, 10:20, 0] = 5
     flow_ba[10:20, 15:25, 0] = -5
     mask, confidence = run(device, flow_ab, flow_ba)
     assert mask[12:18, 20:25].all()  # background that the square will cover
     assert (confidence[12:18, 20:25] < 0.01).all()
-    assert mask[12:18, 9].all()  # and its edges are motion boundaries
+    assert mask[12:18, 9].all()  # the edges of the square are motion boundaries
     assert not mask[12:18, 12:18].any()
     assert not mask[:8].any()
 
@@ -87,7 +87,7 @@ def test_agrees_with_the_reference(device):
     check()
 
 
-def test_refuses_what_it_cannot_do():
+def test_refuses_wrong_arguments():
     still = np.zeros((4, 5, 2), np.float32)
     with pytest.raises(ValueError, match="flow_ba: float16"):
         occlusion(still, still.astype(np.float16))

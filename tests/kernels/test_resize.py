@@ -72,7 +72,7 @@ def test_taps_are_the_rows_of_the_matrix(method, size_in, size_out):
     np.testing.assert_allclose(matrix, resize_matrix(size_in, size_out, method), atol=1e-6)
 
 
-def test_refuses_what_it_cannot_do():
+def test_refuses_wrong_arguments():
     image = np.zeros((4, 5, 3), np.uint8)
     with pytest.raises(ValueError, match="accepted: bilinear, area, bicubic"):
         resize(image, (2, 2), method="lanczos")

@@ -29,7 +29,7 @@ def test_identity_flow_changes_nothing(device, layout, sampling):
 def test_integer_shift_moves_pixels_and_clamps_to_the_border(device, sampling):
     image = picture(np.random.default_rng(2), "float32x4", (9, 11))
     field = np.zeros((9, 11, 2), np.float32)
-    field[...] = (2, -1)  # right of here and one row up
+    field[...] = (2, -1)  # two columns to the right, one row up
     result, inside = run(device, image, field, sampling)
     np.testing.assert_array_equal(result[1:, :-2], image[:-1, 2:])
     np.testing.assert_array_equal(result[0, :-2], image[0, 2:])
@@ -121,7 +121,7 @@ def test_wide_picture_keeps_the_fraction_of_the_flow(device):
     np.testing.assert_allclose(result, warp_reference(image, field)[0], atol=1e-6)
 
 
-def test_writes_into_out_and_leaves_inside_alone_when_not_asked(device):
+def test_writes_to_out_without_inside(device):
     rng = np.random.default_rng(8)
     image, field = picture(rng, "float32x4", (5, 6)), flow(rng, (5, 6))
     out = device.put(np.zeros_like(image))
@@ -143,13 +143,13 @@ def test_writes_into_out_and_leaves_inside_alone_when_not_asked(device):
         ({"sampling": "nearest"}, "accepted: bilinear, cubic"),
     ],
 )
-def test_refuses_what_it_cannot_do(change, message):
+def test_refuses_wrong_arguments(change, message):
     arguments = {"picture": np.zeros((4, 5, 4), np.float32), "flow": np.zeros((4, 5, 2), np.float32), **change}
     with pytest.raises(ValueError, match=message):
         warp(**arguments)
 
 
-def test_refuses_arrays_it_does_not_know_and_says_how_to_wrap_them():
+def test_refuses_other_arrays_and_says_how_to_wrap_them():
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match=r"\['numpy', 'torch'\]; accepted: .*from_dlpack"):
         warp(torch.zeros(4, 5, 4), np.zeros((4, 5, 2), np.float32))

@@ -1,4 +1,4 @@
-"""Feature networks: shapes, names and sizes of the published ones; those with weights at hand give their published numbers."""
+"""Feature networks have the published shapes, names and sizes; with their weights they give the published numbers."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every golden vector of a network or of an operator that networks use, through the functions that users call."""
+"""Golden vectors of all networks and of the operators they use, through the public functions."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parents[3] / "shared" / "reference" / "golden"
 
 
 def picture(vector, name="x"):
-    """The network input: stored as such, or as an 8-bit picture."""
+    """Return the network input, which is stored directly or as an 8-bit picture."""
     return vector.inputs[name] if name in vector.inputs else vector.inputs[f"{name}_u8"] / 127.5 - 1
 
 
@@ -221,7 +221,7 @@ VECTORS = {
     "vid2vid_global_in": lambda vector: both_statistics(vector, "y_eval", "y"),
 }
 
-# What a vector's note does to its recipe weights before use: (network, keys, factor).
+# Changes to the generated weights of a vector, from its note: (network, keys, factor).
 SCALED = {
     "vinet_256style_recipe": [
         ("net", r"flownet(_\d+)?\.flow_estimator\.conv1\.weight", 0.5),
@@ -276,7 +276,7 @@ def test_golden_vector(name, shared):
         )
 
 
-def test_every_vector_has_its_place(shared):
+def test_every_golden_vector_is_tested_here_or_elsewhere(shared):
     present = {file.stem for file in (shared / "reference" / "golden").glob("*.json")}
     assert present == set(VECTORS) | set(ELSEWHERE)
     assert not set(VECTORS) & set(ELSEWHERE)

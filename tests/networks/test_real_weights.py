@@ -1,4 +1,4 @@
-"""Public weights load as they are and reproduce the stored outputs of their authors' modules."""
+"""Published weights load unchanged and reproduce the stored outputs of their authors' code."""
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ def read_weights(shared, name):
 
 
 def read_picture(path, signature):
-    """(1,3,H,W) in the order and range that a network asks for."""
+    """Return (1,3,H,W) in the channel order and range of a network."""
     bgr = cv2.imread(str(path))
     assert bgr is not None
     picture = bgr if signature.order == "BGR" else bgr[..., ::-1]
@@ -52,7 +52,7 @@ def test_generator_reproduces_its_reference(weights, reference, bound, shared):
     assert np.abs(output - expected).max() <= bound
 
 
-# Pair of pictures, true flow, end-point error in pixels that the authors' code reaches with 12 iterations.
+# Two pictures, their true flow, and the end-point error in pixels of the authors' code with 12 iterations.
 FLOWS = [
     ("middlebury_RubberWhale", "frame10.png", "frame11.png", "flow10.flo", 0.320),
     ("middlebury_Venus", "frame10.png", "frame11.png", "flow10.flo", 0.381),
@@ -63,7 +63,7 @@ FLOWS = [
 
 
 def read_flow(path):
-    """(2,H,W) and the mask (H,W) of known pixels."""
+    """Return the flow (2,H,W) and the mask (H,W) of known pixels."""
     data = path.read_bytes()
     width, height = np.frombuffer(data, np.int32, 2, offset=4)
     flow = np.frombuffer(data, np.float32, offset=12).reshape(height, width, 2).transpose(2, 0, 1)

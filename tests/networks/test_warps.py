@@ -1,4 +1,4 @@
-"""The warps at flows whose answer is known, the cost volume against its definition, and both at sizes left open."""
+"""Warps at flows with known results, the cost volume against its definition, and both traced with dynamic sizes."""
 
 import pytest
 import torch
@@ -45,7 +45,7 @@ def test_half_precision_pictures_are_warped_by_exact_positions():
 
 
 @pytest.mark.parametrize("operation", [warp_border, warp_zeros, warp_scaled])
-def test_sizes_stay_open_when_traced(operation):
+def test_sizes_stay_dynamic_when_traced(operation):
     class Warp(nn.Module):
         def forward(self, image, flow):
             return operation(image, flow)

@@ -1,5 +1,5 @@
-// Aggregate: see aggregate.py. One thread per pixel, or per channel of a planar picture, keeps its K samples in registers;
-// the median's exchanges are unrolled from a network that the compiler builds for K.
+// Aggregate: see aggregate.py. One thread per pixel, or per channel of a planar picture, keeps its K samples in registers. The
+// exchanges of the median are unrolled from a network that is built at compile time for each K.
 #include "sampling.cuh"
 
 enum Pool { mean, median };
@@ -9,7 +9,7 @@ struct Pointers {
     const void* at[14];
 };
 
-// Batcher's odd-even merge sort for K inputs, all of it or only what reaches the middle (see exchange.py).
+// Batcher's odd-even merge sort for K inputs: all exchanges, or only those needed for the median (see median_network.py).
 template <int K, bool middle_only>
 struct Network {
     int low[128] = {}, high[128] = {}, count = 0;
@@ -27,7 +27,7 @@ struct Network {
         bool wanted[K] = {};
         wanted[(K - 1) / 2] = true;
         wanted[K / 2] = true;
-        int first = 128;  // kept exchanges gather at the end of the arrays, which are read backwards
+        int first = 128;  // read backwards; exchanges that are kept move to the end of the arrays
         for (int e = count - 1; e >= 0; --e)
             if (wanted[low[e]] || wanted[high[e]]) {
                 const int a = low[e], b = high[e];
@@ -87,7 +87,7 @@ __global__ void aggregate(const Pixel* center, Pointers neighbours, Pointers flo
             values[k] = sample<sampling>(picture, at, height, width);
             ++voters;
         } else {
-            fill(values[k], INFINITY);  // sorted to the far end, where the median of those that vote does not look
+            fill(values[k], INFINITY);  // infinity is sorted to the end, beyond the middle of the neighbours that count
         }
     }
     if constexpr (pool == mean) {
@@ -97,7 +97,7 @@ __global__ void aggregate(const Pixel* center, Pointers neighbours, Pointers flo
         Value low = values[(K - 1) / 2], high = values[K / 2];
         if constexpr (votes != none) {
 #pragma unroll
-            for (int k = 0; k < K; ++k) {  // not indexed by `voters`, which would move the values out of registers
+            for (int k = 0; k < K; ++k) {  // constant indices: an index that varies would move the values out of registers
                 if (k == (voters - 1) / 2) low = values[k];
                 if (k == voters / 2) high = values[k];
             }

@@ -1,18 +1,18 @@
-// Colour in: see color_in.py. One thread per pixel of the result, padding included.
+// Colour in: see color_in.py. One thread per pixel of the result, including padding.
 #include "pixels.cuh"
 
-// Channel c of the result is m[c] . (luma, Cb, Cr, 1), in code values; or m[c] . (red, green, blue, 1). The first chroma sample
-// lies at luma pixel (first_x, first_y).
+// Channel c of the result = m[c] . (luma, Cb, Cr, 1) of code values, or m[c] . (red, green, blue, 1). (first_x, first_y) is the
+// position of the first chroma sample, in luma pixels.
 struct Coding {
     float m[3][4], first_x, first_y;
 };
 
-// How chroma lies under luma: pixels per sample, elements between samples (2 in NV12), samples per row, rows.
+// Chroma planes: luma pixels per sample across and down, elements between samples (2 in NV12), samples per row, rows.
 struct Chroma {
     int across, down, step, columns, rows;
 };
 
-// The row or column at `index` when a line of `size` is continued beyond its end.
+// The row or column that pads position `index` of an axis of length `size`.
 __device__ inline int mirror(int index, int size, bool edge) {
     if (index < size) return index;
     if (edge || size == 1) return size - 1;
@@ -39,7 +39,7 @@ __device__ inline float channel(const Coding& coding, int c, float x, float y, f
     return coding.m[c][0] * x + coding.m[c][1] * y + coding.m[c][2] * z + coding.m[c][3];
 }
 
-// Half2 stands for a planar result of half floats, float for one of floats.
+// `out` is planar half floats (Half2), planar floats (float) or interleaved floats (float4).
 __device__ inline void put(float* out, int index, int pixels, const Coding& coding, float x, float y, float z) {
     for (int c = 0; c < 3; ++c) out[static_cast<size_t>(c) * pixels + index] = channel(coding, c, x, y, z);
 }
@@ -66,7 +66,7 @@ __global__ void color_in(const Code* luma, const Code* cb, const Code* cr, int h
     put(out, here.index, height_out * width_out, coding, luma[y * width + x], u, v);
 }
 
-// From (H,W,channels) RGB instead: code values, or the pipeline's own float picture.
+// The same for (H,W,channels) RGB: code values, or the pipeline's float picture.
 template <class Code, class Out>
 __global__ void rgb_in(const Code* picture, int channels, int height, int width, Coding coding, bool edge, int height_out,
                        int width_out, Out* out) {

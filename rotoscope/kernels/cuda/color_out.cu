@@ -1,7 +1,7 @@
-// Colour out: see color_out.py. `luma_out` and `rgb_out`: one thread per pixel; `chroma_out`: one per chroma sample.
+// Colour out: see color_out.py. `luma_out` and `rgb_out` use one thread per pixel, `chroma_out` one per chroma sample.
 #include "pixels.cuh"
 
-// Code value = luma * scale + offset, at most `top`; chroma likewise.
+// Code value = luma * scale + offset, clipped to [0, top]; the same for chroma.
 struct Coding {
     float kr, kg, kb, scale, offset, top;
 };
@@ -14,7 +14,7 @@ struct Filters {
     float across[7], down[7];
 };
 
-// Bayer's 8x8 pattern in (-0.5, 0.5): the three low bits of x and y, interleaved, lowest first.
+// Bayer's 8x8 pattern in (-0.5, 0.5), from the interleaved three low bits of x and y, lowest bit first.
 __device__ inline float pattern(int x, int y, bool dither) {
     if (!dither) return 0.0f;
     int rank = 0;
@@ -26,7 +26,7 @@ __device__ inline float pattern(int x, int y, bool dither) {
 }
 
 template <class Code>
-__device__ Code quantise(float value, float top) {  // NaN becomes 0, as fmaxf returns the number
+__device__ Code quantise(float value, float top) {  // NaN gives 0: fmaxf returns the other operand
     return static_cast<Code>(fminf(fmaxf(value + 0.5f, 0.0f), top));
 }
 

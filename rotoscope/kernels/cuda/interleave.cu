@@ -1,4 +1,4 @@
-// Interleave: see interleave.py. One thread per pixel; a picture without bad values adds nothing to the counter.
+// Interleave: see interleave.py. One thread per pixel. Only pixels with NaN or infinite values touch the counter.
 #include "pixels.cuh"
 
 __device__ inline float read(const float* planar, size_t index) { return planar[index]; }
@@ -8,7 +8,7 @@ struct Affine {
     float gain[3], offset[3], low, high;
 };
 
-// Half2 stands for half floats.
+// `planar` is half floats (Half2) or floats (float).
 template <class In>
 __global__ void interleave(const In* planar, int height_in, int width_in, Affine affine, bool bgr, int height, int width,
                            unsigned* bad, float4* out) {
@@ -19,7 +19,7 @@ __global__ void interleave(const In* planar, int height_in, int width_in, Affine
     unsigned not_finite = 0;
     for (int c = 0; c < 3; ++c) {
         const float value = read(planar, static_cast<size_t>(c) * height_in * width_in + index);
-        not_finite += !(fabsf(value) < INFINITY);  // a comparison with NaN is false
+        not_finite += !(fabsf(value) < INFINITY);  // every comparison with NaN is false
         channel[c] = fminf(fmaxf(value * affine.gain[c] + affine.offset[c], affine.low), affine.high);
     }
     out[here.index] = make_float4(channel[bgr ? 2 : 0], channel[1], channel[bgr ? 0 : 2], 0.0f);

@@ -1,5 +1,5 @@
-// Invert a flow: see invert_flow.py. `splat`, one thread per vector, adds (-dx, -dy, 1) times a bilinear weight to up to four
-// pixels of `totals`; `settle`, one thread per pixel, divides.
+// Invert a flow: see invert_flow.py. `splat` uses one thread per vector: it adds (-dx, -dy, 1) times a bilinear weight to up to
+// four pixels of `totals` (H,W,3). `settle` uses one thread per pixel: it divides the sum by the weight.
 #include "pixels.cuh"
 
 template <class Flow>
@@ -7,7 +7,7 @@ __global__ void splat(const Flow* flow, int height, int width, float* totals) {
     const Here here = locate(height, width);
     if (here.outside) return;
     const float2 vector = load_flow(flow, here.index);
-    if (!(fabsf(vector.x) <= width && fabsf(vector.y) <= height)) return;  // lands outside, or is NaN
+    if (!(fabsf(vector.x) <= width && fabsf(vector.y) <= height)) return;  // NaN, or lands outside
     const float whole_x = floorf(vector.x), whole_y = floorf(vector.y);
     const float right = vector.x - whole_x, down = vector.y - whole_y;
     const int column = here.x + static_cast<int>(whole_x), row = here.y + static_cast<int>(whole_y);
@@ -23,7 +23,7 @@ __global__ void splat(const Flow* flow, int height, int width, float* totals) {
         }
 }
 
-template <class Vector>  // float2; a template so that it is found by name like the others
+template <class Vector>  // always float2; a template, so that launch.py finds it by name like the others
 __global__ void settle(const float* totals, int height, int width, float hole_weight, unsigned char* holes, Vector* out) {
     const Here here = locate(height, width);
     if (here.outside) return;

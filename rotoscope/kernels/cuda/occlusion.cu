@@ -14,10 +14,10 @@ __global__ void occlusion(const Flow* flow_ab, const Flow* flow_ba, int height, 
     const float2 below = here.y + 1 < height ? load_flow(flow_ab, here.index + width) : f;
     const float error = squared(f.x + g.x, f.y + g.y);
     const float steepness = squared(right.x - f.x, right.y - f.y) + squared(below.x - f.x, below.y - f.y);
-    // Written so that NaN, for which every comparison is false, and what overflows count as occluded.
+    // Every comparison with NaN is false: as written, NaN and overflow count as occluded.
     const float both = squared(f.x, f.y) + squared(g.x, g.y);
     const bool agrees = error < INFINITY && error <= relative * both + round_trip_px2;
     const bool smooth = steepness < INFINITY && steepness <= relative * squared(f.x, f.y) + boundary_px2;
     out[here.index] = !(agrees && smooth);
-    if (confidence != nullptr) confidence[here.index] = fmaxf(expf(-falloff_per_px2 * error), 0.0f);  // NaN becomes 0
+    if (confidence != nullptr) confidence[here.index] = fmaxf(expf(-falloff_per_px2 * error), 0.0f);  // NaN gives 0
 }

@@ -1,12 +1,12 @@
-// Pixels, flow vectors and masks as the kernels see them; what a thread loads at once has one type and one set of functions:
-// float4 and uchar3 for interleaved pictures (H,W,4) and (H,W,3), float for one channel of a planar picture (C,H,W).
+// Pixels and flow vectors. A thread loads one value at a time: float4 of an interleaved picture (H,W,4), uchar3 of (H,W,3), or
+// float, one channel of a planar picture (C,H,W). The functions below exist for each of these types.
 #pragma once
 
-struct Half2 {  // one flow vector of half floats, as bits
+struct Half2 {  // one flow vector of half floats, stored as bits
     unsigned short x, y;
 };
 
-#ifdef __CUDA_ARCH__  // the test shim for CPUs brings its own two
+#ifdef __CUDA_ARCH__  // the test shim for CPUs has its own versions of these two
 __device__ inline float from_half(unsigned short bits) {
     float value;
     asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
@@ -19,15 +19,15 @@ __device__ inline unsigned short to_half(float value) {
     return bits;
 }
 
-#ifndef INFINITY  // run-time compilation has no headers
+#ifndef INFINITY  // NVRTC compiles without standard headers
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 #endif
 
-// Which pixel this thread writes. Blocks overhang the picture, so a kernel begins with `if (here.outside) return;`.
+// The pixel that this thread writes. Blocks may extend beyond the picture: kernels begin with `if (here.outside) return;`.
 struct Here {
     int x, y, index;
-    size_t layer;  // elements before the channel of a planar picture
+    size_t layer;  // elements before this channel of a planar picture
     bool first_layer, outside;
 };
 

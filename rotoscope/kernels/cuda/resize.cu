@@ -1,10 +1,10 @@
-// Resize a picture or a flow: see resize.py and resize_flow.py. One thread per pixel of the result, or per channel of it.
-// Positions are computed in double, as the NumPy tables of the CPU version are; everything else in float.
+// Resize a picture or a flow: see resize.py and resize_flow.py. One thread per pixel of the result (per channel if planar).
+// Positions are computed in double, like the NumPy tables of the CPU version, everything else in float.
 #include "pixels.cuh"
 
 enum Method { bilinear, area, bicubic };
 
-// The inputs first .. first + count - 1, not yet clamped to the border, that reach output `index` of one axis.
+// Inputs first to first + count - 1 contribute to output `index` of one axis; they are not yet clamped to the border.
 template <Method method>
 struct Taps {
     int first, count, size_in;

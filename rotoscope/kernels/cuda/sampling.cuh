@@ -1,10 +1,10 @@
-// Sampling a picture at p + flow(p), as described in sampling.py; the arithmetic is that of the CPU version.
+// Sample a picture at p + flow(p): conventions in sampling.py. The arithmetic is that of the CPU version.
 #pragma once
 #include "pixels.cuh"
 
 enum Sampling { bilinear, cubic };
 
-// The top left of the 2x2 nearest pixels, how far the position lies from there, and whether it lies in the frame.
+// A position: the top left one of its 2x2 nearest pixels, the distance from it in [0,1], and whether it lies in the frame.
 struct Aim {
     int column, row;
     float right, down;
@@ -12,10 +12,10 @@ struct Aim {
 };
 
 __device__ inline void aim_axis(float shift, int index, int size, int& low, float& part) {
-    // fmaxf returns the number where the other is NaN, so NaN goes to the low end; what remains fits an int.
+    // fmaxf returns the number if the other operand is NaN, so NaN is clamped to the low end. Clamped values fit an int.
     shift = fminf(fmaxf(shift, -static_cast<float>(size)), static_cast<float>(size));
     const float whole = floorf(shift);
-    const int last = max(size - 2, 0);  // of a picture of one column both neighbours are that column
+    const int last = max(size - 2, 0);  // in a picture of one column both neighbours are that column
     low = index + static_cast<int>(whole);
     part = low < 0 ? 0.0f : low > last ? 1.0f : shift - whole;
     low = min(max(low, 0), last);
@@ -81,7 +81,7 @@ __device__ auto sample(const Pixel* picture, Aim at, int height, int width) {
     }
 }
 
-// One bilinear vector of a flow field.
+// Sample a flow bilinearly.
 template <class Flow>
 __device__ float2 sample_flow(const Flow* flow, Aim at, int height, int width) {
     const int top = at.row * width + at.column, low = top + (height > 1 ? width : 0), step = width > 1 ? 1 : 0;

@@ -1,1 +1,1 @@
-"""What a model file is: opening, inspecting and caching it. No engine runs here."""
+"""Model files: opening, inspecting and caching them. No engine runs here."""

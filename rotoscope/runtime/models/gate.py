@@ -1,6 +1,6 @@
-"""What an ONNX file from a stranger may not do: run foreign code, read other people's files, never come to an end.
+"""Refuse ONNX files that would run foreign code, read files outside their folder, or never end.
 
-The first two are checked on the parsed file before an engine sees it, the third by one call on a small picture.
+The first two are checked on the parsed file before an engine opens it, the third by one call on a small picture.
 """
 
 import stat
@@ -14,15 +14,15 @@ from rotoscope.base.errors import ModelRefused
 from rotoscope.base.manifest import Manifest
 from rotoscope.runtime.models.golden import golden_inputs
 
-DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # operators that every engine brings along
-PROBE_SIDE = 64  # pixels, at least, rounded up to what the network takes
+DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # of operators that every engine has
+PROBE_SIDE = 64  # pixels; rounded up to a size that the network takes
 PROBE_SECONDS = 30.0
 
 
 def check_graph(path: Path, proto: onnx.ModelProto, *, has_op_library: bool = False) -> None:
-    """Raise ModelRefused for operators that need a library, if none is given, and for weights in files of others.
+    """Raise ModelRefused for operators that need a library, unless one is given, and for weights outside the model's folder.
 
-    ONNX Runtime still implements operators that the standard dropped, so the standard's checker is not asked.
+    The checker of the `onnx` package is not used: it refuses old operators that ONNX Runtime still runs.
     """
     domains = {node.domain for node in nodes(proto)} - DOMAINS - {function.domain for function in proto.functions}
     if domains and not has_op_library:
@@ -36,7 +36,7 @@ def check_graph(path: Path, proto: onnx.ModelProto, *, has_op_library: bool = Fa
 
 
 def external_files(path: Path, proto: onnx.ModelProto) -> list[Path]:
-    """The files beside the model that hold weights of it, each once."""
+    """Return the files that hold weights of the model, besides the model itself, each once."""
     places = [
         entry.value
         for tensor in tensors(proto)
@@ -48,7 +48,10 @@ def external_files(path: Path, proto: onnx.ModelProto) -> list[Path]:
 
 
 def check_it_ends(path: Path, manifest: Manifest, ends_within: Callable[[Tensors, float], bool]) -> None:
-    """Raise ModelRefused if a call on a small picture does not end in time; an error of that call is left to a real one."""
+    """Raise ModelRefused if a call on a small picture does not end within 30 s. An error of that call is ignored here.
+
+    ends_within  runs the network on inputs by name, at most so many seconds, and returns whether the call ended
+    """
     frame = manifest.frame
     side = -(-max(PROBE_SIDE, frame.minimum) // frame.multiple) * frame.multiple
     width, height = frame.fixed_size or (side, side)
@@ -58,7 +61,7 @@ def check_it_ends(path: Path, manifest: Manifest, ends_within: Callable[[Tensors
 
 
 def nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """Every node: of the graph, of its functions, and of the graphs inside nodes."""
+    """Yield every node: of the graph, of its functions, and of the graphs inside nodes."""
     waiting = [*proto.graph.node, *(node for function in proto.functions for node in function.node)]
     while waiting:
         node = waiting.pop()
@@ -69,7 +72,7 @@ def nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
 
 
 def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every constant, wherever it is kept."""
+    """Yield every constant tensor: initialisers, sparse ones, and those in attributes of nodes."""
     inner = [graph for node in nodes(proto) for item in node.attribute for graph in (item.g, *item.graphs)]
     for graph in (proto.graph, *inner):
         yield from graph.initializer
@@ -85,7 +88,10 @@ def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def _check_external(path: Path, entry: dict[str, str]) -> None:
-    """A regular file with one link, below the model's folder by its name and in truth, as long as the tensor says."""
+    """Raise ModelRefused unless weights are in a regular file with one link, inside the model's folder, and long enough.
+
+    "Inside" holds for the name as written and for the path after symbolic links are resolved.
+    """
     location = entry.get("location", "")
     inside = path.parent / location
     is_plain = location and "\\" not in location and not PureWindowsPath(location).drive
@@ -101,7 +107,9 @@ def _check_external(path: Path, entry: dict[str, str]) -> None:
             f"{path}: keeps weights in {location!r}, which is missing; put it beside the model"
         ) from None
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        raise ModelRefused(f"{path}: keeps weights in {location!r}, which is no file of its own; copy it there")
+        raise ModelRefused(
+            f"{path}: keeps weights in {location!r}, which is a link or not a regular file; copy it there"
+        )
     try:
         end = int(entry.get("offset", "0")) + int(entry.get("length", "0"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The golden check of a model file: recipe inputs and sampled output values, so that an engine can prove itself."""
+"""The golden check of a model file: inputs drawn from a seed, and 64 output values that an engine must reproduce."""
 
 from collections.abc import Mapping
 
@@ -15,13 +15,13 @@ Arrays = dict[str, NDArray[np.generic]]
 
 
 def golden_inputs(manifest: Manifest, *, seed: int, height: int, width: int) -> tuple[Arrays, Arrays]:
-    """(inputs, state) by name: noise as pictures, in the range and order that the network is fed, and noise as its past.
+    """Return (inputs, state) by name: noise as pictures, in the range and channel order of the network, and noise as state.
 
     Drawn from `numpy.random.default_rng(seed)` in this order: the frame, (H,W,3) in [0,1] for each place of its window
     (or label numbers, or colours of the palette); the second picture; instances, a grid of 8x8 pixels with ids below 9; the
-    style; each state tensor, in [0,1], a single number 1 (whether there is a past). The hole of a mask is the middle half of
-    both sides. The state is not the one before a first frame, which hides what the recurrent half computes, and whose flat
-    zeros a norm would turn into rounding noise.
+    style; each state tensor, in [0,1]; a state of a single number, which says whether there is a past, is 1. The hole of a
+    mask is the middle half of both sides. The state is noise and not that of a first frame: with zeros the recurrent part of
+    the network would not be checked, and a norm would amplify rounding errors.
     """
     random = np.random.default_rng(seed)
     frame = manifest.frame
@@ -52,7 +52,10 @@ def golden_inputs(manifest: Manifest, *, seed: int, height: int, width: int) -> 
 
 
 def first_state(manifest: Manifest, inputs: Mapping[str, NDArray[np.generic]], height: int, width: int) -> Arrays:
-    """State inputs before the first call, for a network input of this size: zeros, or what the manifest names instead."""
+    """Return the state inputs of the first call, for a network input of this size in pixels: zeros, or a copy of an input.
+
+    The manifest says which (`initial`). Raises ModelRefused if it names an input that cannot start a state.
+    """
     state: Arrays = {}
     for tensor in manifest.state:
         values = np.zeros(tensor.resolve(height, width), tensor.dtype)
@@ -65,14 +68,17 @@ def first_state(manifest: Manifest, inputs: Mapping[str, NDArray[np.generic]], h
 
 
 def sample_output(output: NDArray[np.generic]) -> list[float]:
-    """64 values spread evenly over the flattened output."""
+    """Return 64 values, spread evenly over the flattened output."""
     flat = output.reshape(-1)
     positions = np.linspace(0, flat.size - 1, GOLDEN_SAMPLES).astype(int)
     return [float(value) for value in flat[positions]]
 
 
 def golden_difference(manifest: Manifest, engine: Engine) -> float:
-    """The largest difference of an engine's sampled outputs from the file's, in the output's units."""
+    """Return the largest difference between the engine's sampled output and that in the file, in the output's units.
+
+    Raises ModelRefused if the file has no golden check.
+    """
     golden = manifest.golden
     if golden is None:
         raise ModelRefused(f"{manifest.name} carries no golden check")
@@ -87,7 +93,7 @@ def golden_difference(manifest: Manifest, engine: Engine) -> float:
 
 
 def _frame(manifest: Manifest, random: np.random.Generator, height: int, width: int) -> NDArray[np.generic]:
-    """One picture (H,W,C) of noise as the network is fed it."""
+    """Return one picture (H,W,C) of noise, in the range and channel order of the network's input."""
     frame = manifest.frame
     if frame.labels is not None:
         ids = random.integers(0, frame.labels.num, (height, width), dtype=np.int32)
@@ -104,7 +110,7 @@ def _frame(manifest: Manifest, random: np.random.Generator, height: int, width: 
 
 
 def _shaped(manifest: Manifest, pictures: list[NDArray[np.generic]]) -> NDArray[np.generic]:
-    """Pictures (H,W,C) as the tensor that holds them."""
+    """Return pictures (H,W,C) as one input tensor."""
     frame = manifest.frame
     if frame.layout == "NCHW":
         pictures = [np.moveaxis(picture, 2, 0) for picture in pictures]

@@ -1,6 +1,6 @@
 """Open a model file: check it, read its manifest, or infer one for a foreign ONNX and say how.
 
-A model from a stranger is data: what it may not do, `model_gate` refuses before an engine sees it.
+The file is not trusted: `gate` refuses what is dangerous before an engine opens it.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _PRECISIONS: dict[int, str] = {
     onnx.TensorProto.FLOAT16: "fp16",
     onnx.TensorProto.INT8: "int8",
 }
-# Mean of the ImageNet photographs in Caffe's order, blue first: whoever subtracts it wants BGR in 0..255.
+# Means of ImageNet. A network that subtracts Caffe's blue mean from its first channel takes BGR in 0..255.
 _CAFFE_BLUE_MEAN = 103.939
 _VGG_RED_MEAN = 123.68
 
@@ -31,7 +31,7 @@ class ModelFile:
     """An ONNX file with its manifest.
 
     precision  "fp32", "fp16" or "int8": what most of its weights are
-    inferred   per item of the manifest, why it was taken to be so; empty if the file says it itself
+    inferred   for each item of the manifest, its value and the reason for it; empty if the file has a manifest
     """
 
     path: Path
@@ -51,7 +51,8 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
     """Read and check an ONNX file.
 
     overrides       replaces items of the manifest: {"frame.range": (0, 255), ...}
-    has_op_library  whoever runs it brings a library with its custom operators
+    has_op_library  the caller has a library with the file's custom operators
+    Raises ModelRefused if the file is missing, damaged, dangerous, or contradicts its manifest.
     """
     if not path.is_file():
         raise ModelRefused(f"{path}: {'a folder; give the file in it' if path.is_dir() else 'no such model file'}")
@@ -80,7 +81,7 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
 
 
 def write_described(source: Path, manifest: Manifest, target: Path) -> None:
-    """A copy of an ONNX file with this manifest inside."""
+    """Write a copy of an ONNX file with this manifest in its metadata."""
     proto = onnx.load(source)
     for index in reversed(range(len(proto.metadata_props))):
         if proto.metadata_props[index].key == METADATA_KEY:
@@ -90,9 +91,10 @@ def write_described(source: Path, manifest: Manifest, target: Path) -> None:
 
 
 def infer_manifest(proto: onnx.ModelProto, path: Path, *, layout: Any = None) -> tuple[Manifest, tuple[str, ...]]:
-    """A manifest for a file without one, from shapes, names, graph constants and Windows ML's metadata, with the reasons.
+    """Infer a manifest from shapes, names, constants and Windows ML's metadata; return it with the reasons.
 
-    `layout` is for graphs whose shapes say nothing.
+    layout  "NCHW" or "NHWC", for graphs whose shapes do not show it
+    Raises ModelRefused unless the graph takes and makes one picture.
     """
     constants = {tensor.name for tensor in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in constants]
@@ -165,7 +167,7 @@ def _infer_output_range(proto: onnx.ModelProto, span: tuple[float, float]) -> tu
 
 
 def _infer_multiple(proto: onnx.ModelProto) -> int:
-    """Product of all strides of the way down; an upper bound where branches run in parallel, which only pads more."""
+    """Return the product of all strides, at most 256. With parallel branches this is more than needed, and only pads more."""
     product = 1
     for node in proto.graph.node:
         attributes = {attribute.name: attribute for attribute in node.attribute}
@@ -197,7 +199,7 @@ def _infer_scale(proto: onnx.ModelProto, in_shape: list[Any], out_shape: list[An
 
 
 def _scaler_means(proto: onnx.ModelProto) -> list[float]:
-    """What the graph adds to its input first, if it does (ONNX Model Zoo's and Core ML's ImageScaler)."""
+    """Return what an ImageScaler at the beginning of the graph (ONNX Model Zoo, Core ML) adds to each channel; else nothing."""
     for node in proto.graph.node[:2]:
         if node.op_type == "ImageScaler":
             return [
@@ -259,7 +261,7 @@ def _size(dims: Any) -> int:
 
 
 def _label(key: str) -> str:
-    """The word before the colon in a reason, for an override key."""
+    """Return the word before the colon in the reason for an item that this override replaces."""
     return {
         "frame.range": "input range",
         "output.range": "output range",
@@ -271,7 +273,7 @@ def _label(key: str) -> str:
 
 
 def overridden(manifest: Manifest, overrides: dict[str, Any]) -> Manifest:
-    """The manifest with items replaced, {"frame.range": (0, 255), ...}; raises UsageError if it then makes no sense."""
+    """Return the manifest with items replaced, {"frame.range": (0, 255), ...}; raise UsageError if the result is invalid."""
     data = manifest.model_dump()
     for key, value in overrides.items():
         part, _, name = key.partition(".")

@@ -12,9 +12,10 @@ Preset = Literal["ultrafast", "fast", "balanced", "medium"]
 
 
 class Effort(NamedTuple):
-    """How much is searched and refined.
+    """Amount of search and refinement.
 
-    finest_octave  the search ends at pictures 2^-finest_octave times as large
+    finest_octave  the search ends at pictures scaled by 2^-finest_octave
+    stride_px      distance of neighbouring patches
     descents       iterations for each patch of 8x8 pixels
     refinements    iterations of variational refinement at each size
     """
@@ -25,7 +26,7 @@ class Effort(NamedTuple):
     refinements: int
 
 
-# OpenCV's presets, and one between: nearly as exact as medium at half size, for a third of its time.
+# OpenCV's presets and "balanced": at half size nearly as exact as medium, in a third of its time.
 EFFORTS: dict[str, Effort] = {
     "ultrafast": Effort(2, 4, 12, 0),
     "fast": Effort(2, 4, 16, 5),
@@ -40,8 +41,8 @@ SHORTEST_SIDE = 64  # pixels; OpenCV's code reads beyond its arrays in pictures 
 class DisFlow:
     """Flow between two pictures. Thread-safe.
 
-    preset  how much it searches and refines, see `EFFORTS`
-    scale   flow is estimated on pictures this many times as large, in (0, 1], and enlarged
+    preset  amount of search and refinement, see `EFFORTS`
+    scale   flow is estimated on pictures scaled by this factor, in (0, 1], and enlarged
     """
 
     def __init__(self, preset: Preset = "balanced", scale: float = 0.5) -> None:
@@ -52,7 +53,7 @@ class DisFlow:
         self.preset, self.scale = preset, scale
 
     def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """F_ab, (H,W,2) float32 pixels on the grid of a: what a shows at p is at p + F_ab(p) in b.
+        """Flow F_ab, (H,W,2) float32 pixels (dx, dy) on the grid of a: what a shows at p is at p + F_ab(p) in b.
 
         a, b  (H,W) grey or (H,W,3) RGB, uint8, of one size
         """
@@ -60,7 +61,7 @@ class DisFlow:
             raise ValueError(f"pictures of {a.shape} and {b.shape}; accepted: two of one shape")
         height, width = a.shape[:2]
         size = self.working_size(width, height)
-        # A new object for each pair: one that has been used lets what it saw before leak into the last digits.
+        # A new object for each pair: a used one lets earlier pairs change the last digits.
         effort = EFFORTS[self.preset]
         estimator: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         estimator.setPatchSize(PATCH_PX)

@@ -1,4 +1,4 @@
-"""What a network is fed: the arrays of its inputs for one size, and how pictures, maps and masks get into them."""
+"""The input arrays of a network at one size, and how pictures, maps and masks are written into them."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ from rotoscope.runtime.network.style import STYLE_SEED, style_code
 
 
 class Feed:
-    """The input arrays of one network at one size, allocated once; not for several threads at once.
+    """The input arrays of one network at one size, allocated once; for one thread at a time.
 
-    `arrays` maps the manifest's inputs to C-contiguous arrays of its dtypes, batch 1. `style` is what the style input holds,
-    of its shape and dtype; by default what `style_code` draws.
+    arrays  input name -> C-contiguous array of the manifest's dtype, batch 1
+    style   value of the style input, of its shape and dtype; None: drawn by `style_code` with the default seed
     """
 
     def __init__(self, manifest: Manifest, placement: Placement, *, style: Array | None = None) -> None:
@@ -39,11 +39,11 @@ class Feed:
         low, high = frame.range
         self._scale = [(high - low) / std for std in frame.std]
         self._offset = [(low - mean) / std for mean, std in zip(frame.mean, frame.std, strict=True)]
-        self._planar = np.zeros((3, height, width), np.float32)  # for tensors that color_in does not write itself
-        self._whole: Array | None = None  # the last picture before it was cut out and scaled, to be reused
+        self._planar = np.zeros((3, height, width), np.float32)  # for dtypes and layouts that color_in does not write
+        self._whole: Array | None = None  # float picture before crop and scale; reused
 
     def pictures(self, pictures: Sequence[Picture]) -> None:
-        """The frame input: one picture, or those of its window, oldest first."""
+        """Write the frame input: one picture, or the pictures of its window, oldest first."""
         frame = self._manifest.frame
         for place, picture in zip(_places(frame, self.arrays[frame.tensor]), pictures, strict=True):
             if frame.is_ids:
@@ -52,13 +52,13 @@ class Feed:
                 self._put(picture, place)
 
     def second(self, picture: Picture) -> None:
-        """The second picture."""
+        """Write the second picture."""
         assert self._manifest.second is not None
         (place,) = _places(self._manifest.frame, self.arrays[self._manifest.second.tensor])
         self._put(picture, place)
 
     def masks(self, masks: Sequence[Array | None]) -> None:
-        """The holes of the same frames: (H,W) bool, True in the hole."""
+        """Write the masks of the same frames: (H,W) bool, True in the hole."""
         assert self._manifest.mask is not None
         for place, mask in zip(
             _places(self._manifest.frame, self.arrays[self._manifest.mask.tensor]), masks, strict=True
@@ -72,7 +72,7 @@ class Feed:
             put_map(hole, place[0], self._placement)
 
     def instances(self, pictures: Sequence[Picture | None]) -> None:
-        """The instance maps of the same frames."""
+        """Write the instance maps of the same frames."""
         assert self._manifest.instances is not None
         places = _places(self._manifest.frame, self.arrays[self._manifest.instances.tensor])
         for place, picture in zip(places, pictures, strict=True):
@@ -83,12 +83,12 @@ class Feed:
             put_map(_ids(picture, "instance"), place[0], self._placement)
 
     def number(self, value: float) -> None:
-        """The number input: a time, or a share to keep."""
+        """Write the number input: a time, or the share to keep."""
         assert self._manifest.number is not None
         self.arrays[self._manifest.number.tensor][...] = value
 
     def _put(self, picture: Picture, place: Array) -> None:
-        """One picture into one place, (3,H,W) or (H,W,3) of the tensor's dtype."""
+        """Write one picture into `place`, (3,H,W) or (H,W,3) of the tensor's dtype."""
         frame, placement = self._manifest.frame, self._placement
         planes, coding = picture.planes, coding_of(picture)
         if not placement.is_direct:
@@ -99,7 +99,7 @@ class Feed:
                 whole = float_picture(picture, self._whole)
             left, top, width, height = placement.crop
             part = whole[top : top + height, left : left + width]
-            # Between two colours of a palette there are none.
+            # A mixture of two palette colours is no colour of the palette.
             scaled = nearest(part, placement.content) if frame.labels else resized(part, placement.content)
             planes, coding = (np.ascontiguousarray(scaled),), {}
         writes_itself = frame.layout == "NCHW" and frame.dtype == "float32"
@@ -120,7 +120,7 @@ class Feed:
 
 
 def _places(frame: FrameInput, tensor: Array) -> list[Array]:
-    """The picture of each frame in a tensor of batch 1."""
+    """The views of a tensor of batch 1, one for each frame."""
     return list(tensor[0]) if frame.window else [tensor[0]]
 
 
@@ -132,7 +132,7 @@ def _ids(picture: Picture, kind: str) -> Array:
 
 
 def put_map(numbers: Array, place: Array, placement: Placement) -> None:
-    """Numbers (H,W) that must not be mixed into (H',W') of a network's input: nearest, and the edge repeated beyond them."""
+    """Write ids (H,W) into an input (H',W'): scaled by nearest neighbour, because ids cannot be mixed; padded by the edge."""
     if numbers.shape != placement.content[::-1]:
         left, top, width, height = placement.crop
         numbers = nearest(numbers[top : top + height, left : left + width], placement.content)
@@ -143,7 +143,7 @@ def put_map(numbers: Array, place: Array, placement: Placement) -> None:
 
 
 def nearest(picture: Array, size: Size) -> Array:
-    """(H,W,...) at (width, height): of every pixel the one whose area holds its centre."""
+    """(H,W,...) at (width, height) by nearest neighbour: each pixel takes the one whose area holds its centre."""
     rows, columns = (
         ((np.arange(wanted) + 0.5) * (given / wanted)).astype(int)
         for wanted, given in zip(size[::-1], picture.shape, strict=False)
@@ -153,7 +153,7 @@ def nearest(picture: Array, size: Size) -> Array:
 
 
 def widened(mask: Array, size: Size) -> Array:
-    """A hole (H,W) at (width, height), grown to every pixel that shows some of it: what hides must not be seen smeared."""
+    """A mask (H,W) at (width, height); a pixel is in the hole if any part of it is."""
     if mask.shape == size[::-1]:
         return mask
     shares = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)

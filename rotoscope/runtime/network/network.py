@@ -24,7 +24,7 @@ MOVING_S = 2.0  # time constant of moving statistics: after so many seconds 1/e 
 
 @dataclass(frozen=True)
 class CallInput:
-    """What one call sees of a stream.
+    """Input of one call.
 
     pictures    those of the window, oldest first; one without a window
     masks       (H,W) bool of the same frames, True in the hole
@@ -52,7 +52,7 @@ class CallInput:
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What follows from a picture's size: where it goes, the shapes that come out, and how many times larger they are."""
+    """Values that depend on a picture's size: its placement, the output shapes, and the scale of the output."""
 
     placement: Placement
     shapes: Mapping[str, tuple[int, ...]]
@@ -61,7 +61,7 @@ class _Sizes:
 
 @dataclass
 class _Buffers:
-    """What one thread needs for one picture size."""
+    """Buffers of one thread for one picture size."""
 
     sizes: _Sizes
     feed: Feed
@@ -106,11 +106,11 @@ class Network:
         return self._frozen is not None or not self.model.manifest.state
 
     def placement(self, picture: Size) -> Placement:
-        """Where a picture of this size goes in the network's input."""
+        """Placement of a picture of this size in the network's input."""
         return place(picture, self.model.manifest.frame, working=self._working, fit=self._fit)
 
     def scale(self, picture: Size) -> int:
-        """How many times larger the result is than the part of the picture that went in; a new size runs the network once."""
+        """Side of the result divided by side of the part of the picture that went in; a new size runs the network once."""
         return self._sizes_for(picture).scale
 
     def output_size(self, picture: Size) -> Size:
@@ -209,7 +209,7 @@ class Network:
         return _Sizes(placement, shapes, self._scale(shapes[self.model.manifest.outputs[0]], placement))
 
     def _scale(self, shape: tuple[int, ...], placement: Placement) -> int:
-        """How many times larger the output is than the input; raises ModelRefused if the description says otherwise."""
+        """Side of the output divided by side of the input; raises ModelRefused if the description says otherwise."""
         output = self.model.manifest.output
         height, width = shape[2:] if output.layout == "NCHW" else shape[1:3]
         scale = max(1, height // placement.network[1])

@@ -23,7 +23,7 @@ from rotoscope.runtime.network.network import CallInput, Network
 from rotoscope.runtime.network.style import style_codes
 from rotoscope.runtime.network.windows import Neighbours, windows
 
-EVERY = 8  # one frame of so many is measured, at most
+EVERY = 8  # at most every 8th frame is measured
 MOST_FRAMES = 16  # in the batch
 MOST_PIXELS = 2_000_000  # of all frames of the batch; the layers of a TransformerNet take 1.4 kB for each pixel
 LEAST_FRAMES = 2  # in the batch, however large they are
@@ -34,7 +34,7 @@ class Calibration(NamedTuple):
 
     statistics  by name of the state input, (4, channels of all norms) float32
     num_frames  frames that were measured
-    every       one frame in so many of the source
+    every       n: every n-th frame of the source was measured
     """
 
     statistics: dict[str, Array]

@@ -36,7 +36,7 @@ from rotoscope.runtime.steady.flicker import FlickerChange
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is to be done, without the models.
+    """A translation to be done, without the models.
 
     source     a video, picture, folder, glob, %05d pattern, or "-" for y4m on standard input
     target     a video or picture name, a folder, a %05d pattern, "-" for y4m on standard output, or None: named after source
@@ -56,7 +56,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands; `total` comes from the header and may be None or wrong."""
+    """State of a run; `total` comes from the header and may be None or wrong."""
 
     done: int
     total: int | None
@@ -66,7 +66,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """What ran and how it went.
+    """Record of a finished run: what ran, and how it went.
 
     seconds     of the whole run; `first_frame_seconds` until the first frame was written
     losses      cause -> number of frames or packets that could not be delivered
@@ -119,7 +119,7 @@ def run_job(
     check_named_target(job.source, job.target, job.output_options)
     options = job.source_options
     with ExitStack() as stack:
-        workers = Workers(job.threads or usable_cores())
+        workers = Workers(usable_cores() if job.threads is None else job.threads)
         stack.callback(workers.close)
         stack.enter_context(workers.active())
         sources, models = _opened(job, open_models)

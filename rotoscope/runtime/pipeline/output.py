@@ -1,4 +1,4 @@
-"""Where the result goes, how large it is and what encodes it: decided before the first frame, so that refusals come early."""
+"""Target, size and encoder of the result: decided before the first frame, so that refusals come early."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -29,7 +29,7 @@ from rotoscope.runtime.pipeline.stages import Stages
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """Where and how a result is written.
+    """Target, last stage and encoder of a result.
 
     path     None: standard output; Path("null:"): frames are counted and not kept
     finish   the stage that makes code values
@@ -144,7 +144,7 @@ def plan_output(
 
 
 def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
-    """What the output's format could not keep of the source's, in sentences."""
+    """Sentences about properties of the source that the format of the output cannot keep."""
     encoder, finish = plan.encoder, plan.finish
     notes: list[str] = []
     if plan.is_null:
@@ -170,7 +170,7 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
 
 
 def _target_path(source: str, target: str | None, reader: MediaSource, stages: Stages) -> Path | None:
-    """Where the result goes; None is standard output."""
+    """The target; None for standard output."""
     if target == "-" or (target is None and source == "-"):
         return None
     if target is not None:

@@ -44,7 +44,7 @@ class RunnableModel(Protocol):
 
     @property
     def options(self) -> ModelOptions:
-        """How it is run."""
+        """Options that it runs with."""
         ...
 
     def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:
@@ -53,7 +53,7 @@ class RunnableModel(Protocol):
 
 
 class Stages:
-    """What a stream of frames passes: motion, a chain of networks, steadying.
+    """The stages of a stream: motion, a chain of networks, steadying.
 
     models     the chain; the first sees the source, the others see the result of the one before
     workers    the threads of the run

@@ -27,7 +27,7 @@ TRUSTED = 0.5
 
 @dataclass(frozen=True)
 class FlickerChange:
-    """What steadying did, on every twelfth pair of frames.
+    """Effect of steadying, on every twelfth pair of frames.
 
     frame_by_frame, shown  mean squared difference of neighbouring frames along the motion, where trust is above 0.5, over the
                            three channels, pictures in [0,1]: E_warp (Lai et al., ECCV 2018) except for the masks

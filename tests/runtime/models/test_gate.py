@@ -1,4 +1,4 @@
-"""What a model from a stranger tries is refused before an engine sees it, or stopped."""
+"""Models that are not trusted: dangerous ones are refused before an engine opens them, endless ones are stopped."""
 
 import os
 import re
@@ -50,14 +50,14 @@ def with_weights_at(folder, location, *, length=12, place="initializer"):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where the model lives; a secret stands beside it."""
+    """The folder of the model; beside it is a file that the model may not read."""
     (tmp_path / "secret.bin").write_bytes(np.float32([1, 2, 3]).tobytes())
     (tmp_path / "models" / "inner").mkdir(parents=True)
     return tmp_path / "models"
 
 
 @pytest.mark.parametrize("location", ["weights.bin", "inner/weights.bin"])
-def test_weights_in_a_file_of_its_own_are_the_models_too(location, folder):
+def test_weights_in_a_file_inside_the_folder_are_read(location, folder):
     (folder / location).write_bytes(np.float32([1, 0.5, 0]).tobytes())
     path = with_weights_at(folder, location)
     model = rotoscope.load(path)
@@ -81,13 +81,13 @@ def test_links_do_not_lead_outside(folder):
     os.link(folder.parent / "secret.bin", folder / "hard.bin")
     assert "outside its folder" in refused(with_weights_at(folder, "symbolic.bin"))
     assert "outside its folder" in refused(with_weights_at(folder, "linked/secret.bin"))
-    assert "no file of its own" in refused(with_weights_at(folder, "hard.bin"))
+    assert "a link or not a regular file" in refused(with_weights_at(folder, "hard.bin"))
 
 
-def test_what_is_no_file_is_not_read(folder):
+def test_what_is_not_a_regular_file_is_not_read(folder):
     os.mkfifo(folder / "pipe")
-    assert "no file of its own" in refused(with_weights_at(folder, "pipe"))
-    assert "no file of its own" in refused(with_weights_at(folder, "inner"))
+    assert "a link or not a regular file" in refused(with_weights_at(folder, "pipe"))
+    assert "a link or not a regular file" in refused(with_weights_at(folder, "inner"))
     assert "missing" in refused(with_weights_at(folder, "none.bin"))
 
 
@@ -132,12 +132,12 @@ def test_a_model_that_never_ends_is_stopped(tmp_path, monkeypatch):
 
 @pytest.fixture
 def op_library():
-    """A real one, with the operator NegPos among others."""
+    """A real library of custom operators, NegPos among them."""
     return pytest.importorskip("onnxruntime_extensions").get_library_path()
 
 
 def with_custom_operator(path, operator="NegPos"):
-    """out = twice what of a picture is above the middle, by an operator that splits numbers into negative and positive."""
+    """out = 2 max(in - 0.5, 0), by an operator that splits numbers into negative and positive."""
     half, two = (
         helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in (("half", 0.5), ("two", 2))
     )
@@ -149,7 +149,7 @@ def with_custom_operator(path, operator="NegPos"):
     return tiny_models.save(path, nodes, constants=[half, two])
 
 
-def test_custom_operators_are_refused_and_a_way_is_named(tmp_path):
+def test_custom_operators_are_refused_and_the_flag_is_named(tmp_path):
     said = refused(with_custom_operator(tmp_path / "custom.onnx"))
     assert "uses operators of ai.onnx.contrib" in said and said.endswith("--op-library FILE")
 
@@ -170,7 +170,7 @@ def test_operators_of_a_library_run_with_a_warning(tmp_path, op_library, caplog)
 def test_the_flag_is_the_only_way_to_name_a_library(here, op_library, rotoscope_main, monkeypatch):
     with_custom_operator(here / "custom.onnx")
     tiny_clips.write_clip(here / "clip.mp4")
-    words = ["translate", "clip.mp4", "out.mp4", "-m", "custom.onnx"]
+    words = ["translate", "clip.mp4", "-o", "out.mp4", "-m", "custom.onnx"]
     code, _, err = rotoscope_main(*words, "--op-library", op_library)
     assert code == 0 and "a program that runs with your rights" in err and Path(op_library).name in err
     (here / "rotoscope.toml").write_text(f'[translate]\nop-library = "{op_library}"\n')
@@ -182,7 +182,7 @@ def test_the_flag_is_the_only_way_to_name_a_library(here, op_library, rotoscope_
     assert code == 2 and "accepted only as the flag --op-library" in err
 
 
-def test_an_operator_that_the_library_has_not_is_refused(tmp_path, op_library):
+def test_an_operator_that_the_library_does_not_have_is_refused(tmp_path, op_library):
     path = with_custom_operator(tmp_path / "custom.onnx", "NoSuchOperator")
     with pytest.raises(rotoscope.ModelRefused, match=r"ONNX Runtime refuses it: .*NoSuchOperator"):
         rotoscope.load(path, op_library=op_library)(np.zeros((8, 8, 3), np.uint8))
@@ -194,7 +194,7 @@ def test_an_operator_that_the_library_has_not_is_refused(tmp_path, op_library):
     (os.mkfifo, "no such file, or not a regular one"),
     (lambda path: path.write_bytes(b"no program"), "ONNX Runtime cannot load it"),
 ])  # fmt: skip
-def test_what_is_no_library_is_one_line(make, said, tmp_path, identity):
+def test_a_file_that_is_not_a_library_is_refused_in_one_line(make, said, tmp_path, identity):
     library = tmp_path / "library.so"
     make(library)
     with pytest.raises(rotoscope.UsageError) as error:
@@ -202,7 +202,7 @@ def test_what_is_no_library_is_one_line(make, said, tmp_path, identity):
     assert str(error.value).startswith(f"--op-library {library}: {said}") and "\n" not in str(error.value)
 
 
-def test_a_bare_name_is_a_file_here_and_nowhere_else(here, identity):
+def test_a_name_without_a_folder_is_a_file_of_the_current_folder(here, identity):
     with pytest.raises(rotoscope.UsageError, match=r"libc\.so\.6: no such file"):
         rotoscope.load(identity, op_library="libc.so.6")(np.zeros((8, 8, 3), np.uint8))
     (here / "libc.so.6").write_bytes(b"no program")

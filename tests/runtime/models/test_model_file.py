@@ -1,4 +1,4 @@
-"""Model files: what one says about itself is kept exactly, what a foreign one does not say is inferred, the rest refused."""
+"""Model files: a manifest is kept exactly, a missing one is inferred, and files that are not usable are refused."""
 
 import json
 from fractions import Fraction
@@ -12,6 +12,7 @@ import tiny_models
 from onnx import TensorProto, helper, numpy_helper
 
 import rotoscope
+from rotoscope.base.device import CPU
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.manifest import FrameInput, FrameOutput, GoldenCheck, Manifest, StateTensor, StyleInput
 from rotoscope.runtime.models.golden import golden_difference
@@ -118,7 +119,7 @@ def test_other_expressions_are_refused(item):
         StateTensor(input="a", output="b", shape=(item,)).resolve(32, 32)
 
 
-# What a range, mean, order and layout mean, by a network that shows what it is fed
+# Range, mean, channel order and layout, checked on the network's input
 
 
 def test_range_mean_std_and_order_are_applied(identity, tmp_path):
@@ -127,6 +128,7 @@ def test_range_mean_std_and_order_are_applied(identity, tmp_path):
     seen = []
 
     class Spy:
+        device = CPU
         description = "spy"
 
         def run(self, inputs, state, out, out_state):
@@ -139,7 +141,7 @@ def test_range_mean_std_and_order_are_applied(identity, tmp_path):
     picture = np.empty((8, 8, 3), np.uint8)
     picture[...] = (200, 100, 50)
     with rotoscope.Translator(tmp_path / "m.onnx", engine=Spy()) as translator:
-        translator.translate(Frame(0, 0, Fraction(1), 1, Picture((picture,))))
+        list(translator.stream([Frame(0, 0, Fraction(1), 1, Picture((picture,)))]))
     np.testing.assert_allclose(seen[-1][0, :, 0, 0], [(50 - 103) / 2, (100 - 116) / 4, (200 - 123) / 5], rtol=1e-5)
 
 
@@ -256,7 +258,7 @@ def test_every_inference_gives_its_reason(identity):
 # What is refused
 
 
-def test_files_that_are_no_models_are_named(tmp_path):
+def test_files_that_are_not_models_are_named(tmp_path):
     for content, words in (
         (b"PK\x03\x04rest", "not an ONNX file but a zip archive or a PyTorch checkpoint"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
@@ -279,12 +281,12 @@ def test_a_name_that_does_not_exist_and_a_folder_are_refused(tmp_path):
         rotoscope.load(tmp_path)
 
 
-def test_operators_of_strangers_are_refused(tmp_path):
+def test_unknown_operators_are_refused(tmp_path):
     path = tiny_models.save(tmp_path / "m.onnx", [helper.make_node("Paint", ["in"], ["out"], domain="com.stranger")])
     assert "operators of com.stranger" in refused(path)
 
 
-def test_operators_of_strangers_inside_a_branch_are_refused(tmp_path):
+def test_unknown_operators_inside_a_branch_are_refused(tmp_path):
     picture = helper.make_tensor_value_info("x", TensorProto.FLOAT, None)
     branch = helper.make_graph([helper.make_node("Paint", ["in"], ["x"], domain="com.stranger")], "b", [], [picture])
     yes = helper.make_tensor("yes", TensorProto.BOOL, [], [True])
@@ -303,7 +305,7 @@ def test_operators_of_strangers_inside_a_branch_are_refused(tmp_path):
     ({"dtype": TensorProto.INT64}, "is INT64; pictures are FLOAT or FLOAT16"),
     ({"inputs": [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 8])]}, "2 inputs (in, z)"),
 ])  # fmt: skip
-def test_graphs_that_are_no_picture_networks_are_refused(kwargs, words, tmp_path):
+def test_graphs_that_do_not_take_and_make_pictures_are_refused(kwargs, words, tmp_path):
     assert words in refused(tiny_models.identity(tmp_path / "m.onnx", **kwargs))
 
 
@@ -316,7 +318,7 @@ def test_a_graph_that_an_engine_cannot_run_is_refused_in_one_line(tmp_path):
 
 
 def test_an_output_smaller_than_promised_suggests_the_multiple(tmp_path):
-    """A network that halves and doubles loses the odd row, which a wrong --multiple lets happen."""
+    """A network that halves and doubles its input loses an odd row if --multiple is wrong."""
     path = convolution(tmp_path / "m.onnx", stride=2, up=2)
     good = rotoscope.load(path)(tiny_clips.pattern(0, 33, 33))
     assert good.shape == (33, 33, 3)
@@ -326,7 +328,7 @@ def test_an_output_smaller_than_promised_suggests_the_multiple(tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_the_bundled_look_proves_itself(engine):
+def test_the_bundled_look_passes_its_golden_check(engine):
     translator = rotoscope.Translator("starry", engine=engine)
     network = translator.stages.network.networks[0]
     assert golden_difference(network.model.manifest, network.engine) <= network.model.manifest.golden.tolerance

@@ -1,8 +1,10 @@
-"""Median by compare-exchange networks: a fixed list of (low, high) pairs that sorts every pixel of a run at once.
+"""Compare-exchange networks for the median: a fixed list of pairs (low, high) that sorts all pixels of a run at once.
 
-Batcher's odd-even merge sort (Batcher 1968) for K inputs, less every exchange that cannot reach a wanted output. Unlike a
-selection per pixel it has no branches, so the exchanges run over whole vectors; `median8` keeps those of one K in
-registers from the first load to the last store.
+Source: Batcher's odd-even merge sort (Batcher 1968) for K inputs, without the exchanges that cannot change a wanted output.
+
+How it is fast: a network has no branches, unlike a selection per pixel, so exchanges work on whole vectors; `median8` keeps
+its values in registers from the first load to the last store. At 1280x720 a median of 7 pictures takes 12.1 ms, a mean of the
+same pictures 11.8 ms (docs/kernels.md): the sorting is nearly free beside the warps.
 """
 
 import functools
@@ -18,7 +20,7 @@ MAX_INPUTS = 15
 
 @functools.cache
 def sorting_network(inputs: int) -> tuple[tuple[int, int], ...]:
-    """Pairs (low, high) that leave the inputs in ascending order."""
+    """Return the pairs (low, high) whose exchanges, in this order, sort the inputs in ascending order."""
     pairs = []
     span = 1
     while span < inputs:
@@ -35,7 +37,7 @@ def sorting_network(inputs: int) -> tuple[tuple[int, int], ...]:
 
 @functools.cache
 def median_network(inputs: int) -> NDArray[np.int64]:
-    """int64 (N,2): the exchanges after which outputs (inputs-1)//2 and inputs//2 are the middle ones."""
+    """Return int64 (N,2): the exchanges that place the middle values, outputs (inputs-1)//2 and inputs//2."""
     wanted = {(inputs - 1) // 2, inputs // 2}
     kept = []
     for low, high in reversed(sorting_network(inputs)):
@@ -47,15 +49,15 @@ def median_network(inputs: int) -> NDArray[np.int64]:
 
 @functools.cache
 def full_network(inputs: int) -> NDArray[np.int64]:
-    """int64 (N,2): all exchanges."""
+    """Return int64 (N,2): the exchanges that sort all inputs."""
     return np.array(sorting_network(inputs), np.int64).reshape(-1, 2)
 
 
 @cpu_intrinsic
 def median8(_typing: Any, lines: Any, _count: Any, _start: Any, out: Any) -> Any:
-    """The medians of eight neighbouring columns of lines 0 .. count-1 of a 2-D float32 array, written to out[start:start+8].
+    """Write to out[start:start+8] the medians of lines[:count, start:start+8]; lines is float32 (K,n), out float32 (n,).
 
-    One unrolled network per count from 2 to MAX_INPUTS stands behind a switch. Not bounds-checked.
+    count goes from 2 to MAX_INPUTS; each has its own unrolled network, chosen by a switch. Bounds are not checked.
     """
     from numba.core import types
 

@@ -1,0 +1,129 @@
+"""Options from files: rotoscope.toml of the current folder, which may set harmless ones, and the user's own, which may set all.
+
+A folder may come from a stranger. Its rotoscope.toml cannot name a file to write or to read, a program or network to load, or
+where code runs, and cannot allow that something is replaced.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, ArgumentCollection
+from cyclopts.config import Dict
+from platformdirs import user_config_path
+
+from rotoscope.base.errors import UsageError
+from rotoscope.base.nearest import nearest
+
+FOLDER_FILE = Path("rotoscope.toml")
+MAX_BYTES = 1 << 20
+
+# What rotoscope.toml of the current folder may set, for each command. Whatever is not listed is refused.
+HARMLESS: dict[str, tuple[str, ...]] = {
+    "build": (),
+    "compare": ("frames", "height", "working_size", "precision"),
+    "demo": ("progress",),
+    "distill": ("progress",),
+    "doctor": (),
+    "encode": ("working_size",),
+    "evaluate": ("lpips_network", "patches", "column", "rate", "progress"),
+    "export": (),
+    "frames": ("shorter_side", "every"),
+    "info": ("json",),
+    "looks": (),
+    "parity": ("frames", "working_size", "size", "threads"),
+    "train": (),
+    "translate": (
+        "rate",
+        "precision",
+        "working_size",
+        "fit",
+        "norm",
+        "input_range",
+        "output_range",
+        "channel_order",
+        "layout",
+        "multiple",
+        "steady",
+        "strength",
+        "keyframes",
+        "insert",
+        "window",
+        "dilation",
+        "pool",
+        "output_size",
+        "mix",
+        "compare",
+        "codec",
+        "threads",
+        "in_flight",
+        "progress",
+    ),
+    "version": (),
+}
+
+used_files: ContextVar[tuple[str, ...]] = ContextVar("used_files", default=())
+"""The files that gave options to the command that runs now, and which, such as "rotoscope.toml: strength, mix"."""
+
+
+def user_file() -> Path:
+    """The user's own file, ~/.config/rotoscope/config.toml on Linux."""
+    return Path(user_config_path("rotoscope")) / "config.toml"
+
+
+def folder_settings(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Take options from rotoscope.toml of the current folder; raise UsageError for one that it may not set."""
+    table = _table(FOLDER_FILE, commands)
+    for key in table:
+        name = key.replace("-", "_")
+        known = {part.lstrip("-").replace("-", "_") for argument in arguments for part in argument.names}
+        # op_library has a refusal of its own: it is accepted as a flag only.
+        if name in known and name not in (*HARMLESS[commands[0]], "op_library"):
+            raise UsageError(
+                f"{FOLDER_FILE}: {key} may not be set by a file in the current folder; accepted: a flag, the environment "
+                f"or {user_file()} (docs/command-line.md lists what the folder's file may set)"
+            )
+    _take(table, str(FOLDER_FILE), app, commands, arguments)
+
+
+def user_settings(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Take options from the user's own file."""
+    _take(_table(user_file(), commands), str(user_file()), app, commands, arguments)
+
+
+def _take(
+    table: Mapping[str, Any], source: str, app: App, commands: tuple[str, ...], arguments: ArgumentCollection
+) -> None:
+    if not table:
+        return
+    Dict(dict(table), use_commands_as_keys=False, source=source)(app, commands, arguments)
+    used_files.set((*used_files.get(), f"{source}: {', '.join(table)}"))
+
+
+def _table(path: Path, commands: tuple[str, ...]) -> dict[str, Any]:
+    """Return the table of a command in a file of settings; empty if there is no file or no such table."""
+    if not commands:
+        return {}
+    content = _content(path)
+    for name in content:
+        if name not in HARMLESS:
+            near = nearest(name, HARMLESS)
+            hint = f"did you mean {near}?" if near else f"accepted: {', '.join(HARMLESS)}"
+            raise UsageError(f"{path}: [{name}] is no command; {hint}")
+    table = content.get(commands[0], {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {commands[0]} is a value; accepted: a table [{commands[0]}] of options")
+    return table
+
+
+def _content(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise UsageError(f"{path}: not a regular file of at most {MAX_BYTES} bytes")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not TOML ({error})") from error

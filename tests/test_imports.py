@@ -131,7 +131,7 @@ def test_the_floor_never_names_torch(room):
 
 
 def test_only_the_media_room_knows_pyav():
-    # doctor and the report print its version; the demo encodes its own clip.
+    # doctor and version print its version; the demo encodes its own clip.
     others = {"rotoscope.cli.doctor", "rotoscope.cli.version", "rotoscope.demo.encode_clip"}
     for room in FLOOR:
         for item in imports_of(room):

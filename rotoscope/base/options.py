@@ -48,10 +48,10 @@ class SourceOptions:
         check_fields(self)
         if not 0.001 <= self.rate <= 1000:
             raise UsageError(f"rate={self.rate}; accepted: 0.001 to 1000 frames per second")
-        for name, seconds in (("start", self.start), ("duration", self.duration)):
-            if seconds is not None and not 0 <= seconds < math.inf:
-                what = "seconds from the first frame" if name == "start" else "seconds"
-                raise UsageError(f"{name}={seconds}; accepted: {what}, 0 or more")
+        if self.start is not None and not 0 <= self.start < math.inf:
+            raise UsageError(f"start={self.start}; accepted: seconds from the first frame, 0 or more")
+        if self.duration is not None and not 0 < self.duration < math.inf:
+            raise UsageError(f"duration={self.duration}; accepted: seconds, above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

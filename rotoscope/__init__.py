@@ -13,22 +13,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rotoscope.api import (
-        build,
-        compare,
-        distill,
-        encode,
-        evaluate,
-        export_model,
-        info,
-        load,
-        parity,
-        read,
-        rgb,
-        train,
-        translate,
-        write,
-    )
+    from rotoscope.api.measurement import compare, evaluate, parity
+    from rotoscope.api.model_files import build, encode, export_model, info
+    from rotoscope.api.training import distill, train
+    from rotoscope.api.translation import load, read, rgb, translate, write
     from rotoscope.assembly.model import Model
     from rotoscope.assembly.translator import Translator
     from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
@@ -48,20 +36,20 @@ _MODULES = {
     "Run": "runtime.pipeline.job",
     "Translator": "assembly.translator",
     "UsageError": "base.errors",
-    "build": "api",
-    "compare": "api",
-    "distill": "api",
-    "encode": "api",
-    "evaluate": "api",
-    "export_model": "api",
-    "info": "api",
-    "load": "api",
-    "parity": "api",
-    "read": "api",
-    "rgb": "api",
-    "train": "api",
-    "translate": "api",
-    "write": "api",
+    "build": "api.model_files",
+    "compare": "api.measurement",
+    "distill": "api.training",
+    "encode": "api.model_files",
+    "evaluate": "api.measurement",
+    "export_model": "api.model_files",
+    "info": "api.model_files",
+    "load": "api.translation",
+    "parity": "api.measurement",
+    "read": "api.translation",
+    "rgb": "api.translation",
+    "train": "api.training",
+    "translate": "api.translation",
+    "write": "api.translation",
 }
 
 __all__ = [

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rotoscope import api
+from rotoscope.api import training
 
 TINY = [
     "--resize",
@@ -47,7 +47,7 @@ def test_a_student_of_a_model_file_fits_its_multiply_adds_and_goes_on(frames, id
 
 
 def test_a_student_fits_its_time(frames, identity, tmp_path, rotoscope_main, monkeypatch):
-    monkeypatch.setattr(api, "_seconds_of_student", lambda width, size: 1e-6 * width * size[0])
+    monkeypatch.setattr(training, "_seconds_of_student", lambda width, size: 1e-6 * width * size[0])
     words = ["distill", identity, "--frames", frames, "--out", tmp_path / "run", *TINY]
     code, _, err = rotoscope_main(*words, "--budget", "100fps@100x48")
     assert code == 0, err
@@ -57,7 +57,7 @@ def test_a_student_fits_its_time(frames, identity, tmp_path, rotoscope_main, mon
 
 @pytest.mark.slow  # exports two students
 def test_a_wider_student_takes_longer():
-    assert 0 < api._seconds_of_student(16, (320, 180)) < api._seconds_of_student(256, (320, 180))
+    assert 0 < training._seconds_of_student(16, (320, 180)) < training._seconds_of_student(256, (320, 180))
 
 
 @pytest.mark.parametrize(

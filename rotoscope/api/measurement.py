@@ -1,0 +1,155 @@
+"""Functions that measure and compare: evaluate, compare, parity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from rotoscope.api.translation import read
+from rotoscope.assembly.model import Named, model_keywords, open_chain
+from rotoscope.assembly.pair_networks import measuring_flow
+from rotoscope.base.errors import UsageError
+from rotoscope.base.files import check_target
+from rotoscope.base.options import (
+    EngineName,
+    ModelKeywords,
+    ModelOptions,
+    check_known,
+)
+from rotoscope.base.sizes import parse_size
+from rotoscope.kernels.rows import usable_cores
+from rotoscope.runtime.pipeline.companions import with_masks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rotoscope.base.frame import Frame
+    from rotoscope.base.sizes import Size
+    from rotoscope.export.comparison import ParityReport
+    from rotoscope.metrics.evaluation import Evaluation
+    from rotoscope.metrics.evaluator import LpipsNetwork
+
+
+def evaluate(
+    source: str | Path,
+    result: str | Path,
+    reference: str | Path | None = None,
+    *,
+    flow: str = "dis",
+    lpips: Sequence[str | Path] = (),
+    lpips_network: LpipsNetwork = "squeeze",
+    inception: str | Path | None = None,
+    i3d: str | Path | None = None,
+    patches: bool = False,
+    start: float | None = None,
+    duration: float | None = None,
+    rate: float = 25.0,
+) -> Evaluation:
+    """Measure how steady a translated video is, and how close to a frame-wise translation.
+
+    source, result  videos, folders or patterns of pictures, with the same number of frames, sizes and times
+    reference       the same translation frame by frame (`steady="off"`); None: measure the result alone
+    flow            estimates the motion: "dis" or "onnx:FILE"
+    lpips           weights of LPIPS: one file, or the learned weights and those of the backbone `lpips_network`
+    inception, i3d  weights of Inception-v3 for FID, of I3D for VFID and VLPIPS
+    patches         also C_PSNR and C_SSIM, which takes longer than everything else
+    start, duration seconds of the source that the result was translated from
+    rate            frames per second of image sequences
+    Raises InputRefused if the videos do not match, UsageError if weights need torch or a reference and there is none.
+    """
+    from rotoscope.metrics.evaluator import Evaluator
+
+    measure = Evaluator(
+        measuring_flow(flow), lpips=lpips, lpips_network=lpips_network, inception=inception, i3d=i3d, patches=patches,
+        start=start, duration=duration, rate=rate,
+    )  # fmt: skip
+    return measure(str(source), str(result), None if reference is None else str(reference))
+
+
+def compare(
+    source: str | Path,
+    models: Sequence[Named],
+    *,
+    frames: int = 4,
+    height: int = 240,
+    engine: EngineName | None = None,
+    **options: Unpack[ModelKeywords],
+) -> NDArray[np.uint8]:
+    """Draw a contact sheet, (H,W,3) uint8 RGB: a row for each frame, a column for the source and for each model.
+
+    frames   number of frames, spread evenly over the source
+    height   of each picture on the sheet, in pixels
+    engine, options  as in `load`
+    """
+    from rotoscope.plots.contact_sheet import compare as drawn
+
+    check_known(options, ModelOptions)
+    given = model_keywords(options, engine)
+    opened = (open_chain([model], given)[0] for model in models)
+    return drawn(str(source), ((model.name, model) for model in opened), frames=frames, height=height)
+
+
+def parity(
+    a: str | Path,
+    b: str | Path,
+    *,
+    clip: str | Path | None = None,
+    frames: int = 16,
+    mask: str | Path | None = None,
+    working_size: str | None = None,
+    size: str | Size | None = None,
+    hints: Sequence[str] = (),
+    save: str | Path | None = None,
+    overwrite: bool = False,
+    bisect: bool = False,
+    threads: int | None = None,
+) -> ParityReport:
+    """Compare two forms of one network on random inputs, and on frames of a clip.
+
+    a, b          a form is a checkpoint, an .onnx file or a look, and how it runs: "net.pth", "net.onnx@openvino:bf16",
+                  "net.pth@torch:fp16:cuda", "net.pth@torch:compiled"
+    clip          a video, folder or pattern; if one form has a lower precision, E_warp of both translations is compared too
+    frames        number of frames of the clip, at least 1
+    mask          masks of the clip, for networks that fill holes
+    working_size  size at which the networks see the clip, "640x360" or "360p"; by default the size of the clip
+    size          size of the random inputs, "256x256" or (width, height); by default 128x96 and 136x72
+    hints         KEY=VALUE that an ambiguous checkpoint needs
+    save          write a .png of the frame that differs most; `overwrite` replaces it
+    bisect        name the first tensor of two .onnx files that differs by more than the bound
+    threads       by default all cores
+    `report.is_within` says whether every bound holds. Raises ModelRefused for forms of different networks.
+    """
+    from rotoscope.assembly.forms import open_form
+    from rotoscope.export.comparison import SIZES, compare_forms, write_worst_picture
+
+    if save is not None:
+        inputs = [Path(str(spec).partition("@")[0]) for spec in (a, b)]
+        for item in (*inputs, *(Path(name) for name in (clip, mask) if name is not None)):
+            check_target(Path(save), source=item, overwrite=overwrite)
+    if frames < 1:
+        raise UsageError(f"--frames {frames}; at least 1")
+    sizes = SIZES if size is None else [parse_size(size, (1, 1)) if isinstance(size, str) else size]
+    threads = threads or usable_cores()
+    first, second = (open_form(str(spec), hints=hints, threads=threads, working_size=working_size) for spec in (a, b))
+    is_ids = first.file.manifest.frame.is_ids
+    report = compare_forms(
+        first, second, sizes=sizes, bisect=bisect, threads=threads, flow=measuring_flow("dis"),
+        frames=None if clip is None else lambda: _clip_frames(clip, mask, frames, is_ids),
+    )  # fmt: skip
+    if save is not None:
+        write_worst_picture(report.last, Path(save), overwrite=overwrite)
+    return report
+
+
+def _clip_frames(clip: str | Path, mask: str | Path | None, count: int, is_ids: bool) -> Iterator[Frame]:
+    """Decode the first `count` frames of a clip, with masks; `is_ids`: as the stored numbers of a label map."""
+    with read(clip, unconverted=is_ids) as source:
+        decoded = islice(source, count)
+        if mask is None:
+            yield from decoded
+        else:
+            with read(mask) as masks:
+                yield from with_masks(decoded, masks)

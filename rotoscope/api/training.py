@@ -1,0 +1,78 @@
+"""Functions that train: train, distill."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from rotoscope.api.translation import load
+from rotoscope.base.extras import needs_extra
+
+if TYPE_CHECKING:
+    from rotoscope.base.sizes import Size
+    from rotoscope.training.loop.run import TrainingResult
+    from rotoscope.training.loop.trainer import TrainingProgress
+    from rotoscope.training.options import DistillOptions, RunOptions, SystemOptions
+
+
+def train(
+    options: SystemOptions,
+    run: RunOptions,
+    *,
+    resume: bool = False,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
+) -> TrainingResult:
+    """Train a system in the folder `run.out`; needs the extra `train`.
+
+    options  of the system, such as `rotoscope.training.options.CycleGanOptions(a="A", b="B")`
+    run      folder, length, devices, checkpoints: `rotoscope.training.options.RunOptions(out="RUN")`
+    resume   continue from the newest checkpoint of the folder instead of starting in a new or empty folder
+    Raises UsageError, InputRefused (data), ModelRefused (weights) or OutputFailed.
+    """
+    with needs_extra("train"):
+        from rotoscope.training.systems import runs
+
+    return runs.train(options, run, resume=resume, open_teacher=load, on_progress=on_progress)
+
+
+def distill(
+    options: DistillOptions,
+    run: RunOptions,
+    *,
+    fps: float | None = None,
+    macs: float | None = None,
+    size: Size = (640, 360),
+    on_candidate: Callable[[int, float], None] = lambda _width, _cost: None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
+) -> TrainingResult:
+    """Train a compact student of `options.teacher`, as wide as a budget allows; needs the extra `train`.
+
+    fps           budget: frames per second of the network alone at `size`, measured on this machine's ONNX Runtime
+    macs          or: multiply-adds for one frame of `size`
+    size          (width, height)
+    on_candidate  receives width in channels and seconds (or multiply-adds) of each student that is considered
+    """
+    with needs_extra("train"):
+        from rotoscope.training.systems import runs
+
+    return runs.distill(
+        options, run, open_teacher=load, fps=fps, macs=macs, size=size, time_student=_seconds_of_student,
+        on_candidate=on_candidate, on_progress=on_progress,
+    )  # fmt: skip
+
+
+def _seconds_of_student(width: int, size: Size) -> float:
+    """Seconds of ONNX Runtime for a frame of (width, height) with an untrained student of `width` channels."""
+    from rotoscope.assembly.call_time import seconds_per_call
+    from rotoscope.export.onnx import export_onnx
+    from rotoscope.export.options import ExportOptions
+    from rotoscope.training.systems.distill import untrained_student
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that these networks do not need
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "student.onnx"
+        export_onnx(untrained_student(width), file, ExportOptions(name="student"))
+        return seconds_per_call(file, size)

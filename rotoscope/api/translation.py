@@ -1,0 +1,148 @@
+"""Functions that open models and translate: load, translate, read, write, rgb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.pair_networks import flow_source, interpolator
+from rotoscope.base.frame import Picture
+from rotoscope.base.options import (
+    EngineName,
+    ModelKeywords,
+    ModelOptions,
+    OutputKeywords,
+    OutputOptions,
+    SourceOptions,
+    SteadyOptions,
+    TranslateKeywords,
+    check_known,
+    options_from,
+)
+from rotoscope.base.rates import exact_rate
+from rotoscope.kernels.float_picture import rgb_picture
+from rotoscope.kernels.rows import usable_cores
+from rotoscope.runtime.media.open_source import MediaSource, open_source
+from rotoscope.runtime.pipeline.job import Job, Progress, Run, run_job
+from rotoscope.runtime.pipeline.write import write_frames
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rotoscope.base.frame import Frame
+
+
+def load(
+    model: str | Path,
+    *,
+    engine: EngineName = "onnxruntime",
+    threads: int | None = None,
+    **options: Unpack[ModelKeywords],
+) -> Model:
+    """Open a model: the name of a bundled look, the path of an .onnx file, or of a checkpoint.
+
+    A checkpoint is exported once, proved against the original, and kept in the user's cache; with `engine="torch"` it runs
+    as it is.
+
+    engine   what runs it
+    threads  cores of its own calls; by default all
+    The other keywords are those of `translate` that concern a model: `precision`, `device`, `working_size`, `fit`, `style`,
+    `hints`, `input_range`, `channel_order` ...; the model carries them wherever it is used.
+    Raises ModelRefused if the file cannot be used, UsageError for options that cannot work.
+    """
+    check_known(options, ModelOptions)
+    return Model.open(model, ModelOptions(engine=engine, **options), threads=threads)
+
+
+def translate(
+    source: str | Path,
+    target: str | Path | None = None,
+    *,
+    model: Named | Sequence[Named],
+    engine: EngineName | None = None,
+    threads: int | None = None,
+    in_flight: int | None = None,
+    on_progress: Callable[[Progress], None] = lambda _progress: None,
+    **options: Unpack[TranslateKeywords],
+) -> Run:
+    """Translate a video, picture or image sequence; return what ran and how it went.
+
+    source     a file, folder, glob, %05d pattern, or "-" (y4m on standard input)
+    target     where the result goes; by default `<source>.<model>.<ending>` in the current folder
+    model      a bundled look, an .onnx file, a checkpoint, a loaded Model, or several of them: a chain. Options given here
+               override those of a loaded model.
+    threads    cores that engine, kernels and codecs share; by default all
+    in_flight  frames in the network at once; by default one for each core, at most 8, and 1 for models with state
+    on_progress  called after every frame, on this thread
+    The other keywords are the fields of SourceOptions, ModelOptions, SteadyOptions and OutputOptions in
+    `rotoscope.base.options`, which describe them.
+
+    Ctrl-C or SIGTERM while the source is a pipe ends the stream: the result is finished, and `Run.stopped_by` is the signal.
+    Raises a RotoscopeError with one line that says what is wrong.
+    """
+    check_known(options, SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
+    chain = as_chain(model)
+    given = model_keywords(options, engine)
+    threads = threads or threads_of(chain)
+    job = Job(
+        source=str(source),
+        target=None if target is None else str(target),
+        source_options=options_from(SourceOptions, options),
+        steady_options=options_from(SteadyOptions, options),
+        output_options=options_from(OutputOptions, options),
+        threads=threads,
+        in_flight=in_flight,
+    )
+    num_threads = usable_cores() if threads is None else threads
+    return run_job(
+        job,
+        lambda: open_chain(chain, given),
+        flow=flow_source(job.steady_options, num_threads),
+        interpolator=interpolator(job.steady_options, num_threads),
+        on_progress=on_progress,
+    )
+
+
+def rgb(picture: Picture) -> NDArray[np.uint8]:
+    """A decoded or translated picture, such as `frame.source` of `read`, as (H,W,3) uint8 RGB."""
+    return rgb_picture(picture)
+
+
+def read(
+    source: str | Path,
+    *,
+    start: float | None = None,
+    duration: float | None = None,
+    rate: float = 25.0,
+    unconverted: bool = False,
+) -> MediaSource:
+    """Open a video, picture or sequence; iterate over it once for frames, close it or use it in a `with` block.
+
+    start, duration  seconds; by default everything
+    rate             frames per second of an image sequence
+    unconverted      give the stored numbers of a PNG (palette indices, label ids, 16-bit values), not colours
+    Frames carry integer times with a time base and a `source` Picture of code values. Raises InputRefused.
+    """
+    chosen = SourceOptions(start=start, duration=duration, rate=rate)
+    return open_source(
+        str(source),
+        start=None if start is None else Fraction(start).limit_denominator(1_000_000),
+        duration=None if duration is None else Fraction(duration).limit_denominator(1_000_000),
+        rate=exact_rate(chosen.rate),
+        threads=0,
+        unconverted=unconverted,
+    )
+
+
+def write(target: str | Path, frames: Iterable[Frame], **options: Unpack[OutputKeywords]) -> int:
+    """Encode frames that carry a float result, each at its own time; return how many.
+
+    The first frame decides the size. Keywords: `codec`, `encoder_options` and `overwrite`, as in `translate`. The frames stay
+    as they are. Raises UsageError for frames without a float result.
+    """
+    check_known(options, also=("codec", "encoder_options", "overwrite"))
+    return write_frames(Path(target), frames, options_from(OutputOptions, options))

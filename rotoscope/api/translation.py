@@ -19,6 +19,7 @@ from rotoscope.base.options import (
     SourceOptions,
     SteadyOptions,
     TranslateKeywords,
+    check_count,
     check_known,
     options_from,
 )
@@ -55,6 +56,7 @@ def load(
     Raises ModelRefused if the file cannot be used, UsageError for options that cannot work.
     """
     check_known(options, ModelOptions)
+    check_count("threads", threads)
     return Model.open(model, ModelOptions(engine=engine, **options), threads=threads)
 
 
@@ -85,6 +87,8 @@ def translate(
     Raises a RotoscopeError with one line that says what is wrong.
     """
     check_known(options, SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
+    check_count("threads", threads)
+    check_count("in_flight", in_flight)
     chain = as_chain(model)
     given = model_keywords(options, engine)
     threads = threads or threads_of(chain)

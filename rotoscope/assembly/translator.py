@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import threading
 from collections import deque
@@ -21,6 +22,7 @@ from rotoscope.base.options import (
     ModelOptions,
     SteadyOptions,
     StreamKeywords,
+    check_count,
     check_known,
     options_from,
 )
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 CLOCK = Fraction(1, 1_000_000)  # of pushed images
 DEFAULT_RATE = 25  # frames per second of images that are pushed without a time
+LONGEST_S = 1e9  # of a stream, in seconds
 
 
 class Translator:
@@ -64,6 +67,10 @@ class Translator:
     translator can be pickled by what it was made from, without its stream; in a forked child it starts a new stream.
     """
 
+    stages: Stages  # of `stream`
+    _running: Generator[Frame, None, None] | None  # the stream that is read now
+    _last_pushed: Fraction  # seconds
+
     def __init__(
         self,
         model: Named | Sequence[Named],
@@ -75,6 +82,8 @@ class Translator:
         **options: Unpack[StreamKeywords],
     ) -> None:
         check_known(options, ModelOptions, SteadyOptions)
+        check_count("threads", threads)
+        check_count("in_flight", in_flight)
         chain = as_chain(model)
         self.models = open_chain(chain, model_keywords(options, engine if isinstance(engine, str) else None))
         self._steady = options_from(SteadyOptions, options)
@@ -113,7 +122,12 @@ class Translator:
         hole = mask_array(mask, array, self.models[0].file.manifest)
         with self._exclusive():
             stages, line = self._push_line()
-            at = Fraction(self._num_pushed, DEFAULT_RATE) if seconds is None else Fraction(seconds)
+            at = Fraction(self._num_pushed, DEFAULT_RATE) if seconds is None else _exact_seconds(seconds)
+            if self._num_pushed and at <= self._last_pushed:
+                raise UsageError(
+                    f"seconds={seconds}; accepted: later than the image before, {float(self._last_pushed)}"
+                )
+            self._last_pushed = at
             length = round(1 / (DEFAULT_RATE * CLOCK))
             frame = Frame(self._num_pushed, round(at / CLOCK), CLOCK, length, Picture((array,)), mask=hole)
             self._num_pushed += 1
@@ -141,20 +155,41 @@ class Translator:
         """Translate and steady frames, in order; the first one has no past.
 
         Each frame comes back with `result`, a float picture: `frame.result.pixels` is (H,W,4) float32 RGB in [0,1], the fourth
-        channel 0, read-only, of the size that the network works at. Raises UsageError for a second stream at the same time.
+        channel 0, read-only, of the size that the network works at. Frames that were read ahead are lost when the stream is
+        closed early. Closing waits for the source's next frame: frames that may never come need a source with `interrupt()`
+        (`rotoscope.base.source`). Raises UsageError for a second stream at the same time.
         """
         self._renew_after_fork()
         stages = self.stages
         if not self._streaming.acquire(blocking=False):
             raise UsageError("this translator runs a stream already; make one translator for each stream")
         try:
-            with closing(stages.line(_checked(frames), interrupt=getattr(frames, "interrupt", lambda: None))) as line:
+            # Only a source without an end of its own may have to be interrupted; a file can be read on afterwards.
+            is_endless = getattr(frames, "is_endless", True)
+            interrupt = getattr(frames, "interrupt", _nothing) if is_endless else _nothing
+            with closing(stages.line(_checked(frames), interrupt=interrupt)) as line:
+                self._running = line
                 yield from line
+                if self._running is None:
+                    raise UsageError("the translator was closed while it ran this stream")
         finally:
+            self._running = None
             self._streaming.release()
 
     def close(self) -> None:
-        """Drop the stream and end the threads; a later use starts them again."""
+        """Drop the stream and end the threads; a later use starts them again.
+
+        A `stream` that still runs is ended with an error; raises UsageError if another thread is reading it.
+        """
+        running, self._running = self._running, None
+        if running is not None:
+            try:
+                running.close()
+            except ValueError:  # the generator is executing
+                self._running = running
+                raise UsageError(
+                    "another thread reads a stream of this translator; close the stream there first"
+                ) from None
         with self._exclusive():
             self._restart()
             for stages in (self.stages, self._pushing):
@@ -170,13 +205,14 @@ class Translator:
     @strength.setter
     def strength(self, value: float) -> None:
         with self._exclusive():
-            self._steady = replace(self._steady, strength=value)
-            for stages in (self.stages, self._pushing):
-                if stages is None:
-                    continue
-                if stages.steadiness.blend is None:
-                    raise UsageError(f"strength of {stages.steadiness.description}; accepted: steady blend")
-                stages.steadiness.blend.strength = value
+            steady = replace(self._steady, strength=value)  # refuses wrong values
+            made = [stages for stages in (self.stages, self._pushing) if stages is not None]
+            if self.stages.steadiness.blend is None:
+                raise UsageError(f"strength of {self.stages.steadiness.description}; accepted: steady blend")
+            self._steady = steady
+            for stages in made:
+                if stages.steadiness.blend is not None:
+                    stages.steadiness.blend.strength = value
 
     @property
     def look_ahead(self) -> int:
@@ -210,11 +246,12 @@ class Translator:
     def _start(self) -> None:
         self._process = os.getpid()
         self._streaming = threading.Lock()
+        self._running = None
         self.stages = self._made(self._wanted_in_flight)
         self._pushing: Stages | None = None
         self._line: Chain | None = None
         self._finished: deque[Any] = deque()
-        self._num_pushed = 0
+        self._num_pushed, self._last_pushed = 0, Fraction(0)
 
     def _made(self, in_flight: int | None) -> Stages:
         workers = Workers(self._threads or usable_cores())
@@ -272,6 +309,18 @@ class _OnEngine:
     def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:  # noqa: ARG002  the engine is given
         """The caller's engine."""
         return self._engine
+
+
+def _nothing() -> None:
+    """Interrupt nothing."""
+
+
+def _exact_seconds(seconds: Any) -> Fraction:
+    is_number = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
+    if not is_number or not abs(seconds) < LONGEST_S:
+        raise UsageError(f"seconds={seconds!r}; accepted: a number of seconds, below {LONGEST_S:g}")
+    exact: Fraction = Fraction(seconds)
+    return exact
 
 
 def _checked(frames: Iterable[Frame]) -> Generator[Frame, None, None]:

@@ -91,21 +91,23 @@ def part_name(target: Path) -> Path:
     return target.with_name(f".{target.stem[:40]}.part-{secrets.token_hex(4)}{target.suffix}")
 
 
-def new_part(target: Path) -> Path:
-    """Create a hidden file beside the target, for `place`; raises OutputFailed if the folder refuses it."""
-    part = part_name(target)
+def create_part(part: Path, target: str) -> None:
+    """Create the hidden file of this name, for `place`; raises OutputFailed, naming the target, if the folder refuses it.
+
+    Name it, and arrange for its removal, before: an interruption may come between any two statements.
+    """
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
     except OSError as error:
         raise OutputFailed(f"{target}: {error.strerror or error}") from error
-    return part
 
 
 @contextmanager
 def part_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """A new hidden file beside the target; becomes the target when the block ends well, is removed when it raises."""
-    part = new_part(target)
+    part = part_name(target)
     try:
+        create_part(part, str(target))
         yield part
         place(part, target, overwrite=overwrite)
     except OSError as error:

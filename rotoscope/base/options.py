@@ -266,6 +266,13 @@ def options_from(kind: type[Options], given: Mapping[str, object]) -> Options:
     return kind(**own)
 
 
+def check_count(name: str, value: object) -> None:
+    """Raise UsageError unless the value is None or a whole number of at least 1."""
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if value is not None and not (is_whole and int(value) >= 1):  # type: ignore[call-overload]  # a whole number
+        raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: a whole number of at least 1")
+
+
 def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str, ...] = ()) -> None:
     """Raise UsageError for a keyword that is a field of none of these kinds, with the nearest name."""
     known = sorted({field.name for kind in kinds for field in fields(kind)} | set(also))

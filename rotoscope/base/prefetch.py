@@ -1,10 +1,13 @@
 """The only thread boundary between stages: run an iterator in a thread of its own, a bounded number of items ahead."""
 
 import contextvars
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from typing import Generic, Literal, TypeVar
+
+from rotoscope.base.errors import UsageError
 
 T = TypeVar("T")
 
@@ -29,19 +32,23 @@ def prefetch(
     An error of the producer is raised here, after the items before it. When the consumer stops early (an exception, a
     `close()`), the producer is told, its iterator is closed in its own thread, and the thread is joined. The thread starts
     with the first `next()` and inherits the context variables of the consumer's thread, among them the current workers.
+    Raises UsageError in a forked child of the process that started it: threads are not copied by a fork.
     """
     waiting = _Waiting[T](depth, when_full, on_drop)
     context = contextvars.copy_context()
     thread = threading.Thread(
         target=context.run, args=(_produce, items, waiting), name="rotoscope-prefetch", daemon=True
     )
-    thread.start()
     try:
+        thread.start()
         yield from waiting.taken()
     finally:
         waiting.cancel()
-        interrupt()
-        thread.join()
+        try:
+            interrupt()
+        finally:
+            if thread.ident is not None and not waiting.is_inherited:  # started, and in this process
+                thread.join()
 
 
 def _produce(items: Iterable[T], waiting: "_Waiting[T]") -> None:
@@ -70,6 +77,12 @@ class _Waiting(Generic[T]):
         self._changed = threading.Condition()
         self._cancelled = self._ended = False
         self._error: BaseException | None = None
+        self._process = os.getpid()
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this is the child of the process that made it, where its producer does not run."""
+        return self._process != os.getpid()
 
     def put(self, item: T) -> bool:
         """Add an item; False when no more are wanted."""
@@ -95,6 +108,8 @@ class _Waiting(Generic[T]):
 
     def cancel(self) -> None:
         """Tell the producer that no more items are wanted."""
+        if self.is_inherited:
+            return
         with self._changed:
             self._cancelled = True
             self._changed.notify_all()
@@ -102,6 +117,8 @@ class _Waiting(Generic[T]):
     def taken(self) -> Generator[T, None, None]:
         """Yield the items as they come."""
         while True:
+            if self.is_inherited:
+                raise UsageError("a stream that was begun before a fork cannot go on in the child; begin it there")
             with self._changed:
                 self._changed.wait_for(lambda: self._items or self._ended)
                 if not self._items:

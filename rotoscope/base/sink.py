@@ -52,12 +52,21 @@ SinkT = TypeVar("SinkT", bound=Sink)
 
 
 @contextmanager
-def finishing(sink: SinkT, measured: Callable[[], AbstractContextManager[None]] = nullcontext) -> Iterator[SinkT]:
-    """Finish the sink when the block ends well, abort it when the block raises; `measured` surrounds the call of `finish`."""
+def finishing(
+    opened: Callable[[], SinkT], measured: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> Iterator[SinkT]:
+    """Finish the sink when the block ends well, abort it when the block raises.
+
+    opened    opens the sink
+    measured  surrounds the call of `finish`
+    """
+    sink: SinkT | None = None
     try:
+        sink = opened()
         yield sink
         with measured():
             sink.finish()
     except BaseException:
-        sink.abort()
+        if sink is not None:
+            sink.abort()
         raise

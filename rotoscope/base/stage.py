@@ -53,12 +53,19 @@ def feed(stage: Stage, frame: Frame) -> list[Frame]:
 def run_stage(stage: Stage, frames: Iterable[Frame]) -> Generator[Frame, None, None]:
     """Run a stage over a stream: reset it first and at every cut, flush it before a cut and at the end.
 
-    The iterator of the frames is closed when this generator is.
+    If the frames end with an error, it is raised after the frames before it. Their iterator is closed when this generator is.
     """
     stage.reset()
     iterator = iter(frames)
     try:
-        for frame in iterator:
+        while True:
+            try:
+                frame = next(iterator)
+            except StopIteration:
+                break
+            except Exception:
+                yield from stage.flush()
+                raise
             yield from feed(stage, frame)
         yield from stage.flush()
     finally:

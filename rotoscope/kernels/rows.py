@@ -45,11 +45,12 @@ class Workers:
     @contextmanager
     def active(self) -> Generator[None, None, None]:
         """Make these the workers of all kernels that this thread calls within the block, and of threads that inherit it."""
-        token = _current.set(self)
+        before = _current.get()
         try:
+            _current.set(self)
             yield
         finally:
-            _current.reset(token)
+            _current.set(before)
 
     def run(self, kernel: Callable[..., object], num_rows: int, *args: Any) -> list[Any]:
         """Call `kernel(row_begin, row_end, *args)` over [0, num_rows) in parts; return what the calls return, in order.

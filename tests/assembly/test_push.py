@@ -127,6 +127,115 @@ def test_torch_tensors_come_and_go(model):
         rotoscope.load(model)(torch.zeros(4, 4, 3))
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), "soon", 1e30, True], ids=str)
+def test_a_time_that_is_none_is_a_usage_error(seconds, model):
+    with rotoscope.Translator(model) as translator, pytest.raises(rotoscope.UsageError, match="accepted: a number"):
+        translator.push(images(1)[0], seconds=seconds)
+
+
+def test_times_increase(model):
+    with rotoscope.Translator(model) as translator:
+        translator.push(images(1)[0], seconds=3.5)
+        with pytest.raises(rotoscope.UsageError, match="later than the image before"):
+            translator.push(images(1)[0], seconds=3.5)
+        translator.push(images(1)[0], seconds=3.6)
+
+
+@pytest.mark.parametrize(
+    "options", [{"threads": -1}, {"threads": 0}, {"threads": 1.5}, {"in_flight": "2"}, {"in_flight": 1.5}], ids=str
+)
+def test_counts_are_whole_numbers(options, model):
+    with pytest.raises(rotoscope.UsageError, match="accepted: a whole number of at least 1"):
+        rotoscope.Translator(model, **options)
+    with pytest.raises(rotoscope.UsageError, match="accepted: a whole number of at least 1"):
+        rotoscope.translate("clip.mp4", model=model, **options)
+
+
+# Streams that end early
+
+
+@pytest.mark.parametrize(
+    "options", [{"in_flight": 2}, {"in_flight": 2, "steady": "off"}, {"steady": "hypercon"}], ids=str
+)
+def test_closing_a_translator_ends_its_stream_with_an_error(options, model, tmp_path):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=30)
+    translator, seen = rotoscope.Translator(model, **options), []
+    with rotoscope.read(clip) as frames, pytest.raises(rotoscope.UsageError, match="closed while it ran"):
+        for frame in translator.stream(frames):
+            seen.append(frame.index)
+            if frame.index == 2:
+                translator.close()
+    assert seen == [0, 1, 2]
+    assert [thread.name for thread in threading.enumerate() if thread.name == "rotoscope-prefetch"] == []
+    assert translator.push(images(1)[0]) is not None or translator.flush()  # it can be used again
+
+
+def test_an_error_of_the_sink_ends_the_stream(model, tmp_path, monkeypatch):
+    from rotoscope.runtime.media.video_sink import VideoSink
+
+    def full(_sink, _frame):
+        raise rotoscope.OutputFailed("out.mkv: no space left")
+
+    monkeypatch.setattr(VideoSink, "write", full)
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=30)
+    with (
+        pytest.raises(rotoscope.OutputFailed, match="no space left"),
+        rotoscope.read(clip) as frames,
+        rotoscope.Translator(model, in_flight=2) as translator,
+    ):
+        rotoscope.write(tmp_path / "out.mkv", translator.stream(frames))
+    assert [thread.name for thread in threading.enumerate() if thread.name == "rotoscope-prefetch"] == []
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+
+
+def test_a_file_can_be_read_on_after_a_stream_was_closed(model, tmp_path):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=60)
+    with rotoscope.read(clip) as frames, rotoscope.Translator(model, in_flight=1, threads=1) as translator:
+        stream = translator.stream(frames)
+        next(stream)
+        stream.close()
+        rest = [frame.index for frame in frames]
+    assert rest and rest == list(range(rest[0], 60))  # what was read ahead is gone, no more
+
+
+def test_a_closed_source_says_so(model, tmp_path):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=60)
+    source = rotoscope.read(clip)
+    with rotoscope.Translator(model, in_flight=1, threads=1) as translator:
+        stream = translator.stream(source)
+        next(stream)
+        source.close()
+        with pytest.raises(rotoscope.UsageError, match="the source is closed"):
+            list(stream)
+    with pytest.raises(rotoscope.UsageError, match="the source is closed"):
+        list(source)
+
+
+def test_frames_before_an_error_of_the_source_are_delivered(model):
+    frames = [Frame(n, n, Fraction(1, 25), 1, Picture((picture,))) for n, picture in enumerate(images(4, cut=99))]
+
+    def source():
+        yield from frames
+        raise OSError("the cable is out")
+
+    seen = []
+    with rotoscope.Translator(model, in_flight=2) as translator, pytest.raises(OSError, match="cable"):
+        for frame in translator.stream(source()):
+            seen.append(frame.index)
+    assert seen == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((4, 4), np.float32), np.zeros((4, 4, 3), np.float32), np.full((4, 4, 4), np.nan, np.float32)],
+    ids=["flat", "rgb", "nan"],
+)
+def test_results_that_cannot_be_written_are_refused(pixels, tmp_path):
+    frame = Frame(0, 0, Fraction(1, 25), 1, Picture((images(1)[0],)), result=Picture((pixels,)))
+    with pytest.raises(rotoscope.UsageError, match="frame 0 has a result"):
+        rotoscope.write(tmp_path / "out.mkv", [frame])
+
+
 # Strength may change while the stream runs
 
 
@@ -150,6 +259,7 @@ def test_strength_needs_a_method_that_has_one(model):
         pytest.raises(rotoscope.UsageError, match="accepted: steady blend"),
     ):
         translator.strength = 0.5
+    assert translator.strength == 0.75
     with rotoscope.Translator(model) as translator, pytest.raises(rotoscope.UsageError, match="strength=2"):
         translator.strength = 2.0
 
@@ -241,9 +351,34 @@ def test_a_forked_child_goes_on_with_engines_of_its_own(kind, model, tmp_path):
         finally:
             os._exit(code)
     done = threading.Event()
-    killer = threading.Timer(120, lambda: done.is_set() or os.kill(child, 9))
+    killer = threading.Timer(240, lambda: done.is_set() or os.kill(child, 9))
     killer.start()
     _, status = os.waitpid(child, 0)
     done.set()
     killer.cancel()
+    assert status == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_stream_that_was_begun_before_a_fork_is_refused_in_the_child(model):
+    picture = tiny_clips.pattern(0, 64, 48)
+    frames = [Frame(n, n, Fraction(1, 25), 1, Picture((picture,))) for n in range(30)]
+    with rotoscope.Translator(model) as translator:
+        stream = translator.stream(frames)
+        next(stream)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                next(stream)
+            except rotoscope.UsageError as error:
+                code = 0 if "before a fork" in str(error) else 2
+            finally:
+                os._exit(code)
+        killer = threading.Timer(240, os.kill, (child, 9))
+        killer.start()
+        _, status = os.waitpid(child, 0)
+        killer.cancel()
+        stream.close()
     assert status == 0

@@ -118,6 +118,31 @@ def test_a_producer_that_waits_for_ever_is_interrupted():
     assert our_threads() == []
 
 
+def test_an_interruption_of_the_start_leaves_no_thread(monkeypatch):
+    """Ctrl-C may arrive while `start` waits for the new thread."""
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(prefetch(Producer(), 2))
+    assert our_threads() == []
+
+
+def test_an_interrupt_that_fails_leaves_no_thread():
+    def broken():
+        raise OSError("no such device")
+
+    stream = prefetch(Producer(), 2, interrupt=broken)
+    next(stream)
+    with pytest.raises(OSError, match="no such device"):
+        stream.close()
+    assert our_threads() == []
+
+
 def test_a_thread_inherits_the_context_of_its_consumer():
     name = contextvars.ContextVar("name", default="outside")
 

@@ -109,3 +109,15 @@ def test_an_error_of_a_stage_leaves_it_reset():
     with pytest.raises(ValueError, match="broken"):
         list(run_stage(stage, frames(2)))
     assert stage.held == []
+
+
+def test_frames_before_an_error_of_the_source_come_first():
+    def source():
+        yield from frames(4)
+        raise OSError("the cable is out")
+
+    got = []
+    with pytest.raises(OSError, match="cable"):
+        for frame in run_stage(Chain((Hold(2), Hold(1))), source()):
+            got.append(frame.index)
+    assert got == [0, 1, 2, 3]

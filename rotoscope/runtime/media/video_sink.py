@@ -13,7 +13,7 @@ import av.container
 import numpy as np
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.base.files import new_part, place
+from rotoscope.base.files import create_part, part_name, place
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.runtime.media.copied_streams import CopiedStreams
 from rotoscope.runtime.media.encoder import (
@@ -64,9 +64,11 @@ class VideoSink:
             self.time_base, nominal_duration=round(1 / (rate * self.time_base)) or 1, clock_may_restart=False
         )
         self._palette = PaletteGraph(video.width, video.height) if encoder.codec == "gif" else None
-        self._part = None if target is None else new_part(target)
+        self._part = None if target is None else part_name(target)
         self._container: av.container.OutputContainer | None = None
         try:
+            if self._part is not None:
+                create_part(self._part, str(target))
             with self._failing():
                 self._container = self._open(muxer, video)
                 self._stream = self._add_stream(self._container, video, rate)

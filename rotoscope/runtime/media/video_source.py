@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import av
 import av.container
 
-from rotoscope.base.errors import InputRefused
+from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.runtime.media.decoded import codes_of, picture_of
 from rotoscope.runtime.media.local_file import INDEXED, RESTARTING
@@ -147,7 +147,9 @@ class VideoSource:
     def _next_frame(self) -> Frame | None:
         with self._reading:
             try:
-                if self._is_closed or (self._is_interrupted and not self.is_endless):
+                if self._is_closed:
+                    raise UsageError(f"{self.info.path}: the source is closed; open it again to read it")
+                if self._is_interrupted and not self.is_endless:
                     return None
                 return next(self._frames, None)
             finally:

@@ -131,8 +131,12 @@ def run_job(
         )  # fmt: skip
         stack.callback(stages.close)
         plan = plan_output(job.source, job.target, sources.main, stages, job.output_options)
-        sink = _open_sink(job.source, plan, sources.main, job.output_options)
-        writer = stack.enter_context(finishing(sink, lambda: stages.times.measure("encode")))
+        writer = stack.enter_context(
+            finishing(
+                lambda: _open_sink(job.source, plan, sources.main, job.output_options),
+                lambda: stages.times.measure("encode"),
+            )
+        )
         stop = stack.enter_context(stop_on_signals(sources.interrupt, enabled=sources.is_endless))
         frames = sources.frames(lambda decoded: stages.times.measure_each("decode", decoded))
         first_frame_seconds = 0.0

@@ -1,11 +1,13 @@
 """Encode translated frames from anywhere: finishing and writing alone, without a source."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target
@@ -27,6 +29,15 @@ def write_frames(target: Path, frames: Iterable[Frame], options: OutputOptions) 
     float result; the frames themselves stay as they are.
     """
     frames = iter(frames)
+    try:
+        return _write(target, frames, options)
+    finally:
+        close = getattr(frames, "close", None)
+        if close is not None:  # a stream must not go on where nothing is written any more
+            close()
+
+
+def _write(target: Path, frames: Iterator[Frame], options: OutputOptions) -> int:
     first = next(frames, None)
     if first is None:
         raise UsageError(f"{target}: there are no frames to write")
@@ -45,7 +56,7 @@ def write_frames(target: Path, frames: Iterable[Frame], options: OutputOptions) 
     )
     with ExitStack() as stack:
         if is_picture_target(target):
-            pictures = stack.enter_context(finishing(PictureSink(target, overwrite=options.overwrite)))
+            pictures = stack.enter_context(finishing(lambda: PictureSink(target, overwrite=options.overwrite)))
             return _write_all(pictures, chain([first], frames), finish)
         rate = 1 / (first.duration * first.time_base) if first.duration else None
         video = VideoFormat(
@@ -61,8 +72,10 @@ def write_frames(target: Path, frames: Iterable[Frame], options: OutputOptions) 
         )
         finish = replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth)
         offset = max(Fraction(0), -first.seconds)
-        sink = VideoSink(target, video, encoder, offset=offset, overwrite=options.overwrite)
-        return _write_all(stack.enter_context(finishing(sink)), chain([first], frames), finish)
+        sink = stack.enter_context(
+            finishing(lambda: VideoSink(target, video, encoder, offset=offset, overwrite=options.overwrite))
+        )
+        return _write_all(sink, chain([first], frames), finish)
 
 
 def _write_all(writer: Sink, frames: Iterable[Frame], finish: Finish) -> int:
@@ -77,6 +90,11 @@ def _checked(frame: Frame) -> Picture:
     """The float result of a frame; raises UsageError if it has none."""
     if not isinstance(frame, Frame):
         raise UsageError(f"{type(frame).__name__} among the frames to write; accepted: frames of Translator.stream")
-    if frame.result is None or not frame.result.is_float:
+    result = frame.result
+    if result is None or not result.is_float:
         raise UsageError(f"frame {frame.index} has no float result; Translator.stream sets it")
-    return frame.result
+    if result.pixels.ndim != 3 or result.pixels.shape[2] != 4:
+        raise UsageError(f"frame {frame.index} has a result of {result.pixels.shape}; accepted: (H,W,4) float32")
+    if not np.isfinite(result.pixels).all():
+        raise UsageError(f"frame {frame.index} has a result with NaN or infinite values")
+    return result

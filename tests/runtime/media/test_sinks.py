@@ -94,7 +94,7 @@ def test_a_sink_that_cannot_be_opened_leaves_nothing(tmp_path):
 def test_the_null_sink_counts():
     sink = open_sink(Path("null:"), None)
     assert isinstance(sink, NullSink)
-    with finishing(sink):
+    with finishing(lambda: sink):
         for index in range(3):
             sink.write(finished(index))
     assert sink.num_frames == 3
@@ -108,7 +108,7 @@ def test_a_folder_that_appears_midway_is_not_touched(tmp_path):
     sink.write(finished(0))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "00000.png").write_text("theirs")
-    with pytest.raises(rotoscope.OutputFailed, match="appeared while"), finishing(sink):
+    with pytest.raises(rotoscope.OutputFailed, match="appeared while"), finishing(lambda: sink):
         sink.write(finished(1))
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["00000.png"]
@@ -117,7 +117,7 @@ def test_a_folder_that_appears_midway_is_not_touched(tmp_path):
 
 def test_a_name_that_appears_midway_leaves_no_half_written_pattern(tmp_path):
     sink = PictureSink(tmp_path / "f_%d.png", overwrite=False)
-    with pytest.raises(rotoscope.OutputFailed, match=r"f_1.png appeared while"), finishing(sink):
+    with pytest.raises(rotoscope.OutputFailed, match=r"f_1.png appeared while"), finishing(lambda: sink):
         for index in range(3):
             sink.write(finished(index))
         (tmp_path / "f_1.png").write_text("theirs")
@@ -143,7 +143,7 @@ def test_an_error_in_mid_move_gives_the_old_pictures_back(error, tmp_path, monke
 
     monkeypatch.setattr(os, "link", failing)
     monkeypatch.setattr(type(tmp_path), "replace", _replace_unless(error))
-    with pytest.raises((rotoscope.OutputFailed, KeyboardInterrupt)), finishing(sink):
+    with pytest.raises((rotoscope.OutputFailed, KeyboardInterrupt)), finishing(lambda: sink):
         pass
     assert names(tmp_path) == ["out"]
     assert {path.name: path.read_text() for path in (tmp_path / "out").iterdir()} == {
@@ -166,7 +166,7 @@ def test_overwriting_replaces_the_pictures_of_the_same_names_only(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "00001.png").write_text("old")
     (tmp_path / "out" / "other.png").write_text("stays")
-    with finishing(PictureSink(tmp_path / "out", overwrite=True)) as sink:
+    with finishing(lambda: PictureSink(tmp_path / "out", overwrite=True)) as sink:
         for index in range(2):
             sink.write(finished(index))
     assert names(tmp_path / "out") == ["00000.png", "00001.png", "other.png"]
@@ -177,7 +177,7 @@ def test_overwriting_replaces_the_pictures_of_the_same_names_only(tmp_path):
 def test_a_picture_is_synced_once_and_the_folder_once(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
-    with finishing(PictureSink(tmp_path / "out", overwrite=False)) as sink:
+    with finishing(lambda: PictureSink(tmp_path / "out", overwrite=False)) as sink:
         for index in range(5):
             sink.write(finished(index))
     pictures = {path.stat().st_ino for path in (tmp_path / "out").iterdir()}
@@ -231,7 +231,7 @@ def test_the_number_of_a_frame_is_the_group_of_digits_that_differs(files, number
 def test_primaries_and_transfer_reach_the_file(codec, suffix, tmp_path):
     colour = Colour("601", primaries=5, transfer=6)
     video, encoder = encoding(suffix, colour, codec=codec)
-    with finishing(VideoSink(tmp_path / f"out{suffix}", video, encoder)) as sink:
+    with finishing(lambda: VideoSink(tmp_path / f"out{suffix}", video, encoder)) as sink:
         for index in range(3):
             frame = finished_codes(index)
             if encoder.depth == 10:

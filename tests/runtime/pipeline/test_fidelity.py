@@ -43,7 +43,7 @@ DOZEN = [
 ]
 
 REFUSED = {
-    "nasty/empty.mp4": "the file is empty",
+    "nasty/empty.mp4": "an empty file",
     "nasty/invalid-bitstream.webm": "no frame could be decoded",
     "nasty/sample_audio_only.mp4": "no video stream (it holds audio)",
     "nasty/sample_malformed_free_box.mp4": "damaged at its start",

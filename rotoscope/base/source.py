@@ -47,5 +47,8 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Release decoder, file and device. If another thread is reading, interrupt its read first and wait, bounded."""
+        """Release decoder, file and device; a source that has an end raises UsageError if it is read on.
+
+        If another thread is reading, its read is interrupted first, and waited for, bounded.
+        """
         ...

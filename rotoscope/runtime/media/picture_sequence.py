@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from rotoscope.base.errors import InputRefused
+from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Picture, VideoInfo
 from rotoscope.runtime.media.local_file import open_local
 from rotoscope.runtime.media.video_source import VideoSource
@@ -41,7 +41,7 @@ class PictureSequence:
         self.losses: Counter[str] = Counter()
         self.notes: list[str] = []
         self._unconverted = unconverted
-        self._is_interrupted = False
+        self._is_interrupted = self._is_closed = False
         first = round((start or Fraction(0)) * rate)
         last = None if duration is None else first + max(1, round(duration * rate))
         self.files = list(files[first:last])
@@ -78,7 +78,11 @@ class PictureSequence:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        while not self._is_interrupted:
+        while True:
+            if self._is_closed:
+                raise UsageError(f"{self.info.path}: the source is closed; open it again to read it")
+            if self._is_interrupted:
+                return
             frame, self._pending = self._pending, None
             if frame is None:
                 decoded = self._decode_next()
@@ -93,7 +97,7 @@ class PictureSequence:
 
     def close(self) -> None:
         """End the stream; no file stays open between two pictures."""
-        self.interrupt()
+        self._is_closed = True
 
     def _decode_next(self) -> tuple[Frame, VideoInfo] | None:
         """The next file that can be decoded, and what its header says; None after the last one."""

@@ -48,7 +48,7 @@ class SyntheticSource:
         self.notes: list[str] = []
         self.is_cut = start is not None or duration is not None
         self._wait_until = wait_until
-        self._is_interrupted = False
+        self._is_interrupted = self._is_closed = False
         self._first = self._next = math.ceil((start or 0) * rate)
         ends = [num_frames] if num_frames is not None else []
         if duration is not None:
@@ -88,7 +88,11 @@ class SyntheticSource:
         self.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        while not self._is_interrupted and (self._end is None or self._next < self._end):
+        while True:
+            if self._is_closed:
+                raise UsageError(f"{self.info.path}: the source is closed; open it again to read it")
+            if self._is_interrupted or (self._end is not None and self._next >= self._end):
+                return
             number = self._next
             self._next += 1
             self._wait_until(float((number - self._first) * self.info.time_base))
@@ -100,6 +104,7 @@ class SyntheticSource:
 
     def close(self) -> None:
         """End the stream."""
+        self._is_closed = True
         self.interrupt()
 
     def _picture(self, number: int) -> Picture:

@@ -147,6 +147,8 @@ class VideoSource:
     def _next_frame(self) -> Frame | None:
         with self._reading:
             try:
+                if self._is_closed and self.is_endless:
+                    return None  # for a pipe, closing is an end like any other
                 if self._is_closed:
                     raise UsageError(f"{self.info.path}: the source is closed; open it again to read it")
                 if self._is_interrupted and not self.is_endless:

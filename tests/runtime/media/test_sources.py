@@ -62,12 +62,15 @@ def test_an_interrupted_file_ends_without_an_error(source):
     assert (source.losses, source.is_endless) == ({}, False)
 
 
-def test_a_closed_source_ends_and_may_be_closed_again(source):
+def test_a_closed_source_says_so_and_may_be_closed_again(source):
+    """As an open file does: what ends early must not look complete."""
     frames = iter(source)
     next(frames)
     source.close()
     source.close()
-    assert list(frames) == []
+    for again in (frames, source):
+        with pytest.raises(rotoscope.UsageError, match="the source is closed"):
+            list(again)
 
 
 @contextmanager

@@ -84,9 +84,7 @@ class StraightforwardLoop:
         for parameter in discriminators:
             parameter.requires_grad = True
         self.optimiser_d.zero_grad()
-        judged = self.discriminator(self.d_a, a, self.pool_a(fake_a)) + self.discriminator(
-            self.d_b, b, self.pool_b(fake_b)
-        )
+        judged = self.judge(self.d_a, a, self.pool_a(fake_a)) + self.judge(self.d_b, b, self.pool_b(fake_b))
         self.optimiser_d.step()
         return loss.item(), judged
 

@@ -105,10 +105,10 @@ class ModelOptions:
     """Shared library with the custom operators of an ONNX file, for onnxruntime: a program that runs with your rights."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
         is_seed = isinstance(self.style, int) and not isinstance(self.style, bool) and self.style >= 0
         if self.style is not None and not is_seed and not str(self.style).lower().endswith(".npy"):
             raise UsageError(f"style={self.style}; accepted: a whole number from 0 on, a seed, or a .npy file")
+        check_fields(self)
 
     def overrides(self) -> dict[str, object]:
         """The overrides as items of the manifest."""

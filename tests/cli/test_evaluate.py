@@ -180,14 +180,14 @@ def test_a_grid_is_every_combination_of_its_values():
         (["a.mp4", "-m", "starry", "--sweep", "duration=1"], "--sweep duration=1; accepted"),
         (
             ["a.mp4", "-m", "starry", "--sweep", "mix=0", "--strenght", "1"],
-            "--strenght: no such option; near: --strength",
+            "--strenght: no such option; did you mean --strength?",
         ),
         (
             ["a.mp4", "-m", "starry", "--sweep", "mix=0", "--keyframes", "1.5"],
             "keyframes=1.5; accepted: a whole number",
         ),
         (["a.mp4", "-m", "starry", "--sweep", "mix=0", "--codec", "ffv1"], "--codec: no such option"),
-        (["a.mp4", "b.mp4", "--refrence", "c.mp4"], "--refrence: no such option; near: --reference"),
+        (["a.mp4", "b.mp4", "--refrence", "c.mp4"], "--refrence: no such option; did you mean --reference?"),
         (["a.mp4", "b.mp4", "--working-size", "90p"], "options of translate need --sweep"),
     ],
 )

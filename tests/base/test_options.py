@@ -95,7 +95,7 @@ def test_a_value_is_frozen_hashable_and_equal_to_its_like(kind):
     (ModelOptions, "compiled", 1, "True or False"),
     (ModelOptions, "multiple", True, "a whole number"),
     (ModelOptions, "multiple", 8.0, "a whole number"),
-    (ModelOptions, "style", True, "a whole number or text"),
+    (ModelOptions, "style", True, "a whole number from 0 on, a seed, or a .npy file"),
     (ModelOptions, "style", -1, "a seed"),
     (ModelOptions, "style", "1.5", ".npy"),
     (ModelOptions, "hints", "direction=BtoA", "a tuple of texts"),

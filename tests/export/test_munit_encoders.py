@@ -6,6 +6,7 @@ import torch
 from catalogue import CASES, build
 
 import rotoscope
+from rotoscope.assembly import engines
 from rotoscope.base.errors import UsageError
 from rotoscope.export.convert import convert, open_network
 from rotoscope.export.options import ExportOptions
@@ -25,9 +26,7 @@ def pair(here):
 
 
 def exported(path, folder, part, **options):
-    convert(
-        [path], folder / "part.onnx", ExportOptions(part=part, **options), rotoscope.assembly.engines.proving_engine
-    )
+    convert([path], folder / "part.onnx", ExportOptions(part=part, **options), engines.proving_engine)
     return rotoscope.load(folder / "part.onnx")
 
 
@@ -111,7 +110,7 @@ def test_other_networks_have_no_such_part(case, here):
 def test_what_is_for_whole_networks_is_refused(part, target, options, said, pair, here):
     chosen = ExportOptions(part=part, hints=("direction=AtoB",), **options)
     with pytest.raises(UsageError, match=said):
-        convert([here / "pair.pt"], here / target, chosen, rotoscope.assembly.engines.proving_engine)
+        convert([here / "pair.pt"], here / target, chosen, engines.proving_engine)
     assert not (here / target).exists()
 
 

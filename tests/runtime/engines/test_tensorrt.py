@@ -7,6 +7,7 @@ import types
 import pytest
 
 import rotoscope
+from rotoscope.assembly.engines import installed_engines
 from rotoscope.base.engine import EngineSetup
 from rotoscope.runtime.engines import signed, tensorrt
 from rotoscope.runtime.engines import tensorrt_build as engines
@@ -172,7 +173,7 @@ def test_a_foreign_engine_file_is_refused_by_its_ending(tmp_path):
 
 
 def test_without_tensorrt_the_error_says_how_to_install_it(identity, rotoscope_main):
-    if "tensorrt" in rotoscope.assembly.engines.installed_engines():
+    if "tensorrt" in installed_engines():
         pytest.skip("TensorRT is installed")
     code, _, err = rotoscope_main("build", identity)
     assert code == 2 and 'pip install ".[tensorrt]"' in err

@@ -344,6 +344,6 @@ def test_what_goes_together(files):
 
 
 def test_tensorrt_builds_for_one_frame(files, monkeypatch):
-    monkeypatch.setattr(rotoscope.assembly.engines, "check_installed", lambda _name: None)
+    monkeypatch.setattr("rotoscope.assembly.engines.check_installed", lambda _name: None)
     with pytest.raises(rotoscope.UsageError, match="accepted: onnxruntime, openvino, torch"):
         rotoscope.Translator(files / "shared.onnx", engine="tensorrt")

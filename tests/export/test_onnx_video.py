@@ -119,12 +119,12 @@ def test_the_warp_outside_makes_the_same_video_step_by_step(street, exported):
         rotoscope.Translator(path, steady="off") as one,
         rotoscope.Translator(outside, steady="off") as other,
     ):
-        states = [translator.stages.network.networks[0].state for translator in (one, other)]
+        networks = [translator.stages.network for translator in (one, other)]
+        states = [network.networks[0].state for network in networks]
         sequence = frames(maps(5))
-        for index, frame in enumerate(sequence):
-            window = [sequence[max(0, index - back)] for back in (2, 1, 0)]
-            expected = one.translate(frame, window).result.copy()
-            picture = other.translate(frame, window).result
+        for index in range(len(sequence)):
+            window = tuple(sequence[max(0, index - back)] for back in (2, 1, 0))
+            expected, picture = (network.translated(window).pixels() for network in networks)
             np.testing.assert_allclose(picture, expected, atol=1e-3)
             saved = [state.saved() for state in states]
             for name, value in saved[0].items():

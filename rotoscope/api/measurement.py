@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -44,9 +44,11 @@ def evaluate(
     inception: str | Path | None = None,
     i3d: str | Path | None = None,
     patches: bool = False,
+    column: int | None = None,
     start: float | None = None,
     duration: float | None = None,
     rate: float = 25.0,
+    on_frame: Callable[[int], None] = lambda _done: None,
 ) -> Evaluation:
     """Measure how steady a translated video is, and how close to a frame-wise translation.
 
@@ -58,15 +60,19 @@ def evaluate(
     patches         also C_PSNR and C_SSIM, which takes longer than everything else
     start, duration seconds of the source that the result was translated from
     rate            frames per second of image sequences
+    column          x of the column of pixels that the plot follows through time; None: the middle one
+    on_frame        called with the number of frames measured so far
     Raises InputRefused if the videos do not match, UsageError if weights need torch or a reference and there is none.
     """
-    from rotoscope.metrics.evaluator import Evaluator
+    from rotoscope.metrics.evaluator import WITHOUT_REFERENCE, Evaluator
 
+    if reference is None and (lpips or inception or i3d):  # before any weights are read
+        raise UsageError(WITHOUT_REFERENCE)
     measure = Evaluator(
         measuring_flow(flow), lpips=lpips, lpips_network=lpips_network, inception=inception, i3d=i3d, patches=patches,
-        start=start, duration=duration, rate=rate,
+        column=column, start=start, duration=duration, rate=rate,
     )  # fmt: skip
-    return measure(str(source), str(result), None if reference is None else str(reference))
+    return measure(str(source), str(result), None if reference is None else str(reference), on_frame=on_frame)
 
 
 def compare(

@@ -172,7 +172,7 @@ def info(
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What a video or picture is: its header, and notes about what will be treated specially."""
+    """Header of a video or picture, and notes on how it will be read (transparency, HDR, interlacing ...)."""
 
     info: VideoInfo
     notes: tuple[str, ...]

@@ -46,10 +46,10 @@ def load(
 ) -> Model:
     """Open a model: the name of a bundled look, the path of an .onnx file, or of a checkpoint.
 
-    A checkpoint is exported once, proved against the original, and kept in the user's cache; with `engine="torch"` it runs
-    as it is.
+    A checkpoint is exported once, proved against the original, and kept in the user's cache; with `engine="torch"` the
+    checkpoint itself runs, without an export.
 
-    engine   what runs it
+    engine   engine that runs it
     threads  cores of its own calls; by default all
     The other keywords are those of `translate` that concern a model: `precision`, `device`, `working_size`, `fit`, `style`,
     `hints`, `input_range`, `channel_order` ...; the model carries them wherever it is used.

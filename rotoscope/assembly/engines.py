@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What is known of an engine without importing it; its name is also that of the package that it needs.
+    """Facts about an engine, available without importing it. The engine has the name of the package that it needs.
 
     module      with `open_engine(file, setup, graph) -> Engine`
     extra       that installs it: pip install ".[EXTRA]"

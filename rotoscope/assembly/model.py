@@ -59,7 +59,7 @@ class Model:
         engines: _Engines | None = None,
     ) -> None:
         self.file, self.options, self.name, self.threads = file, options, name, threads
-        self.graph = graph  # of a checkpoint that the torch engine runs as it is
+        self.graph = graph  # the network of a checkpoint, for the torch engine
         self._source = source
         self._engines = engines or _Engines()
         self._own: _OwnCalls | None = None

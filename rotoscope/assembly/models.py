@@ -23,7 +23,7 @@ CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz")
 def open_named(name: str | Path, options: ModelOptions) -> tuple[ModelFile, Graph | None]:
     """The model file that a name stands for; a checkpoint becomes an ONNX file here, once.
 
-    The graph is that of a checkpoint that the torch engine runs as it is.
+    The graph is that of a checkpoint for the torch engine; None for the others.
     """
     from rotoscope.runtime.models.model_file import open_model
 
@@ -64,17 +64,17 @@ def model_path(model: str | Path) -> Path:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether the ending of a file is one of checkpoints, weights without a graph; upper and lower case are the same."""
+    """Whether the file name ends as checkpoints do (weights without a graph), in upper or lower case."""
     return path.suffix.lower() in CHECKPOINTS
 
 
 def is_model_name(name: str) -> bool:
-    """Whether a name is that of a bundled look or of an .onnx file; upper and lower case of the ending are the same."""
+    """Whether a name is a bundled look or ends in .onnx, in upper or lower case."""
     return name in bundled_looks() or Path(name).suffix.lower() == ".onnx"
 
 
 def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]:
-    """A checkpoint that runs as it is, on the torch engine."""
+    """Open a checkpoint for the torch engine, which runs it without an export."""
     check_torch(path)
     from rotoscope.export.convert import open_network
     from rotoscope.export.options import ExportOptions

@@ -45,7 +45,7 @@ class Device:
         return device
 
     def holds(self, array: Array) -> bool:
-        """Whether the array is of the type that this device uses: NumPy on the CPU, CuPy on CUDA."""
+        """Whether the array is a NumPy array (on the CPU) or a CuPy array (on CUDA)."""
         return isinstance(array, np.ndarray) == (self.kind == "cpu")
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:

@@ -21,7 +21,7 @@ class Engine(Protocol):
 
     @property
     def device(self) -> Device:
-        """Where the network runs; state tensors are arrays of this device."""
+        """Device of the network; state tensors are arrays on it."""
         ...
 
     @property

@@ -266,10 +266,9 @@ def options_from(kind: type[Options], given: Mapping[str, object]) -> Options:
     return kind(**own)
 
 
-def check_count(name: str, value: object) -> None:
+def check_count(name: str, value: Any) -> None:
     """Raise UsageError unless the value is None or a whole number of at least 1."""
-    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if value is not None and not (is_whole and int(value) >= 1):  # type: ignore[call-overload]  # a whole number
+    if value is not None and not (_fits(value, int) and value >= 1):
         raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: a whole number of at least 1")
 
 
@@ -293,7 +292,7 @@ def check_fields(options: Any) -> None:
             raise UsageError(f"{name}={value!r}; accepted: {accepted}")
 
 
-def _fits(value: object, kind: Any) -> bool:
+def _fits(value: Any, kind: Any) -> bool:
     """Whether a value is of a type of a field. A bool is no number; a list may stand for a tuple."""
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
@@ -305,7 +304,7 @@ def _fits(value: object, kind: Any) -> bool:
         return isinstance(value, str | os.PathLike)
     if kind == Range:
         is_pair = isinstance(value, tuple | list) and len(value) == 2
-        return is_pair and all(_fits(each, float) and math.isfinite(each) for each in value)  # type: ignore[attr-defined]
+        return is_pair and all(_fits(each, float) and math.isfinite(each) for each in value)
     if get_origin(kind) is tuple:
         return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
     return isinstance(value, kind)
@@ -329,5 +328,7 @@ TRANSLATE_VALUES = (SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
 def check_options(given: Mapping[str, object]) -> None:
     """Raise UsageError for an option of `translate` that does not exist, or for a value that it does not accept."""
     check_known(given, *TRANSLATE_VALUES)
-    for kind in TRANSLATE_VALUES:
-        options_from(kind, given)  # type: ignore[type-var]  # each is one of the four
+    options_from(SourceOptions, given)
+    options_from(ModelOptions, given)
+    options_from(SteadyOptions, given)
+    options_from(OutputOptions, given)

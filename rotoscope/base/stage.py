@@ -63,7 +63,7 @@ def run_stage(stage: Stage, frames: Iterable[Frame]) -> Generator[Frame, None, N
                 frame = next(iterator)
             except StopIteration:
                 break
-            except Exception:
+            except Exception:  # whatever ended the frames: it is raised again once those before it are delivered
                 yield from stage.flush()
                 raise
             yield from feed(stage, frame)

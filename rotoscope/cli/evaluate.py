@@ -23,10 +23,10 @@ LOWER_IS_BETTER = {"E_warp", "E_warp as printed", "temporal loss"}
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureOptions:
-    """Keywords of `metrics.evaluator.Evaluator`, as flags."""
+    """Keywords of `rotoscope.evaluate`, as flags."""
 
     flow: str = "dis"
-    """What estimates the motion of the source: dis (OpenCV's DIS, preset medium, full size) or onnx:FILE (a flow network)."""
+    """Estimator of the motion of the source: dis (OpenCV's DIS, preset medium, full size) or onnx:FILE (a flow network)."""
 
     lpips: Annotated[tuple[Path, ...], Parameter(show_default=False)] = ()
     """Weights of LPIPS, to measure the distance to the reference; give a second file if the backbone has its own."""
@@ -119,8 +119,9 @@ def evaluate(
     for target in (json, plot):
         refuse_inputs(target, [source, result, reference])
         check_target(target, source=Path(source), overwrite=overwrite)
-    keywords = {**asdict(options), "flow": measuring_flow(options.flow)}
+    keywords = asdict(options)
     if result is None:
+        keywords["flow"] = measuring_flow(options.flow)
         content, drawing = run_sweep(source, model, sweep, fixed_options, keywords, progress, response=response)
     else:
         title = f"{result}, a translation of {source}; motion by {options.flow}"
@@ -155,11 +156,11 @@ def _evaluate_one(
     source: str, result: str, reference: str | None, keywords: dict[str, Any], progress: Style, title: str
 ) -> tuple[dict[str, Any], str]:
     """Measure and print; return the content of the JSON file and the SVG text."""
-    from rotoscope.metrics.evaluator import evaluate as measure
+    import rotoscope
     from rotoscope.plots.evaluation_sheet import evaluation_sheet
 
     with counted(progress) as show:
-        found = measure(source, result, reference=reference, on_frame=show, **keywords)
+        found = rotoscope.evaluate(source, result, reference, on_frame=show, **keywords)
     _print_table(found)
     content = {
         "source": source,

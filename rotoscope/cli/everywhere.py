@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from rotoscope.base.errors import UsageError
 
@@ -63,7 +64,7 @@ def shown(options: Everywhere) -> Iterator[None]:
     if not options.quiet:
         yield
         return
-    with open(os.devnull, "w") as nothing, contextlib.redirect_stderr(nothing):  # noqa: PTH123  a device, not a path
+    with Path(os.devnull).open("w") as nothing, contextlib.redirect_stderr(nothing):
         yield
 
 

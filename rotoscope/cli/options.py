@@ -5,7 +5,7 @@ import inspect
 import math
 import re
 from dataclasses import dataclass, fields, make_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 from cyclopts import App, ArgumentCollection, Group, Parameter
 
@@ -63,7 +63,7 @@ def parse_explicit(_type: Any, tokens: Any) -> str:
 def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Raise UsageError for 1.5 as a whole number, which cyclopts would round. Runs after all sources of options."""
     for argument in arguments:
-        if argument.hint in (int, int | None, Optional[int]) and argument.parameter.converter is None:  # noqa: UP045
+        if argument.hint in (int, int | None) and argument.parameter.converter is None:
             for token in argument.tokens:
                 if token.value and not re.fullmatch(r"[+-]?[0-9]+", token.value):
                     raise UsageError(f"{argument.name} {token.value}; accepted: a whole number")
@@ -86,7 +86,7 @@ SPECIAL: dict[str, Parameter] = {
 }
 
 
-def flags(kind: type[Options]) -> Any:
+def flags(kind: type[Any]) -> Any:
     """Return a subclass of an options value, with the help text and the parser of each field for cyclopts."""
     hints, helps = get_type_hints(kind), field_docs(kind)
     annotated = [
@@ -95,7 +95,7 @@ def flags(kind: type[Options]) -> Any:
             Annotated[hints[field.name], Parameter(help=helps[field.name]), SPECIAL.get(field.name, Parameter())],
             field,
         )
-        for field in fields(kind)  # type: ignore[arg-type]  # a dataclass
+        for field in fields(kind)
     ]
     made = make_dataclass(kind.__name__, annotated, bases=(kind,), frozen=True, kw_only=True)
     made.__module__ = __name__  # cyclopts does not flatten classes of the standard library
@@ -108,9 +108,13 @@ def field_docs(kind: type[Any]) -> dict[str, str]:
     assert isinstance(body, ast.ClassDef)
     docs = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
-        is_doc = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and is_doc:
-            docs[field.target.id] = " ".join(str(text.value.value).split())  # type: ignore[attr-defined]
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            docs[field.target.id] = " ".join(str(text.value.value).split())
     return docs
 
 

@@ -39,7 +39,7 @@ class OpenedForm:
     """A form with what a comparison needs beside it.
 
     file         the model file, or the checkpoint, and its manifest
-    graph        of a checkpoint that runs as it is; None for an .onnx file
+    graph        network of a checkpoint, for the torch engine; None for an .onnx file
     make_engine  makes the engine of this form for another .onnx file
     translate    translates frames with an engine, frame by frame and without anything that steadies them
     """

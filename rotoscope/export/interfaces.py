@@ -26,6 +26,7 @@ from rotoscope.export.adapters import ByLabels, Drawing, FirstFrames, Grey, Labe
 from rotoscope.networks import Loaded
 from rotoscope.networks.pwcnet import MULTIPLE as PWC_MULTIPLE
 from rotoscope.networks.pwcnet import PWCNet
+from rotoscope.networks.vid2vid import Vid2Vid
 
 CITYSCAPES_CHANNELS = 36  # unambiguous: the 35 labels of Cityscapes and one channel of instance edges
 VINET_WINDOW = Window(offsets=(-6, -3, 0, 3, 6), edge="mirror")
@@ -98,7 +99,9 @@ def labels_and_features(given: Flattened) -> Interface:
 
 def label_window(given: Flattened) -> Interface:
     """vid2vid: the label maps of the current and of the previous frames."""
-    num_frames = int(given.loaded.network.num_label_frames)  # type: ignore[arg-type]
+    network = given.loaded.network
+    assert isinstance(network, Vid2Vid)
+    num_frames = network.num_label_frames
     channels = given.sizes["scales"][0]["label_channels"] // num_frames
     module, fields = by_labels(given, given.module, channels, num_frames=num_frames)
     if given.first_frame is not None:

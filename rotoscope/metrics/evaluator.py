@@ -107,38 +107,3 @@ class Evaluator:
 
     def _frames(self, name: str) -> Iterator[RGB]:
         return frames_of(name, duration=self._duration, rate=self._rate)
-
-
-def evaluate(
-    source: str | Path,
-    result: str | Path,
-    *,
-    flow: Flow,
-    reference: str | Path | None = None,
-    lpips: Sequence[str | Path] = (),
-    lpips_network: LpipsNetwork = "squeeze",
-    inception: str | Path | None = None,
-    i3d: str | Path | None = None,
-    patches: bool = False,
-    column: int | None = None,
-    start: float | None = None,
-    duration: float | None = None,
-    rate: float = 25.0,
-    on_frame: Callable[[int], None] = lambda _done: None,
-) -> Evaluation:
-    """Measure one translated video; arguments and errors are those of `Evaluator` and of its call."""
-    if reference is None and (lpips or inception or i3d):  # before any weights are read
-        raise UsageError(WITHOUT_REFERENCE)
-    measure = Evaluator(
-        flow,
-        lpips=lpips,
-        lpips_network=lpips_network,
-        inception=inception,
-        i3d=i3d,
-        patches=patches,
-        column=column,
-        start=start,
-        duration=duration,
-        rate=rate,
-    )
-    return measure(str(source), str(result), None if reference is None else str(reference), on_frame=on_frame)

@@ -1,9 +1,12 @@
 """Open the source that a user's word names: a video, a picture, a sequence, y4m on standard input, generated frames."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol, Self
 
 from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.base.source import Source
 from rotoscope.runtime.media.local_file import open_local
 from rotoscope.runtime.media.picture_sequence import PictureSequence
 from rotoscope.runtime.media.sequence_files import ignored_files, sequence_files
@@ -11,7 +14,42 @@ from rotoscope.runtime.media.standard_input import StandardInput
 from rotoscope.runtime.media.synthetic import PREFIX, SyntheticSource, parse_synthetic
 from rotoscope.runtime.media.video_source import VideoSource
 
-MediaSource = VideoSource | PictureSequence | SyntheticSource
+
+class MediaSource(Source, Protocol):
+    """A source of frames that a run can finish: a video, a picture, a sequence, a pipe, generated frames."""
+
+    def __enter__(self) -> Self:
+        """Use in a `with` block, which closes it."""
+        ...
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        ...
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The picture files of a sequence, one for each frame; empty for other sources."""
+        ...
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one still picture."""
+        ...
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether only a part of it is delivered."""
+        ...
+
+    @property
+    def start_seconds(self) -> Fraction:
+        """Time of the first frame that is delivered, on the source's own clock."""
+        ...
+
+    @property
+    def end_seconds(self) -> Fraction | None:
+        """Time from which on nothing is delivered; None: to the end."""
+        ...
 
 
 def open_source(

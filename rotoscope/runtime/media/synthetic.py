@@ -33,6 +33,7 @@ class SyntheticSource:
     """
 
     is_picture = False
+    files = ()
 
     def __init__(
         self,

@@ -5,10 +5,11 @@ from __future__ import annotations  # av.Packet is generic for type checkers onl
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
@@ -45,6 +46,8 @@ class VideoSource:
 
     interrupt_read  ends a read that waits for bytes; only a pipe has one, and it makes the source endless
     """
+
+    files: Sequence[Path] = ()  # a sequence has them
 
     def __init__(
         self,

@@ -297,7 +297,7 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
         copied,
         offset=-reader.start_seconds if reader.is_cut else max(Fraction(0), -earliest),
         overwrite=options.overwrite,
-        sources=getattr(reader, "files", ()),
+        sources=reader.files,
     )
 
 

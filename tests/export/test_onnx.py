@@ -298,7 +298,7 @@ def test_shared_statistics_are_measured_on_a_batch_and_kept(exported):
 
 
 def test_only_what_makes_pictures_shares_statistics():
-    with pytest.raises(UsageError, match="makes no pictures of frames"):
+    with pytest.raises(UsageError, match="RAFT-small does not translate frames"):
         as_graph(
             from_state_dict(build(named("RAFT-small")).state_dict()), ExportOptions(name="net", shared_statistics=True)
         )

@@ -4,7 +4,6 @@ A source is compiled with g++ under the address and undefined-behaviour sanitize
 arguments in INSTANCES, and each launch is one process: a bad read ends it with the sanitizer's report.
 """
 
-import itertools
 import os
 import struct
 import subprocess
@@ -13,49 +12,12 @@ import weakref
 from pathlib import Path
 
 import numpy as np
+from kernel_instances import INSTANCES
 
 SHIM = Path(__file__).parent / "shim"
 SANITIZERS = "address,undefined,float-cast-overflow,float-divide-by-zero"
 FLAGS = ("-std=c++17", "-O1", "-g1", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", f"-fsanitize={SANITIZERS}",
          "-fno-sanitize-recover=all", "-ffp-contract=off")  # fmt: skip
-
-
-def _each(pattern, *choices):
-    return [pattern.format(*choice) for choice in itertools.product(*choices)]
-
-
-PIXELS, FLOWS, SAMPLINGS = ("float4", "uchar3", "float"), ("float2", "Half2"), ("bilinear", "cubic")
-INSTANCES = {
-    "warp": _each("warp<{}, {}, {}>", PIXELS, FLOWS, SAMPLINGS),
-    "blend": [*_each("blend<{}, float2, {}>", PIXELS, SAMPLINGS), "blend<float4, Half2, bilinear>"],
-    "interpolate": _each("interpolate<{}, float2, {}>", PIXELS, SAMPLINGS),
-    "occlusion": _each("occlusion<{}>", FLOWS),
-    "compose_flow": _each("compose_flow<{}>", FLOWS),
-    "invert_flow": [*_each("splat<{}>", FLOWS), "settle<float2>"],
-    "resize": [
-        *_each("resize<{}, {}>", PIXELS, ("bilinear", "area", "bicubic")),
-        *_each("resize_flow<{}>", FLOWS),
-    ],
-    "color_in": [
-        *_each("color_in<{}, {}>", ("unsigned char", "unsigned short"), ("float", "Half2", "float4")),
-        *_each("rgb_in<{}, {}>", ("unsigned char", "unsigned short", "float"), ("float", "Half2", "float4")),
-    ],
-    "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "chroma_out"), ("unsigned char", "unsigned short")),
-    "interleave": ["interleave<float>", "interleave<Half2>"],
-    "aggregate": [
-        *_each(
-            "aggregate<{}, float2, {}, {}, bilinear>",
-            PIXELS,
-            (2, 7),
-            ("median, none", "median, masks", "mean, none", "mean, masks", "mean, weights"),
-        ),
-        *_each("aggregate<float, float2, 5, {}, none, bilinear>", ("median", "mean")),
-        *_each("aggregate<float4, Half2, 3, median, none, {}>", SAMPLINGS),
-        "aggregate<float4, float2, 3, median, masks, bilinear>",
-        "aggregate<float, float2, 15, median, none, bilinear>",
-        "aggregate<float, float2, 15, median, masks, bilinear>",
-    ],
-}
 
 _arrays = weakref.WeakValueDictionary()  # by address, for arguments that are addresses
 

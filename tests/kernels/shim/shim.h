@@ -87,9 +87,9 @@ T argument() {
     return value;
 }
 
-template <class... Arguments>
-void launch(void (*kernel)(Arguments...), dim3 grid, dim3 block) {
-    const std::tuple<Arguments...> arguments{argument<Arguments>()...};
+// Runs a kernel for every thread of the grid, one after the other.
+template <class Kernel, class Tuple>
+void run_grid(Kernel kernel, dim3 grid, dim3 block, const Tuple& arguments) {
     gridDim = grid;
     blockDim = block;
     for (blockIdx.z = 0; blockIdx.z < grid.z; ++blockIdx.z)
@@ -97,6 +97,11 @@ void launch(void (*kernel)(Arguments...), dim3 grid, dim3 block) {
             for (blockIdx.x = 0; blockIdx.x < grid.x; ++blockIdx.x)
                 for (threadIdx.y = 0; threadIdx.y < block.y; ++threadIdx.y)
                     for (threadIdx.x = 0; threadIdx.x < block.x; ++threadIdx.x) std::apply(kernel, arguments);
+}
+
+template <class... Arguments>
+void launch(void (*kernel)(Arguments...), dim3 grid, dim3 block) {
+    run_grid(kernel, grid, block, std::tuple<Arguments...>{argument<Arguments>()...});
 }
 
 // Standard input: index of the kernel, grid, block, number of buffers, (address, size, bytes) of each, arguments.

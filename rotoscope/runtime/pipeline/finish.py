@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rotoscope.base.device import CPU, Device
 from rotoscope.base.frame import Array, Colour, Frame, Picture
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
@@ -37,6 +38,7 @@ class Finish:
     mix: float
     compare: bool
     times: StageTimes
+    device: Device = CPU
 
     @property
     def written_size(self) -> Size:
@@ -71,7 +73,7 @@ class Finish:
         if self.colour.full_range:
             # Full range has no room outside the RGB cube: clipping an overshoot after the matrix would shift its hue.
             pixels = np.clip(pixels, 0, 1)
-        planes = empty_planes(self.pixel_format, self.written_size, self.depth)
+        planes = empty_planes(self.pixel_format, self.written_size, self.depth, self.device)
         coding: dict[str, Any] = {
             "matrix": self.colour.matrix,
             "full_range": self.colour.full_range,
@@ -85,16 +87,16 @@ def _is_420(planes: list[Array]) -> bool:
     return len(planes) > 1 and planes[1].shape[0] != planes[0].shape[0]
 
 
-def empty_planes(pixel_format: str, size: Size, depth: int) -> list[Array]:
+def empty_planes(pixel_format: str, size: Size, depth: int, device: Device = CPU) -> list[Array]:
     """Arrays for the code values of one picture of `size` (width, height)."""
     width, height = size
     dtype = np.uint8 if depth == 8 else np.uint16
     if pixel_format in ("rgb24", "rgb48le", "gbrp", "bgr0"):
-        return [np.empty((height, width, 3), dtype)]
+        return [device.empty((height, width, 3), dtype)]
     if pixel_format == "gray":
-        return [np.empty((height, width), dtype)]
+        return [device.empty((height, width), dtype)]
     half_width, half_height = -(-width // 2), -(-height // 2)
     if pixel_format == "nv12":
-        return [np.empty((height, width), dtype), np.empty((half_height, half_width, 2), dtype)]
+        return [device.empty((height, width), dtype), device.empty((half_height, half_width, 2), dtype)]
     chroma = {"420": (half_height, half_width), "422": (height, half_width), "444": (height, width)}[pixel_format[3:6]]
-    return [np.empty((height, width), dtype), np.empty(chroma, dtype), np.empty(chroma, dtype)]
+    return [device.empty((height, width), dtype), device.empty(chroma, dtype), device.empty(chroma, dtype)]

@@ -127,7 +127,7 @@ def run_job(
         check_beside(models[0].file, mask=options.mask, instances=options.instances)
         stages = Stages(
             models, job.steady_options, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
-            calibration=_calibration(job, models[0], workers),
+            calibration=_calibration(job, models[0], workers), keeps_on_gpu=True,
         )  # fmt: skip
         stack.callback(stages.close)
         plan = plan_output(job.source, job.target, sources.main, stages, job.output_options)

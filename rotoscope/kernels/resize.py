@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, Layout, flat, layout_of, on_cuda, output
+from rotoscope.kernels.arrays import AnyArray, Layout, dtype_name, flat, layout_of, on_cuda, output
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import grid, pixel_type, run_kernel
 from rotoscope.kernels.rows import run_rows
@@ -47,7 +47,7 @@ def resize(
     layout = layout_of(picture)
     target = resized(layout, size)
     shape = (layout.channels, *size) if layout.pixel_stride == 1 else (*size, layout.channels)
-    out = output(out, shape, str(picture.dtype), picture)
+    out = output(out, shape, dtype_name(picture), picture)
     version(picture, layout, target, method, out)
     return out
 

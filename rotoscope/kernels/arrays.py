@@ -103,7 +103,7 @@ def flow_layout(size: tuple[int, int]) -> Layout:
 def on_cuda(*arrays: AnyArray | None) -> bool:
     """Return True if all arrays are CuPy's and False if all are NumPy's; None is skipped. Raise TypeError for a mixture."""
     kinds = {_library(type(array)) for array in arrays if array is not None}
-    if len(kinds) == 1 and (kinds == {"numpy"} or kinds == {"cupy"}):
+    if kinds in ({"numpy"}, {"cupy"}):
         return kinds == {"cupy"}
     raise TypeError(
         f"arrays of {sorted(kinds)}; accepted: all NumPy or all CuPy. `rotoscope.kernels.arrays.from_dlpack` wraps a "
@@ -166,6 +166,11 @@ def row_stride(array: AnyArray, name: str) -> int:
     if stride * itemsize != array.strides[0] or stride < length:
         raise ValueError(f"{name}: {describe(array)}; accepted: rows that are contiguous, from the top down")
     return int(stride)
+
+
+def contiguous(array: AnyArray) -> AnyArray:
+    """Return the array, or a C-contiguous copy on its device if it is not C-contiguous."""
+    return array if array.flags.c_contiguous else array.copy()
 
 
 def flat_rows(array: AnyArray, stride: int) -> AnyArray:

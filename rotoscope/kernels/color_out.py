@@ -41,8 +41,8 @@ def color_out(
     """Convert a float picture to code values and return `planes`.
 
     picture     (Hp,Wp,4) float32 RGB, nominally [0,1], C-contiguous; the top left (H,W) of it is used
-    planes      written, rows contiguous (a pitch is allowed, the same for Cb and Cr); uint8 if depth is 8, else uint16; (H,W) is
-                the size of the first. One of:
+    planes      written, rows contiguous (a pitch is allowed, the same for Cb and Cr); uint8 if depth is 8, else uint16; (H,W)
+                is the size of the first. One of:
                 (Y, Cb, Cr)  chroma 4:4:4, 4:2:2 or 4:2:0
                 (Y, CbCr)    chroma (h,w,2), as in NV12
                 (grey,)      (H,W)

@@ -103,6 +103,29 @@ def _members(dtype: Any, count: int) -> Any:
     return np.dtype([("members", dtype, (count,))])
 
 
+def on_device(make: Callable[..., tuple[AnyArray, ...]], *key: Any) -> tuple[AnyArray, ...]:
+    """Return the NumPy arrays of make(*key) as CuPy arrays; made and uploaded once for each key, device and stream.
+
+    The first call for a key allocates and copies: not during the capture of a graph.
+    """
+    import cupy
+
+    return _uploaded(make, key, cupy.cuda.Device().id, cupy.cuda.get_current_stream().ptr)
+
+
+@functools.lru_cache(maxsize=64)
+def _uploaded(make: Callable[..., Any], key: Any, _device: int, _stream: int) -> tuple[AnyArray, ...]:
+    import cupy
+
+    return tuple(cupy.asarray(array) for array in make(*key))
+
+
+def forget_device() -> None:
+    """Drop bound kernels and uploaded tables; for tests that replace CuPy."""
+    _kernel.cache_clear()
+    _uploaded.cache_clear()
+
+
 def zeros(shape: tuple[int, ...], like: AnyArray) -> AnyArray:
     """Return a float32 array of zeros on the device of `like`, cleared on the current stream."""
     return np.zeros_like(like, dtype=np.float32, shape=shape)  # makes a CuPy array if `like` is one

@@ -26,6 +26,7 @@ def _each(pattern, *choices):
 
 
 PIXELS, FLOWS, SAMPLINGS = ("float4", "uchar3", "float"), ("float2", "Half2"), ("bilinear", "cubic")
+CODES = ("unsigned char", "unsigned short", "float")
 INSTANCES = {
     "warp": _each("warp<{}, {}, {}>", PIXELS, FLOWS, SAMPLINGS),
     "blend": [*_each("blend<{}, float2, {}>", PIXELS, SAMPLINGS), "blend<float4, Half2, bilinear>"],
@@ -34,7 +35,8 @@ INSTANCES = {
     "compose_flow": _each("compose_flow<{}>", FLOWS),
     "invert_flow": [*_each("splat<{}>", FLOWS), "settle<float2>"],
     "resize": [
-        *_each("resize<{}, {}>", PIXELS, ("bilinear", "area", "bicubic")),
+        *_each("resize<{}>", PIXELS),
+        *_each("resize_grey<{}, {}>", CODES, CODES),
         *_each("resize_flow<{}>", FLOWS),
     ],
     "color_in": [

@@ -238,6 +238,25 @@ def test_interleave_agrees_with_the_reference_and_counts_nan_and_infinity(device
     check()
 
 
+def test_interleave_adds_to_the_counter_of_the_caller_and_does_not_read_it(device):
+    planar = np.zeros((3, 4, 5), np.float32)
+    planar[1, 2, 3] = np.nan
+    planar[2, 0, 0] = np.inf
+    counter, out = device.put(np.full(1, 7, np.uint32)), device.put(np.zeros((4, 5, 4), np.float32))
+    assert interleave(device.put(planar), out, counter=counter) is counter
+    assert interleave(device.put(planar), out, counter=counter) is counter
+    assert device.get(counter).tolist() == [11]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_interleave_reads_pixels_of_a_network_that_gives_channels_last(device, dtype):
+    rng = np.random.default_rng(3)
+    pixels = rng.uniform(0, 1, (5, 7, 3)).astype(dtype)
+    out = device.put(np.zeros((5, 6, 4), np.float32))
+    interleave(np.moveaxis(device.put(pixels), 2, 0), out)
+    np.testing.assert_array_equal(device.get(out)[..., :3], pixels[:, :6].astype(np.float32))
+
+
 @pytest.mark.parametrize(
     ("planes", "out", "options", "message"),
     [
@@ -274,6 +293,8 @@ def test_color_out_refuses_wrong_arguments():
 def test_interleave_refuses_wrong_arguments():
     with pytest.raises(ValueError, match="planar of float64"):
         interleave(np.zeros((3, 4, 6)), np.zeros((4, 6, 4), np.float32))
+    with pytest.raises(ValueError, match="counter: int64"):
+        interleave(np.zeros((3, 4, 6), np.float32), np.zeros((4, 6, 4), np.float32), counter=np.zeros(1, np.int64))
     with pytest.raises(ValueError, match="is larger than"):
         interleave(np.zeros((3, 4, 6), np.float32), np.zeros((5, 6, 4), np.float32))
 

@@ -8,6 +8,7 @@ def _each(pattern, *choices):
 
 
 PIXELS, FLOWS, SAMPLINGS = ("float4", "uchar3", "float"), ("float2", "Half2"), ("bilinear", "cubic")
+CODES = ("unsigned char", "unsigned short", "float")
 INSTANCES = {
     "warp": _each("warp<{}, {}, {}>", PIXELS, FLOWS, SAMPLINGS),
     "blend": [*_each("blend<{}, float2, {}>", PIXELS, SAMPLINGS), "blend<float4, Half2, bilinear>"],
@@ -16,14 +17,15 @@ INSTANCES = {
     "compose_flow": _each("compose_flow<{}>", FLOWS),
     "invert_flow": [*_each("splat<{}>", FLOWS), "settle<float2>"],
     "resize": [
-        *_each("resize<{}, {}>", PIXELS, ("bilinear", "area", "bicubic")),
+        *_each("resize<{}>", PIXELS),
+        *_each("resize_grey<{}, {}>", CODES, CODES),
         *_each("resize_flow<{}>", FLOWS),
     ],
     "color_in": [
         *_each("color_in<{}, {}>", ("unsigned char", "unsigned short"), ("float", "Half2", "float4")),
         *_each("rgb_in<{}, {}>", ("unsigned char", "unsigned short", "float"), ("float", "Half2", "float4")),
     ],
-    "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "chroma_out"), ("unsigned char", "unsigned short")),
+    "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "ycc_out"), ("unsigned char", "unsigned short")),
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

@@ -94,7 +94,8 @@ class Stages:
         threads_per_call = max(1, workers.threads // self.in_flight)
         engines = [model.engine(threads=threads_per_call, calls=self.in_flight) for model in models]
         self._why_on_cpu = _why_on_cpu(files, engines, steady)
-        self.gpu = GpuRun(engines[0].device) if keeps_on_gpu and self._why_on_cpu == "" else None
+        stays = keeps_on_gpu and not self._why_on_cpu and engines[0].device != CPU
+        self.gpu = GpuRun(engines[0].device) if stays else None
         codes = style_codes([file.manifest for file in files], [model.options.style for model in models])
         networks = [
             Network(

@@ -5,6 +5,7 @@ Written against CuPy 14. The tests run it on a simulated device; it has not run 
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from numpy.typing import DTypeLike, NDArray
 from rotoscope.base.device import Array, Device
 
 T = TypeVar("T")
+
+CAPTURE_LOCK = threading.Lock()
+"""Held while a CUDA graph is captured: only one capture at a time may run in a process."""
 
 SLOTS = 3  # frames that may be enqueued before the host waits for the first of them
 
@@ -61,6 +65,11 @@ class GpuRun:
             array.get(stream=self._to_host, out=copy, blocking=False)
         return Download(arrays, copies, self._to_host.record(self._event(waited_for=True)))
 
+    def reserve(self, arrays: Iterable[Any], count: int) -> None:
+        """Allocate pinned memory for `count` copies of these arrays, so that later ones need none."""
+        for array in arrays:
+            self._pinned.reserve(array.nbytes, count)
+
     def wait(self) -> None:
         """Wait until everything is done, so that memory may be freed in any order."""
         self.compute.synchronize()
@@ -93,12 +102,17 @@ class PinnedBuffers:
 
     def take(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an array with undefined values; its memory comes back when no array refers to it any more."""
-        import cupyx
-
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         free = self._free.setdefault(size, [])
-        buffer = free.pop() if free else cupyx.empty_pinned((size,), np.uint8)
-        return np.asarray(_Lease(buffer, free)).view(dtype).reshape(shape)
+        if not free:
+            self.reserve(size, 1)
+        return np.asarray(_Lease(free.pop(), free)).view(dtype).reshape(shape)
+
+    def reserve(self, size: int, count: int) -> None:
+        """Allocate `count` more buffers of `size` bytes."""
+        import cupyx
+
+        self._free.setdefault(size, []).extend(cupyx.empty_pinned((size,), np.uint8) for _ in range(count))
 
 
 class _Lease:

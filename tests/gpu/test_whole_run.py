@@ -66,6 +66,13 @@ def test_in_steady_state_the_host_waits_for_old_frames_only_and_allocates_nothin
     assert per_run.downloaded_bytes <= (LATER - SETTLED + 6) * (322 * 180 * 3 // 2 + 4)
 
 
+def test_the_network_is_replayed_as_a_cuda_graph(affine, tmp_path):
+    with whole_machine():
+        _, counted = run(str(affine), tmp_path / "gpu.mp4", "cuda")
+    assert counted[LATER].captures == 1
+    assert (counted[LATER] - counted[SETTLED]).graph_launches == (counted[LATER] - counted[SETTLED]).network_calls > 0
+
+
 def test_frames_of_another_size_are_translated_too(affine, tmp_path):
     options = {"output_size": "160x90", "working_size": "200x112", "size": "321x181"}
     run(str(affine), tmp_path / "cpu.mp4", "cpu", **options)

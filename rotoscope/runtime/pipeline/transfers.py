@@ -10,6 +10,9 @@ from rotoscope.base.gpu_run import SLOTS, Download, GpuRun
 from rotoscope.base.times import StageTimes
 
 
+AFTER_DOWNLOAD = 6  # pictures that may wait for the sink or be in it, and one to spare
+
+
 class ToDevice:
     """The first stage: uploads decoded pictures, as code values; a 4:2:0 picture of 1920x1080 has 3 MB."""
 
@@ -18,6 +21,7 @@ class ToDevice:
 
     def __init__(self, run: GpuRun, times: StageTimes) -> None:
         self._run, self._times = run, times
+        self._reserved_for: tuple[int, int] | None = None  # (width, height)
 
     def reset(self) -> None:
         """Nothing is remembered."""
@@ -26,6 +30,9 @@ class ToDevice:
         """The frame with its source on the device."""
         with self._times.measure("upload"):
             planes = frame.source.planes
+            if self._reserved_for != frame.source.size:
+                self._reserved_for = frame.source.size
+                self._run.reserve(planes, SLOTS + 3)
             placed = tuple(self._run.upload(plane) if isinstance(plane, np.ndarray) else plane for plane in planes)
             return [replace(frame, source=replace(frame.source, planes=placed))]
 
@@ -45,6 +52,7 @@ class ToHost:
 
     def __init__(self, run: GpuRun, times: StageTimes) -> None:
         self._run, self._times = run, times
+        self._reserved_for: tuple[int, int] | None = None  # (width, height)
         self._held: deque[tuple[Frame, Download]] = deque()
 
     def reset(self) -> None:
@@ -54,6 +62,9 @@ class ToHost:
     def step(self, frame: Frame) -> list[Frame]:
         """Take a frame; return the one that was taken SLOTS frames before, on the host."""
         assert frame.result is not None
+        if self._reserved_for != frame.result.size:
+            self._reserved_for = frame.result.size
+            self._run.reserve(frame.result.planes, SLOTS + AFTER_DOWNLOAD)
         self._held.append((frame, self._run.download(*frame.result.planes)))
         return [self._arrived()] if len(self._held) > SLOTS else []
 

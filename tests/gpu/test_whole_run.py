@@ -7,6 +7,8 @@ import tiny_models
 from simulated_gpu import whole_machine
 
 import rotoscope
+from rotoscope.runtime.engines import signed
+from rotoscope.runtime.models import cache
 
 SETTLED, LATER, NUM_FRAMES = 10, 20, 30  # the GPU is at most 6 frames ahead of the count: at LATER, frames still come
 
@@ -17,7 +19,7 @@ def affine(tmp_path_factory):
 
 
 def run(model, target, device, size="322x180", **options):
-    """Translate generated frames losslessly; return the run, and the counters of the device after SETTLED frames and after LATER."""
+    """Translate generated frames losslessly; return the run, and the device's counters after SETTLED and after LATER frames."""
     counted = {}
 
     def count(progress):
@@ -71,6 +73,27 @@ def test_the_network_is_replayed_as_a_cuda_graph(affine, tmp_path):
         _, counted = run(str(affine), tmp_path / "gpu.mp4", "cuda")
     assert counted[LATER].captures == 1
     assert (counted[LATER] - counted[SETTLED]).graph_launches == (counted[LATER] - counted[SETTLED]).network_calls > 0
+
+
+@pytest.fixture
+def own_folders(tmp_path, monkeypatch):
+    """Folders of models and keys of their own, so that engines are built again. Compiled kernels stay where they are."""
+    for module, name in ((cache, "user_cache_path"), (signed, "user_config_path")):
+        folder = tmp_path / name
+        folder.mkdir(mode=0o700)
+        monkeypatch.setattr(module, name, lambda *_, folder=folder, **__: folder)
+
+
+def test_tensorrt_builds_an_engine_for_the_size_and_replays_its_graph(affine, tmp_path, own_folders, caplog):
+    run(str(affine), tmp_path / "cpu.mp4", "cpu")
+    with whole_machine():
+        done, counted = run(str(affine), tmp_path / "gpu.mp4", "cuda", engine="tensorrt")
+    assert done.engine == "tensorrt fp32 cuda:0, 3 in flight, pictures on cuda:0"
+    assert "builds a TensorRT engine for 322x180" in caplog.text
+    later = counted[LATER] - counted[SETTLED]
+    assert (later.stalls, later.allocations, later.pageable_copies) == (0, 0, 0)
+    assert later.graph_launches >= LATER - SETTLED - 6
+    assert_same_frames(tmp_path / "gpu.mp4", tmp_path / "cpu.mp4")
 
 
 def test_frames_of_another_size_are_translated_too(affine, tmp_path):

@@ -269,7 +269,9 @@ def _stream(device: Device) -> Any:
         return cupy.cuda.Stream(non_blocking=True)
 
 
-def _gpu_providers(kind: str, device: Device, stream: int, *, tf32: bool, captures: bool) -> list[tuple[str, dict[str, str]]]:
+def _gpu_providers(
+    kind: str, device: Device, stream: int, *, tf32: bool, captures: bool
+) -> list[tuple[str, dict[str, str]]]:
     """Return the CUDA provider with its settings, behind the TensorRT provider if `kind` is "tensorrt".
 
     The TensorRT provider keeps what it builds in the user's cache folder and leaves what it cannot build to CUDA.

@@ -9,7 +9,6 @@ from rotoscope.base.frame import Frame
 from rotoscope.base.gpu_run import SLOTS, Download, GpuRun
 from rotoscope.base.times import StageTimes
 
-
 AFTER_DOWNLOAD = 6  # pictures that may wait for the sink or be in it, and one to spare
 
 

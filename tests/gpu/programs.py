@@ -6,6 +6,7 @@ streams, events, pinned memory, the pools, and kernels of Rotoscope.
 
 import av
 import numpy as np
+from av.codec.hwaccel import HWAccel
 from simulated_gpu import nvdec, nvenc
 
 from rotoscope.kernels.arrays import from_dlpack
@@ -201,7 +202,7 @@ def _read_surfaces(fenced_before, fenced_after):
     """Copy each decoded picture on the compute stream, with events around the copy, then drop the surface."""
     import cupy
 
-    decoder = nvdec.Decoder(nvdec.HWAccel("cuda", is_hw_owned=True))
+    decoder = nvdec.Decoder(HWAccel("cuda", is_hw_owned=True))
     compute = cupy.cuda.Stream(non_blocking=True)
     frames, results = _decoded(), []
     with compute:

@@ -81,9 +81,20 @@ def modules() -> dict[str, ModuleType]:
         memory=_module("cupy.cuda.memory", OutOfMemoryError=pool.OutOfMemoryError),
         runtime=runtime,
     )
-    made = (
-        "empty full zeros ones empty_like zeros_like array asarray ascontiguousarray asnumpy copyto from_dlpack"
-    ).split()
+    made = [
+        "empty",
+        "full",
+        "zeros",
+        "ones",
+        "empty_like",
+        "zeros_like",
+        "array",
+        "asarray",
+        "ascontiguousarray",
+        "asnumpy",
+        "copyto",
+        "from_dlpack",
+    ]
     cupy = _module(
         "cupy",
         __version__=VERSION,

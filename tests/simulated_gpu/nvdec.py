@@ -4,14 +4,16 @@ A surface is filled by work on the legacy stream and goes back to its pool as so
 overwrites it, again on the legacy stream. Whoever reads must order itself behind the first and before the second.
 """
 
+import errno
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import av
 import numpy as np
+from av.codec.hwaccel import HWAccel
 
 from simulated_gpu import dlpack
 from simulated_gpu.gpu import gpu
@@ -23,25 +25,15 @@ CODECS = ("h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg")  # by decoder: libdav1
 SEMI_PLANAR = {"yuv420p": "nv12", "yuvj420p": "nv12", "nv12": "nv12", "yuv420p10le": "p010le", "p010le": "p010le"}
 
 
-class HWAccel:
-    """The arguments of PyAV's HWAccel."""
-
-    def __init__(
-        self,
-        device_type: Any,
-        device: Any = None,
-        allow_software_fallback: bool = True,
-        options: Mapping[str, object] | None = None,
-        flags: int | None = None,
-        is_hw_owned: bool = False,
-    ) -> None:
-        if str(device_type) != "cuda" or int(device or 0) != 0:
-            raise ValueError(f"{device_type} {device}: the simulated machine has the device cuda 0")
-        options = dict(options or {})
-        if str(options.get("primary_ctx", "1" if is_hw_owned else "0")) == "1" == str(options.get("current_ctx", "0")):
-            raise ValueError("primary_ctx and current_ctx exclude each other")
-        self.allow_software_fallback, self.is_hw_owned, self.options = allow_software_fallback, is_hw_owned, options
-        self.device_id = 0
+def check_contexts(accel: HWAccel) -> None:
+    """Raise the error of FFmpeg for options with which it opens no CUDA context, or another than CuPy's."""
+    uses = {name: str(accel.options.get(name, "0")) == "1" for name in ("primary_ctx", "current_ctx")}
+    if all(uses.values()):
+        raise av.FFmpegError(errno.EINVAL, "primary_ctx and current_ctx exclude each other")
+    if uses["primary_ctx"] and gpu.memory.used:
+        raise av.FFmpegError(errno.ENOTSUP, "Primary context already active with incompatible flags.")
+    if accel.device_id != 0:
+        raise av.FFmpegError(errno.ENODEV, f"the simulated machine has no device {accel.device_id}")
 
 
 class Surfaces:
@@ -286,7 +278,10 @@ def installed() -> Iterator[None]:
 
     def open_(file: Any, *args: Any, hwaccel: Any = None, **kwargs: Any) -> Any:
         real = really_open(file, *args, **kwargs)
-        return real if hwaccel is None else Container(real, hwaccel)
+        if hwaccel is None:
+            return real
+        check_contexts(hwaccel)
+        return Container(real, hwaccel)
 
-    with mock.patch.object(av, "open", open_), mock.patch.object(av.codec.hwaccel, "HWAccel", HWAccel):
+    with mock.patch.object(av, "open", open_):
         yield

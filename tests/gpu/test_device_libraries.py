@@ -280,11 +280,8 @@ def test_a_graph_of_onnx_runtime_keeps_the_addresses_of_its_capture(machine, aff
 
     given, made = names_of(affine)
     with cupy.cuda.Stream(non_blocking=True) as stream:
-        x, out, other = (
-            cupy.asarray(tensors()),
-            cupy.zeros(tensors().shape, np.float32),
-            cupy.zeros(tensors().shape, np.float32),
-        )
+        x = cupy.asarray(tensors())
+        out, other = np.zeros_like(x), np.zeros_like(x)
         opened = session(affine, stream, enable_cuda_graph="1")
         for _ in range(3):
             opened.run_with_iobinding(bound(opened, given, x, made, out), without_waiting("1"))

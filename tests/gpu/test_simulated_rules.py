@@ -77,8 +77,6 @@ def test_two_tests_do_not_see_each_others_memory():
     with installed() as gpu:
         import cupy
 
-        kept = cupy.ndarray.__new__(cupy.ndarray)
-        assert kept is not None
         array = cupy.empty(1000, np.float32)
         assert array.data.ptr == address
         assert np.isnan(array.get()).all()
@@ -216,7 +214,7 @@ def test_loops_of_queries_end(gpu):
     "use",
     [
         lambda array: np.clip(array, 0, 1),
-        lambda array: np.sum(array),
+        np.sum,
         lambda array: np.add(array, 1),
         lambda array: np.add(np.ones(3), array),
         lambda array: np.concatenate([array, array]),
@@ -225,7 +223,7 @@ def test_loops_of_queries_end(gpu):
         lambda array: array + 1,
         lambda array: array[np.array([0, 1])],
         lambda array: array[[True, False, True]],
-        lambda array: cv2.mean(array),
+        cv2.mean,
     ],
 )
 def test_what_is_no_kernel_of_ours_is_refused(gpu, use):

@@ -19,7 +19,7 @@ TESTS = Path(__file__).parents[1]
 SEEDS = 24
 LAZY, EAGER = 0.0, 0.5
 
-# (program, eager): in how many of SEEDS runs the bug must show with "uniform" and with "priorities", a little less than it does.
+# (program, eager): in how many of SEEDS runs the bug must show with "uniform" and with "priorities"; it does in a few more.
 FOUND = {
     (programs.event_between_copy_and_compute, LAZY): (20, 10),
     (programs.buffer_freed_while_another_stream_reads, LAZY): (20, 15),

@@ -241,13 +241,14 @@ def _let_wait(consumer: int, producer: Any) -> None:
 
 def _basic(key: Any) -> Any:
     """Return the key if it is made of whole numbers, slices, None and Ellipsis."""
-    for part in key if isinstance(key, tuple) else (key,):
+    parts = key if isinstance(key, tuple) else (key,)
+    for part in parts:
         if not (part is None or part is Ellipsis or isinstance(part, slice | int | np.integer)) or isinstance(
             part, bool
         ):
             raise TypeError(f"index {part!r}: the simulated device knows whole numbers, slices, None and ...")
-    # Whole numbers in every place would read an element: keep an axis of no length instead.
-    return (*key, ...) if isinstance(key, tuple) and Ellipsis not in key else (key, ...) if key is not Ellipsis else key
+    # With a whole number for every axis NumPy would read the element; an Ellipsis makes it a view of no axes.
+    return parts if any(part is Ellipsis for part in parts) else (*parts, ...)
 
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
@@ -318,8 +319,9 @@ def copyto(dst: ndarray, src: Any, casting: str = "same_kind", where: Any = None
     assert where is None, "copyto with a mask is not simulated"
     if isinstance(src, np.ndarray) and src.size != 1:
         raise ValueError("non-scalar numpy.ndarray cannot be used for copyto")
-    if not np.can_cast(getattr(src, "dtype", np.min_scalar_type(src)), dst.dtype, casting):
-        raise TypeError(f"Cannot cast {src.dtype} to {dst.dtype} in {casting} casting mode")
+    given = src.dtype if hasattr(src, "dtype") else np.min_scalar_type(src)
+    if not np.can_cast(given, dst.dtype, casting):
+        raise TypeError(f"Cannot cast {given} to {dst.dtype} in {casting} casting mode")
     dst[...] = src.reshape(()) if isinstance(src, np.ndarray) else src
 
 

@@ -7,8 +7,8 @@ from dataclasses import astuple, dataclass, replace
 class Counters:
     """Counts since the device was reset; `after - before` gives what lies between two copies.
 
-    waits              calls in which the host waited for the device: synchronize, `.get()`, copies of pageable memory to the host
-    old_event_waits    those of `waits` that did not stop the device: the event had passed, or later work was in a queue already
+    waits              calls in which the host waited for the device: synchronize, `.get()`, copies into pageable memory
+    old_event_waits    those of `waits` that leave the device busy: the event had passed, or later work was in a queue
     launches           kernels, and copies that are kernels (other strides or dtypes)
     uploads, downloads, device_copies  copies to the device, to the host and on the device; their bytes beside them
     pageable_copies    those of `uploads` and `downloads` whose host memory is not pinned

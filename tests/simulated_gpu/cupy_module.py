@@ -13,6 +13,7 @@ from simulated_gpu.graph import Graph
 from simulated_gpu.memory import SIZE
 
 VERSION = "14.2.0"  # the CuPy whose behaviour is simulated
+_FUNCTIONS = "empty full zeros ones empty_like zeros_like array asarray ascontiguousarray asnumpy copyto from_dlpack"
 _DTYPES = "bool_ int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64"
 
 
@@ -81,14 +82,11 @@ def modules() -> dict[str, ModuleType]:
         memory=_module("cupy.cuda.memory", OutOfMemoryError=pool.OutOfMemoryError),
         runtime=runtime,
     )
-    made = (
-        "empty full zeros ones empty_like zeros_like array asarray ascontiguousarray asnumpy copyto from_dlpack"
-    ).split()
     cupy = _module(
         "cupy",
         __version__=VERSION,
         ndarray=arrays.ndarray,
-        **{name: getattr(arrays, name) for name in made},
+        **{name: getattr(arrays, name) for name in _FUNCTIONS.split()},
         **{name: getattr(np, name) for name in _DTYPES.split()},
         dtype=np.dtype,
         RawModule=launcher.RawModule,

@@ -68,7 +68,7 @@ class Gpu:
         """Begin with an idle device: no work, no allocations, counters at 0.
 
         scheduler  "uniform" or "priorities"
-        eager      probability that a piece of work runs whenever the host enqueues one; with 0 nothing runs until the host waits
+        eager      probability that a piece of work runs whenever the host enqueues one; 0: nothing runs until the host waits
         """
         with self.lock:
             self.generation += 1

@@ -97,7 +97,8 @@ namespace {{
 const library::Instance instances[] = {{
 {table}}};
 }}
-extern "C" void simulated_run(int index, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, void** a) {{
+extern "C" void simulated_run(int index, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                              void** a) {{
     instances[index].run(dim3{{gx, gy, gz}}, dim3{{bx, by, bz}}, a);
 }}
 extern "C" void simulated_describe(int index, library::Signature* out) {{ instances[index].describe(out); }}

@@ -1,4 +1,4 @@
-"""Memory as CuPy keeps it: freed device memory goes back to the pool of its stream at once; pinned host memory has a pool too."""
+"""Memory as CuPy keeps it: freed device memory goes to the pool of its stream at once, pinned memory to a pool of its own."""
 
 import ctypes
 import weakref

@@ -17,6 +17,9 @@ from rotoscope.kernels.occlusion import occlusion
 from rotoscope.kernels.resize import resize
 from rotoscope.kernels.resize_flow import resize_flow
 from rotoscope.kernels.resize_grey import resize_grey
+from rotoscope.kernels.still_flows import still_flows
+from rotoscope.kernels.sums import sums
+from rotoscope.kernels.trust import trust
 from rotoscope.kernels.warp import warp
 
 HEIGHT, WIDTH = 4, 6
@@ -37,6 +40,9 @@ def warm() -> Iterator[str]:
             resize_grey(plane, (3, 3), out=np.empty((3, 3), plane.dtype)) for plane in (mask, weight)
         ],
         "warp": lambda: warp(picture, flow),
+        "still_flows": lambda: still_flows(weight, weight, flow, flow.copy()),
+        "sums": lambda: sums([weight]),
+        "trust": lambda: trust(weight, weight, flow, flow),
         "aggregate": lambda: [
             aggregate(picture, [picture], [flow], pool=pool, valid=[weight if pool == "weighted" else mask])
             for pool in POOLS

@@ -44,6 +44,12 @@ INSTANCES = {
         *_each("rgb_in<{}, {}>", ("unsigned char", "unsigned short", "float"), ("float", "Half2", "float4")),
     ],
     "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "ycc_out"), ("unsigned char", "unsigned short")),
+    "sums": ["plane_partials", "fold"],
+    "agreement": [
+        *_each("{}<{}>", ("compare", "judge"), ("unsigned char", "float")),
+        *_each("gauss_across<{}>", ("unsigned char", "float")),
+        *("windows_across", "windows_down", "still_votes", "stop_flows", "trust_down"),
+    ],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

@@ -315,7 +315,7 @@ def _stop_flows(
     out_ab: Any,
     out_ba: Any,
 ) -> None:
-    """Rows begin to end: both flows times 1 less the softened still places; where that is 0 they are 0, even if they are NaN."""
+    """Rows begin to end: both flows times 1 less the softened still places; where that is 0 they are 0, even if NaN."""
     line = np.empty(width, np.float32)
     zero, one = np.float32(0), np.float32(1)
     for y in range(begin, end):

@@ -1,7 +1,7 @@
 """Trust in a flow: forward-backward check, and difference of the pictures along it.
 
-trust = exp(-forward-backward error) exp(-(difference / 15 levels)^2), the difference averaged by a Gaussian of 2 pixels; 0 where
-the flow leaves the picture and where it is NaN. It is the computation of `runtime.motion.trust.trust`.
+trust = exp(-forward-backward error) exp(-(difference / 15 levels)^2), the difference averaged by a Gaussian of 2 pixels; 0
+where the flow leaves the picture and where it is NaN. It is the computation of `runtime.motion.trust.trust`.
 
 Three CUDA kernels; for each pixel they move 46 bytes with luma of uint8, 52 with float32.
 """

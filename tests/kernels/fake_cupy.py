@@ -50,6 +50,10 @@ INSTANCES = {
         *_each("gauss_across<{}>", ("unsigned char", "float")),
         *("windows_across", "windows_down", "still_votes", "stop_flows", "trust_down"),
     ],
+    "detail": [
+        *_each("{}<{}>", ("pyramid_down", "band_of", "band_energy"), ("float", "float4")),
+        *("grey_of", "octave_gains", "octave_aims", "collapse", "collapse_onto"),
+    ],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

@@ -26,6 +26,16 @@ INSTANCES = {
         *_each("rgb_in<{}, {}>", ("unsigned char", "unsigned short", "float"), ("float", "Half2", "float4")),
     ],
     "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "ycc_out"), ("unsigned char", "unsigned short")),
+    "sums": ["plane_partials", "fold"],
+    "agreement": [
+        *_each("{}<{}>", ("compare", "judge"), ("unsigned char", "float")),
+        *_each("gauss_across<{}>", ("unsigned char", "float")),
+        *("windows_across", "windows_down", "still_votes", "stop_flows", "trust_down"),
+    ],
+    "detail": [
+        *_each("{}<{}>", ("pyramid_down", "band_of", "band_energy"), ("float", "float4")),
+        *("grey_of", "octave_gains", "octave_aims", "collapse", "collapse_onto"),
+    ],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

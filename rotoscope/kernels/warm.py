@@ -10,6 +10,7 @@ from rotoscope.kernels.blend import blend
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.compose_flow import compose_flow
+from rotoscope.kernels.detail import SMALLEST_PX, detail, first_energies
 from rotoscope.kernels.interleave import interleave
 from rotoscope.kernels.interpolate import interpolate
 from rotoscope.kernels.invert_flow import invert_flow
@@ -17,6 +18,9 @@ from rotoscope.kernels.occlusion import occlusion
 from rotoscope.kernels.resize import resize
 from rotoscope.kernels.resize_flow import resize_flow
 from rotoscope.kernels.resize_grey import resize_grey
+from rotoscope.kernels.still_flows import still_flows
+from rotoscope.kernels.sums import sums
+from rotoscope.kernels.trust import trust
 from rotoscope.kernels.warp import warp
 
 HEIGHT, WIDTH = 4, 6
@@ -28,6 +32,7 @@ def warm() -> Iterator[str]:
     planar = np.zeros((3, HEIGHT, WIDTH), np.float32)
     flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
     mask, weight = np.ones((HEIGHT, WIDTH), np.uint8), np.ones((HEIGHT, WIDTH), np.float32)
+    large = np.zeros((SMALLEST_PX, SMALLEST_PX, 4), np.float32)
     work: dict[str, Callable[[], Any]] = {
         "color_in": lambda: [color_in(planes, out) for planes in _decoded() for out in (planar, picture.copy())],
         "color_out": lambda: [color_out(picture, planes) for planes in _decoded()],
@@ -37,6 +42,10 @@ def warm() -> Iterator[str]:
             resize_grey(plane, (3, 3), out=np.empty((3, 3), plane.dtype)) for plane in (mask, weight)
         ],
         "warp": lambda: warp(picture, flow),
+        "detail": lambda: detail(large, large, large[..., 0].copy(), first_energies(large), measure=True),
+        "still_flows": lambda: still_flows(weight, weight, flow, flow.copy()),
+        "sums": lambda: sums([weight]),
+        "trust": lambda: trust(weight, weight, flow, flow),
         "aggregate": lambda: [
             aggregate(picture, [picture], [flow], pool=pool, valid=[weight if pool == "weighted" else mask])
             for pool in POOLS

@@ -16,6 +16,7 @@ from rotoscope.kernels.invert_flow import invert_flow
 from rotoscope.kernels.occlusion import occlusion
 from rotoscope.kernels.resize import resize
 from rotoscope.kernels.resize_flow import resize_flow
+from rotoscope.kernels.resize_grey import resize_grey
 from rotoscope.kernels.warp import warp
 
 HEIGHT, WIDTH = 4, 6
@@ -32,6 +33,9 @@ def warm() -> Iterator[str]:
         "color_out": lambda: [color_out(picture, planes) for planes in _decoded()],
         "interleave": lambda: interleave(planar, picture.copy()),
         "resize": lambda: resize(picture, (3, 3)),
+        "resize_grey": lambda: [
+            resize_grey(plane, (3, 3), out=np.empty((3, 3), plane.dtype)) for plane in (mask, weight)
+        ],
         "warp": lambda: warp(picture, flow),
         "aggregate": lambda: [
             aggregate(picture, [picture], [flow], pool=pool, valid=[weight if pool == "weighted" else mask])

@@ -36,11 +36,11 @@ class ShimDevice:
     def installed(cls, build_folder):
         assert "cupy" not in sys.modules, "the shim stands in for CuPy in a process without it"
         sys.modules["cupy"] = fake_cupy.module(build_folder)
-        launch._kernel.cache_clear()
+        launch.forget_device()
         try:
             yield cls()
         finally:
-            launch._kernel.cache_clear()
+            launch.forget_device()
             del sys.modules["cupy"]
 
     def put(self, array):

@@ -49,6 +49,15 @@ def test_resized_flow_is_in_pixels_of_the_new_size(device):
     np.testing.assert_allclose(result, np.broadcast_to(np.float32([16, -1.5]), (5, 80, 2)))
 
 
+def test_a_part_of_a_flow_is_resized_without_a_copy(device):
+    field = np.random.default_rng(5).normal(0, 5, (13, 17, 2)).astype(np.float32)
+    part = device.put(field)[3:11, 2:13]
+    expected = device.get(resize_flow(device.put(np.ascontiguousarray(field[3:11, 2:13])), (20, 9)))
+    np.testing.assert_array_equal(device.get(resize_flow(part, (20, 9))), expected)
+    with pytest.raises(ValueError, match="rows that are contiguous"):
+        resize_flow(field[:, ::2], (4, 4))
+
+
 def test_resized_flow_is_opencv_s_bilinear(device):
     cv2 = pytest.importorskip("cv2")
     field = np.random.default_rng(1).normal(0, 5, (13, 17, 2)).astype(np.float32)

@@ -44,6 +44,10 @@ INSTANCES = {
         *_each("rgb_in<{}, {}>", ("unsigned char", "unsigned short", "float"), ("float", "Half2", "float4")),
     ],
     "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "ycc_out"), ("unsigned char", "unsigned short")),
+    "halve": ["halve<float>"],
+    "inverse_search": _each("inverse_search<{}>", ("from_zero", "from_coarser", "from_patches")),
+    "densify_flow": ["densify_flow<float2>"],
+    "refine_flow": ["linearise<float2>", "smooth<float2>"],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

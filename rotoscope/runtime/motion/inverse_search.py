@@ -7,12 +7,12 @@ docs/lab/flow.md.
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rotoscope.base.frame import Array
 from rotoscope.kernels.densify_flow import densify_flow
-from rotoscope.kernels.grey import grey
 from rotoscope.kernels.halve import halve, halved_size
 from rotoscope.kernels.inverse_search import inverse_search, patch_grid
 from rotoscope.kernels.refine_flow import refine_flow
@@ -121,9 +121,15 @@ class InverseSearchFlow:
             raise ValueError(f"pictures of {a.shape} and {b.shape}; accepted: two of one shape")
         height, width = a.shape[:2]
         size = max(1, round(height * self.scale)), max(1, round(width * self.scale))
-        first, second = (grey_pyramid(grey(picture, size)) for picture in (a, b))
+        first, second = (grey_pyramid(_grey(picture, size)) for picture in (a, b))
         if self._workspace is None or self._size != size:
             self._workspace, self._size = Workspace(*size, first[0]), size
         flows = flow_both_ways(first, second, self._workspace)
         there, back = (resize_flow(flow, (height, width)) for flow in flows)
         return there, back
+
+
+def _grey(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+    """The brightness of a picture at another size (height, width), by area, without rounding."""
+    levels = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) if picture.ndim == 3 else picture, np.float32)
+    return np.asarray(cv2.resize(levels, size[::-1], interpolation=cv2.INTER_AREA), np.float32)

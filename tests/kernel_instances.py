@@ -36,6 +36,10 @@ INSTANCES = {
         *_each("{}<{}>", ("pyramid_down", "band_of", "band_energy"), ("float", "float4")),
         *("grey_of", "octave_gains", "octave_aims", "collapse", "collapse_onto"),
     ],
+    "halve": ["halve<float>"],
+    "inverse_search": _each("inverse_search<{}>", ("from_zero", "from_coarser", "from_patches")),
+    "densify_flow": ["densify_flow<float2>"],
+    "refine_flow": ["linearise<float2>", "smooth<float2>"],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

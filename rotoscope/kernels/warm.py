@@ -10,11 +10,15 @@ from rotoscope.kernels.blend import blend
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.compose_flow import compose_flow
+from rotoscope.kernels.densify_flow import densify_flow
 from rotoscope.kernels.detail import SMALLEST_PX, detail, first_energies
+from rotoscope.kernels.halve import halve
 from rotoscope.kernels.interleave import interleave
 from rotoscope.kernels.interpolate import interpolate
+from rotoscope.kernels.inverse_search import inverse_search
 from rotoscope.kernels.invert_flow import invert_flow
 from rotoscope.kernels.occlusion import occlusion
+from rotoscope.kernels.refine_flow import refine_flow
 from rotoscope.kernels.resize import resize
 from rotoscope.kernels.resize_flow import resize_flow
 from rotoscope.kernels.resize_grey import resize_grey
@@ -33,6 +37,7 @@ def warm() -> Iterator[str]:
     flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
     mask, weight = np.ones((HEIGHT, WIDTH), np.uint8), np.ones((HEIGHT, WIDTH), np.float32)
     large = np.zeros((SMALLEST_PX, SMALLEST_PX, 4), np.float32)
+    patches, flows = np.zeros((2, 1, 2, 2), np.float32), np.zeros((2, HEIGHT, WIDTH, 2), np.float32)
     work: dict[str, Callable[[], Any]] = {
         "color_in": lambda: [color_in(planes, out) for planes in _decoded() for out in (planar, picture.copy())],
         "color_out": lambda: [color_out(picture, planes) for planes in _decoded()],
@@ -55,6 +60,10 @@ def warm() -> Iterator[str]:
         "compose_flow": lambda: compose_flow(flow, flow),
         "resize_flow": lambda: resize_flow(flow, (3, 3)),
         "invert_flow": lambda: invert_flow(flow),
+        "halve": lambda: halve(weight),
+        "inverse_search": lambda: inverse_search(weight, weight, patches=patches),
+        "densify_flow": lambda: densify_flow(weight, weight, patches),
+        "refine_flow": lambda: refine_flow(weight, weight, flows),
         "interpolate": lambda: interpolate(picture, picture, flow, flow, weight),
     }
     for name, compile_it in work.items():

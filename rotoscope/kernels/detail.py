@@ -69,7 +69,7 @@ def first_energies(like: AnyArray) -> Energies:
     """Return the energies with which a scene begins, on the device of `like`."""
     dtype = np.float32 if on_cuda(like) else np.float64
     energies, aim = (np.zeros_like(like, shape=shape, dtype=dtype) for shape in ((4, OCTAVES), (OCTAVES,)))
-    aim += 1
+    aim.fill(1)
     return Energies(energies, aim)
 
 

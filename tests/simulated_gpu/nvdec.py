@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 
 import av
+import av.subtitles.stream  # looks at the size of HWAccel when it is imported
 import numpy as np
 from av.codec.hwaccel import HWAccel
 

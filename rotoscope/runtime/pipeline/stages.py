@@ -111,7 +111,7 @@ class Stages:
             for place, (model, engine, code) in enumerate(zip(models, engines, codes, strict=True))
         ]
         self.network = NetworkStage(networks, in_flight=1 if self.gpu else self.in_flight)
-        self.steadiness = plan_steadiness(files, steady, self.region, self.times, flow, interpolator)
+        self.steadiness = plan_steadiness(files, steady, self.region, self.times, flow, interpolator, self.gpu)
         fills_hole = self.steadiness.after and files[0].manifest.mask and len(files) == 1
         keep: tuple[Stage, ...] = (KeepSource(self.network),) if fills_hole else ()
         self.before: tuple[Stage, ...] = (CutAtSizeChange(), *self.steadiness.before)
@@ -206,7 +206,7 @@ def _why_on_cpu(files: Sequence[ModelFile], engines: Sequence[Engine], steady: S
             if is_there:
                 return f"{manifest.name} {what}"
     method = chosen_method(files, steady)
-    if method != "off" or steady.keyframes > 1:
+    if method == "hypercon" or steady.keyframes > 1:
         return f"--steady {method}{' with --keyframes' if steady.keyframes > 1 else ''} is not on the GPU yet"
     return ""
 

@@ -22,9 +22,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 
-def densify_flow(
-    first: AnyArray, second: AnyArray, patches: AnyArray, *, out: AnyArray | None = None
-) -> AnyArray:
+def densify_flow(first: AnyArray, second: AnyArray, patches: AnyArray, *, out: AnyArray | None = None) -> AnyArray:
     """Return the flow of every pixel of both pictures.
 
     first, second  (H,W) float32 grey, 0 to 255

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rotoscope.kernels.arrays import AnyArray, check, describe, on_cuda, output
 from rotoscope.kernels.compile import cpu_kernel, cpu_kernel_with_any_order
 from rotoscope.kernels.halve import halved_size
-from rotoscope.kernels.launch import pixel_grid, run_kernel
+from rotoscope.kernels.launch import run_kernel
 from rotoscope.kernels.rows import run_rows
 from rotoscope.kernels.runs import NOTHING
 
@@ -32,6 +32,7 @@ PATCH_PX, STRIDE_PX = 8, 4
 DAMPING = 2000.0  # squared levels; 5.6 levels of gradient per pixel of a patch
 BETTER = 0.98  # a neighbour's flow is taken if it costs less than this share of one's own
 SAME_PX = 0.02  # neighbours whose flow differs less are not tried
+BLOCK = (32, 2, 1)  # threads: small blocks, because coarse levels have few patches and a GPU has many processors
 FARTHEST_PX = 8.0  # a descent that leads farther from its start is not followed (Kroeger et al.: the size of a patch)
 
 F32 = NDArray[np.float32]
@@ -139,12 +140,12 @@ class _PatchesReference:
         self.gx -= self.gx.mean((2, 3), keepdims=True)
         self.gy -= self.gy.mean((2, 3), keepdims=True)
         xx, xy, yy = ((p * q).sum((2, 3)) for p, q in ((self.gx, self.gx), (self.gx, self.gy), (self.gy, self.gy)))
-        self.inverse = np.linalg.inv(
-            np.stack([xx + DAMPING, xy, xy, yy + DAMPING], axis=-1).reshape(*xx.shape, 2, 2)
-        )
+        self.inverse = np.linalg.inv(np.stack([xx + DAMPING, xy, xy, yy + DAMPING], axis=-1).reshape(*xx.shape, 2, 2))
 
     def _at(self, picture: F64, down: Any, right: Any) -> F64:
-        return picture[np.clip(self.y + down, 0, picture.shape[0] - 1), np.clip(self.x + right, 0, picture.shape[1] - 1)]
+        return picture[
+            np.clip(self.y + down, 0, picture.shape[0] - 1), np.clip(self.x + right, 0, picture.shape[1] - 1)
+        ]
 
     def evaluate(self, flow: F64) -> tuple[F64, F64]:
         """(cost (rows,columns), step (rows,columns,2)) of a flow (rows,columns,2)."""
@@ -152,7 +153,10 @@ class _PatchesReference:
         part = (flow - whole)[:, :, None, None, :]
         right, down = whole[:, :, None, None, 0], whole[:, :, None, None, 1]
         top = self._at(self.b, down, right) * (1 - part[..., 0]) + self._at(self.b, down, right + 1) * part[..., 0]
-        low = self._at(self.b, down + 1, right) * (1 - part[..., 0]) + self._at(self.b, down + 1, right + 1) * part[..., 0]
+        low = (
+            self._at(self.b, down + 1, right) * (1 - part[..., 0])
+            + self._at(self.b, down + 1, right + 1) * part[..., 0]
+        )
         d = top * (1 - part[..., 1]) + low * part[..., 1] - self._at(self.a, 0, 0)
         slope = np.stack([(self.gx * d).sum((2, 3)), (self.gy * d).sum((2, 3))], axis=-1)
         cost = ((d - d.mean((2, 3), keepdims=True)) ** 2).sum((2, 3))
@@ -204,8 +208,10 @@ def inverse_search_cuda(
     start = coarser if coarser is not None else patches
     kind = "from_coarser" if coarser is not None else "from_zero" if patches is None else "from_patches"
     numbers = np.int32(reach), np.int32(descents)
-    launch = pixel_grid(*out.shape[1:3], 2)
-    run_kernel("inverse_search", f"inverse_search<{kind}>", launch, first, second, *sizes, start, *numbers, out)
+    blocks = -(-out.shape[2] // BLOCK[0]), -(-out.shape[1] // BLOCK[1]), 2
+    run_kernel(
+        "inverse_search", f"inverse_search<{kind}>", (blocks, BLOCK), first, second, *sizes, start, *numbers, out
+    )
 
 
 @cpu_kernel

@@ -237,7 +237,11 @@ def _smooth(row_begin: int, row_end: int, equations: F32, flow: F32, out: F32) -
     height, width = flow.shape[1], flow.shape[2]
     straight, diagonal = np.float32(SMOOTHNESS), np.float32(SMOOTHNESS / 2)
     relaxation = np.float32(RELAXATION)
-    above, own, below = np.empty((2, width), np.float32), np.empty((2, width), np.float32), np.empty((2, width), np.float32)
+    above, own, below = (
+        np.empty((2, width), np.float32),
+        np.empty((2, width), np.float32),
+        np.empty((2, width), np.float32),
+    )
     sums = np.empty((3, width), np.float32)
     for row in range(row_begin, row_end):
         direction, y = row // height, row % height

@@ -26,7 +26,9 @@ def texture(size, rng, dx=0.0, dy=0.0):
     y, x = np.mgrid[: size[0], : size[1]]
 
     def seen(right, down):
-        pattern = np.sin(waves[:, 0, None, None] * (x - right) + waves[:, 1, None, None] * (y - down) + phases[:, None, None])
+        pattern = np.sin(
+            waves[:, 0, None, None] * (x - right) + waves[:, 1, None, None] * (y - down) + phases[:, None, None]
+        )
         return (128 + 10 * pattern.sum(0)).astype(np.float32)
 
     return seen(0, 0), seen(dx, dy)
@@ -99,7 +101,9 @@ def test_a_neighbours_flow_is_taken_where_it_explains_more(device):
 
 def test_far_and_undefined_starts_stay_in_the_picture(device):
     first, second = texture((21, 30), np.random.default_rng(3))
-    patches = np.random.default_rng(4).choice([np.nan, np.inf, -np.inf, 1e30, -1e4, 3.0], (2, 6, 8, 2)).astype(np.float32)
+    patches = (
+        np.random.default_rng(4).choice([np.nan, np.inf, -np.inf, 1e30, -1e4, 3.0], (2, 6, 8, 2)).astype(np.float32)
+    )
     run(device, inverse_search, first, second, patches=patches)  # the sanitizers of the shim see reads out of bounds
     run(device, densify_flow, first, second, patches)
 

@@ -30,7 +30,7 @@ struct Patch {
             above[i] = at(a, top - 1, left - 1 + i);
             here[i] = at(a, top, left - 1 + i);
         }
-#pragma unroll
+#pragma unroll 1  // 128 registers; unrolled, 255 and a quarter of the threads
         for (int j = 0; j < 8; ++j) {
 #pragma unroll
             for (int i = 0; i < 10; ++i) below[i] = at(a, top + j + 1, left - 1 + i);

@@ -5,6 +5,7 @@ From the coarsest level of a pyramid to the finest: two rounds of `kernels.inver
 docs/lab/flow.md.
 """
 
+import threading
 from typing import NamedTuple
 
 import cv2
@@ -41,6 +42,8 @@ class Workspace:
     """
 
     def __init__(self, height: int, width: int, like: Array) -> None:
+        self.size = (height, width)
+
         def empty(*shape: int) -> Array:
             return np.empty_like(like, np.float32, shape=shape)  # a CuPy array if `like` is one
 
@@ -96,7 +99,7 @@ def flow_both_ways(first: list[Array], second: list[Array], workspace: Workspace
 
 
 class InverseSearchFlow:
-    """Flow between two pictures by `flow_both_ways`. For one thread at a time: it keeps arrays for the last size.
+    """Flow between two pictures by `flow_both_ways`. Thread-safe, one pair at a time: it keeps arrays for the last size.
 
     scale  flow is estimated on pictures scaled by this factor, in (0, 1], and enlarged
     """
@@ -105,8 +108,8 @@ class InverseSearchFlow:
         if not 0 < scale <= 1:
             raise ValueError(f"{scale=}; accepted: above 0, at most 1")
         self.scale = scale
+        self._lock = threading.Lock()
         self._workspace: Workspace | None = None
-        self._size: tuple[int, int] | None = None
 
     def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Flow F_ab, (H,W,2) float32 pixels (dx, dy) on the grid of a: what a shows at p is at p + F_ab(p) in b.
@@ -122,11 +125,11 @@ class InverseSearchFlow:
         height, width = a.shape[:2]
         size = max(1, round(height * self.scale)), max(1, round(width * self.scale))
         first, second = (grey_pyramid(_grey(picture, size)) for picture in (a, b))
-        if self._workspace is None or self._size != size:
-            self._workspace, self._size = Workspace(*size, first[0]), size
-        flows = flow_both_ways(first, second, self._workspace)
-        there, back = (resize_flow(flow, (height, width)) for flow in flows)
-        return there, back
+        with self._lock:
+            if self._workspace is None or self._workspace.size != size:
+                self._workspace = Workspace(*size, first[0])
+            there, back = flow_both_ways(first, second, self._workspace)
+            return resize_flow(there, (height, width)), resize_flow(back, (height, width))
 
 
 def _grey(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from rotoscope.base.times import StageTimes
 from rotoscope.runtime.models.model_file import ModelFile
 from rotoscope.runtime.motion.dis import DisFlow
 from rotoscope.runtime.motion.estimator import FlowSource, MotionEstimator, MotionStage
+from rotoscope.runtime.motion.inverse_search import InverseSearchFlow
 from rotoscope.runtime.motion.on_gpu import GpuMotionStage
 from rotoscope.runtime.motion.region import Region
 from rotoscope.runtime.network.pair import InterpolationModel
@@ -21,7 +22,7 @@ from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
 from rotoscope.runtime.steady.insert import InsertFrames
 from rotoscope.runtime.steady.keyframes import Carry, ChooseKeys
 
-WORKING_SCALE = 0.5  # of the source, for DIS
+WORKING_SCALE = 0.5  # of the source, for DIS and inverse search
 MAX_POOLED = 15  # pictures that `kernels.aggregate` takes
 
 
@@ -57,7 +58,7 @@ def plan_steadiness(
     """The stages that the options ask for; raises UsageError for options that contradict each other or these models.
 
     region        (width, height) of a source -> the part of it that results show
-    flow          estimates the motion in place of DIS, from pictures in colour at full size
+    flow          a network that estimates the motion from pictures in colour at full size; None: what `options.flow` names
     interpolator  makes the frames that hypercon inserts, in place of the motion
     gpu           of a run whose pictures stay on it: motion is estimated there, by our own dense inverse search in place of DIS
     """
@@ -69,7 +70,8 @@ def plan_steadiness(
     if gpu is not None:
         motion = GpuMotionStage(gpu, times, flow=flow, scale=WORKING_SCALE, both_ways=both_ways)
     elif flow is None:
-        estimator = MotionEstimator(DisFlow(scale=1.0), scale=WORKING_SCALE, both_ways=both_ways)
+        search = InverseSearchFlow(scale=1.0) if options.flow == "inverse-search" else DisFlow(scale=1.0)
+        estimator = MotionEstimator(search, scale=WORKING_SCALE, both_ways=both_ways)
         motion = MotionStage(estimator, times)
     else:
         estimator = MotionEstimator(flow, scale=1.0, sees_colour=True, both_ways=both_ways)

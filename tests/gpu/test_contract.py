@@ -181,7 +181,7 @@ def test_set_refuses_another_dtype_shape_or_layout(cupy, stream):
     ):
         with pytest.raises(error):
             target.set(host)
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="non-scalar"):
         array[...] = np.zeros((2, 6), np.float32)
 
 

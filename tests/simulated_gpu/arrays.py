@@ -114,7 +114,7 @@ class ndarray:
         elif np.isscalar(value) or (isinstance(value, np.ndarray) and value.ndim == 0):
             copies.fill(target, value, get_current_stream().queue)
         else:
-            raise TypeError(f"Unsupported type {type(value)}")
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
 
     def fill(self, value: Any) -> None:
         """Set all elements to one value."""

@@ -18,8 +18,8 @@ from rotoscope.kernels.launch import SOURCES
 
 HERE = Path(__file__).parent
 SHIM = HERE.parent / "kernels" / "shim"
-# As for the sanitized shim: no fused multiply-add that the source does not ask for.
 UNUSED_SECONDS = 30 * 24 * 3600.0  # after which a library is removed; the sources may have changed many times by then
+# As for the sanitized shim: no fused multiply-add that the source does not ask for.
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-Wno-unknown-pragmas")
 
 

@@ -97,6 +97,11 @@ def test_other_views(cupy, stream):
         (array.T, host.T),
         (array.view(np.uint16), host.view(np.uint16)),
         (array[:, 1:2].squeeze(1), host[:, 1:2].squeeze(1)),
+        (np.moveaxis(array, 2, 0), np.moveaxis(host, 2, 0)),
+        (cupy.moveaxis(array, 2, 0), np.moveaxis(host, 2, 0)),
+        (cupy.expand_dims(array, 0), host[None]),
+        (np.flip(array, 1), host[:, ::-1]),
+        (cupy.broadcast_to(array[:1], (3, 6, 2)), np.broadcast_to(host[:1], (3, 6, 2))),
     ):
         assert made.shape == expected.shape
         np.testing.assert_array_equal(made.get(), expected)
@@ -181,7 +186,7 @@ def test_set_refuses_another_dtype_shape_or_layout(cupy, stream):
     ):
         with pytest.raises(error):
             target.set(host)
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="non-scalar"):
         array[...] = np.zeros((2, 6), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""A line from decoder to host on the device, in the smallest form that has all its parts: an example, and a test of the simulation.
+"""A line from decoder to host on the device, in the smallest form with all its parts: an example, and a test of the simulation.
 
 NVDEC, colour, network, blend with the frame before, colour, download into pinned memory, with three slots. The results are
 those of the same line on NumPy arrays; in steady state the device never runs empty and nothing is allocated.

@@ -15,6 +15,9 @@ from simulated_gpu.gpu import gpu
 from simulated_gpu.pool import MemoryPointer, device_pool
 from simulated_gpu.streams import get_current_stream
 
+# NumPy's functions that only make a view: CuPy has them too, and they cost nothing.
+VIEWS = (np.moveaxis, np.transpose, np.swapaxes, np.expand_dims, np.squeeze, np.flip, np.broadcast_to)
+
 REFUSED = (
     "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly. "
     "(An array of the simulated device.)"
@@ -114,7 +117,7 @@ class ndarray:
         elif np.isscalar(value) or (isinstance(value, np.ndarray) and value.ndim == 0):
             copies.fill(target, value, get_current_stream().queue)
         else:
-            raise TypeError(f"Unsupported type {type(value)}")
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
 
     def fill(self, value: Any) -> None:
         """Set all elements to one value."""
@@ -190,6 +193,8 @@ class ndarray:
             return empty_like(*args, **kwargs)
         if function is np.zeros_like:
             return zeros_like(*args, **kwargs)
+        if function in VIEWS:
+            return view_by(function, *args, **kwargs)
         raise TypeError(
             f"numpy.{function.__name__} on an array of the device: the simulated device has only own kernels"
         )
@@ -323,6 +328,11 @@ def copyto(dst: ndarray, src: Any, casting: str = "same_kind", where: Any = None
     if not np.can_cast(given, dst.dtype, casting):
         raise TypeError(f"Cannot cast {given} to {dst.dtype} in {casting} casting mode")
     dst[...] = src.reshape(()) if isinstance(src, np.ndarray) else src
+
+
+def view_by(function: Any, a: ndarray, *args: Any, **kwargs: Any) -> ndarray:
+    """Return the view that a function of `VIEWS` makes."""
+    return a._as_view(function(a.device_view(), *args, **kwargs))
 
 
 def from_dlpack(source: Any) -> ndarray:

@@ -1,5 +1,6 @@
 """The modules `cupy` and `cupyx`: every name that exists on the simulated device. What is missing here is not simulated."""
 
+from functools import partial
 from importlib.machinery import ModuleSpec
 from math import prod
 from types import ModuleType
@@ -87,6 +88,7 @@ def modules() -> dict[str, ModuleType]:
         __version__=VERSION,
         ndarray=arrays.ndarray,
         **{name: getattr(arrays, name) for name in _FUNCTIONS.split()},
+        **{function.__name__: partial(arrays.view_by, function) for function in arrays.VIEWS},
         **{name: getattr(np, name) for name in _DTYPES.split()},
         dtype=np.dtype,
         RawModule=launcher.RawModule,

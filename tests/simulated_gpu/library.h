@@ -1,6 +1,6 @@
 // A CUDA source as a library for the CPU: launches as cuLaunchKernel takes them, an array of addresses of the arguments.
 #pragma once
-#include "shim.h"
+#include "cuda.h"
 
 namespace library {
 

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from rotoscope.kernels.launch import SOURCES
 
 HERE = Path(__file__).parent
 SHIM = HERE.parent / "kernels" / "shim"
+UNUSED_SECONDS = 30 * 24 * 3600.0  # after which a library is removed; the sources may have changed many times by then
 # As for the sanitized shim: no fused multiply-add that the source does not ask for.
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-Wno-unknown-pragmas")
 
@@ -83,6 +85,10 @@ def _compile(text: str, file: Path, options: tuple[str, ...]) -> None:
     if done.returncode != 0:
         raise RuntimeError(f"the source does not compile as C++:\n{done.stderr[:4000]}")
     part.replace(file)
+    source.unlink()
+    for old in file.parent.iterdir():
+        if old.stat().st_mtime < time.time() - UNUSED_SECONDS:
+            old.unlink(missing_ok=True)
 
 
 def _text(code: str, names: tuple[str, ...]) -> str:

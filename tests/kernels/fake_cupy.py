@@ -54,6 +54,8 @@ INSTANCES = {
         *_each("{}<{}>", ("pyramid_down", "band_of", "band_energy"), ("float", "float4")),
         *("grey_of", "octave_gains", "octave_aims", "collapse", "collapse_onto"),
     ],
+    "flicker": ["flicker_partials"],
+    "mix": [*_each("mix<{}>", ("float", "float4")), "weighted_sum", "flows_between", "trust_along"],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

@@ -12,7 +12,6 @@ import pytest
 
 from rotoscope.kernels.launch import SOURCES
 
-
 ARCHITECTURES = ("sm_75", "sm_80", "sm_89", "sm_90", "sm_100")
 
 

@@ -36,6 +36,8 @@ INSTANCES = {
         *_each("{}<{}>", ("pyramid_down", "band_of", "band_energy"), ("float", "float4")),
         *("grey_of", "octave_gains", "octave_aims", "collapse", "collapse_onto"),
     ],
+    "flicker": ["flicker_partials"],
+    "mix": [*_each("mix<{}>", ("float", "float4")), "weighted_sum", "flows_between", "trust_along"],
     "halve": ["halve<float>"],
     "inverse_search": _each("inverse_search<{}>", ("from_zero", "from_coarser", "from_patches")),
     "densify_flow": ["densify_flow<float2>"],

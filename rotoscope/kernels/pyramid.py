@@ -110,7 +110,7 @@ def add_doubled(begin: int, end: int, level: F32, coarser: F32, factor: Any, out
 
 @cpu_kernel
 def band_energies(begin: int, end: int, band: F32, weight: F32) -> tuple[float, float, float]:
-    """Return, of rows begin to end, the sums of squared differences to the right and below: plain, times weight, times its square.
+    """Return the sums of squared differences to the right and below: plain, times weight, times its square.
 
     band  (H,W,C); weight (H,W)
     """

@@ -12,11 +12,14 @@ from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.compose_flow import compose_flow
 from rotoscope.kernels.densify_flow import densify_flow
 from rotoscope.kernels.detail import SMALLEST_PX, detail, first_energies
+from rotoscope.kernels.flicker_sums import flicker_sums
+from rotoscope.kernels.flows_between import flows_between
 from rotoscope.kernels.halve import halve
 from rotoscope.kernels.interleave import interleave
 from rotoscope.kernels.interpolate import interpolate
 from rotoscope.kernels.inverse_search import inverse_search
 from rotoscope.kernels.invert_flow import invert_flow
+from rotoscope.kernels.mix import mix
 from rotoscope.kernels.occlusion import occlusion
 from rotoscope.kernels.refine_flow import refine_flow
 from rotoscope.kernels.resize import resize
@@ -25,7 +28,9 @@ from rotoscope.kernels.resize_grey import resize_grey
 from rotoscope.kernels.still_flows import still_flows
 from rotoscope.kernels.sums import sums
 from rotoscope.kernels.trust import trust
+from rotoscope.kernels.trust_along import trust_along
 from rotoscope.kernels.warp import warp
+from rotoscope.kernels.weighted_sum import weighted_sum
 
 HEIGHT, WIDTH = 4, 6
 
@@ -47,6 +52,11 @@ def warm() -> Iterator[str]:
             resize_grey(plane, (3, 3), out=np.empty((3, 3), plane.dtype)) for plane in (mask, weight)
         ],
         "warp": lambda: warp(picture, flow),
+        "flicker_sums": lambda: flicker_sums(picture, picture, flow, weight),
+        "mix": lambda: mix(picture, picture, share=0.5),
+        "flows_between": lambda: flows_between(flow, flow, weight, 0.5),
+        "trust_along": lambda: trust_along(weight, flow, weight),
+        "weighted_sum": lambda: weighted_sum([flow], [0.5]),
         "detail": lambda: detail(large, large, large[..., 0].copy(), first_energies(large), measure=True),
         "still_flows": lambda: still_flows(weight, weight, flow, flow.copy()),
         "sums": lambda: sums([weight]),

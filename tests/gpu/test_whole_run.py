@@ -119,11 +119,31 @@ def test_a_chain_of_two_networks_stays_on_the_gpu(affine, tmp_path):
     assert_same_frames(tmp_path / "gpu.mp4", tmp_path / "cpu.mp4")
 
 
-@pytest.mark.parametrize(("options", "reason"), [
-    ({"steady": "hypercon"}, "--steady hypercon is not on the GPU yet"),
-    ({"keyframes": 4}, "--steady off with --keyframes is not on the GPU yet"),
-])  # fmt: skip
-def test_what_is_not_on_the_gpu_yet_runs_on_the_cpu_and_is_said(options, reason, affine, tmp_path):
+METHODS = {
+    "blend": {"steady": "blend"},
+    "hypercon mean": {"steady": "hypercon"},
+    "hypercon median": {"steady": "hypercon", "pool": "median"},
+    "hypercon weighted": {"steady": "hypercon", "pool": "weighted"},
+    "key frames": {"steady": "off", "keyframes": 3},
+    "key frames, blend": {"steady": "blend", "keyframes": 3},
+    "mix": {"mix": 0.4},
+    "compare": {"compare": True},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gives_the_frames_of_the_cpu_path(method, affine, tmp_path):
+    options = {"size": "160x96", **METHODS[method]}
+    run(str(affine), tmp_path / "cpu.mp4", "cpu", flow="inverse-search", **options)
     with whole_machine():
-        done, _ = run(str(affine), tmp_path / "gpu.mp4", "cuda", **options)
-    assert f"pictures were on the CPU around the networks: {reason}" in done.notes
+        done, counted = run(str(affine), tmp_path / "gpu.mp4", "cuda", **options)
+    assert "pictures on cuda:0" in done.engine
+    later = counted[LATER] - counted[SETTLED]
+    assert (later.stalls, later.pageable_copies) == (0, 0)
+    assert_same_frames(tmp_path / "gpu.mp4", tmp_path / "cpu.mp4")
+
+
+def test_what_is_not_on_the_gpu_runs_on_the_cpu_and_is_said(affine, tmp_path):
+    with whole_machine():
+        done, _ = run(str(affine), tmp_path / "gpu.mp4", "cuda", mask=str(tmp_path))
+    assert "pictures were on the CPU around the networks: " in done.notes

@@ -57,7 +57,13 @@ class GpuMotionStage:
     spans_cuts = False
 
     def __init__(
-        self, run: GpuRun, times: StageTimes, *, flow: FlowSource | None = None, scale: float = 0.5, both_ways: bool = False
+        self,
+        run: GpuRun,
+        times: StageTimes,
+        *,
+        flow: FlowSource | None = None,
+        scale: float = 0.5,
+        both_ways: bool = False,
     ) -> None:
         self._run, self._times, self._flow, self._both_ways = run, times, flow, both_ways
         self._scale = scale if flow is None else 1.0
@@ -94,7 +100,8 @@ class GpuMotionStage:
         difference, trusted = (float(number) / judged.num_pixels for number in numbers)
         if self._is_cut(difference, trusted):
             return replace(judged.frame, motion=None, cut=True)
-        return judged.frame
+        assert judged.frame.motion is not None
+        return replace(judged.frame, motion=replace(judged.frame.motion, mean_trust=trusted))
 
     def _judged(self, frame: Frame, now: _Small, before: _Small) -> _Judged:
         size = frame.source.height, frame.source.width
@@ -117,7 +124,8 @@ class GpuMotionStage:
             assert now.colour is not None and before.colour is not None
             return self._flow(now.colour, before.colour), self._flow(before.colour, now.colour)
         if self._workspace is None or self._workspace.size != now.luma.shape:
-            self._workspace = Workspace(*now.luma.shape, now.luma)
+            height, width = now.luma.shape
+            self._workspace = Workspace(height, width, now.luma)
         there, back = flow_both_ways(now.pyramid, before.pyramid, self._workspace)
         return there, back
 

@@ -10,8 +10,10 @@ from rotoscope.base.device import CPU, Device
 from rotoscope.base.frame import Array, Colour, Frame, Picture
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
+from rotoscope.kernels.arrays import on_cuda
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import float_picture, resized
+from rotoscope.kernels.mix import mix
 from rotoscope.runtime.motion.region import Region
 
 LEFT = (0.0, 0.5)  # chroma siting of video
@@ -55,9 +57,9 @@ class Finish:
             if self.mix or self.compare:
                 source = self._source(frame.source)
                 if self.mix:
-                    pixels = pixels * np.float32(1 - self.mix) + source * np.float32(self.mix)
+                    pixels = self._mixed(pixels, source)
                 if self.compare:
-                    pixels = np.ascontiguousarray(np.concatenate([source, pixels], axis=1))
+                    pixels = self._side_by_side(source, pixels)
             return [replace(frame, result=self._quantised(pixels))]
 
     def flush(self) -> list[Frame]:
@@ -69,15 +71,27 @@ class Finish:
         rgb = float_picture(source)[top : top + height, left : left + width]
         return resized(rgb, self.size)
 
+    def _mixed(self, pixels: Array, source: Array) -> Array:
+        if on_cuda(pixels):
+            return mix(pixels, source, share=self.mix)
+        return pixels * np.float32(1 - self.mix) + source * np.float32(self.mix)
+
+    def _side_by_side(self, left: Array, right: Array) -> Array:
+        if not on_cuda(left):
+            return np.ascontiguousarray(np.concatenate([left, right], axis=1))
+        width, height = self.size
+        both = self.device.empty((height, 2 * width, 4), np.float32)
+        mix(left, out=both[:, :width])
+        mix(right, out=both[:, width:])
+        return both
+
     def _quantised(self, pixels: Array) -> Picture:
-        if self.colour.full_range:
-            # Full range has no room outside the RGB cube: clipping an overshoot after the matrix would shift its hue.
-            pixels = np.clip(pixels, 0, 1)
         planes = empty_planes(self.pixel_format, self.written_size, self.depth, self.device)
         coding: dict[str, Any] = {
             "matrix": self.colour.matrix,
             "full_range": self.colour.full_range,
             "depth": self.depth,
+            "clip": self.colour.full_range,
         }
         color_out(pixels, planes, siting=LEFT if _is_420(planes) else (0.0, 0.0), **coding)
         return Picture(tuple(planes), self.colour, self.depth)

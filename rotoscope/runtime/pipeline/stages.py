@@ -23,7 +23,7 @@ from rotoscope.runtime.network.pair import InterpolationModel
 from rotoscope.runtime.network.stage import KeepSource, NetworkStage
 from rotoscope.runtime.network.statistics import Calibration
 from rotoscope.runtime.network.style import style_codes
-from rotoscope.runtime.pipeline.steadiness import chosen_method, plan_steadiness
+from rotoscope.runtime.pipeline.steadiness import plan_steadiness
 from rotoscope.runtime.pipeline.transfers import ToDevice, ToHost
 
 MAX_IN_FLIGHT = 8
@@ -205,9 +205,8 @@ def _why_on_cpu(files: Sequence[ModelFile], engines: Sequence[Engine], steady: S
         ):
             if is_there:
                 return f"{manifest.name} {what}"
-    method = chosen_method(files, steady)
-    if method == "hypercon" or steady.keyframes > 1:
-        return f"--steady {method}{' with --keyframes' if steady.keyframes > 1 else ''} is not on the GPU yet"
+    if steady.interpolator != "flow":
+        return "--interpolator takes pictures on the CPU"
     return ""
 
 

@@ -77,14 +77,12 @@ def plan_steadiness(
         estimator = MotionEstimator(flow, scale=1.0, sees_colour=True, both_ways=both_ways)
         motion = MotionStage(estimator, times)
     if method == "hypercon":
-        return _hypercon(options, motion, region, times, interpolator)
+        return _hypercon(options, motion, region, times, interpolator, gpu)
     blend = Blend(options.strength, region, times) if method == "blend" else None
     description = f"blend {options.strength:g}" if blend else "off"
     if options.keyframes == 1:
         assert blend is not None
-        if gpu is not None:  # the meter reads pictures on the CPU
-            return Steadiness(description, (motion,), (blend,), blend=blend)
-        meter = FlickerMeter(region, times)
+        meter = FlickerMeter(region, times, gpu)
         return Steadiness(description, (motion,), (meter.entering, blend, meter.leaving), flicker=meter, blend=blend)
     carry = Carry(region, times)
     return Steadiness(
@@ -101,6 +99,7 @@ def _hypercon(
     region: Callable[[Size], Region],
     times: StageTimes,
     interpolator: InterpolationModel | None,
+    gpu: GpuRun | None,
 ) -> Steadiness:
     around = Neighbourhood(
         insert=options.insert,
@@ -111,7 +110,7 @@ def _hypercon(
     ).needed()
     inserted = f"{around.insert} inserted{f' by {interpolator.name}' if interpolator else ''}"
     how = f"weighted mean {options.strength:g}" if options.pool == "weighted" else options.pool
-    meter = FlickerMeter(region, times)
+    meter = FlickerMeter(region, times, gpu)
     return Steadiness(
         f"hypercon, {inserted}, {how} of {2 * options.window + 1}",
         (motion, InsertFrames(around.insert, times, interpolator)),

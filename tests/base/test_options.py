@@ -158,7 +158,9 @@ def test_every_number_has_limits(kind):
 
 
 def test_window_dilation_and_inserted_frames_are_checked_together():
-    with pytest.raises(UsageError, match=r"^window=64 with dilation=64 and insert=3 reaches 1024 frames to either side; "):
+    with pytest.raises(
+        UsageError, match=r"^window=64 with dilation=64 and insert=3 reaches 1024 frames to either side; "
+    ):
         SteadyOptions(window=64, dilation=64)
     assert SteadyOptions(window=64, dilation=64, insert=63).window == 64
 

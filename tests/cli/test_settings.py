@@ -160,7 +160,9 @@ def test_a_wrong_file_is_one_line(text, said, clip, here, identity, rotoscope_ma
 
 
 @pytest.mark.parametrize("value", ["[]", "[[]]", "{}", "{a = 1}", "3", "''", "[3]", "true", "1e300", "1979-05-27"])
-def test_any_kind_of_value_for_the_model_in_the_users_own_file_is_one_line(value, clip, here, own_folder, rotoscope_main):
+def test_any_kind_of_value_for_the_model_in_the_users_own_file_is_one_line(
+    value, clip, here, own_folder, rotoscope_main
+):
     (own_folder / "rotoscope").mkdir()
     (own_folder / "rotoscope" / "config.toml").write_text(f"[translate]\nmodel = {value}\n")
     code, _, err = rotoscope_main("translate", clip, "out.mp4")

@@ -22,7 +22,7 @@ from rotoscope.runtime.media.local_file import INDEXED, RESTARTING
 from rotoscope.runtime.media.missing_bytes import bytes_missing
 from rotoscope.runtime.media.silent_packets import SilentPackets
 from rotoscope.runtime.media.standard_input import StandardInput
-from rotoscope.runtime.media.timing import TimeRepair
+from rotoscope.runtime.media.timing import MOST_TICKS, TimeRepair
 from rotoscope.runtime.media.video_header import choose_stream, describe, is_jpeg, notes_on, stated_end
 
 MAX_PIXELS = 100_000_000  # per picture; a 35-byte GIF can claim a gigabyte
@@ -292,7 +292,7 @@ class VideoSource:
     def _skip_to(self, seconds: Fraction) -> None:
         """Make the first frame at or after `seconds` the next one; decode from the start if the format has no index."""
         target = math.ceil(seconds / self.info.time_base)
-        if self._container.format.name in INDEXED:
+        if self._container.format.name in INDEXED and target < MOST_TICKS:
             self._seek(target)
         for timed in self._timed:
             if timed.pts >= target:

@@ -212,6 +212,8 @@ class VideoSink:
         options = dict(self._encoder.muxer_options)
         if muxer in ("mp4", "mov"):
             options["movie_timescale"] = str(_movie_timescale(video.time_base, self._copied))
+        if muxer in ("matroska", "webm"):
+            options["fflags"] = "+bitexact"  # no random identifiers: the same frames give the same bytes
         file = sys.stdout.buffer if self._part is None else f"file:{self._part}"
         return av.open(file, "w", format=muxer, container_options=options)
 

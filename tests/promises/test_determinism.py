@@ -1,4 +1,4 @@
-"""Promise: the same source and options give the same bytes in mp4 and Matroska, and the same frames with any number of threads."""
+"""Promise: two runs give the same bytes in mp4 and Matroska, and any number of threads gives the same frames."""
 
 import hashlib
 import os
@@ -29,7 +29,9 @@ def moving(index, width, height):
     """Texture that moves, under noise: the decoder, the flow and every method have work."""
     texture = np.random.default_rng(0).integers(0, 256, (height // 4, width // 4, 3), np.uint8)
     noise = np.random.default_rng(index).integers(0, 20, (height, width, 3))
-    return np.clip(np.roll(np.kron(texture, np.ones((4, 4, 1))), 2 * index, axis=1) * 0.9 + noise, 0, 255).astype(np.uint8)
+    return np.clip(np.roll(np.kron(texture, np.ones((4, 4, 1))), 2 * index, axis=1) * 0.9 + noise, 0, 255).astype(
+        np.uint8
+    )
 
 
 @pytest.fixture(scope="module")

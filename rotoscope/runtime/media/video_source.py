@@ -227,7 +227,10 @@ class VideoSource:
         if container == "yuv4mpegpipe":
             received = self._container.size if self._pipe is None else self._pipe.num_bytes
             return {MISSING_AT_END: 1} if received > self._read_bytes else {}
-        counted = _above_zero(MISSING_AT_END, self._stream.frames - self._packets)
+        # The index of a mov file lacks what an edit list hides; the number in its header does not.
+        promised = self._stream.frames
+        promised = min(promised, len(self._stream.index_entries)) if container.startswith("mov") else promised
+        counted = _above_zero(MISSING_AT_END, promised - self._packets)
         if container.startswith("mov") or container == "ivf":
             return counted
         is_broken = bytes_missing(self._opened_path, container)

@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 Array = Any  # a numpy.ndarray, or a cupy.ndarray of a run on a GPU
 

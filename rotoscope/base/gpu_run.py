@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -56,6 +56,20 @@ class GpuRun:
         placed.set(pinned, stream=self.compute)
         self._uploads.append((pinned, self.compute.record(self._event())))
         return placed
+
+    def from_decoder(self, surfaces: Sequence[Array]) -> tuple[Array, ...]:
+        """Return copies of the planes of a decoded picture, whose surface may then go back to the decoder.
+
+        The decoder writes on the legacy stream, with which the computing stream is not ordered: it waits for what is decoded,
+        and the next picture in the surface waits for the copies.
+        """
+        legacy = self._cupy.cuda.Stream.null
+        self.compute.wait_event(legacy.record(self._event()))
+        copies = tuple(self.device.empty(surface.shape, surface.dtype) for surface in surfaces)
+        for copy, surface in zip(copies, surfaces, strict=True):
+            copy[...] = surface
+        legacy.wait_event(self.compute.record(self._event()))
+        return copies
 
     def download(self, *arrays: Array) -> Download:
         """Begin to copy arrays to the host, after everything that is enqueued now; the host does not wait."""

@@ -1,5 +1,7 @@
 """A whole run with its pictures on the simulated GPU: the frames of the CPU path, without waits and allocations per frame."""
 
+import dataclasses
+
 import av
 import numpy as np
 import pytest
@@ -54,7 +56,7 @@ def test_frames_are_those_of_the_cpu_path(affine, tmp_path, seed, scheduler):
     with whole_machine(seed=seed, scheduler=scheduler):
         done, _ = run(str(affine), tmp_path / "gpu.mp4", "cuda")
     assert done.engine == "onnxruntime fp32 cuda, 3 in flight, pictures on cuda:0"
-    assert done.notes == ()
+    assert done.notes == ("decoded on the CPU: only video files are decoded on a GPU",)
     assert_same_frames(tmp_path / "gpu.mp4", tmp_path / "cpu.mp4")
 
 
@@ -117,6 +119,47 @@ def test_a_chain_of_two_networks_stays_on_the_gpu(affine, tmp_path):
         done, _ = run([str(affine), str(affine)], tmp_path / "gpu.mp4", "cuda")
     assert "pictures on cuda:0" in done.engine
     assert_same_frames(tmp_path / "gpu.mp4", tmp_path / "cpu.mp4")
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Generated frames as H.264, even sizes, with B-frames."""
+    rotoscope.write(tmp_path / "clip.mp4", generated(), encoder_options=("bf=2",))
+    return tmp_path / "clip.mp4"
+
+
+def generated():
+    with rotoscope.read("synthetic:160x96@25:30") as frames:
+        for frame in frames:
+            pixels = rotoscope.rgb(frame.source)
+            picture = np.dstack([pixels, np.zeros_like(pixels[..., :1])]).astype(np.float32) / 255
+            yield dataclasses.replace(frame, result=rotoscope.Picture((picture,)))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_gpu_decodes_and_gets_its_surfaces_back(seed, clip, affine, tmp_path):
+    def translate(target, device, **options):
+        options = {"steady": "off", "encoder_options": ("crf=0", "preset=ultrafast"), "device": device, **options}
+        return rotoscope.translate(clip, target, model=str(affine), **options)
+
+    translate(tmp_path / "cpu.mp4", "cpu")
+    with whole_machine(seed=seed) as gpu:
+        done = translate(tmp_path / "gpu.mp4", "cuda", decode="cuda")
+        assert gpu.counters.surfaces > 0
+    assert done.notes == () and (done.frames_in, done.frames_out) == (NUM_FRAMES, NUM_FRAMES)
+    assert_same_frames(tmp_path / "gpu.mp4", tmp_path / "cpu.mp4")
+
+
+def test_what_the_gpu_does_not_decode_is_refused_or_said(affine, tmp_path):
+    with whole_machine():
+        done, _ = run(str(affine), tmp_path / "gpu.mp4", "cuda")
+        assert done.notes == ("decoded on the CPU: only video files are decoded on a GPU",)
+        with pytest.raises(
+            rotoscope.UsageError, match="--decode cuda: only video files are decoded on a GPU; accepted"
+        ):
+            run(str(affine), tmp_path / "other.mp4", "cuda", decode="cuda")
+    with pytest.raises(rotoscope.UsageError, match="--decode cuda: pictures do not stay on a GPU in this run"):
+        run(str(affine), tmp_path / "other.mp4", "cpu", decode="cuda")
 
 
 METHODS = {

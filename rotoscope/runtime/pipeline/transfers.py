@@ -13,7 +13,10 @@ AFTER_DOWNLOAD = 6  # pictures that may wait for the sink or be in it, and one t
 
 
 class ToDevice:
-    """The first stage: uploads decoded pictures, as code values; a 4:2:0 picture of 1920x1080 has 3 MB."""
+    """The first stage: uploads decoded pictures, as code values; a 4:2:0 picture of 1920x1080 has 3 MB.
+
+    Pictures that the GPU decoded are copied there: the decoder needs its surfaces back.
+    """
 
     look_ahead = 0
     spans_cuts = True
@@ -29,10 +32,12 @@ class ToDevice:
         """The frame with its source on the device."""
         with self._times.measure("upload"):
             planes = frame.source.planes
+            if not isinstance(planes[0], np.ndarray):  # decoded there
+                return [replace(frame, source=replace(frame.source, planes=self._run.from_decoder(planes)))]
             if self._reserved_for != frame.source.size:
                 self._reserved_for = frame.source.size
                 self._run.reserve(planes, SLOTS + 3)
-            placed = tuple(self._run.upload(plane) if isinstance(plane, np.ndarray) else plane for plane in planes)
+            placed = tuple(map(self._run.upload, planes))
             return [replace(frame, source=replace(frame.source, planes=placed))]
 
     def flush(self) -> list[Frame]:

@@ -273,7 +273,9 @@ def _decoding_on_gpu(job: Job, sources: "_Sources", gpu: GpuRun | None) -> tuple
         reason = why_not(info)
     if not reason:
         sources.close()
+        notes = sources.main.notes  # some come from side data, which a surface does not show
         sources = _Sources(job, unconverted=False, gpu=gpu)
+        sources.main.notes[:] = notes
         if sources.main.info.pixel_format in DEPTHS:
             return sources, ""
         reason = "the GPU's decoder did not take it"

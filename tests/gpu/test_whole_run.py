@@ -189,7 +189,7 @@ def test_every_method_gives_the_frames_of_the_cpu_path(method, affine, tmp_path)
 
 
 def test_what_is_not_on_the_gpu_runs_on_the_cpu_and_is_said(affine, tmp_path):
-    between = tiny_models.interpolator(tmp_path / "between.onnx", flow=0.0)
+    between = tiny_models.interpolator(tmp_path / "between.onnx", flow=(0.0, 0.0))
     with whole_machine():
         done, _ = run(
             str(affine), tmp_path / "gpu.mp4", "cuda", size="192x128", steady="hypercon", interpolator=f"onnx:{between}"

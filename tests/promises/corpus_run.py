@@ -30,6 +30,8 @@ from corpus.clips import clip  # noqa: E402
 from corpus.entry import CLIP, IDENTITY, Entry  # noqa: E402
 from corpus.onnx_models import model  # noqa: E402
 
+from rotoscope.kernels.warm import warm  # noqa: E402
+
 HANG_SECONDS = 120  # an entry takes below 1 s on a quiet machine, one that is stopped for never ending some 10 s
 MAX_LINE_BYTES = 600
 MAX_PEAK_BYTES = 3 << 30
@@ -86,8 +88,10 @@ class Worker:
             self._process = None
 
 
-def run_corpus(entries: Sequence[Entry], *, workers: int = 2, executable: bool = False) -> list[Outcome]:
-    """Run entries in `workers` processes, or with `executable` each in a process of its own; returns them in order."""
+def run_corpus(entries: Sequence[Entry], *, workers: int = 2, executable: bool = False) -> Iterator[Outcome]:
+    """Run entries in `workers` processes, or with `executable` each in a process of its own; yields outcomes in order."""
+    for _ in warm():
+        pass  # a kernel that is compiled takes minutes on a busy machine, and no entry shall count as hanging for it
     local = threading.local()
     started: list[Worker] = []
     with tempfile.TemporaryDirectory(prefix="rotoscope-corpus-") as name, ThreadPoolExecutor(workers) as pool:
@@ -116,7 +120,7 @@ def run_corpus(entries: Sequence[Entry], *, workers: int = 2, executable: bool =
             return outcome
 
         try:
-            return list(pool.map(one, enumerate(entries)))
+            yield from pool.map(one, enumerate(entries))
         finally:
             for worker in started:
                 worker.stop()
@@ -237,10 +241,11 @@ def main() -> int:
     options = parser.parse_args()
     begin = time.monotonic()
     chosen = [entry for entry in all_entries() if options.part in entry.name]
-    outcomes = run_corpus(chosen, workers=options.workers, executable=options.executable)
-    for outcome in outcomes:
+    outcomes = []
+    for outcome in run_corpus(chosen, workers=options.workers, executable=options.executable):
+        outcomes.append(outcome)
         if outcome.reasons:
-            print(f"{outcome.entry.name}: {'; '.join(outcome.reasons)}\n    {ascii(outcome.said[:300])}")
+            print(f"{outcome.entry.name}: {'; '.join(outcome.reasons)}\n    {ascii(outcome.said[:300])}", flush=True)
     print(json.dumps({**totals(outcomes), "seconds": round(time.monotonic() - begin, 1)}))
     return int(any(outcome.reasons for outcome in outcomes))
 

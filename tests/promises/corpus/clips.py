@@ -56,23 +56,6 @@ def sound_only(ending: str) -> bytes:
         with av.open(str(path), "w") as container:
             codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "ogg": "libvorbis"}.get(ending, "aac")
             stream = container.add_stream(codec, rate=16000, layout="mono")
-            if codec != "aac":
-                write_s16(container, stream)
-            else:
-                tiny_clips.write_tone(container, stream, seconds=0.3)
+            tiny_clips.write_tone(container, stream, seconds=0.3)
         return path.read_bytes()
 
-
-def write_s16(container: object, stream: object) -> None:
-    """Encode 0.3 s of silence in the encoder's own sample format."""
-    import av
-    import numpy as np
-
-    layout = {"s16": (np.int16, 1), "s16p": (np.int16, 1), "fltp": (np.float32, 1)}[stream.format.name]
-    for start in range(0, 4608, 576):
-        frame = av.AudioFrame.from_ndarray(
-            np.zeros((1, 576), layout[0]), format=stream.format.name, layout="mono"
-        )
-        frame.sample_rate, frame.pts, frame.time_base = 16000, start, Fraction(1, 16000)
-        container.mux(stream.encode(frame))
-    container.mux(stream.encode(None))

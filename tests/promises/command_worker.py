@@ -25,6 +25,8 @@ def watch(event: str, arguments: tuple) -> None:
         return
     if event in ("subprocess.Popen", "os.posix_spawn", "os.exec") and str(arguments[0]) == sys.executable:
         return  # a child of our own
+    if event == "subprocess.Popen" and str(arguments[0]).endswith("ldconfig"):
+        return  # Python's own search for a library, when torch is imported
     if event in ("socket.connect", "socket.bind") and not isinstance(arguments[1], tuple):
         return  # a local socket between our own processes
     if event == "shutil.rmtree" and "pwned" not in str(arguments[0]) and "nothing-here" not in str(arguments[0]):

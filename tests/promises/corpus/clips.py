@@ -54,7 +54,7 @@ def sound_only(ending: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"tone.{ending}"
         with av.open(str(path), "w") as container:
-            codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "ogg": "libvorbis"}.get(ending, "aac")
+            codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "flac": "flac"}.get(ending, "aac")
             stream = container.add_stream(codec, rate=16000, layout="mono")
             tiny_clips.write_tone(container, stream, seconds=0.3)
         return path.read_bytes()

@@ -24,7 +24,9 @@ def _cuts(kind: str) -> Iterator[Entry]:
     for share in CUTS:
         most = 1 + int(share * NUM_FRAMES)
         codes = INPUT if share == 0 or kind == "mp4-index-last" else INPUT | LOSS if promises else DAMAGED
-        if share >= 0.6 and codes != INPUT:
+        if kind == "mp4-fragments" and share > 0:
+            codes = DAMAGED  # every fragment is complete in itself, and nothing says how many there are
+        if share >= 0.6 and codes != INPUT and kind != "avi":
             codes -= INPUT  # half of the frames stand there whole
         yield _video(f"cut/{kind}-{share:g}", ending, data[: int(len(data) * share)], codes, (1, most))
     yield _video(f"cut/{kind}-last-byte", ending, data[:-1], DAMAGED, (NUM_FRAMES - 1, NUM_FRAMES))
@@ -57,7 +59,7 @@ def _joined() -> Iterator[Entry]:
     yield _video("join/ts-size-changes", "ts", clip("ts") + small, FINE | LOSS, (double - 1, double))
     tail = b"\x00" * 70000 + b"trailing garbage" * 100
     for kind in ("mp4", "mkv", "ts", "avi", "gif"):
-        yield _video(f"join/{kind}-garbage-after", KINDS[kind][0], clip(kind) + tail, FINE | LOSS, (NUM_FRAMES, NUM_FRAMES + 1))
+        yield _video(f"join/{kind}-garbage-after", KINDS[kind][0], clip(kind) + tail, FINE | LOSS, (NUM_FRAMES - 1, NUM_FRAMES + 1))
 
 
 def _wrong_endings() -> Iterator[Entry]:

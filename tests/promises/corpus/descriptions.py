@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from corpus.entry import CLIP, MODEL, Entry, translated
+from corpus.entry import CLIP, FINE, MODEL, Entry, translated
 from corpus.onnx_models import ESCAPES, constant, model, node, value
 
 ANY4 = list("abcd")
@@ -161,7 +161,8 @@ DESCRIPTIONS: dict[str, Callable[[], bytes]] = {
 def entries() -> Iterator[Entry]:
     """Yield about 95 entries."""
     for what, make in DESCRIPTIONS.items():
-        yield Entry(f"description/{what}", translated(CLIP, model="bad.onnx"), MODEL, _written(make))
+        codes = MODEL | FINE if what.startswith("golden/") else MODEL  # golden values are used by other commands
+        yield Entry(f"description/{what}", translated(CLIP, model="bad.onnx"), codes, _written(make))
     for what in ("name/escapes", "name/newline", "text/long-key", "frame/minimum-huge", "text/deep"):
         yield Entry(f"description/info-{what}", ("info", "bad.onnx"), MODEL, _written(DESCRIPTIONS[what]))
 

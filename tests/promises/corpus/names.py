@@ -14,7 +14,7 @@ NAMES = (
     "pipe|touch pwned.mkv", "amp&.mkv", "star*.mkv", "question?.mkv", "bracket[1].mkv", "percent%03d.mkv", "percent%s%n.mkv",
     "colon:name.mkv", "http:clip.mkv", "file:clip.mkv", "concat:a|b.mkv", "pipe:0", "data:text.mkv", "onnx:clip.mkv",
     "synthetic:clip.mkv", "back\\slash.mkv", "turned\u202evkm.exe.mkv", "emoji\U0001f3a5.mkv", "wide\u3042.mkv", "joined\u0301.mkv",
-    "zero\u200bwidth.mkv", "~", "~root.mkv", ".hidden.mkv", "...", "no-ending", "CON.mkv", "<script>alert(1)</script>.mkv",
+    "zero\u200bwidth.mkv", "~", "~root.mkv", ".hidden.mkv", "...", "no-ending", "CON.mkv", "<script>alert(1)<script>.mkv",
     "n" * 251 + ".mkv", "not-utf8-\udcff\udcfe.mkv", " leading.mkv", "trailing.mkv ", "starry", "null:", "#comment.mkv",
 )  # fmt: skip
 DASHED = ("-clip.mkv", "--overwrite", "--help", "-", "--", "-m")

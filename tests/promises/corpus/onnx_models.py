@@ -272,7 +272,7 @@ REFUSED: dict[str, Callable[[], onnx.ModelProto]] = {
     "graph/dims-overflow": lambda: _dims(1 << 62),
     "graph/constant-of-type-999": lambda: _constant_type(),
     "attribute/strides-zero": lambda: _conv(strides=[0, 0]),
-    "attribute/strides-empty": lambda: _conv(strides=[]),
+    "attribute/strides-empty": lambda: _empty_strides(),
     "attribute/strides-negative": lambda: _conv(strides=[-1, -1]),
     "attribute/pads-huge": lambda: _conv(pads=[1 << 40] * 4),
     "attribute/group-zero": lambda: _conv(group=0),
@@ -347,6 +347,12 @@ def _conv(**attributes: object) -> onnx.ModelProto:
     return model(
         helper.make_node("Conv", ["in", "w"], ["out"], **attributes), constants=[constant("w", np.ones((3, 3, 1, 1)))]
     )
+
+
+def _empty_strides() -> onnx.ModelProto:
+    proto = _conv(strides=[1, 1])
+    proto.graph.node[0].attribute[0].ClearField("ints")
+    return proto
 
 
 def _documented() -> onnx.ModelProto:

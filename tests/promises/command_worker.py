@@ -12,9 +12,22 @@ import sys
 import time
 from pathlib import Path
 
-MAX_DATA_BYTES = 6 << 30  # of a worker; a file that makes it take more gets a MemoryError, which is not expected anywhere
-ACTIONS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect", "socket.bind",
-           "socket.getaddrinfo", "ctypes.dlopen", "shutil.rmtree", "webbrowser.open")  # fmt: skip
+MAX_DATA_BYTES = (
+    6 << 30
+)  # of a worker; a file that makes it take more gets a MemoryError, which is not expected anywhere
+ACTIONS = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "subprocess.Popen",
+    "socket.connect",
+    "socket.bind",
+    "socket.getaddrinfo",
+    "ctypes.dlopen",
+    "shutil.rmtree",
+    "webbrowser.open",
+)
 
 events: list[str] = []
 

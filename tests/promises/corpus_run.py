@@ -1,8 +1,8 @@
 """Give every entry of the corpus to the command and judge what came out.
 
-    python tests/promises/corpus_run.py              all entries; prints those that are not as expected, and the totals as JSON
-    python tests/promises/corpus_run.py onnx/        only entries whose name contains this
-    python tests/promises/corpus_run.py --executable ... through a new process for each entry, as a user runs it
+python tests/promises/corpus_run.py              all entries; prints those that are not as expected, and the totals as JSON
+python tests/promises/corpus_run.py onnx/        only entries whose name contains this
+python tests/promises/corpus_run.py --executable ... through a new process for each entry, as a user runs it
 """
 
 import argparse
@@ -25,11 +25,11 @@ if __name__ == "__main__":
     sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 
 import av  # noqa: E402
-from corpus import entries as all_entries  # noqa: E402
-from corpus.clips import clip  # noqa: E402
-from corpus.entry import CLIP, IDENTITY, Entry  # noqa: E402
-from corpus.onnx_models import model  # noqa: E402
 
+from promises.corpus import entries as all_entries  # noqa: E402
+from promises.corpus.clips import clip  # noqa: E402
+from promises.corpus.entry import CLIP, IDENTITY, Entry  # noqa: E402
+from promises.corpus.onnx_graphs import model  # noqa: E402
 from rotoscope.kernels.warm import warm  # noqa: E402
 
 HANG_SECONDS = 120  # an entry takes below 1 s on a quiet machine, one that is stopped for never ending some 10 s
@@ -63,8 +63,13 @@ class Worker:
         if self._process is None:
             command = [sys.executable, str(Path(__file__).with_name("command_worker.py"))]
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment, text=True, start_new_session=True
-            )  # fmt: skip
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=self._environment,
+                text=True,
+                start_new_session=True,
+            )
         process = self._process
         try:
             process.stdin.write(json.dumps({"folder": str(folder), "words": list(words)}) + "\n")
@@ -141,9 +146,15 @@ def _executed(folder: Path, words: Sequence[str], environment: dict[str, str]) -
     try:
         with out.open("wb") as stdout, err.open("wb") as stderr:
             done = subprocess.run(
-                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                timeout=HANG_SECONDS, check=False,
-            )  # fmt: skip
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                timeout=HANG_SECONDS,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return {"hang": True}
     if done.returncode < 0:
@@ -186,7 +197,9 @@ def _wrong(outcome: Outcome, out: str, answer: dict) -> Iterator[str]:
     longest = max((len(line.encode()) for line in said.splitlines()), default=0)
     if longest > MAX_LINE_BYTES:
         yield f"a line of {longest} bytes"
-    lines = [line for line in said.splitlines() if not line.startswith("options from ")]  # says which file gave an option
+    lines = [
+        line for line in said.splitlines() if not line.startswith("options from ")
+    ]  # says which file gave an option
     if code in (1, 2, 3, 4) and not (len(lines) == 1 and lines[0].startswith("rotoscope: ")):
         yield f"{len(lines)} lines instead of one"
 
@@ -246,7 +259,7 @@ def main() -> int:
     for outcome in run_corpus(chosen, workers=options.workers, executable=options.executable):
         outcomes.append(outcome)
         if outcome.reasons:
-            print(f"{outcome.entry.name}: {'; '.join(outcome.reasons)}\n    {ascii(outcome.said[:300])}", flush=True)
+            print(f"{outcome.entry.name}: {'; '.join(outcome.reasons)}\n    {outcome.said[:300]!a}", flush=True)
     print(json.dumps({**totals(outcomes), "seconds": round(time.monotonic() - begin, 1)}))
     return int(any(outcome.reasons for outcome in outcomes))
 

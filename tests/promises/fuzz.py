@@ -4,8 +4,8 @@
     python tests/promises/fuzz.py --minutes 5 --target onnx   one target
     python tests/promises/fuzz.py --replay onnx FILE          run one file and show the traceback
 
-What has been learnt stays in .fuzz/TARGET and the next run starts from it. An input that raises what is no RotoscopeError, takes
-longer than 25 s or more than 2,560 MB is written to .fuzz/crashes; its name holds its SHA-1.
+What has been learnt stays in .fuzz/TARGET and the next run starts from it. An input that raises what is no RotoscopeError,
+takes longer than 25 s or more than 2,560 MB is written to .fuzz/crashes; its name holds its SHA-1.
 """
 
 import argparse
@@ -23,10 +23,20 @@ HOME = Path(".fuzz")
 MAX_BYTES = 1 << 17  # of an input
 SECONDS_FOR_ONE, MEGABYTES = 25, 2560  # the limits of OSS-Fuzz
 COVERED = (
-    "rotoscope.base", "rotoscope.cli.settings", "rotoscope.cli.everywhere", "rotoscope.cli.answers", "rotoscope.cli.options",
-    "rotoscope.export.checkpoint", "rotoscope.export.safe_file", "rotoscope.networks.recognise", "rotoscope.runtime.media",
-    "rotoscope.runtime.models", "pickletools", "tomllib", "zipfile",
-)  # fmt: skip
+    "rotoscope.base",
+    "rotoscope.cli.settings",
+    "rotoscope.cli.everywhere",
+    "rotoscope.cli.answers",
+    "rotoscope.cli.options",
+    "rotoscope.export.checkpoint",
+    "rotoscope.export.safe_file",
+    "rotoscope.networks.recognise",
+    "rotoscope.runtime.media",
+    "rotoscope.runtime.models",
+    "pickletools",
+    "tomllib",
+    "zipfile",
+)
 
 
 def main() -> int:
@@ -41,7 +51,7 @@ def main() -> int:
         return replay(options.replay[0], Path(options.replay[1]))
     if options.inside:
         return fuzz_here(options.inside[0], int(options.inside[1]))
-    from fuzz_targets import TARGETS
+    from promises.fuzz_targets import TARGETS
 
     names = options.target or list(TARGETS)
     seconds = max(1, round(options.minutes * 60 / len(names)))
@@ -71,7 +81,7 @@ def fuzz_here(name: str, seconds: int) -> int:
         import rotoscope.export.checkpoint
         import rotoscope.runtime.media.open_source
         import rotoscope.runtime.models.model_file  # noqa: F401
-    from fuzz_targets import TARGETS, attack, seeds
+    from promises.fuzz_targets import TARGETS, attack, seeds
 
     learnt = HOME / name
     learnt.mkdir(parents=True, exist_ok=True)
@@ -80,10 +90,17 @@ def fuzz_here(name: str, seconds: int) -> int:
         (learnt / hashlib.sha1(data).hexdigest()).write_bytes(data)
     folder = Path(tempfile.mkdtemp(prefix="rotoscope-fuzz-", dir=_memory()))
     arguments = [
-        "fuzz", str(learnt), f"-max_total_time={seconds}", f"-artifact_prefix={HOME / 'crashes' / name}-", f"-max_len={MAX_BYTES}",
-        f"-timeout={SECONDS_FOR_ONE}", f"-rss_limit_mb={MEGABYTES}",
-        f"-report_slow_units={SECONDS_FOR_ONE}", "-print_final_stats=1", "-verbosity=0",
-    ]  # fmt: skip
+        "fuzz",
+        str(learnt),
+        f"-max_total_time={seconds}",
+        f"-artifact_prefix={HOME / 'crashes' / name}-",
+        f"-max_len={MAX_BYTES}",
+        f"-timeout={SECONDS_FOR_ONE}",
+        f"-rss_limit_mb={MEGABYTES}",
+        f"-report_slow_units={SECONDS_FOR_ONE}",
+        "-print_final_stats=1",
+        "-verbosity=0",
+    ]
     atheris.Setup(arguments, lambda data: attack(TARGETS[name], bytes(data), folder))
     atheris.Fuzz()
     return 0
@@ -91,7 +108,7 @@ def fuzz_here(name: str, seconds: int) -> int:
 
 def replay(name: str, path: Path) -> int:
     """Run one input; its traceback shows where."""
-    from fuzz_targets import TARGETS, attack
+    from promises.fuzz_targets import TARGETS, attack
 
     with tempfile.TemporaryDirectory() as folder:
         attack(TARGETS[name], path.read_bytes(), Path(folder))

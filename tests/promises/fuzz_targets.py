@@ -8,9 +8,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus import checkpoint_attacks, checkpoint_contents, cut_videos, descriptions, flat_weights, onnx_models, pictures
-from corpus import command_words, settings_files, strange_videos
-from corpus.entry import Entry
+from promises.corpus import (
+    checkpoint_attacks,
+    checkpoint_contents,
+    command_words,
+    cut_videos,
+    descriptions,
+    flat_weights,
+    onnx_models,
+    pictures,
+    settings_files,
+    strange_videos,
+)
+from promises.corpus.entry import Entry
 
 MAX_SEED_BYTES = 1 << 16
 MAX_SEEDS = 400
@@ -81,7 +91,11 @@ def _texts(path: Path) -> None:
     from rotoscope.runtime.media.synthetic import PREFIX, parse_synthetic
 
     text = path.read_bytes().decode("utf-8", "replace")
-    for parse in (lambda: parse_size(text, (64, 48)), lambda: parse_synthetic(PREFIX + text), lambda: exact_rate(len(text) / 7)):
+    for parse in (
+        lambda: parse_size(text, (64, 48)),
+        lambda: parse_synthetic(PREFIX + text),
+        lambda: exact_rate(len(text) / 7),
+    ):
         try:
             parse()
         except RotoscopeError:
@@ -140,7 +154,7 @@ def _content(entry: Entry, ending: str, name: str) -> bytes | None:
         return "\n".join(word for word in entry.words if not word.startswith("{")).encode("utf-8", "replace")
     if name == "texts":
         return entry.words[-1].encode("utf-8", "replace") if entry.words else None
-    if "special" in entry.name or name == "settings" and entry.name.endswith(("fifo", "endless", "sparse", "folder")):
+    if "special" in entry.name or (name == "settings" and entry.name.endswith(("fifo", "endless", "sparse", "folder"))):
         return None
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -1,8 +1,9 @@
 """Bad files of our own making: no crash, no hang, one line, nothing left, and the outcome that each entry states."""
 
 import pytest
-from corpus import entries
-from corpus_run import run_corpus, totals
+
+from promises.corpus import entries
+from promises.corpus_run import run_corpus, totals
 
 LEAST_ENTRIES = 500
 LEAST_SHARE = 0.99
@@ -30,7 +31,7 @@ def judge(outcomes):
     """Fail with every entry that is not as expected; no crash and no hang is allowed, and one in a hundred may surprise."""
     found = totals(outcomes)
     surprises = "\n".join(
-        f"{outcome.entry.name}: {'; '.join(outcome.reasons)}\n    {ascii(outcome.said[:300])}"
+        f"{outcome.entry.name}: {'; '.join(outcome.reasons)}\n    {outcome.said[:300]!a}"
         for outcome in outcomes
         if outcome.reasons
     )

@@ -4,7 +4,7 @@ The modules make their files by code from fixed seeds, so that no hostile byte i
 them all; `run_corpus.py` gives each to the command and judges what came out.
 """
 
-from corpus import (
+from promises.corpus import (
     checkpoint_attacks,
     checkpoint_contents,
     command_words,
@@ -12,6 +12,7 @@ from corpus import (
     descriptions,
     flat_weights,
     names,
+    onnx_external,
     onnx_models,
     pictures,
     playlists,
@@ -19,12 +20,24 @@ from corpus import (
     special_files,
     strange_videos,
 )
-from corpus.entry import Entry
+from promises.corpus.entry import Entry
 
 FAMILIES = (
-    cut_videos, strange_videos, playlists, pictures, checkpoint_attacks, checkpoint_contents, flat_weights, onnx_models,
-    descriptions, settings_files, names, special_files, command_words,
-)  # fmt: skip
+    cut_videos,
+    strange_videos,
+    playlists,
+    pictures,
+    checkpoint_attacks,
+    checkpoint_contents,
+    flat_weights,
+    onnx_external,
+    onnx_models,
+    descriptions,
+    settings_files,
+    names,
+    special_files,
+    command_words,
+)
 
 
 def entries() -> list[Entry]:

@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 
-from corpus.entry import CLIP, MODEL, Entry, file, translated
+from promises.corpus.entry import CLIP, MODEL, Entry, file, translated
 
 P2 = b"\x80\x02"
 HEAD = b"".join(
@@ -89,7 +89,9 @@ PAYLOADS = {
 BIG = b"\x8a\xff" + b"\xff" * 254 + b"\x7f"  # an integer of 255 bytes
 
 
-def view(key: bytes = b"0", count: bytes = b"K\x01", offset: bytes = b"K\x00", shape: bytes = b"K\x01\x85", **more: bytes) -> bytes:
+def view(
+    key: bytes = b"0", count: bytes = b"K\x01", offset: bytes = b"K\x00", shape: bytes = b"K\x01\x85", **more: bytes
+) -> bytes:
     """The opcodes of a tensor on a storage, each part as opcodes."""
     kind, stride = more.get("kind", b"FloatStorage"), more.get("stride", b"K\x01\x85")
     storage = b"(" + text(b"storage") + b"ctorch\n" + kind + b"\n" + text(key) + text(b"cpu") + count + b"tQ"
@@ -109,7 +111,8 @@ FILLERS = {
     "shape-of-large-integers": weights(view(shape=b"(" + BIG * 20_000 + b"t")),
     "shape-very-long": weights(view(shape=b"(" + b"K\x01" * 1_000_000 + b"t")),
     "keys-with-equal-hashes": b"}("
-    + b"".join(b"\x8a\x0a" + (i * ((1 << 61) - 1)).to_bytes(10, "little") + b"N" for i in range(40_000)) + b"u",
+    + b"".join(b"\x8a\x0a" + (i * ((1 << 61) - 1)).to_bytes(10, "little") + b"N" for i in range(40_000))
+    + b"u",
     "million-sets": b"](" + b"\x8f" * 4_000_000 + b"e",
     "million-dicts": b"](" + b"}" * 4_000_000 + b"e",
     "million-lists": b"](" + b"]" * 4_000_000 + b"e",
@@ -157,7 +160,7 @@ FILLERS = {
     "storage-missing": weights(view(key=b"99")),
     "storage-key-escapes": weights(view(key=b"../../../../etc/passwd")),
     "thirty-thousand-tensors": b"}(" + b"".join(text(b"%d" % i) + view() for i in range(30_000)) + b"u",
-}  # fmt: skip
+}
 
 
 def legacy(opcodes: bytes, *, protocol: bytes = P2) -> bytes:
@@ -206,7 +209,10 @@ def entries() -> Iterator[Entry]:
         for ending in ("safetensors", "npz", "onnx", "bin", "ckpt"):
             yield _info(f"code/{what}-as-{ending}", zipped(opcodes), ending)
         yield Entry(
-            f"checkpoint/code/{what}-translate", translated(CLIP, model="bad.pth"), MODEL, file("bad.pth", legacy(opcodes))
+            f"checkpoint/code/{what}-translate",
+            translated(CLIP, model="bad.pth"),
+            MODEL,
+            file("bad.pth", legacy(opcodes)),
         )
     for what, opcodes in FILLERS.items():
         protocol = b"\x80\x04" if b"\x8f" in opcodes[:9] else P2

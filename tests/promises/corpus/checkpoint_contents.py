@@ -6,9 +6,9 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from corpus.checkpoint_attacks import P2, view, weights, zipped
-from corpus.cut_videos import NO_VIDEOS, flipped
-from corpus.entry import FINE, MODEL, Entry, file
+from promises.corpus.checkpoint_attacks import P2, view, weights, zipped
+from promises.corpus.cut_videos import NO_VIDEOS, flipped
+from promises.corpus.entry import FINE, MODEL, Entry, file
 
 TORCH_FILES = ("pth", "pt", "ckpt", "bin")
 
@@ -19,11 +19,15 @@ def entries() -> Iterator[Entry]:
         yield Entry(f"checkpoint/archive/{what}", ("info", "bad.pth"), MODEL, _written("bad.pth", make))
     for what, change in CONTENTS.items():
         codes = FINE if what.startswith("fine-") else MODEL
-        yield Entry(f"checkpoint/content/{what}", ("info", "bad.pth"), codes, _written("bad.pth", lambda c=change: saved(c)))
+        yield Entry(
+            f"checkpoint/content/{what}", ("info", "bad.pth"), codes, _written("bad.pth", lambda c=change: saved(c))
+        )
     for what, data in NO_VIDEOS.items():
         yield Entry(f"checkpoint/no-checkpoint/{what}", ("info", "bad.pth"), MODEL, file("bad.pth", data))
     for ending in TORCH_FILES:
-        yield Entry(f"checkpoint/no-checkpoint/empty-{ending}", ("info", f"bad.{ending}"), MODEL, file(f"bad.{ending}", b""))
+        yield Entry(
+            f"checkpoint/no-checkpoint/empty-{ending}", ("info", f"bad.{ending}"), MODEL, file(f"bad.{ending}", b"")
+        )
     for share in (0.01, 0.3, 0.6, 0.99):
         make = _written("bad.pth", lambda s=share: _cut(saved(lambda found: found), s))
         yield Entry(f"checkpoint/cut/{share:g}", ("info", "bad.pth"), MODEL, make)
@@ -124,15 +128,19 @@ CONTENTS: dict[str, Callable[[dict], object]] = {
     "classifier": lambda found: {"fc.weight": _tensor(10, 512), "fc.bias": _tensor(10)},
     "language-model": lambda found: {"transformer.wte.weight": _tensor(100, 8), "lm_head.weight": _tensor(100, 8)},
     "huge-width-claimed": lambda found: {**found, "model.1.bias": _tensor(1).expand(1 << 30)},
-}  # fmt: skip
+}
 
 
 def _archives() -> dict[str, Callable[[], bytes]]:
     """Archives that lie about what they hold."""
     sound = zipped(weights(view()))
     return {
-        "deflated-bomb": lambda: _zip({"archive/data.pkl": P2 + b"}.", "archive/data/0": bytes(64 << 20)}, zipfile.ZIP_DEFLATED),
-        "deflated": lambda: _zip({"archive/data.pkl": P2 + weights(view()) + b".", "archive/data/0": bytes(4)}, zipfile.ZIP_DEFLATED),
+        "deflated-bomb": lambda: _zip(
+            {"archive/data.pkl": P2 + b"}.", "archive/data/0": bytes(64 << 20)}, zipfile.ZIP_DEFLATED
+        ),
+        "deflated": lambda: _zip(
+            {"archive/data.pkl": P2 + weights(view()) + b".", "archive/data/0": bytes(4)}, zipfile.ZIP_DEFLATED
+        ),
         "two-pickles": lambda: _zip({"a/data.pkl": P2 + b"}.", "b/data.pkl": P2 + b"}."}),
         "no-pickle": lambda: _zip({"archive/data/0": bytes(4)}),
         "program": lambda: _zip({"m/data.pkl": P2 + b"}.", "m/constants.pkl": P2 + b"}.", "m/code/x.py": b"import os"}),
@@ -145,8 +153,12 @@ def _archives() -> dict[str, Callable[[], bytes]]:
         "large-pickle": lambda: zipped(b"]" + b"K\x01a" * 6_000_000),
         "size-lie": lambda: sound.replace(b"\x04\x00\x00\x00\x04\x00\x00\x00", b"\xff\xff\xff\x7f\xff\xff\xff\x7f"),
         "checksum-lie": lambda: _changed_storage(sound),
-        "encrypted": lambda: sound.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"),
-        "method-unknown": lambda: sound.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x63\x00"),
+        "encrypted": lambda: sound.replace(
+            b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"
+        ),
+        "method-unknown": lambda: sound.replace(
+            b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x63\x00"
+        ),
         "no-directory": lambda: sound[: sound.index(b"PK\x01\x02")],
         "directory-twice": lambda: sound + sound[sound.index(b"PK\x01\x02") :],
         "hidden-behind-text": lambda: b"\x80\x02}." + sound,
@@ -156,7 +168,7 @@ def _archives() -> dict[str, Callable[[], bytes]]:
         "empty-archive": lambda: b"PK\x05\x06" + bytes(18),
         "word-file": lambda: _zip({"[Content_Types].xml": b"<x/>", "word/document.xml": b"<x/>"}),
         "keras-file": lambda: _zip({"metadata.json": b"{}", "config.json": b"{}", "model.weights.h5": bytes(9)}),
-    }  # fmt: skip
+    }
 
 
 def _zip(contents: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:

@@ -2,7 +2,6 @@
 
 import functools
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
 import tiny_clips
@@ -25,7 +24,7 @@ KINDS = {
     "gif": ("gif", "gif", "rgb8", "gif", {}, {}),
     "nut": ("nut", "ffv1", "yuv420p", "nut", {}, {"g": "1"}),
     "h264": ("h264", "libx264", "yuv420p", "h264", {}, X264),
-}  # fmt: skip
+}
 PROMISING = ("mp4", "mov", "mkv", "webm")  # their headers say how many frames or how much time there is
 
 
@@ -58,4 +57,3 @@ def sound_only(ending: str) -> bytes:
             stream = container.add_stream(codec, rate=16000, layout="mono")
             tiny_clips.write_tone(container, stream, seconds=0.3)
         return path.read_bytes()
-

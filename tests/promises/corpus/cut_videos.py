@@ -3,8 +3,8 @@
 import random
 from collections.abc import Iterator
 
-from corpus.clips import KINDS, NUM_FRAMES, PROMISING, clip
-from corpus.entry import DAMAGED, FINE, INPUT, LOSS, Entry, file, translated
+from promises.corpus.clips import KINDS, NUM_FRAMES, PROMISING, clip
+from promises.corpus.entry import DAMAGED, FINE, INPUT, LOSS, Entry, file, translated
 
 CUTS = (0.0, 0.02, 0.3, 0.6, 0.9)
 
@@ -48,10 +48,15 @@ def _flips(kind: str) -> Iterator[Entry]:
 def _joined() -> Iterator[Entry]:
     double = 2 * NUM_FRAMES
     for kind, frames in (
-        ("mp4", (NUM_FRAMES, NUM_FRAMES)), ("mkv", (NUM_FRAMES, double)), ("ts", (double, double)), ("h264", (double, double)),
-        ("avi", (NUM_FRAMES, double)), ("y4m", (NUM_FRAMES, double)), ("flv", (NUM_FRAMES, double)),
+        ("mp4", (NUM_FRAMES, NUM_FRAMES)),
+        ("mkv", (NUM_FRAMES, double)),
+        ("ts", (double, double)),
+        ("h264", (double, double)),
+        ("avi", (NUM_FRAMES, double)),
+        ("y4m", (NUM_FRAMES, double)),
+        ("flv", (NUM_FRAMES, double)),
         ("gif", (NUM_FRAMES, double)),
-    ):  # fmt: skip
+    ):
         yield _video(f"join/{kind}-twice", KINDS[kind][0], clip(kind) * 2, FINE | LOSS, frames)
     small = clip("h264", size=(32, 32))
     yield _video("join/h264-size-changes", "h264", clip("h264") + small, FINE | LOSS, (double - 1, double))
@@ -59,15 +64,29 @@ def _joined() -> Iterator[Entry]:
     yield _video("join/ts-size-changes", "ts", clip("ts") + small, FINE | LOSS, (double - 1, double))
     tail = b"\x00" * 70000 + b"trailing garbage" * 100
     for kind in ("mp4", "mkv", "ts", "avi", "gif"):
-        yield _video(f"join/{kind}-garbage-after", KINDS[kind][0], clip(kind) + tail, FINE | LOSS, (NUM_FRAMES - 1, NUM_FRAMES + 1))
+        yield _video(
+            f"join/{kind}-garbage-after",
+            KINDS[kind][0],
+            clip(kind) + tail,
+            FINE | LOSS,
+            (NUM_FRAMES - 1, NUM_FRAMES + 1),
+        )
 
 
 def _wrong_endings() -> Iterator[Entry]:
     """What a file is decides, not its ending."""
     for kind, ending in (
-        ("mp4", "mkv"), ("mkv", "mp4"), ("ts", "mp4"), ("avi", "mov"), ("webm", "avi"), ("gif", "mp4"), ("flv", "webm"),
-        ("mp4", "txt"), ("mkv", "jpg"), ("mp4", "m3u8"),
-    ):  # fmt: skip
+        ("mp4", "mkv"),
+        ("mkv", "mp4"),
+        ("ts", "mp4"),
+        ("avi", "mov"),
+        ("webm", "avi"),
+        ("gif", "mp4"),
+        ("flv", "webm"),
+        ("mp4", "txt"),
+        ("mkv", "jpg"),
+        ("mp4", "m3u8"),
+    ):
         yield _video(f"ending/{kind}-as-{ending}", ending, clip(kind), FINE, (NUM_FRAMES, NUM_FRAMES))
     for what, data in NO_VIDEOS.items():
         yield _video(f"ending/{what}-as-mp4", "mp4", data, INPUT)

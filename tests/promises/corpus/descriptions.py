@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
-from corpus.entry import CLIP, FINE, MODEL, Entry, translated
-from corpus.onnx_models import ESCAPES, constant, model, node, value
+from promises.corpus.entry import CLIP, FINE, MODEL, Entry, translated
+from promises.corpus.onnx_graphs import ESCAPES, constant, model, node, value
 
 ANY4 = list("abcd")
 NAN, INFINITY = float("nan"), float("inf")
@@ -33,17 +33,21 @@ def _output(**items: Any) -> bytes:
 
 def _state(shape: Any, **items: Any) -> bytes:
     graph = model(
-        node("Identity", "in"), node("Identity", "s", "s2"),
-        inputs=[value("in"), value("s", ANY4)], outputs=[value("out"), value("s2", ANY4)],
-    )  # fmt: skip
+        node("Identity", "in"),
+        node("Identity", "s", "s2"),
+        inputs=[value("in"), value("s", ANY4)],
+        outputs=[value("out"), value("s2", ANY4)],
+    )
     return described(graph=graph, state=[{"input": "s", "output": "s2", "shape": shape, **items}])
 
 
 def _style(shape: Any, **items: Any) -> bytes:
     graph = model(
-        node("Identity", "in"), node("Identity", "s", "s2"),
-        inputs=[value("in"), value("s", None)], outputs=[value("out"), value("s2", None)],
-    )  # fmt: skip
+        node("Identity", "in"),
+        node("Identity", "s", "s2"),
+        inputs=[value("in"), value("s", None)],
+        outputs=[value("out"), value("s2", None)],
+    )
     return described(graph=graph, style={"tensor": "s", "shape": shape, **items})
 
 
@@ -152,10 +156,12 @@ DESCRIPTIONS: dict[str, Callable[[], bytes]] = {
     "kind/interpolate-without-second": lambda: described(kind="interpolate"),
     "version/2": lambda: described(schema_version=2),
     "golden/nan": lambda: described(golden={"seed": 0, "height": 8, "width": 8, "values": [NAN] * 64, "tolerance": 1}),
-    "golden/1e9": lambda: described(golden={"seed": 0, "height": 10**9, "width": 10**9, "values": [0] * 64, "tolerance": 1}),
+    "golden/1e9": lambda: described(
+        golden={"seed": 0, "height": 10**9, "width": 10**9, "values": [0] * 64, "tolerance": 1}
+    ),
     "number/value-nan": lambda: described(number={"tensor": "n", "what": "time", "value": NAN}),
     "composite/unknown": lambda: described(composite=[{"state": "s", "drawn": "d", "carried": "c", "flow": "f"}]),
-}  # fmt: skip
+}
 
 
 def entries() -> Iterator[Entry]:

@@ -13,7 +13,10 @@ LOSS = frozenset({5})
 # Damage whose effect depends on the byte that it hits: delivered whole, with counted losses, or refused.
 DAMAGED = FINE | INPUT | LOSS
 
-CLIP, IDENTITY = "{clip}", "{identity}"  # words that stand for a sound clip of 3 frames and for a model that changes nothing
+CLIP, IDENTITY = (
+    "{clip}",
+    "{identity}",
+)  # words that stand for a sound clip of 3 frames and for a model that changes nothing
 RESULT = "out.mkv"
 
 

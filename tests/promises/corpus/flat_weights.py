@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from corpus.cut_videos import NO_VIDEOS
-from corpus.entry import MODEL, Entry, file
+from promises.corpus.cut_videos import NO_VIDEOS
+from promises.corpus.entry import MODEL, Entry, file
 
 ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 KEY = "model.1.weight"
@@ -56,7 +56,9 @@ HEADERS = {
     "dtype-unknown": safetensors({KEY: {**ONE, "dtype": "F99"}}),
     "dtype-f8": safetensors({KEY: {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}),
     "dtype-bool": safetensors({KEY: {"dtype": "BOOL", "shape": [4], "data_offsets": [0, 4]}}, b"\xff" * 4),
-    "hundred-thousand-keys": safetensors({f"k{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(100_000)}, b""),
+    "hundred-thousand-keys": safetensors(
+        {f"k{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(100_000)}, b""
+    ),
     "key-long": safetensors({"k" * 1_000_000: ONE}),
     "key-escapes": safetensors({"\x1b[31mmodel.1.weight\n\x07": ONE}),
     "metadata-list": safetensors({"__metadata__": [1], KEY: ONE}),
@@ -79,7 +81,7 @@ HEADERS = {
     "hints-infinite": _described('{"hints": {"size": Infinity}}'),
     "hints-huge-number": _described('{"hints": {"iterations": ' + "9" * 5000 + "}}"),
     "hints-very-long": _described('{"hints": {"direction": "' + "x" * 500_000 + '"}}'),
-}  # fmt: skip
+}
 
 
 def _npz(*members: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
@@ -132,7 +134,7 @@ NPZ = {
     ),
     "cut": _npz(("a.npy", _npy(_header())))[:-30],
     "not-finite": _npz(("a.npy", _npy(_header(), b"\xff\xff\xff\x7f"))),
-}  # fmt: skip
+}
 
 
 def entries() -> Iterator[Entry]:

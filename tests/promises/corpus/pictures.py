@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from corpus.cut_videos import flipped
-from corpus.entry import DAMAGED, FINE, INPUT, LOSS, Entry, file, translated
+from promises.corpus.cut_videos import flipped
+from promises.corpus.entry import DAMAGED, FINE, INPUT, LOSS, Entry, file, translated
 
 ENDINGS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "tif": "TIFF", "gif": "GIF", "webp": "WEBP", "ppm": "PPM"}
 WIDTH, HEIGHT = 64, 48
@@ -109,18 +109,24 @@ def _bombs() -> Iterator[Entry]:
     )
     for ending, data in {
         "png": png(chunk(b"IDAT", line), IEND, width=30_000, height=30_000, depth=1, colour=0),
-        "bmp": b"BM" + struct.pack("<IIIIiiHHIIIIII", 100, 0, 54, 40, 1 << 30, 1 << 30, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(50),
+        "bmp": b"BM"
+        + struct.pack("<IIIIiiHHIIIIII", 100, 0, 54, 40, 1 << 30, 1 << 30, 1, 24, 0, 0, 0, 0, 0, 0)
+        + bytes(50),
         "ppm": b"P6 1000000 1000000 255\n" + bytes(100),
         "pgm": b"P5 2147483647 2147483647 65535\n" + bytes(100),
         "tif": tiff + bytes(8),
         "webp": b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\xff\xff\xff\x0f" + bytes(8),
         "qoi": b"qoif" + struct.pack(">IIBB", 1 << 30, 1 << 30, 3, 0) + bytes(20),
         "psd": b"8BPS\x00\x01" + bytes(6) + struct.pack(">HIIHH", 3, 300_000, 300_000, 8, 3) + bytes(40),
-        "gif": b"GIF89a\xff\xff\xff\xff\x80\x00\x00" + bytes(6) + b"\x2c" + bytes(4) + b"\xff\xff\xff\xff\x00\x02\x02\x44\x01\x00;",
+        "gif": b"GIF89a\xff\xff\xff\xff\x80\x00\x00"
+        + bytes(6)
+        + b"\x2c"
+        + bytes(4)
+        + b"\xff\xff\xff\xff\x00\x02\x02\x44\x01\x00;",
         "jpg": _with_sof(saved("JPEG"), 65500, 65500),
         "sgi": b"\x01\xda\x01\x01\x00\x03" + struct.pack(">HHH", 65535, 65535, 3) + bytes(500),
         "exr": b"\x76\x2f\x31\x01\x02\x00\x00\x00channels\x00chlist\x00\xff\xff\xff\x7f" + bytes(30),
-    }.items():  # fmt: skip
+    }.items():
         yield _picture(f"bomb/{ending}", ending, data, INPUT)
 
 
@@ -134,16 +140,19 @@ def _jpeg_headers() -> Iterator[Entry]:
     yield _picture("jpeg/size-zero", "jpg", _with_sof(data, 0, 0), INPUT)
     yield _picture("jpeg/size-larger", "jpg", _with_sof(data, 640, 480), DAMAGED)
     for orientation in (0, 2, 5, 6, 8, 9, 65535):
-        exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00" + struct.pack("<HH", orientation, 0)
+        exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00" + struct.pack(
+            "<HH", orientation, 0
+        )
         yield _picture(f"jpeg/orientation-{orientation}", "jpg", _with_app1(data, exif + bytes(4)), FINE)
     loops = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x00\x00\x08\x00\x00\x00"
     for what, exif in {
         "exif-loop": loops,
-        "exif-count-huge": b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff" + b"\x12\x01\x03\x00\xff\xff\xff\xff\xff\xff\xff\xff" * 9,
+        "exif-count-huge": b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff"
+        + b"\x12\x01\x03\x00\xff\xff\xff\xff\xff\xff\xff\xff" * 9,
         "exif-offset-outside": b"Exif\x00\x00II*\x00\xff\xff\xff\x7f",
         "exif-cut": b"Exif\x00\x00II",
         "exif-garbage": b"Exif\x00\x00" + b"\xff" * 500,
-    }.items():  # fmt: skip
+    }.items():
         yield _picture(f"jpeg/{what}", "jpg", _with_app1(data, exif), FINE)
     yield _picture("jpeg/no-tables", "jpg", data.replace(b"\xff\xdb", b"\xff\xfe"), DAMAGED)
     yield _picture("jpeg/no-end", "jpg", data[:-2], DAMAGED)
@@ -158,11 +167,23 @@ def _with_app1(data: bytes, body: bytes) -> bytes:
 
 def _modes() -> Iterator[Entry]:
     for kind, ending, mode, options in (
-        ("JPEG", "jpg", "CMYK", {}), ("JPEG", "jpg", "L", {}), ("JPEG", "jpg", "RGB", {"progressive": True}),
-        ("PNG", "png", "P", {}), ("PNG", "png", "RGBA", {}), ("PNG", "png", "LA", {}), ("PNG", "png", "1", {}), ("PNG", "png", "I;16", {}),
-        ("TIFF", "tif", "CMYK", {}), ("TIFF", "tif", "P", {}), ("TIFF", "tif", "1", {}), ("TIFF", "tif", "RGB", {"compression": "tiff_lzw"}),
-        ("WEBP", "webp", "RGBA", {"lossless": True}), ("GIF", "gif", "1", {}), ("BMP", "bmp", "P", {}), ("BMP", "bmp", "1", {}),
-    ):  # fmt: skip
+        ("JPEG", "jpg", "CMYK", {}),
+        ("JPEG", "jpg", "L", {}),
+        ("JPEG", "jpg", "RGB", {"progressive": True}),
+        ("PNG", "png", "P", {}),
+        ("PNG", "png", "RGBA", {}),
+        ("PNG", "png", "LA", {}),
+        ("PNG", "png", "1", {}),
+        ("PNG", "png", "I;16", {}),
+        ("TIFF", "tif", "CMYK", {}),
+        ("TIFF", "tif", "P", {}),
+        ("TIFF", "tif", "1", {}),
+        ("TIFF", "tif", "RGB", {"compression": "tiff_lzw"}),
+        ("WEBP", "webp", "RGBA", {"lossless": True}),
+        ("GIF", "gif", "1", {}),
+        ("BMP", "bmp", "P", {}),
+        ("BMP", "bmp", "1", {}),
+    ):
         name = f"mode/{ending}-{mode}" + "".join(f"-{key}" for key in options)
         yield _picture(name, ending, saved(kind, "L" if mode == "I;16" else mode, **options), FINE)
 
@@ -171,12 +192,14 @@ def _sequences() -> Iterator[Entry]:
     """Folders of five pictures, some of them bad: what can be read is delivered, the rest is counted."""
     good = saved("PNG")
     for what, bad, codes, frames in (
-        ("one-cut", {"3.png": good[:200]}, FINE | LOSS, (4, 5)), ("one-empty", {"3.png": b""}, LOSS, (4, 4)),
-        ("first-bad", {"1.png": b"x"}, LOSS, (4, 4)), ("all-bad", {f"{n}.png": b"x" for n in range(1, 6)}, INPUT, None),
+        ("one-cut", {"3.png": good[:200]}, FINE | LOSS, (4, 5)),
+        ("one-empty", {"3.png": b""}, LOSS, (4, 4)),
+        ("first-bad", {"1.png": b"x"}, LOSS, (4, 4)),
+        ("all-bad", {f"{n}.png": b"x" for n in range(1, 6)}, INPUT, None),
         ("one-playlist", {"3.png": b"#EXTM3U\n/etc/hostname\n"}, LOSS, (4, 4)),
         ("one-bomb", {"3.png": png(IDAT, IEND, width=99_999, height=99_999)}, LOSS, (4, 4)),
         ("one-web-page", {"3.png": b"<!doctype html>"}, LOSS, (4, 4)),
-    ):  # fmt: skip
+    ):
         yield Entry(f"picture/sequence/{what}", translated("folder"), codes, _folder(good, bad), frames)
 
 

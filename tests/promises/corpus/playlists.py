@@ -6,8 +6,8 @@ Each lies beside a clip `secret.mkv`. All are refused as inputs, and no connecti
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.clips import clip
-from corpus.entry import INPUT, Entry, nothing, translated
+from promises.corpus.clips import clip
+from promises.corpus.entry import INPUT, Entry, nothing, translated
 
 SECRET = "secret.mkv"
 
@@ -30,7 +30,8 @@ TEXTS = {
     "ffconcat.ffconcat": f"ffconcat version 1.0\nfile '{SECRET}'\nduration 1\n",
     "ffconcat.mp4": "ffconcat version 1.0\nfile /etc/hostname\n",
     "ffconcat-itself.ffconcat": "ffconcat version 1.0\nfile ffconcat-itself.ffconcat\n",
-    "session.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    "session.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"
+    "a=rtpmap:96 H264/90000\n",
     "session.mp4": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5006 RTP/AVP 26\n",
     "dash.mpd": "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011' type='static'><Period><AdaptationSet "
     "mimeType='video/mp4'><Representation id='1' bandwidth='1'><BaseURL>secret.mkv</BaseURL></Representation>"
@@ -52,16 +53,42 @@ TEXTS = {
     "metadata.ffmeta": ";FFMETADATA1\ntitle=x\n",
     "effects.txt": "effect: secret.mkv\n",
     "tedcaptions.json": '{"captions":[{"duration":1,"content":"x","startTime":0}]}',
-}  # fmt: skip
+}
 
 PROTOCOLS = (
-    "concat:secret.mkv|secret.mkv", "concatf:list.txt", "subfile,,start,0,end,0,,:secret.mkv", "cache:secret.mkv",
-    "async:secret.mkv", "file:secret.mkv", "file:///etc/hostname", "http://127.0.0.1:9/a.mp4", "https://127.0.0.1:9/a.mp4",
-    "http:a.mp4", "rtsp://127.0.0.1:9/a", "rtmp://127.0.0.1:9/a", "tcp://127.0.0.1:9", "udp://127.0.0.1:9", "pipe:0", "fd:0",
-    "unix:/tmp/x", "data:video/mp4;base64,AAAA", "crypto:secret.mkv", "gopher://127.0.0.1:9/x", "ftp://127.0.0.1:9/x",
-    "smb://127.0.0.1/x", "sftp://127.0.0.1:9/x", "srt://127.0.0.1:9", "tee:secret.mkv", "hls+file:hls.m3u8", "lavfi:testsrc",
-    "/dev/video0", "synthetic:", "synthetic:0x0@30", "synthetic:999999999x2@1", "synthetic:64x48@0",
-)  # fmt: skip
+    "concat:secret.mkv|secret.mkv",
+    "concatf:list.txt",
+    "subfile,,start,0,end,0,,:secret.mkv",
+    "cache:secret.mkv",
+    "async:secret.mkv",
+    "file:secret.mkv",
+    "file:///etc/hostname",
+    "http://127.0.0.1:9/a.mp4",
+    "https://127.0.0.1:9/a.mp4",
+    "http:a.mp4",
+    "rtsp://127.0.0.1:9/a",
+    "rtmp://127.0.0.1:9/a",
+    "tcp://127.0.0.1:9",
+    "udp://127.0.0.1:9",
+    "pipe:0",
+    "fd:0",
+    "unix:/tmp/x",
+    "data:video/mp4;base64,AAAA",
+    "crypto:secret.mkv",
+    "gopher://127.0.0.1:9/x",
+    "ftp://127.0.0.1:9/x",
+    "smb://127.0.0.1/x",
+    "sftp://127.0.0.1:9/x",
+    "srt://127.0.0.1:9",
+    "tee:secret.mkv",
+    "hls+file:hls.m3u8",
+    "lavfi:testsrc",
+    "/dev/video0",
+    "synthetic:",
+    "synthetic:0x0@30",
+    "synthetic:999999999x2@1",
+    "synthetic:64x48@0",
+)
 
 
 def entries() -> Iterator[Entry]:

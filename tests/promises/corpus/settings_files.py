@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.entry import CLIP, FINE, IDENTITY, USAGE, Entry, file, translated
+from promises.corpus.entry import CLIP, FINE, IDENTITY, USAGE, Entry, file, translated
 
 TABLE = "[translate]\n"
 REFUSED = {
@@ -76,7 +76,7 @@ REFUSED = {
     "multiple-huge": TABLE + "multiple = 1000000000\n",
     "precision-unknown": TABLE + 'precision = "fp7"\n',
     "strength-list": TABLE + "strength = [0.5]\n",
-}  # fmt: skip
+}
 ACCEPTED = {
     "empty": "",
     "comment": "# nothing\n",

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from corpus.entry import CLIP, IDENTITY, INPUT, MODEL, USAGE, Entry, translated
+from promises.corpus.entry import CLIP, IDENTITY, INPUT, MODEL, USAGE, Entry, translated
 
 Make = Callable[[Path], object]
 ROLES: dict[str, tuple[str, tuple[str, ...], frozenset[int]]] = {
@@ -27,7 +27,7 @@ ROLES: dict[str, tuple[str, tuple[str, ...], frozenset[int]]] = {
     "style": ("bad.npy", translated(CLIP, "--style", "bad.npy"), USAGE | INPUT | MODEL),
     "mask": ("bad.png", translated(CLIP, "--mask", "bad.png"), USAGE | INPUT | MODEL),
     "op-library": ("bad.so", translated(CLIP, "--op-library", "./bad.so"), USAGE | MODEL),
-}  # fmt: skip
+}
 
 
 def _fifo(path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import tiny_clips
 
-from corpus.clips import KINDS, NUM_FRAMES, X264, clip, encoded, sound_only
-from corpus.entry import DAMAGED, FINE, INPUT, LOSS, Entry, file, translated
+from promises.corpus.clips import KINDS, NUM_FRAMES, X264, clip, encoded, sound_only
+from promises.corpus.entry import DAMAGED, FINE, INPUT, LOSS, Entry, file, translated
 
 # (box, bytes after its name, new value): headers of mp4 that lie
 BOX_LIES = {
@@ -46,7 +46,7 @@ BOX_LIES = {
     "brand-unknown": (b"ftyp", 0, b"\xff\xff\xff\xff"),
     "box-size-zero": (b"moov", -8, bytes(4)),
     "box-size-huge": (b"moov", -8, b"\x7f\xff\xff\xff"),
-}  # fmt: skip
+}
 # (element, bytes after its number, new value): headers of Matroska that lie
 ELEMENT_LIES = {
     "time-scale-zero": (b"\x2a\xd7\xb1", 1, bytes(3)),
@@ -60,12 +60,54 @@ ELEMENT_LIES = {
     "setup-gone": (b"\x63\xa2", -2, b"\xec\xec"),
 }
 FORMATS = {
-    "ffv1": ("gray", "gray10le", "gray12le", "gray16le", "yuv410p", "yuv411p", "yuv440p", "yuv422p", "yuv444p", "yuv420p9le",
-             "yuv422p10le", "yuv444p12le", "yuv444p16le", "yuva420p", "yuva444p10le", "bgr0", "bgra", "rgb48le", "gbrp9le",
-             "gbrp14le", "gbrp16le", "gbrap10le", "ya8"),
-    "rawvideo": ("nv12", "nv21", "p010le", "yuyv422", "uyvy422", "rgb24", "bgr24", "argb", "rgb555le", "rgb565be", "monow",
-                 "monob", "rgb8", "bgr4_byte", "gray16be", "yuv420p10be", "rgba64le", "yuvj422p", "xyz12le", "ya16be"),
-}  # fmt: skip
+    "ffv1": (
+        "gray",
+        "gray10le",
+        "gray12le",
+        "gray16le",
+        "yuv410p",
+        "yuv411p",
+        "yuv440p",
+        "yuv422p",
+        "yuv444p",
+        "yuv420p9le",
+        "yuv422p10le",
+        "yuv444p12le",
+        "yuv444p16le",
+        "yuva420p",
+        "yuva444p10le",
+        "bgr0",
+        "bgra",
+        "rgb48le",
+        "gbrp9le",
+        "gbrp14le",
+        "gbrp16le",
+        "gbrap10le",
+        "ya8",
+    ),
+    "rawvideo": (
+        "nv12",
+        "nv21",
+        "p010le",
+        "yuyv422",
+        "uyvy422",
+        "rgb24",
+        "bgr24",
+        "argb",
+        "rgb555le",
+        "rgb565be",
+        "monow",
+        "monob",
+        "rgb8",
+        "bgr4_byte",
+        "gray16be",
+        "yuv420p10be",
+        "rgba64le",
+        "yuvj422p",
+        "xyz12le",
+        "ya16be",
+    ),
+}
 SIZES = ((1, 1), (1, 48), (64, 1), (2, 2), (3, 5), (17, 31), (65, 1), (8, 2000), (2000, 2))
 
 
@@ -74,7 +116,9 @@ def entries() -> Iterator[Entry]:
     for what, (box, offset, value) in BOX_LIES.items():
         yield _video(f"mp4-header/{what}", "mp4", _patched(clip("mp4"), box, offset, value), DAMAGED, (1, NUM_FRAMES))
     for what, (element, offset, value) in ELEMENT_LIES.items():
-        yield _video(f"mkv-header/{what}", "mkv", _patched(clip("mkv"), element, offset, value), DAMAGED, (1, NUM_FRAMES))
+        yield _video(
+            f"mkv-header/{what}", "mkv", _patched(clip("mkv"), element, offset, value), DAMAGED, (1, NUM_FRAMES)
+        )
     yield from _bombs()
     yield from _without_frames()
     yield from _without_key_frame()
@@ -86,21 +130,40 @@ def entries() -> Iterator[Entry]:
             )
     for width, height in SIZES:
         yield _video(
-            f"size/{width}x{height}", "nut", _lazily("nut", "rawvideo", "yuv444p", frames=3, size=(width, height)), FINE, (3, 3)
+            f"size/{width}x{height}",
+            "nut",
+            _lazily("nut", "rawvideo", "yuv444p", frames=3, size=(width, height)),
+            FINE,
+            (3, 3),
         )
 
 
 def _bombs() -> Iterator[Entry]:
     """Headers that claim far more than stands behind them."""
-    gif = b"GIF89a\x80\x3e\x80\x3e\x80\x00\x00\x00\x00\x00\xff\xff\xff\x2c" + bytes(4) + b"\x80\x3e\x80\x3e\x00\x02\x02\x44\x01\x00;"
+    gif = (
+        b"GIF89a\x80\x3e\x80\x3e\x80\x00\x00\x00\x00\x00\xff\xff\xff\x2c"
+        + bytes(4)
+        + b"\x80\x3e\x80\x3e\x00\x02\x02\x44\x01\x00;"
+    )
     yield _video("bomb/gif-16000x16000", "gif", gif, INPUT)
-    huge = {"w": "W1000000 H1000000", "w-only": "W2147483647 H1", "zero": "W0 H0", "minus": "W-64 H-48", "text": "Wxx Hyy"}
+    huge = {
+        "w": "W1000000 H1000000",
+        "w-only": "W2147483647 H1",
+        "zero": "W0 H0",
+        "minus": "W-64 H-48",
+        "text": "Wxx Hyy",
+    }
     for what, size in huge.items():
         yield _video(f"bomb/y4m-{what}", "y4m", f"YUV4MPEG2 {size} F25:1 C420\nFRAME\n".encode() + bytes(5000), INPUT)
     for what, tags in {
-        "rate-zero": "F0:0", "rate-huge": "F2147483647:1", "rate-minus": "F-25:1", "aspect": "F25:1 A0:0",
-        "aspect-huge": "F25:1 A2147483647:1", "long-tag": "F25:1 X" + "y" * 200, "interlaced": "F25:1 Im",
-    }.items():  # fmt: skip
+        "rate-zero": "F0:0",
+        "rate-huge": "F2147483647:1",
+        "rate-minus": "F-25:1",
+        "aspect": "F25:1 A0:0",
+        "aspect-huge": "F25:1 A2147483647:1",
+        "long-tag": "F25:1 X" + "y" * 200,
+        "interlaced": "F25:1 Im",
+    }.items():
         frame = b"FRAME\n" + bytes(64 * 48 * 3 // 2)
         yield _video(
             f"y4m/{what}", "y4m", f"YUV4MPEG2 W64 H48 {tags} C420jpeg\n".encode() + frame * 3, FINE | INPUT, (3, 3)
@@ -111,7 +174,9 @@ def _bombs() -> Iterator[Entry]:
     yield _video("bomb/avi-list", "avi", _patched(clip("avi"), b"LIST", 0, b"\xff\xff\xff\xff"), DAMAGED, (1, 8))
     nested = b"".join(struct.pack(">I4s", 8 * (1000 - depth), b"moov") for depth in range(1000))
     yield _video("bomb/mp4-nested-1000", "mp4", clip("mp4")[:28] + nested, INPUT)
-    yield _video("bomb/mkv-nested", "mkv", clip("mkv")[:40] + b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff" * 1000, INPUT)
+    yield _video(
+        "bomb/mkv-nested", "mkv", clip("mkv")[:40] + b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff" * 1000, INPUT
+    )
 
 
 def _without_frames() -> Iterator[Entry]:
@@ -119,7 +184,12 @@ def _without_frames() -> Iterator[Entry]:
         yield _video(f"no-frames/sound-{ending}", ending, _Lazy(lambda ending=ending: sound_only(ending)), INPUT)
     yield _video("no-frames/sound-as-mp4", "mp4", _Lazy(lambda: sound_only("wav")), INPUT)
     for kind in ("mp4", "mkv", "avi", "ts", "nut", "flv"):
-        yield _video(f"no-frames/{kind}", KINDS[kind][0], _Lazy(lambda ending=KINDS[kind][0]: _remuxed(ending, X264, lambda _i, _p: False)), INPUT)
+        yield _video(
+            f"no-frames/{kind}",
+            KINDS[kind][0],
+            _Lazy(lambda ending=KINDS[kind][0]: _remuxed(ending, X264, lambda _i, _p: False)),
+            INPUT,
+        )
     yield _video("no-frames/y4m-header-only", "y4m", b"YUV4MPEG2 W64 H48 F25:1 C420\n", INPUT)
 
 
@@ -127,7 +197,9 @@ def _without_key_frame() -> Iterator[Entry]:
     options = {**X264, "g": "250", "bf": "0"}
     for ending in ("mp4", "mkv", "ts"):
         for first in (1, 7):
-            data = _Lazy(lambda ending=ending, first=first: _remuxed(ending, options, lambda i, _p, first=first: i >= first))
+            data = _Lazy(
+                lambda ending=ending, first=first: _remuxed(ending, options, lambda i, _p, first=first: i >= first)
+            )
             yield _video(f"no-key-frame/{ending}-from-{first}", ending, data, DAMAGED, (1, NUM_FRAMES))
         data = _Lazy(lambda ending=ending: _remuxed(ending, options, lambda i, _p: i != 3))
         yield _video(f"no-key-frame/{ending}-one-lost", ending, data, FINE | LOSS, (NUM_FRAMES - 2, NUM_FRAMES))
@@ -136,12 +208,19 @@ def _without_key_frame() -> Iterator[Entry]:
 def _times() -> Iterator[Entry]:
     """Times that stand still, run back or jump. Muxers refuse some of them: the files hold 1 to 8 frames."""
     changes = {
-        "still": lambda i: 5, "backwards": lambda i: 100 - i, "pairs": lambda i: i // 2, "jump-hour": lambda i: i + 90_000 * (i > 3),
-        "negative": lambda i: i - 1000, "huge-start": lambda i: i + (1 << 40), "jump-year": lambda i: i + 788_400_000 * (i > 3),
-        "jump-back": lambda i: i + 5000 * (i < 4), "sawtooth": lambda i: i % 3,
-    }  # fmt: skip
+        "still": lambda i: 5,
+        "backwards": lambda i: 100 - i,
+        "pairs": lambda i: i // 2,
+        "jump-hour": lambda i: i + 90_000 * (i > 3),
+        "negative": lambda i: i - 1000,
+        "huge-start": lambda i: i + (1 << 40),
+        "jump-year": lambda i: i + 788_400_000 * (i > 3),
+        "jump-back": lambda i: i + 5000 * (i < 4),
+        "sawtooth": lambda i: i % 3,
+    }
     for what, change in changes.items():
         for ending in ("mkv", "ts", "nut"):
+
             def keep(i: int, packet: av.Packet, change=change) -> bool:
                 packet.pts = packet.dts = change(i)
                 return True

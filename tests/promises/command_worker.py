@@ -5,9 +5,11 @@ Each line on standard input is {"folder": ..., "words": [...]}, each answer {"co
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -51,6 +53,10 @@ def watch(event: str, arguments: tuple) -> None:
 
 def main() -> None:
     """Answer requests until the input ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(
+            1, signal.SIGKILL
+        )  # PR_SET_PDEATHSIG: end with the thread that started it, also in a call that hangs
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -241,6 +241,7 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, object]:
         "share": round(as_expected / max(1, len(outcomes)), 4),
         "crashes": sum(outcome.is_crash for outcome in outcomes),
         "hangs": sum(outcome.is_hang for outcome in outcomes),
+        "CPU seconds": round(sum(outcome.cpu_seconds for outcome in outcomes), 1),
         "most CPU seconds": max((outcome.cpu_seconds for outcome in outcomes), default=0),
         "most MiB": max((outcome.peak_bytes for outcome in outcomes), default=0) >> 20,
     }

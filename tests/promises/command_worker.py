@@ -56,7 +56,7 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(
             1, signal.SIGKILL
-        )  # PR_SET_PDEATHSIG: end with the thread that started it, also in a call that hangs
+        )  # PR_SET_PDEATHSIG: end with the run, also in a call that hangs
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

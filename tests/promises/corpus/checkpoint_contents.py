@@ -106,7 +106,7 @@ CONTENTS: dict[str, Callable[[dict], object]] = {
     "missing-key": lambda found: dict(list(found.items())[:-1]),
     "missing-half": lambda found: dict(list(found.items())[: len(found) // 2]),
     "extra-key": lambda found: {**found, "model.99.weight": _tensor(4)},
-    "wrong-shape": lambda found: _first(found, lambda t: t[:, :1]),
+    "wrong-shape": lambda found: {**found, "model.4.weight": found["model.4.weight"][:, :1]},
     "transposed": lambda found: _first(found, lambda t: t.transpose(0, 1).contiguous()),
     "flat": lambda found: _with(found, lambda t: t.flatten()),
     "scalars": lambda found: _with(found, lambda t: t.flatten()[0]),

@@ -32,7 +32,7 @@ from promises.corpus.entry import CLIP, IDENTITY, Entry  # noqa: E402
 from promises.corpus.onnx_graphs import model  # noqa: E402
 from rotoscope.kernels.warm import warm  # noqa: E402
 
-HANG_SECONDS = 600  # for a machine that is very busy: on a quiet one an entry takes below 1 s, one that is stopped at its limit 30 s
+HANG_SECONDS = 600  # for a machine that is very busy: on a quiet one most entries take below 1 s
 MAX_LINE_BYTES = 600
 MAX_PEAK_BYTES = 3 << 30
 
@@ -136,7 +136,8 @@ def _environment(root: Path) -> dict[str, str]:
     home.mkdir()
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ROTOSCOPE_")}
     paths = [str(TESTS.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**kept, "HOME": str(home), "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "80"}
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")  # has the compiled kernels
+    return {**kept, "HOME": str(home), "XDG_CACHE_HOME": cache, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "80"}
 
 
 def _executed(folder: Path, words: Sequence[str], environment: dict[str, str]) -> dict:

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rotoscope.base.cache import cache_folder
 from rotoscope.base.device import FIRST_GPU, Device
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.files import part_file
 from rotoscope.base.sizes import Size
 from rotoscope.runtime.engines.signed import read_signed, signed
-from rotoscope.runtime.models.cache import cache_folder, cached, key_of
+from rotoscope.runtime.models.cache import cached, key_of
 from rotoscope.runtime.models.golden import golden_inputs
 from rotoscope.runtime.models.model_file import ModelFile
 
@@ -40,7 +41,7 @@ def build_engine(
 
     sizes = sizes or default_sizes(model)
     key = key_of(model=model.sha256, sizes=sizes, tensorrt=trt.__version__, device=device_name(device))
-    engine = cache_folder() / f"{key}.engine"
+    engine = cache_folder("engines") / f"{key}.engine"
     if engine.exists() and read_signed(engine) is None:
         logging.getLogger("rotoscope").warning("%s was not built here, or changed since; it is built again", engine)
         engine.unlink()
@@ -48,7 +49,7 @@ def build_engine(
     def make(part: Path) -> None:
         part.write_bytes(signed(engine.name, serialised(model, sizes, on_progress)))
 
-    return cached(engine.name, make)
+    return cached("engines", engine.name, make)
 
 
 def checked_engine(engine: Path) -> bytes:
@@ -118,12 +119,12 @@ def serialised(model: ModelFile, sizes: tuple[Size, Size, Size], on_progress: On
 
 def known_timings() -> bytes:
     """Return what earlier builds measured; empty if there is nothing, or if the file was changed."""
-    return read_signed(cache_folder() / "timings.bin") or b""
+    return read_signed(cache_folder("engines") / "timings.bin") or b""
 
 
 def keep_timings(timings: bytes) -> None:
     """Keep what this build measured, for later builds."""
-    file = cache_folder() / "timings.bin"
+    file = cache_folder("engines") / "timings.bin"
     with part_file(file, overwrite=True) as part:
         part.write_bytes(signed(file.name, timings))
 

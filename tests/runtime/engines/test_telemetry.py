@@ -14,7 +14,7 @@ import tiny_clips
 
 import rotoscope
 from rotoscope.base.telemetry import SENDER, SWITCH, without_telemetry
-from rotoscope.kernels.compile import cache_folder
+from rotoscope.kernels.compile import kernel_folder
 
 ROOT = Path(rotoscope.__file__).parent
 COLLECTORS = {"onnxruntime", "openvino"}
@@ -55,7 +55,7 @@ def environment(tmp_path):
     """An empty home and folder for temporary files, and no word that switches telemetry off."""
     for name in ("home", "tmp", "work"):
         (tmp_path / name).mkdir()
-    compiled = cache_folder()  # kernels, which take a minute to compile
+    compiled = kernel_folder()  # kernels, which take a minute to compile
     shutil.copytree(compiled, tmp_path / "home/.cache/rotoscope/kernels" / compiled.name)
     kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if key in os.environ}
     return kept | {

@@ -8,10 +8,10 @@ import pytest
 
 import rotoscope
 from rotoscope.assembly.engines import installed_engines
+from rotoscope.base import cache
 from rotoscope.base.engine import EngineSetup
 from rotoscope.runtime.engines import signed, tensorrt
 from rotoscope.runtime.engines import tensorrt_build as engines
-from rotoscope.runtime.models import cache
 from rotoscope.runtime.models.model_file import open_model
 
 
@@ -144,7 +144,7 @@ def test_a_key_that_another_process_makes_meanwhile_is_used(plans, monkeypatch, 
 def test_changed_timings_are_not_used(plans, model):
     engines.keep_timings(b"measured")
     assert engines.known_timings() == b"measured"
-    file = cache.cache_folder() / "timings.bin"
+    file = cache.cache_folder("engines") / "timings.bin"
     file.write_bytes(file.read_bytes() + b"more")
     assert engines.known_timings() == b""
 

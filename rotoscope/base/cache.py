@@ -117,8 +117,13 @@ def trim(kind: Kind) -> None:
 
 
 def clear(kind: Kind) -> int:
-    """Delete everything of a kind that no process uses; return the number of entries that stay because they are in use."""
-    folder = folder_of(kind)
+    """Delete everything of a kind that no process uses; return the number of entries that stay because they are in use.
+
+    Raises UsageError for a folder that is not private: a link could lead to anything.
+    """
+    if not os.path.lexists(folder_of(kind)):
+        return 0
+    folder = cache_folder(kind)
     remove_leftovers(folder)
     _remove_locks(folder)
     return sum(not _delete_unused(entry) for entry in _entries(folder))

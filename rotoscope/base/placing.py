@@ -55,7 +55,7 @@ def move_files(hidden: Path, folder: Path, *, overwrite: bool) -> None:
                     place.rename(replaced / part.name)
                 rename_to_new(part, place)
                 moved.append(place)
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             moved += [folder / part.name for part in new if _has_both_names(part, folder / part.name)]
             left = _move_back(moved, replaced, folder)
             (hidden / JOURNAL).unlink()

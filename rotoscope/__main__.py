@@ -89,6 +89,15 @@ def is_usable(number: int) -> bool:
     return mode != (os.O_WRONLY if number == 0 else os.O_RDONLY)
 
 
+def drop_what_cannot_be_written() -> None:
+    """Let Python end with the code of the command when a standard stream is full or its reader gone; otherwise it is 120."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
 def main() -> int:
     """Run the command line; return its exit code."""
     ending = Ending()
@@ -96,6 +105,7 @@ def main() -> int:
     from rotoscope.cli import main as run
 
     ending.code = run()
+    drop_what_cannot_be_written()
     return ending.code
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rotoscope.training.loop.run import TrainingResult
     from rotoscope.training.loop.trainer import TrainingProgress
 
+
 def exit_code(result: "TrainingResult") -> int:
     """Print where the result is, in the first process; return 0, or 128 + the signal that stopped the run."""
     weights = f"{result.folder}/*.safetensors"

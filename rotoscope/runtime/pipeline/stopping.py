@@ -9,6 +9,7 @@ from types import FrameType
 
 from rotoscope.base.signals import STOPPING
 
+
 @dataclass
 class StopRequest:
     """The signal that asked for the end of a run; None while it runs undisturbed."""

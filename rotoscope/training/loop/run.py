@@ -95,9 +95,7 @@ def run_training(
         "finished" if is_finished else "stopped; `rotoscope train resume` continues", is_running=False
     )
     stopped_by = signals[0] if signals and not is_finished else None
-    return TrainingResult(
-        run.out, is_finished, trainer.step, trainer.total, trainer.weights_files(run.out), stopped_by
-    )
+    return TrainingResult(run.out, is_finished, trainer.step, trainer.total, trainer.weights_files(run.out), stopped_by)
 
 
 def _ignore(_progress: TrainingProgress) -> None:

@@ -70,9 +70,9 @@ def open_missing_streams() -> None:
     if nothing > 2:
         os.close(nothing)
     if sys.stdout is None:
-        sys.stdout = ClosedOutput()  # type: ignore[unreachable]  # the stubs do not know that it may be None
+        sys.stdout = ClosedOutput()
     if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # type: ignore[unreachable]  # noqa: PTH123, SIM115  # a number, for the whole run
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  # a number, for the whole run
 
 
 def is_usable(number: int) -> bool:

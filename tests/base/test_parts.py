@@ -136,11 +136,11 @@ def test_a_file_system_without_locks_takes_results_and_keeps_leftovers(tmp_path,
 
 
 def test_nothing_stays_open(tmp_path):
-    before = len(os.listdir("/dev/fd"))
+    before = len(list(Path("/dev/fd").iterdir()))
     for count in range(3):
         with part_file(tmp_path / f"{count}", overwrite=False):
             pass
     part = Part(tmp_path / "shots", is_folder=True)
     part.create()
     part.remove()
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(list(Path("/dev/fd").iterdir())) == before

@@ -1,6 +1,5 @@
 """Many files get their names: all or none, or the message says which; a killed move is finished by the next run."""
 
-import os
 import signal
 
 import pytest
@@ -129,4 +128,4 @@ def test_a_journal_names_a_folder_beside_it_only(where, folder, tmp_path):
     hidden = hidden_with(folder)
     (hidden / placing.JOURNAL).write_text(f'{{"folder": "{where}", "overwrite": true}}')
     assert placing.finish_move(hidden) is None
-    assert not os.listdir(tmp_path.parent / "victim")
+    assert not list((tmp_path.parent / "victim").iterdir())

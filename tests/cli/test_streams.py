@@ -29,7 +29,7 @@ def run(*words, closed=(), env=None, limit_bytes=None, **pipes):
     command = [sys.executable, "-m", "rotoscope", *map(str, words)]
     given = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | (env or {})
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL} | pipes
-    done = subprocess.run(command, preexec_fn=prepare, env=given, check=False, **pipes)  # noqa: PLW1509
+    done = subprocess.run(command, preexec_fn=prepare, env=given, check=False, **pipes)
     return done.returncode, said((done.stderr or b"").decode())
 
 

@@ -5,7 +5,8 @@ import random
 import av
 import pytest
 import tiny_clips
-from promises.trials import IS_FULL, Moment, Server, moments
+
+from promises.trials import IS_FULL, Moment, Server, figures, moments
 
 FRAMES = 12
 TRIALS = 200 if IS_FULL else 20
@@ -64,7 +65,9 @@ def test_a_killed_run_leaves_all_or_nothing_and_the_next_one_cleans(name, server
         assert frames_in(folder / name) in ((None, FRAMES) if outcome.code else (FRAMES,)), (moment, outcome)
         after = server.run(["translate", short, "next.png", "-m", identity], folder)
         assert after.code == 0 and parts(folder) == [], (moment, after.err)
-    print(f"{name}: {killed} of {TRIALS} were killed while they ran, {left} left a hidden part")
+    figures(
+        f"{name}: {TRIALS} trials, {killed} killed while they ran, {left} left a hidden part, which the next run removed"
+    )
     assert killed >= TRIALS // 2 and left
 
 

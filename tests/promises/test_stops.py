@@ -8,9 +8,10 @@ import sys
 
 import pytest
 import tiny_clips
-from promises.test_kills import frames_in, undisturbed
-from promises.trials import IS_FULL, PATIENCE_SECONDS, Outcome, Server, moments
 from said import said
+
+from promises.test_kills import frames_in, undisturbed
+from promises.trials import IS_FULL, PATIENCE_SECONDS, Outcome, Server, figures, moments
 
 FRAMES = 12
 FORKED, STARTED = (150, 50) if IS_FULL else (30, 10)
@@ -56,11 +57,14 @@ def test_a_stopped_run_leaves_nothing(number, name, clip, identity, tmp_path):
     count = FORKED // 4 + 1
     with Server() as server:
         whole = undisturbed(server, words, tmp_path / "whole")
-        stopped = 0
+        stopped, waits = 0, [0.0]
         for index, moment in enumerate(moments(random.Random(f"{number} {name}"), number, count, whole)):
             folder = tmp_path / str(index)
             folder.mkdir()
-            stopped += check(server.run(words, folder, moment), number, folder, name)
+            outcome = server.run(words, folder, moment)
+            stopped += check(outcome, number, folder, name)
+            waits.append(outcome.wait or 0.0)
+    figures(f"{name}, {number.name}: {count} trials, {stopped} stopped, the slowest after {max(waits):.1f} s")
     assert stopped >= count // 2
 
 

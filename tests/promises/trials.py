@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +43,19 @@ class Moment:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended; `code` is negative if a signal killed the process."""
+    """How a trial ended.
+
+    code     negative if a signal killed the process
+    events   that were counted, 0 if the process did not say
+    seconds  that the process computed
+    wait     seconds from the signal to the end of the process; None without a signal, and for SIGKILL
+    """
 
     code: int
     err: str
     events: int
     seconds: float
+    wait: float | None = None
 
 
 class Server:
@@ -72,6 +80,11 @@ class Server:
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return Outcome(**json.loads(self._process.stdout.readline()))
+
+
+def figures(text):
+    """Print a line for the table of docs/reliability.md; pytest shows it with -s."""
+    sys.stdout.write(f"\n{text}\n")
 
 
 def moments(random, number, count, whole):
@@ -127,23 +140,20 @@ def _run(request, report):
 
     os.chdir(request["folder"])
     count = [0]
-    happened = arm(*(request["when"] or (0, None, None)), count)
+    happened = arm(*(request["when"] or (0, None, None)), count, report)
     for kind in (PictureSink, VideoSink):
         kind.write = _counted(kind.write, happened)
     ending = Ending()
     ending.code = main(request["words"])
     sys.stderr.flush()
     used = os.times()
-    os.write(report, json.dumps([count[0], used.user + used.system]).encode())
+    os.write(report, f"done {count[0]} {used.user + used.system}\n".encode())
     os._exit(ending.code)
 
 
 def _serve():
     import onnx  # noqa: F401
 
-    import rotoscope.cli
-    import rotoscope.runtime.engines.onnxruntime
-    import rotoscope.runtime.pipeline.job
     from rotoscope.kernels.rows import SERIAL
     from rotoscope.kernels.warm import warm
 
@@ -163,11 +173,18 @@ def _serve():
                 os._exit(99)
         os.close(said[1]), os.close(told[1])
         with os.fdopen(said[0]) as err, os.fdopen(told[0]) as report:
-            text, told_text = err.read(), report.read()
+            text, lines = err.read(), report.read().splitlines()
         _, status, usage = os.wait4(child, 0)
-        events, seconds = json.loads(told_text) if told_text else (0, usage.ru_utime + usage.ru_stime)
-        code = os.waitstatus_to_exitcode(status)
-        print(json.dumps({"code": code, "err": text, "events": events, "seconds": seconds}), flush=True)
+        ended = time.monotonic()
+        outcome = {"code": os.waitstatus_to_exitcode(status), "err": text, "events": 0}
+        outcome["seconds"] = usage.ru_utime + usage.ru_stime
+        for line in lines:
+            if line.startswith("done"):
+                outcome["events"], outcome["seconds"] = int(line.split()[1]), float(line.split()[2])
+            else:
+                outcome["wait"] = ended - float(line)
+        sys.stdout.write(json.dumps(outcome) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

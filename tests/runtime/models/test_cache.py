@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from rotoscope.base import cache as base_cache
-from rotoscope.base.errors import OutputFailed, UsageError
+from rotoscope.base.errors import OutputFailed
 from rotoscope.runtime.models import cache
 
 

@@ -36,7 +36,7 @@ def doctor(*, warm: bool = False) -> int:
         proving_engines,
     )
     from rotoscope.assembly.models import bundled_looks
-    from rotoscope.kernels.compile import kernel_folder
+    from rotoscope.kernels.compile import cache_folder
     from rotoscope.kernels.rows import usable_cores
     from rotoscope.runtime.media.encoder import opens
 
@@ -71,7 +71,7 @@ def doctor(*, warm: bool = False) -> int:
         good = is_built_in and opens(encoder)
         row(encoder, GOOD if good else "does not open here" if is_built_in else "not in this FFmpeg")
     print()
-    row("kernels", f"compiled code in {kernel_folder()}")
+    row("kernels", f"compiled code in {cache_folder()}")
     row("memory", _memory())
     row("disk", f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here")
     if warm:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from rotoscope.base.cache import cache_failed, cache_folder, trim, use
+from rotoscope.base import cache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,7 +46,7 @@ class CpuKernel(Generic[P, R]):
         try:
             result: R = (self._dispatcher or self.compiled())(*args, **kwargs)
         except OSError as error:
-            raise cache_failed(kernel_folder(), error) from error
+            raise cache.cache_failed(cache_folder(), error) from error
         return result
 
     def compiled(self) -> Any:
@@ -71,7 +71,7 @@ class CpuKernel(Generic[P, R]):
         # Numba reads the cache folder when the decorator runs; restore it for other users of Numba in this process.
         config: Any = numba.config
         previous = config.CACHE_DIR
-        config.CACHE_DIR = str(kernel_folder())
+        config.CACHE_DIR = str(cache_folder())
         try:
             return numba.njit(nogil=True, cache=True, error_model="numpy")(plain)
         finally:
@@ -111,7 +111,7 @@ def cpu_intrinsic(function: Callable[..., Any]) -> CpuIntrinsic:
 
 
 @functools.cache
-def kernel_folder() -> Path:
+def cache_folder() -> Path:
     """Return the folder of kernels compiled from the present sources, in use until this process ends; make it if missing.
 
     It is private to the user, because what is in it is run. When it is new, folders of other sources that no process uses are
@@ -121,10 +121,9 @@ def kernel_folder() -> Path:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     name = digest.hexdigest()[:12]
-    folder = cache_folder("kernels") / name
-    if not use(folder):
-        trim("kernels")
-    return cache_folder("kernels", name)
+    if not cache.use(cache.cache_folder("kernels") / name):
+        cache.trim("kernels")
+    return cache.cache_folder("kernels", name)
 
 
 @functools.cache
@@ -136,7 +135,7 @@ def listen_for_compilation() -> None:
 
     @functools.cache  # log it once per process
     def announce() -> None:
-        log.info("compiling kernels for this machine; done once, then kept in %s", kernel_folder())
+        log.info("compiling kernels for this machine; done once, then kept in %s", cache_folder())
 
     class Listener(event.Listener):
         def on_start(self, _event: Any) -> None:

@@ -60,7 +60,7 @@ def test_kernels_of_other_sources_go_when_their_limit_is_reached(kernels, monkey
         (kernels / name / "code.nbc").write_bytes(bytes(60))
         os.utime(kernels / name, (1000 - age_s,) * 2)
     monkeypatch.setitem(LIMIT_BYTES, "kernels", 100)
-    mine = compile.kernel_folder.__wrapped__()
+    mine = compile.cache_folder.__wrapped__()
     assert {folder.name for folder in kernels.iterdir() if not folder.name.startswith(".")} == {"newer", mine.name}
 
 
@@ -70,7 +70,7 @@ def test_kernels_of_other_sources_go_when_their_limit_is_reached(kernels, monkey
 def test_a_folder_of_kernels_that_others_may_write_to_is_refused(level, how, kernels, tmp_path):
     if how == "owner" and os.geteuid() != 0:
         pytest.skip("needs root to give a folder away")
-    folder = compile.kernel_folder.__wrapped__()
+    folder = compile.cache_folder.__wrapped__()
     place = {"rotoscope": kernels.parent, "kernels": kernels, "folder": folder}[level]
     if how == "writable":
         place.chmod(0o777)
@@ -80,7 +80,7 @@ def test_a_folder_of_kernels_that_others_may_write_to_is_refused(level, how, ker
         place.rename(tmp_path / "elsewhere")
         place.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match=f"{place}: must be a folder of yours, not a link"):
-        compile.kernel_folder.__wrapped__()
+        compile.cache_folder.__wrapped__()
 
 
 def test_threads_may_call_kernels_at_once_and_split_rows_change_nothing():

@@ -7,12 +7,14 @@ A moment is either a number of events (a file is opened, renamed, linked, locked
 seconds that the process has computed. Neither depends on how busy the machine is.
 """
 
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,19 +102,24 @@ def moments(random, number, count, whole):
             yield Moment(number, seconds=0.001 + share * whole.seconds)
 
 
-def arm(number, event, seconds, count):
-    """Arrange for a signal to this process; `count` is a list with the number of events so far."""
+def arm(number, event, seconds, count, report):
+    """Arrange for a signal to this process, whose time goes to `report`; `count` has the number of events so far."""
+
+    def send(*_):
+        os.write(report, f"{time.monotonic()}\n".encode())
+        os.kill(os.getpid(), number)
+
     if seconds is not None:
         if (
             number != signal.SIGKILL
         ):  # without a handler SIGPROF kills as SIGKILL does: at once, with nothing cleaned up
-            signal.signal(signal.SIGPROF, lambda *_: os.kill(os.getpid(), number))
+            signal.signal(signal.SIGPROF, send)
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
     def happened():
         count[0] += 1
         if count[0] == event:
-            os.kill(os.getpid(), number)
+            send()
 
     def hook(name, _arguments):
         if name in EVENTS:
@@ -152,8 +159,8 @@ def _run(request, report):
 
 
 def _serve():
-    import onnx  # noqa: F401
-
+    for name in ("onnx", "rotoscope.cli", "rotoscope.runtime.engines.onnxruntime", "rotoscope.runtime.pipeline.job"):
+        importlib.import_module(name)
     from rotoscope.kernels.rows import SERIAL
     from rotoscope.kernels.warm import warm
 
@@ -169,8 +176,10 @@ def _serve():
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             try:
                 _run(request, told[1])
+            except BaseException:
+                traceback.print_exc()
             finally:
-                os._exit(99)
+                os._exit(99)  # no trial ends like this
         os.close(said[1]), os.close(told[1])
         with os.fdopen(said[0]) as err, os.fdopen(told[0]) as report:
             text, lines = err.read(), report.read().splitlines()
@@ -178,11 +187,11 @@ def _serve():
         ended = time.monotonic()
         outcome = {"code": os.waitstatus_to_exitcode(status), "err": text, "events": 0}
         outcome["seconds"] = usage.ru_utime + usage.ru_stime
-        for line in lines:
-            if line.startswith("done"):
-                outcome["events"], outcome["seconds"] = int(line.split()[1]), float(line.split()[2])
+        for told_line in lines:
+            if told_line.startswith("done"):
+                outcome["events"], outcome["seconds"] = int(told_line.split()[1]), float(told_line.split()[2])
             else:
-                outcome["wait"] = ended - float(line)
+                outcome["wait"] = ended - float(told_line)
         sys.stdout.write(json.dumps(outcome) + "\n")
         sys.stdout.flush()
 

@@ -108,9 +108,17 @@ def test_a_run_opens_no_socket_and_writes_nothing_else(engine, tmp_path, identit
     assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["out.mp4", "report.json"]
 
 
-def test_an_export_in_fp16_opens_no_socket_and_writes_nothing_else(tmp_path, checkpoint):
-    audited(["export", checkpoint, "net.onnx", "--precision", "fp16"], tmp_path)
-    assert [path.name for path in (tmp_path / "work").iterdir()] == ["net.onnx"]
+def test_an_export_in_fp16_leaves_nothing_in_the_home_folder(tmp_path, checkpoint):
+    given = environment(tmp_path)
+    words = ["export", checkpoint, "net.onnx", "--precision", "fp16"]
+    done = subprocess.run(
+        [sys.executable, "-c", AUDITED, *map(str, words)],
+        env=given, cwd=tmp_path / "work", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "NETWORK" not in done.stderr
+    left = [path for name in ("home", "tmp") for path in (tmp_path / name).rglob("*") if path.is_file()]
+    assert [path for path in left if "rotoscope" not in path.parts] == []
 
 
 def test_training_opens_no_socket_and_writes_nothing_else(tmp_path):

@@ -125,7 +125,8 @@ def test_training_opens_no_socket_and_writes_nothing_else(tmp_path):
     """It imports torch, Lightning and TensorBoard."""
     for domain in "ab":
         (tmp_path / domain).mkdir()
-        cv2.imwrite(str(tmp_path / domain / "0.png"), tiny_clips.pattern(0))
+        for index in range(2):
+            cv2.imwrite(str(tmp_path / domain / f"{index}.png"), tiny_clips.pattern(index))
     words = [
         "train",
         "cyclegan",

@@ -76,9 +76,7 @@ def open_source(
         if start is not None:
             raise UsageError("--start needs a file; standard input cannot be rewound")
         pipe = StandardInput()
-        return VideoSource(
-            "standard input", pipe.opened(), duration=duration, unconverted=unconverted, interrupt_read=pipe.interrupt
-        )
+        return VideoSource("standard input", pipe.opened(), duration=duration, unconverted=unconverted, pipe=pipe)
     if text.startswith(PREFIX) and not Path(text).exists():
         return SyntheticSource(*parse_synthetic(text), start=start, duration=duration)
     if "://" in text and not Path(text).exists():

@@ -300,6 +300,7 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
         offset=-reader.start_seconds if reader.is_cut else max(Fraction(0), -earliest),
         overwrite=options.overwrite,
         sources=reader.files,
+        source=source,
     )
 
 

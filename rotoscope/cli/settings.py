@@ -23,6 +23,7 @@ MAX_BYTES = 1 << 20
 # What rotoscope.toml of the current folder may set, for each command. Whatever is not listed is refused.
 HARMLESS: dict[str, tuple[str, ...]] = {
     "build": (),
+    "cache": (),
     "compare": ("frames", "height", "working_size", "precision"),
     "demo": ("progress",),
     "distill": ("progress",),

@@ -104,8 +104,8 @@ def write(folder, clip):
                 times=clip["times"], time_base=clip["clock"], options={**options, **clip["options"]}, sound=clip["sound"],
                 muxer_options={"avoid_negative_ts": negative}, muxer="mpegts" if clip["ending"] == ".ts" else None,
             )  # fmt: skip
-    except av.PatchWelcomeError:
-        assume(False)  # FFmpeg does not write every clock into mov
+    except (av.PatchWelcomeError, av.ArgumentError):
+        assume(False)  # MPEG-4 and mov do not take every clock
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * clip["kept"])])
     return path

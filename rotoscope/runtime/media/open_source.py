@@ -71,6 +71,8 @@ def open_source(
     unconverted      deliver the stored numbers: palette indices, label ids, 16-bit values
     gpu              decodes a video file if it can, in pictures that stay on it; its context must be current in this thread
     """
+    if not text:
+        raise UsageError('source "": an empty name; accepted: a file, a folder, a pattern, - for standard input')
     if (start is not None and start < 0) or (duration is not None and duration <= 0):
         raise UsageError(f"start {start} and duration {duration}: seconds from the first frame, duration above 0")
     if text == "-":

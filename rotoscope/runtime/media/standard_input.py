@@ -25,6 +25,8 @@ class StandardInput:
     """
 
     def __init__(self) -> None:
+        if sys.stdin is None:
+            raise InputRefused("standard input is closed")
         self.num_bytes = 0
         self._descriptor = sys.stdin.fileno()
         # A plain flag, not an Event: a signal handler may set it while this thread holds the Event's lock.

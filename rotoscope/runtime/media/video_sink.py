@@ -9,15 +9,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import av.container
 import numpy as np
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.base.files import create_part, part_name, place
+from rotoscope.base.files import place
 from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.parts import Part
 from rotoscope.runtime.media.copied_streams import REFUSED, CopiedStreams
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
@@ -72,11 +73,11 @@ class VideoSink:
             self.time_base, nominal_duration=round(1 / (rate * self.time_base)) or 1, clock_may_restart=False
         )
         self._palette = PaletteGraph(video.width, video.height) if encoder.codec == "gif" else None
-        self._part = None if target is None else part_name(target)
+        self._part = None if target is None else Part(target)
         self._container: av.container.OutputContainer | None = None
         try:
             if self._part is not None:
-                create_part(self._part, str(target))
+                self._part.create()
             with self._failing():
                 self._container = self._open(muxer, video)
                 self._stream = self._add_stream(self._container, video, rate)
@@ -142,7 +143,8 @@ class VideoSink:
                     f"{self._name}: {self._muxer} refuses {lost}{self._from_source}; try another container"
                 )
             if self._part is not None and self._target is not None:
-                place(self._part, self._target, overwrite=self._overwrite)
+                place(self._part.path, self._target, overwrite=self._overwrite)
+                self._part.release()
 
     def abort(self) -> None:
         """Close everything and remove the part file. Never raises."""
@@ -153,8 +155,7 @@ class VideoSink:
         if self._copied is not None:
             self._copied.close()
         if self._part is not None:
-            with suppress(OSError):
-                self._part.unlink(missing_ok=True)
+            self._part.remove()
 
     def _mux(self, packets: Sequence[av.Packet[Any]]) -> None:
         """Write packets of pictures. With them the muxer writes packets of other streams that wait for their turn."""
@@ -214,7 +215,7 @@ class VideoSink:
             options["movie_timescale"] = str(_movie_timescale(video.time_base, self._copied))
         if muxer in ("matroska", "webm"):
             options["fflags"] = "+bitexact"  # no random identifiers: the same frames give the same bytes
-        file = sys.stdout.buffer if self._part is None else f"file:{self._part}"
+        file = _standard_output() if self._part is None else f"file:{self._part.path}"
         return av.open(file, "w", format=muxer, container_options=options)
 
     def _add_stream(
@@ -247,6 +248,13 @@ class VideoSink:
         # prores_ks takes these two from the frame, not from the context.
         frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
         return frame
+
+
+def _standard_output() -> BinaryIO:
+    """Return standard output for bytes; raises OutputFailed if the process was started without one."""
+    if sys.stdout is None:
+        raise OutputFailed("standard output is closed")
+    return sys.stdout.buffer
 
 
 def _movie_timescale(video: Fraction, copied: CopiedStreams | None) -> int:

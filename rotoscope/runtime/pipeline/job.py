@@ -1,5 +1,6 @@
 """One run: a source, the stages, a sink. `run_job` is the main path; every statement of its body is a step."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from rotoscope.base.frame import Frame, VideoInfo
 from rotoscope.base.gpu_run import GpuRun
 from rotoscope.base.options import OutputOptions, SourceOptions, SteadyOptions
 from rotoscope.base.rates import exact_rate
+from rotoscope.base.signals import Terminated
 from rotoscope.base.sink import Sink, finishing
 from rotoscope.base.times import peak_memory_mb
 from rotoscope.kernels.rows import Workers, usable_cores
@@ -315,7 +317,7 @@ def _calibration(job: Job, model: RunnableModel, workers: Workers) -> Calibratio
 
 def _check_stopped_run(stop: StopRequest, num_frames: int) -> None:
     if stop.is_made() and not num_frames:
-        raise KeyboardInterrupt
+        raise Terminated if stop.number == signal.SIGTERM else KeyboardInterrupt
 
 
 def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: OutputOptions) -> Sink:

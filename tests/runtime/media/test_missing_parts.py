@@ -158,6 +158,16 @@ def test_any_bytes_are_judged_without_an_error(content, container, tmp_path):
     assert bytes_missing(path, container) in (True, False)
 
 
+@pytest.mark.parametrize("ending", [".mp4", ".mov"])
+def test_frames_that_an_edit_list_hides_are_not_missing(ending, tmp_path):
+    path = tiny_clips.write_clip(
+        tmp_path / f"clip{ending}", times=[n - 3 for n in range(8)], options={"g": "1", "preset": "ultrafast"},
+        muxer_options={"avoid_negative_ts": "disabled"},
+    )  # fmt: skip
+    num, losses = counted(path)
+    assert num in (5, 8) and losses == {}
+
+
 def y4m(path):
     return tiny_clips.write_clip(path, codec="rawvideo", muxer="yuv4mpegpipe", frames=6, options={})
 

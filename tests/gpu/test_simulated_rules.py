@@ -325,6 +325,8 @@ def test_the_legacy_stream_may_work_during_the_capture_of_a_stream_that_does_not
         thread.join(300)
         if stream.queue.blocking:
             assert "cudaErrorStreamCaptureImplicit" in errors.pop()
+            with pytest.raises(RuntimeError, match="Invalidated"):
+                stream.end_capture()
         else:
             assert errors == []
             stream.end_capture()

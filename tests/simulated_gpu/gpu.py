@@ -10,7 +10,7 @@ from typing import Any
 
 from simulated_gpu.counters import Counters
 from simulated_gpu.memory import DeviceMemory
-from simulated_gpu.schedulers import SCHEDULERS, Scheduler
+from simulated_gpu.schedulers import SCHEDULERS
 
 RELAXED, THREAD_LOCAL, GLOBAL = 2, 1, 0  # the numbers of cudaStreamCaptureMode
 
@@ -75,7 +75,7 @@ class Gpu:
             self.memory.scrub()
             self.counters = Counters()
             self._random = Random(seed)
-            self._scheduler: Scheduler = SCHEDULERS[scheduler](self._random)
+            self._scheduler = SCHEDULERS[scheduler](self._random)
             self._eager = eager
             self._orders = itertools.count(1)
             self._keys = itertools.count(0x1000, 0x10)

@@ -26,15 +26,14 @@ class Memory:
         self._key = (gpu.generation, queue.key, self.size)
         self._free = pool.free
         with gpu.lock:
-            if self._free[self._key]:
-                self.ptr = self._free[self._key].pop()
+            if pool.free[self._key]:
+                self.ptr = pool.free[self._key].pop()
                 gpu.counters.pool_hits += 1
             else:
                 gpu.refuse_in_capture("cudaMalloc (the pool of the stream has no memory of this size)")
                 try:
                     self.ptr = gpu.memory.allocate(self.size)
                 except MemoryError as error:
-                    self._free = None
                     raise OutOfMemoryError(*error.args) from error
                 gpu.counters.pool_misses += 1
             address, count = self.ptr, self.size
@@ -42,7 +41,7 @@ class Memory:
 
     def __del__(self) -> None:
         # As with CuPy, the host decides: work that still uses the memory may not have run.
-        if getattr(self, "_free", None) is not None and hasattr(self, "ptr"):
+        if hasattr(self, "ptr"):
             self._free[self._key].append(self.ptr)
 
 

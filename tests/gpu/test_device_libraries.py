@@ -12,11 +12,13 @@ import tiny_models
 from av.codec.hwaccel import HWAccel
 from simulated_gpu import nvdec, nvenc, tensorrt
 
+from rotoscope.assembly.gpu_checks import kernel_verdict
 from rotoscope.base.device import FIRST_GPU
 from rotoscope.kernels.arrays import from_dlpack
 from rotoscope.runtime.engines import signed, tensorrt_build
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.engines.tensorrt import TensorRtEngine
+from rotoscope.runtime.media.hardware_codecs import why_not_decoded
 from rotoscope.runtime.models import cache
 from rotoscope.runtime.models.model_file import open_model
 
@@ -136,6 +138,12 @@ def test_a_context_other_than_the_current_one_is_refused(machine, tmp_path):
         cupy.zeros(1)  # CuPy has made the primary context
         with pytest.raises(av.FFmpegError, match=reason):
             av.open(str(clip), hwaccel=hwaccel(options=options))
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_what_doctor_tries_works_here(machine, codec):
+    assert why_not_decoded(codec, FIRST_GPU) == ""
+    assert kernel_verdict(FIRST_GPU) == "ok"
 
 
 # NVENC

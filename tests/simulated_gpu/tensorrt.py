@@ -7,6 +7,7 @@ stands here; it was checked against the bindings of TensorRT 10.16.1.11.
 import enum
 import json
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -321,5 +322,6 @@ PUBLIC = (
 def module() -> ModuleType:
     """Return the module `tensorrt`."""
     made = ModuleType("tensorrt", "A stand-in for TensorRT.")
+    made.__spec__ = ModuleSpec("tensorrt", None)  # so that it counts as installed
     made.__dict__.update({kind.__name__: kind for kind in PUBLIC}, nptype=nptype, __version__=VERSION)
     return made

@@ -37,7 +37,7 @@ class Item:
 
 @dataclass
 class Capture:
-    """A capture that has begun: what was enqueued so far."""
+    """A capture that goes on: what was enqueued so far."""
 
     mode: int
     thread: int

@@ -13,13 +13,13 @@ from av.codec.hwaccel import HWAccel
 from simulated_gpu import nvdec, nvenc, tensorrt
 
 from rotoscope.assembly.gpu_checks import kernel_verdict
+from rotoscope.base import cache
 from rotoscope.base.device import FIRST_GPU
 from rotoscope.kernels.arrays import from_dlpack
 from rotoscope.runtime.engines import signed, tensorrt_build
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.engines.tensorrt import TensorRtEngine
 from rotoscope.runtime.media.hardware_codecs import why_not_decoded
-from rotoscope.runtime.models import cache
 from rotoscope.runtime.models.model_file import open_model
 
 NAMES = Path(tensorrt.__file__).with_name("tensorrt_names.txt")

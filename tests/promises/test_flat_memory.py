@@ -59,7 +59,7 @@ def figures(record_property, request):
     def record(growth):
         record_property("growth_mb", round(growth, 1))
         with request.getfixturevalue("capsys").disabled():
-            print(f"\n{request.node.name}: {growth:+.1f} MB")  # noqa: T201  figures for docs/reliability.md
+            print(f"\n{request.node.name}: {growth:+.1f} MB")
 
     return record
 

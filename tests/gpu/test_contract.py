@@ -230,7 +230,7 @@ def test_a_copy_into_pinned_memory_has_arrived_when_its_event_has(cupy, stream):
 # Kernels
 
 
-def test_a_kernel_of_ones_own(cupy, stream):
+def test_any_cuda_source_can_be_launched(cupy, stream):
     array, out = cupy.asarray(numbers(1000)), cupy.empty(1000, np.float32)
     kernel = cupy.RawKernel(ADD, "add", ("-std=c++17",))
     kernel((4,), (256,), (array, np.float32(2), np.int32(1000), out))

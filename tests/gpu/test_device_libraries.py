@@ -12,13 +12,14 @@ import tiny_models
 from av.codec.hwaccel import HWAccel
 from simulated_gpu import nvdec, nvenc, tensorrt
 
+from rotoscope.assembly.gpu_checks import kernel_verdict
+from rotoscope.base import cache
 from rotoscope.base.device import FIRST_GPU
-from rotoscope.base.errors import UsageError
 from rotoscope.kernels.arrays import from_dlpack
 from rotoscope.runtime.engines import signed, tensorrt_build
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.engines.tensorrt import TensorRtEngine
-from rotoscope.runtime.models import cache
+from rotoscope.runtime.media.hardware_codecs import why_not_decoded
 from rotoscope.runtime.models.model_file import open_model
 
 NAMES = Path(tensorrt.__file__).with_name("tensorrt_names.txt")
@@ -137,6 +138,12 @@ def test_a_context_other_than_the_current_one_is_refused(machine, tmp_path):
         cupy.zeros(1)  # CuPy has made the primary context
         with pytest.raises(av.FFmpegError, match=reason):
             av.open(str(clip), hwaccel=hwaccel(options=options))
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_what_doctor_tries_works_here(machine, codec):
+    assert why_not_decoded(codec, FIRST_GPU) == ""
+    assert kernel_verdict(FIRST_GPU) == "ok"
 
 
 # NVENC
@@ -359,15 +366,17 @@ def private_cache(tmp_path, monkeypatch):
         monkeypatch.setattr(module, name, lambda *_, folder=folder, **__: folder)
 
 
+SIZES = ((32, 32), (64, 48), (128, 96))  # (width, height)
+
+
+def plan_of(model, **options):
+    return tensorrt_build.checked_engine(tensorrt_build.build_engine(open_model(model), sizes=SIZES, **options))
+
+
 def test_the_tensorrt_engine_of_rotoscope_builds_and_runs(machine, affine, private_cache):
     import cupy
 
-    phases = []
-    file = tensorrt_build.build_engine(
-        open_model(affine), on_progress=lambda phase, share: phases.append((phase, share))
-    )
-    assert phases == [("Building", 1.0)]
-    engine = TensorRtEngine(file, precision="fp32")
+    engine = TensorRtEngine(open_model(affine))
     given, made = names_of(affine)
     with cupy.cuda.Stream(non_blocking=True) as stream:
         for size in ((48, 64), (33, 65)):
@@ -382,15 +391,25 @@ def test_the_tensorrt_engine_of_rotoscope_builds_and_runs(machine, affine, priva
     host = np.empty_like(tensors())
     engine.run({given: tensors()}, {}, {made: host}, {})
     np.testing.assert_allclose(host, tensors() * 0.5 + 0.125, atol=1e-6)
-    with pytest.raises(UsageError, match="outside the sizes it was built for"):
-        engine.shapes({given: np.empty((1, 3, 2000, 64), np.float32)}, {})
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_a_build_reports_its_progress_and_keeps_its_flags(machine, affine, private_cache, tf32):
+    phases = []
+    plan = plan_of(affine, tf32=tf32, on_progress=lambda phase, share: phases.append((phase, share)))
+    assert phases == [("Building", 1.0)]
+    engine = tensorrt.Runtime(tensorrt.Logger()).deserialize_cuda_engine(plan)
+    assert ("TF32" in engine.header["flags"]) == tf32
+    assert engine.get_tensor_profile_shape("in", 0) == [(1, 3, height, width) for width, height in SIZES]
+    context = engine.create_execution_context()
+    assert context.set_input_shape("in", (1, 3, 96, 128))
+    assert not context.set_input_shape("in", (1, 3, 97, 128))
 
 
 def test_tensorrt_cannot_be_captured_before_its_first_call_with_these_shapes(machine, affine, private_cache):
     import cupy
 
-    plan = tensorrt_build.checked_engine(tensorrt_build.build_engine(open_model(affine)))
-    engine = tensorrt.Runtime(tensorrt.Logger()).deserialize_cuda_engine(plan)
+    engine = tensorrt.Runtime(tensorrt.Logger()).deserialize_cuda_engine(plan_of(affine))
     given, made = names_of(affine)
     with cupy.cuda.Stream(non_blocking=True) as stream:
         x, out = cupy.asarray(tensors()), cupy.zeros(tensors().shape, np.float32)
@@ -414,8 +433,7 @@ def test_tensorrt_cannot_be_captured_before_its_first_call_with_these_shapes(mac
 
 
 def test_a_host_address_is_no_address_for_tensorrt(machine, affine, private_cache):
-    plan = tensorrt_build.checked_engine(tensorrt_build.build_engine(open_model(affine)))
-    context = tensorrt.Runtime(tensorrt.Logger()).deserialize_cuda_engine(plan).create_execution_context()
+    context = tensorrt.Runtime(tensorrt.Logger()).deserialize_cuda_engine(plan_of(affine)).create_execution_context()
     assert not context.set_tensor_address(names_of(affine)[0], tensors().ctypes.data)
 
 

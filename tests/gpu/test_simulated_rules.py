@@ -68,6 +68,28 @@ def test_the_poison_comes_after_what_the_stream_was_given_before(gpu):
         assert np.isnan(second.get()).all()
 
 
+@pytest.mark.parametrize("scheduler", ["uniform", "priorities"])
+def test_memory_may_be_allocated_under_one_stream_and_used_on_another(scheduler):
+    """As long as the first has nothing to do that was enqueued before the memory was freed."""
+    for seed in range(24):
+        with installed(seed, scheduler):
+            import cupy
+
+            slot = cupy.empty(8, np.float32)  # under the legacy stream
+            compute = cupy.cuda.Stream(non_blocking=True)
+            with compute:
+                slot.fill(1)
+                assert (slot.get() == 1).all()
+            del slot
+            other = cupy.zeros(100, np.float32)
+            again = cupy.empty(8, np.float32)
+            with compute:
+                again.fill(2)
+            assert (other.get() == 0).all()
+            with compute:
+                assert (again.get() == 2).all()
+
+
 def test_two_tests_do_not_see_each_others_memory():
     with installed():
         import cupy
@@ -325,6 +347,8 @@ def test_the_legacy_stream_may_work_during_the_capture_of_a_stream_that_does_not
         thread.join(300)
         if stream.queue.blocking:
             assert "cudaErrorStreamCaptureImplicit" in errors.pop()
+            with pytest.raises(RuntimeError, match="Invalidated"):
+                stream.end_capture()
         else:
             assert errors == []
             stream.end_capture()

@@ -7,7 +7,7 @@
 
 Device memory is protected: a host read of a device address ends the process. Streams are queues: enqueued work runs when the
 host waits for something, in an order that a seeded scheduler draws among all orders that CUDA allows. New memory holds 0xFF
-bytes (NaN) in stream order, so that work that runs too early, or reads memory that was given away, shows in the result.
+bytes (NaN), written in stream order: work that runs too early, or reads memory that was given away, shows in the result.
 
     memory.py      device memory, protected from the host
     gpu.py         queues, what may run next, waiting, capture rules

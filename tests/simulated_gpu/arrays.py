@@ -1,7 +1,7 @@
 """ndarray: an array in device memory, with those operations of CuPy's that the device path may use.
 
-Rotoscope computes with its own kernels, so arithmetic, reductions and NumPy's functions are refused here, although CuPy has
-them: each would be a launch, and often an allocation and a wait, that nobody planned.
+Rotoscope computes with its own kernels. Arithmetic, reductions and NumPy's functions are refused here, although CuPy has them:
+each would be a hidden launch, and often an allocation and a wait.
 """
 
 from math import prod

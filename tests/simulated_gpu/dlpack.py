@@ -60,7 +60,7 @@ def _delete(managed: Any) -> None:
 
 @_Destructor
 def _destroy(capsule: int) -> None:
-    if _is_valid(capsule, _NAME):  # nobody took it
+    if _is_valid(capsule, _NAME):  # it was not taken
         address = _pointer_in_destructor(capsule, _NAME)
         _given.pop(ctypes.cast(address, ctypes.POINTER(_Managed)).contents.context, None)
 

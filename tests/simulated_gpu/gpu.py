@@ -10,7 +10,7 @@ from typing import Any
 
 from simulated_gpu.counters import Counters
 from simulated_gpu.memory import DeviceMemory
-from simulated_gpu.schedulers import SCHEDULERS, Scheduler
+from simulated_gpu.schedulers import SCHEDULERS
 
 RELAXED, THREAD_LOCAL, GLOBAL = 2, 1, 0  # the numbers of cudaStreamCaptureMode
 
@@ -37,7 +37,7 @@ class Item:
 
 @dataclass
 class Capture:
-    """A capture that has begun: what was enqueued so far."""
+    """A capture that goes on: what was enqueued so far."""
 
     mode: int
     thread: int
@@ -75,9 +75,9 @@ class Gpu:
             self.memory.scrub()
             self.counters = Counters()
             self._random = Random(seed)
-            self._scheduler: Scheduler = SCHEDULERS[scheduler](self._random)
+            self._scheduler = SCHEDULERS[scheduler](self._random)
             self._eager = eager
-            self._orders = itertools.count(1)
+            self.last_order = 0  # of the work that the host enqueued
             self._keys = itertools.count(0x1000, 0x10)
             self.legacy = Queue(0, blocking=True)
             self.queues = {0: self.legacy}
@@ -98,12 +98,17 @@ class Gpu:
                 queue.capture.items.append(Item(0, what, action))
                 return
             self._refuse_legacy(queue, what)
-            self._append(queue, Item(next(self._orders), what, action))
+            self._append(queue, Item(self._next_order(), what, action))
 
-    def submit_beside_capture(self, queue: Queue, what: str, action: Callable[[], object]) -> None:
-        """Enqueue work that no graph shall hold, in stream order: new memory is poisoned."""
+    def submit_behind(self, queue: Queue, order: int, what: str, action: Callable[[], object]) -> None:
+        """Let work run as soon as a stream has done what it was given up to `order`: now, if it has. No graph holds it."""
         with self.lock:
-            self._append(queue, Item(next(self._orders), what, action))
+            before = sum(item.order <= order for item in queue.items)
+            if before:
+                queue.items.insert(before, Item(order, what, action))
+            else:
+                with self.memory.opened():
+                    action()
 
     def submit_mark(
         self, queue: Queue, what: str, *, action: Callable[[], object] | None = None, after: Any = None
@@ -111,9 +116,13 @@ class Gpu:
         """Enqueue a record or a wait; return its order."""
         with self.lock:
             self._refuse_legacy(queue, what)
-            item = Item(next(self._orders), what, action, after, is_mark=True)
+            item = Item(self._next_order(), what, action, after, is_mark=True)
             self._append(queue, item)
             return item.order
+
+    def _next_order(self) -> int:
+        self.last_order += 1
+        return self.last_order
 
     def _append(self, queue: Queue, item: Item) -> None:
         queue.items.append(item)

@@ -14,12 +14,13 @@ from simulated_gpu.pool import device_pool, pinned_pool
 def installed(seed: int = 0, scheduler: str = "priorities", eager: float = 0.0) -> Iterator[Gpu]:
     """Let `import cupy` and `import cupyx` give the simulated device; the arguments are those of `Gpu.reset`.
 
-    At the end no memory behind an allocation may have changed, unless the body raised an error of its own.
+    At the end all work runs, and no memory behind an allocation may have changed, unless the body raised an error of its own.
     """
     _begin(seed, scheduler, eager)
     with replaced_modules(cupy_module.modules()):
         try:
             yield gpu
+            gpu.wait_for_all()
             overruns = gpu.memory.overruns()
             assert not overruns, f"something wrote behind the end of allocations of {overruns} bytes"
         finally:

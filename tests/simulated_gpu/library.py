@@ -12,12 +12,13 @@ from pathlib import Path
 
 from filelock import FileLock
 from kernel_instances import INSTANCES
-from platformdirs import user_cache_path
 
+from rotoscope.base.cache import folder_of
 from rotoscope.kernels.launch import SOURCES
 
 HERE = Path(__file__).parent
 SHIM = HERE.parent / "kernels" / "shim"
+FOLDER = folder_of("kernels") / "simulated_gpu"  # also for tests that use another cache folder for a while
 UNUSED_SECONDS = 30 * 24 * 3600.0  # after which a library is removed; the sources may have changed many times by then
 # As for the sanitized shim: no fused multiply-add that the source does not ask for.
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off", "-Wno-unknown-pragmas")
@@ -57,11 +58,10 @@ def build(code: str, names: tuple[str, ...], options: tuple[str, ...] = ()) -> L
     headers = b"".join(path.read_bytes() for folder in (SOURCES, SHIM, HERE) for path in sorted(folder.glob("*.*h")))
     text = _text(code, names)
     digest = hashlib.sha256(headers + text.encode() + repr((FLAGS, options)).encode()).hexdigest()[:20]
-    folder = user_cache_path("rotoscope") / "kernels" / "simulated_gpu"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{digest}.so"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    file = FOLDER / f"{digest}.so"
     if not file.exists():
-        with FileLock(folder / f"{digest}.lock"):
+        with FileLock(FOLDER / f"{digest}.lock"):
             if not file.exists():
                 _compile(text, file, options)
     return Library(names, ctypes.CDLL(str(file)))

@@ -46,10 +46,13 @@ class DeviceMemory:
                 self._protect(0)
 
     def allocate(self, size: int) -> int:
-        """Return the address of `size` bytes; raise MemoryError if the device is full."""
+        """Return the address of `size` bytes, poisoned; raise MemoryError if the device is full."""
         size = rounded(size)
         if self._free[size]:
-            return self._free[size].pop()
+            address = self._free[size].pop()
+            with self.opened():
+                ctypes.memset(address, POISON, size)
+            return address
         if self.used + size + GAP > SIZE:
             raise MemoryError(f"simulated device: {size} bytes asked for, {SIZE - self.used} left")
         address = self._base + self.used

@@ -1,7 +1,7 @@
 """NVDEC as PyAV gives it: frames that a software decoder made, in pitched surfaces of the device.
 
 A surface is filled by work on the legacy stream and goes back to its pool as soon as nothing refers to it; the next frame
-overwrites it, again on the legacy stream. Whoever reads must order itself behind the first and before the second.
+overwrites it, again on the legacy stream. A reader needs an event after the first and one before the second.
 """
 
 import errno

@@ -26,24 +26,24 @@ class Memory:
         self._key = (gpu.generation, queue.key, self.size)
         self._free = pool.free
         with gpu.lock:
-            if self._free[self._key]:
-                self.ptr = self._free[self._key].pop()
+            if pool.free[self._key]:
+                address, freed = pool.free[self._key].pop()
                 gpu.counters.pool_hits += 1
+                self.ptr, count = address, self.size
+                # What the stream was given before the memory was freed may still use it.
+                gpu.submit_behind(queue, freed, "poison", lambda: ctypes.memset(address, POISON, count))
             else:
                 gpu.refuse_in_capture("cudaMalloc (the pool of the stream has no memory of this size)")
                 try:
                     self.ptr = gpu.memory.allocate(self.size)
                 except MemoryError as error:
-                    self._free = None
                     raise OutOfMemoryError(*error.args) from error
                 gpu.counters.pool_misses += 1
-            address, count = self.ptr, self.size
-            gpu.submit_beside_capture(queue, "poison", lambda: ctypes.memset(address, POISON, count))
 
     def __del__(self) -> None:
         # As with CuPy, the host decides: work that still uses the memory may not have run.
-        if getattr(self, "_free", None) is not None and hasattr(self, "ptr"):
-            self._free[self._key].append(self.ptr)
+        if hasattr(self, "ptr"):
+            self._free[self._key].append((self.ptr, gpu.last_order))
 
 
 class UnownedMemory:
@@ -75,7 +75,8 @@ class MemoryPool:
     """Free device memory by stream and size."""
 
     def __init__(self) -> None:
-        self.free: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+        # By (generation, stream, size): (address, order of the last work that was enqueued before it was freed).
+        self.free: dict[tuple[int, int, int], list[tuple[int, int]]] = defaultdict(list)
 
     def malloc(self, size: int) -> MemoryPointer:
         """Allocate for the current stream."""
@@ -93,7 +94,7 @@ class MemoryPool:
             gpu.wait_for_all("cudaFree")
             for (generation, _, _), held in self.free.items():
                 while held and generation == gpu.generation:
-                    gpu.memory.release(held.pop())
+                    gpu.memory.release(held.pop()[0])
 
     def n_free_blocks(self) -> int:
         """Return the number of free blocks."""

@@ -1,6 +1,6 @@
 """Draw which stream goes on next, among those that may. Both are seeded; each finds bugs that the other seldom finds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
@@ -44,4 +44,4 @@ class PriorityScheduler:
         return first
 
 
-SCHEDULERS = {"uniform": UniformScheduler, "priorities": PriorityScheduler}
+SCHEDULERS: dict[str, Callable[[Random], Scheduler]] = {"uniform": UniformScheduler, "priorities": PriorityScheduler}

@@ -163,7 +163,7 @@ class Stream:
         return Graph(capture.items)
 
     def is_capturing(self) -> bool:
-        """Whether a capture has begun."""
+        """Whether the stream is captured."""
         return self.queue.capture is not None
 
 

@@ -1,4 +1,4 @@
-"""Flow of every pixel from the flow of patches: the mean of the 2x2 patches that cover it, weighted by how well each explains it.
+"""Flow of every pixel: the mean over the 2x2 patches that cover it, weighted by how well each explains it.
 
 With e the difference |b(p + u) - a(p)| of the pixel p moved by the flow u of a patch, the weight of the patch is
 1 / max(e, LEAST_LEVELS)^2. (Kroeger et al., ECCV 2016, weight by 1 / max(e, 1); the square has less error at edges of motion.)

@@ -54,7 +54,7 @@ def densify_flow_reference(first: NDArray[Any], second: NDArray[Any], patches: N
                 weight = (1 / np.maximum(error, LEAST_LEVELS) ** 2)[..., None]
                 total[direction] += weight * flow
                 weights[direction] += weight
-    return total / weights
+    return np.asarray(total / weights)
 
 
 def read_reference(picture: F64, flow: F64, down: int = 0, right: int = 0) -> F64:

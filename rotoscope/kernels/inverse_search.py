@@ -5,8 +5,8 @@ x and a displacement u, with d = b(x + u) - a(x) over its 64 pixels and g the gr
 
     cost(u) = sum (d - mean d)^2        step = (C + DAMPING I)^-1 sum (g - mean g) d        u <- u - step
 
-where C = sum (g - mean g)(g - mean g)^T does not depend on u: the inverse in the name. Because means are subtracted, a change of
-brightness is not taken for motion. Damping keeps patches without texture near their start; it does not move the minimum.
+where C = sum (g - mean g)(g - mean g)^T does not depend on u: the inverse in the name. Because means are subtracted, a change
+of brightness is not taken for motion. Damping keeps patches without texture near their start; it does not move the minimum.
 
 Patches lie 4 pixels apart: patch (j, i) covers rows 4j - 2 to 4j + 5 and columns 4i - 2 to 4i + 5. So every pixel of any
 picture, even of 1x1, lies in 2x2 patches (border patches count twice). Positions outside a picture read its border.
@@ -147,9 +147,11 @@ class _PatchesReference:
         self.inverse = np.linalg.inv(np.stack([xx + DAMPING, xy, xy, yy + DAMPING], axis=-1).reshape(*xx.shape, 2, 2))
 
     def _at(self, picture: F64, down: Any, right: Any) -> F64:
-        return picture[
-            np.clip(self.y + down, 0, picture.shape[0] - 1), np.clip(self.x + right, 0, picture.shape[1] - 1)
-        ]
+        rows, columns = (
+            np.clip(self.y + down, 0, picture.shape[0] - 1),
+            np.clip(self.x + right, 0, picture.shape[1] - 1),
+        )
+        return np.asarray(picture[rows, columns])
 
     def evaluate(self, flow: F64) -> tuple[F64, F64]:
         """(cost (rows,columns), step (rows,columns,2)) of a flow (rows,columns,2)."""
@@ -179,7 +181,7 @@ def _start_reference(coarser: F64, size: tuple[int, ...]) -> F64:
     (top, bottom, down), (left, right, across) = axes
     upper = coarser[top][:, left] * (1 - across)[:, None] + coarser[top][:, right] * across[:, None]
     lower = coarser[bottom][:, left] * (1 - across)[:, None] + coarser[bottom][:, right] * across[:, None]
-    return 2 * (upper * (1 - down)[:, None, None] + lower * down[:, None, None])
+    return np.asarray(2 * (upper * (1 - down)[:, None, None] + lower * down[:, None, None]))
 
 
 def inverse_search_cpu(
@@ -259,7 +261,7 @@ def _two_windows(picture: F32, top: int, left: int, out: F32) -> None:
     out  (2,72) float32. With both, sums over the 64 pixels are one loop over contiguous memory.
     """
     height, width = picture.shape
-    if 0 <= top and top + 9 <= height and 0 <= left and left + 9 <= width:
+    if top >= 0 and top + 9 <= height and left >= 0 and left + 9 <= width:
         values, here, after = picture.reshape(-1), out[0], out[1]
         for j in range(9):
             first = (top + j) * width + left

@@ -9,9 +9,9 @@ e_I, e_x and e_y are the differences of brightness and of its derivatives along 
 gradient, so that they are in pixels. share is 1 for neighbours in the same row or column and 1/2 for diagonal ones.
 
 The differences are linearised once, at the given flow. Then each sweep solves the equations of every pixel with the values and
-weights of its neighbours from the sweep before (Jacobi's method), over-relaxed by 1.4. With these shares the eigenvalues of plain
-Jacobi lie in [-1/3, 1], so factors below 1.5 are stable; with four neighbours none above 1 is. The order of pixels does not
-matter.
+weights of its neighbours from the sweep before (Jacobi's method), over-relaxed by 1.4. With these shares the eigenvalues of
+plain Jacobi lie in [-1/3, 1], so factors below 1.5 are stable; with four neighbours none above 1 is. The order of pixels does
+not matter.
 """
 
 from typing import Any
@@ -109,7 +109,7 @@ def _linearise_reference(a: F64, b: F64, flow: F64) -> F64:
     for w, e, gx, gy in terms:
         rest = gx * u + gy * v - e
         made += w * np.stack([gx * gx, gx * gy, gy * gy, gx * rest, gy * rest])
-    return made * inside
+    return np.asarray(made * inside)
 
 
 def _smooth_reference(equations: F64, flow: F64) -> F64:
@@ -127,7 +127,7 @@ def _smooth_reference(equations: F64, flow: F64) -> F64:
     xx, xy, yy, x, y = equations
     xx, yy, x, y = xx + weights, yy + weights, x + total[..., 0], y + total[..., 1]
     solved = np.stack([yy * x - xy * y, xx * y - xy * x], axis=-1) / (xx * yy - xy * xy)[..., None]
-    return flow + RELAXATION * (solved - flow)
+    return np.asarray(flow + RELAXATION * (solved - flow))
 
 
 def refine_flow_cpu(

@@ -141,8 +141,8 @@ def color_in_cpu(
     first, stride = planes[0], row_stride(planes[0], "planes[0]")
     codes, size = flat_rows(first, stride), (first.shape[0], first.shape[1], stride)
     if len(planes) == 1 and first.ndim == 3:
-        kernel = _rgb_to_planar if planar else _rgb_to_interleaved
-        run_rows(kernel, rows, codes, size, first.shape[2], affine, edge, stored)
+        from_rgb = _rgb_to_planar if planar else _rgb_to_interleaved
+        run_rows(from_rgb, rows, codes, size, first.shape[2], affine, edge, stored)
         return
     shape = chroma_shape(planes)
     chroma = [flat_rows(plane, shape[5]) for plane in planes[1:]] or [codes[:0]]

@@ -38,6 +38,7 @@ INSTANCES = {
         *_each("resize<{}>", PIXELS),
         *_each("resize_grey<{}, {}>", CODES, CODES),
         *_each("resize_flow<{}>", FLOWS),
+        *_each("resize_components<{}>", ("float", "unsigned short")),
     ],
     "color_in": [
         *_each("color_in<{}, {}>", ("unsigned char", "unsigned short"), ("float", "Half2", "float4")),
@@ -54,6 +55,7 @@ INSTANCES = {
         *_each("{}<{}>", ("pyramid_down", "band_of", "band_energy"), ("float", "float4")),
         *("grey_of", "octave_gains", "octave_aims", "collapse", "collapse_onto"),
     ],
+    "composite": ["composite"],
     "flicker": ["flicker_partials"],
     "mix": [*_each("mix<{}>", ("float", "float4")), "weighted_sum", "flows_between", "trust_along"],
     "interleave": ["interleave<float>", "interleave<Half2>"],

@@ -69,7 +69,8 @@ def first_energies(like: AnyArray) -> Energies:
     """Return the energies with which a scene begins, on the device of `like`."""
     dtype = np.float32 if on_cuda(like) else np.float64
     energies: AnyArray = np.zeros_like(like, shape=(4, OCTAVES), dtype=dtype)
-    aim: AnyArray = np.ones_like(like, shape=(OCTAVES,), dtype=dtype)
+    aim: AnyArray = np.zeros_like(like, shape=(OCTAVES,), dtype=dtype)
+    aim[...] = 1
     return Energies(energies, aim)
 
 

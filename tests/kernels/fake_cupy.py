@@ -41,8 +41,12 @@ INSTANCES = {
         *_each("resize_components<{}>", ("float", "unsigned short")),
     ],
     "color_in": [
-        *_each("color_in<{}, {}>", ("unsigned char", "unsigned short"), ("float", "Half2", "float4")),
-        *_each("rgb_in<{}, {}>", ("unsigned char", "unsigned short", "float"), ("float", "Half2", "float4")),
+        *_each("color_in<{}, {}>", ("unsigned char", "unsigned short"), ("float", "Half2", "float4", "unsigned char")),
+        *_each(
+            "rgb_in<{}, {}>",
+            ("unsigned char", "unsigned short", "float"),
+            ("float", "Half2", "float4", "unsigned char"),
+        ),
     ],
     "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "ycc_out"), ("unsigned char", "unsigned short")),
     "sums": ["plane_partials", "fold"],

@@ -153,6 +153,8 @@ def row_stride(array: AnyArray, name: str) -> int:
 
     Rows are contiguous if the elements of each row follow one another, and each row begins behind the one before.
     """
+    if array.flags.c_contiguous and array.shape[0] > 1 and array.size:
+        return int(array.strides[0] // array.itemsize)
     length, itemsize = 1, array.itemsize
     for size, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
         if size > 1 and stride != length * itemsize:

@@ -66,7 +66,7 @@ def read_reference(picture: F64, flow: F64, down: int = 0, right: int = 0) -> F6
     top, left = y + whole[..., 1] + down, x + whole[..., 0] + right
 
     def at(rows: Any, columns: Any) -> F64:
-        return picture[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+        return np.asarray(picture[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)])
 
     upper = at(top, left) * (1 - part_x) + at(top, left + 1) * part_x
     lower = at(top + 1, left) * (1 - part_x) + at(top + 1, left + 1) * part_x

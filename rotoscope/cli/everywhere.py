@@ -12,6 +12,7 @@ from pathlib import Path
 from rotoscope.base.errors import UsageError
 
 LEVELS = ("debug", "info", "warning", "error")
+MOST_BYTES = 560  # of a line on the terminal: a name or value from a file may be a megabyte
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,14 @@ def split_words(words: Sequence[str]) -> tuple[Everywhere, list[str]]:
     return Everywhere(level or ("debug" if debug else "warning" if quiet else "info"), quiet, debug), rest
 
 
+def refuse_empty(words: Sequence[str]) -> None:
+    """Raise UsageError for an empty word, which would be the current folder: usually a shell variable that is not set."""
+    for index, word in enumerate(words):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            where = word or (f"after {words[index - 1]}" if index else "the command")
+            raise UsageError(f"an empty argument ({where}); is a variable of the shell not set?")
+
+
 @contextmanager
 def shown(options: Everywhere) -> Iterator[None]:
     """Send the messages of the package to standard error within the block, from the level asked for.
@@ -77,5 +86,8 @@ class Printable(logging.Formatter):
 
 
 def printable(text: str) -> str:
-    """Return a text with ? in place of each character that is not printable."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    """Return a text with ? in place of each character that is not printable, without its middle if it is very long."""
+    line = "".join(c if c.isprintable() else "?" for c in text).encode(errors="replace")
+    if len(line) > MOST_BYTES:
+        line = line[: MOST_BYTES // 2] + b" ... " + line[-(MOST_BYTES // 2 - 5) :]
+    return line.decode(errors="ignore")  # the cut may split a character

@@ -2,8 +2,9 @@
 
     python benchmarks/inverse_search.py --out benchmarks/results/inverse_search.json
 
-Error and pairs are those of test_flow.py. Times are of both directions of a 640x360 pair with one thread, best round; the estimators
-take turns, so that a busy machine slows all of them. Ratios are to DIS balanced at half size, the default of `translate`.
+Error and pairs are those of test_flow.py. Times are CPU time of both directions of a 640x360 pair with one thread, best round;
+the estimators take turns, so that a busy machine slows all of them. Ratios are to DIS balanced at half size, the default of
+`translate`.
 """
 
 import argparse

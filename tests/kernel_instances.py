@@ -20,12 +20,21 @@ INSTANCES = {
         *_each("resize<{}>", PIXELS),
         *_each("resize_grey<{}, {}>", CODES, CODES),
         *_each("resize_flow<{}>", FLOWS),
+        *_each("resize_components<{}>", ("float", "unsigned short")),
     ],
     "color_in": [
-        *_each("color_in<{}, {}>", ("unsigned char", "unsigned short"), ("float", "Half2", "float4")),
-        *_each("rgb_in<{}, {}>", ("unsigned char", "unsigned short", "float"), ("float", "Half2", "float4")),
+        *_each("color_in<{}, {}>", ("unsigned char", "unsigned short"), ("float", "Half2", "float4", "unsigned char")),
+        *_each(
+            "rgb_in<{}, {}>",
+            ("unsigned char", "unsigned short", "float"),
+            ("float", "Half2", "float4", "unsigned char"),
+        ),
     ],
     "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "ycc_out"), ("unsigned char", "unsigned short")),
+    "halve": ["halve<float>"],
+    "inverse_search": _each("inverse_search<{}>", ("from_zero", "from_coarser", "from_patches")),
+    "densify_flow": ["densify_flow<float2>"],
+    "refine_flow": ["linearise<float2>", "smooth<float2>"],
     "sums": ["plane_partials", "fold"],
     "agreement": [
         *_each("{}<{}>", ("compare", "judge"), ("unsigned char", "float")),
@@ -36,12 +45,9 @@ INSTANCES = {
         *_each("{}<{}>", ("pyramid_down", "band_of", "band_energy"), ("float", "float4")),
         *("grey_of", "octave_gains", "octave_aims", "collapse", "collapse_onto"),
     ],
+    "composite": ["composite"],
     "flicker": ["flicker_partials"],
     "mix": [*_each("mix<{}>", ("float", "float4")), "weighted_sum", "flows_between", "trust_along"],
-    "halve": ["halve<float>"],
-    "inverse_search": _each("inverse_search<{}>", ("from_zero", "from_coarser", "from_patches")),
-    "densify_flow": ["densify_flow<float2>"],
-    "refine_flow": ["linearise<float2>", "smooth<float2>"],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

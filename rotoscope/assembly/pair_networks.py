@@ -27,7 +27,7 @@ def flow_source(options: SteadyOptions, threads: int, device: Device = CPU) -> F
 
 
 def measuring_flow(name: str) -> FlowSource:
-    """The flow estimator for measuring, at full size: "dis", with more effort than `translate` uses, "inverse-search", "onnx:FILE"."""
+    """The flow estimator for measuring, at full size: "dis" (with more effort), "inverse-search" or "onnx:FILE"."""
     from rotoscope.runtime.motion.dis import DisFlow
     from rotoscope.runtime.motion.inverse_search import InverseSearchFlow
 

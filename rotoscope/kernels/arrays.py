@@ -84,7 +84,7 @@ def check(array: AnyArray, shape: tuple[int, ...], dtypes: tuple[str, ...], name
 def output(out: AnyArray | None, shape: tuple[int, ...], dtype: str, like: AnyArray, name: str = "out") -> AnyArray:
     """Check `out` and return it; None: return a new array on the device of `like`."""
     if out is None:
-        return np.empty_like(like, dtype=dtype, shape=shape)  # makes a CuPy array if `like` is one
+        return np.empty_like(like, dtype=dtype, shape=shape, order="C")  # makes a CuPy array if `like` is one
     check(out, shape, (dtype,), name)
     return out
 
@@ -102,7 +102,7 @@ def flow_layout(size: tuple[int, int]) -> Layout:
 
 def on_cuda(*arrays: AnyArray | None) -> bool:
     """Return True if all arrays are CuPy's and False if all are NumPy's; None is skipped. Raise TypeError for a mixture."""
-    kinds = {_library(type(array)) for array in arrays if array is not None}
+    kinds = {_library(array.__class__) for array in arrays if array is not None}
     if kinds in ({"numpy"}, {"cupy"}):
         return kinds == {"cupy"}
     raise TypeError(
@@ -153,6 +153,8 @@ def row_stride(array: AnyArray, name: str) -> int:
 
     Rows are contiguous if the elements of each row follow one another, and each row begins behind the one before.
     """
+    if array.flags.c_contiguous and array.shape[0] > 1 and array.size:
+        return int(array.strides[0] // array.itemsize)
     length, itemsize = 1, array.itemsize
     for size, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
         if size > 1 and stride != length * itemsize:
@@ -168,7 +170,7 @@ def row_stride(array: AnyArray, name: str) -> int:
     return int(stride)
 
 
-def contiguous(array: AnyArray) -> AnyArray:
+def contiguous(array: AnyArray) -> Any:
     """Return the array, or a C-contiguous copy on its device if it is not C-contiguous."""
     return array if array.flags.c_contiguous else array.copy()
 

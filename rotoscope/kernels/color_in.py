@@ -48,7 +48,8 @@ def color_in(
                    (grey,)      (H,W) uint8 or uint16
                    (rgb,)       (H,W,3) uint8 or uint16
                    (picture,)   (H,W,4) float32 as made here
-    out            written, C-contiguous: (H,W,4) float32, RGB and 0; or (3,Hp,Wp) float32 or float16 with Hp >= H, Wp >= W
+    out            written: (H,W,4) float32, C-contiguous, RGB and 0; or (3,Hp,Wp) float32, float16 or uint8 with Hp >= H and
+                   Wp >= W, any strides: an input (Hp,Wp,3) with its last axis moved to the front. uint8 is rounded and clipped
     matrix         "601", "709", "2020", "fcc" or "240m"; for planes with chroma or grey
     full_range     True for code values 0 to 2^depth - 1, False for limited range; RGB always has full range
     depth          bits of a code value, 8 to 16
@@ -136,13 +137,18 @@ def color_in_cpu(
     planes: Planes, out: AnyArray, planar: bool, affine: F32, siting: tuple[float, float], edge: bool
 ) -> None:
     """`color_in` on NumPy arrays."""
+    if planar and (not out.flags.c_contiguous or out.dtype == np.uint8):
+        values = np.empty(out.shape, np.float32)
+        color_in_cpu(planes, values, planar, affine, siting, edge)
+        out[...] = np.clip(np.rint(values), 0, 255) if out.dtype == np.uint8 else values
+        return
     stored = out.view(np.uint16) if out.dtype == np.float16 else out
     rows = out.shape[1] if planar else out.shape[0]
     first, stride = planes[0], row_stride(planes[0], "planes[0]")
     codes, size = flat_rows(first, stride), (first.shape[0], first.shape[1], stride)
     if len(planes) == 1 and first.ndim == 3:
-        kernel = _rgb_to_planar if planar else _rgb_to_interleaved
-        run_rows(kernel, rows, codes, size, first.shape[2], affine, edge, stored)
+        from_rgb = _rgb_to_planar if planar else _rgb_to_interleaved
+        run_rows(from_rgb, rows, codes, size, first.shape[2], affine, edge, stored)
         return
     shape = chroma_shape(planes)
     chroma = [flat_rows(plane, shape[5]) for plane in planes[1:]] or [codes[:0]]
@@ -159,18 +165,19 @@ def color_in_cuda(
     height, width = planes[0].shape[:2]
     height_out, width_out = out.shape[1:] if planar else out.shape[:2]
     code = CODES[dtype_name(planes[0])]
-    kind = ("Half2" if dtype_name(out) == "float16" else "float") if planar else "float4"
+    kind = {"float32": "float", "float16": "Half2", "uint8": "unsigned char"}[dtype_name(out)] if planar else "float4"
+    strides = structure(np.int64, *(stride // out.itemsize for stride in out.strides))
     launch = pixel_grid(height_out, width_out)
     numbers = structure(np.float32, *affine.ravel().tolist(), *siting)
     stride = np.int32(row_stride(planes[0], "planes[0]"))
     size, size_out = (np.int32(height), np.int32(width), stride), (np.int32(height_out), np.int32(width_out))
     if len(planes) == 1 and planes[0].ndim == 3:
         source = planes[0], np.int32(planes[0].shape[2]), *size, numbers
-        run_kernel("color_in", f"rgb_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, out)
+        run_kernel("color_in", f"rgb_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, strides, out)
     else:
         three = [*planes, None, None][:3]
         source = *three, *size, structure(np.int32, *chroma_shape(planes)), numbers
-        run_kernel("color_in", f"color_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, out)
+        run_kernel("color_in", f"color_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, strides, out)
 
 
 def chroma_shape(planes: Planes) -> tuple[int, int, int, int, int, int]:
@@ -194,13 +201,15 @@ def chroma_shape(planes: Planes) -> tuple[int, int, int, int, int, int]:
 def _check(planes: Planes, out: AnyArray, height: int, width: int, *, planar: bool, pad: str) -> None:
     if pad not in ("reflect", "edge"):
         raise ValueError(f"{pad=}; accepted: 'reflect', 'edge'")
-    if not out.flags.c_contiguous:
+    if not planar and not out.flags.c_contiguous:
         raise ValueError("out must be C-contiguous; copy the view first")
     dtypes = [dtype_name(plane) for plane in planes]
     if dtypes[0] not in CODES or dtypes.count(dtypes[0]) != len(dtypes):
         raise ValueError(f"planes of {dtypes}; accepted: uint8 or uint16, all the same")
-    if out.ndim != 3 or dtype_name(out) not in (("float32", "float16") if planar else ("float32",)):
-        raise ValueError(f"out of {out.dtype} {out.shape}; accepted: float32 or float16 (3,H,W), or float32 (H,W,4)")
+    if out.ndim != 3 or dtype_name(out) not in (("float32", "float16", "uint8") if planar else ("float32",)):
+        raise ValueError(
+            f"out of {out.dtype} {out.shape}; accepted: float32, float16 or uint8 (3,H,W), or float32 (H,W,4)"
+        )
     if not planar and out.shape != (height, width, 4):
         raise ValueError(f"{out.shape=}; a picture of {width}x{height} needs ({height}, {width}, 4) or (3, H, W)")
     if planar and (out.shape[1] < height or out.shape[2] < width):

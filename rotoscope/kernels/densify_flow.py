@@ -1,4 +1,4 @@
-"""Flow of every pixel from the flow of patches: the mean of the 2x2 patches that cover it, weighted by how well each explains it.
+"""Flow of every pixel: the mean over the 2x2 patches that cover it, weighted by how well each explains it.
 
 With e the difference |b(p + u) - a(p)| of the pixel p moved by the flow u of a patch, the weight of the patch is
 1 / max(e, LEAST_LEVELS)^2. (Kroeger et al., ECCV 2016, weight by 1 / max(e, 1); the square has less error at edges of motion.)
@@ -54,7 +54,7 @@ def densify_flow_reference(first: NDArray[Any], second: NDArray[Any], patches: N
                 weight = (1 / np.maximum(error, LEAST_LEVELS) ** 2)[..., None]
                 total[direction] += weight * flow
                 weights[direction] += weight
-    return total / weights
+    return np.asarray(total / weights)
 
 
 def read_reference(picture: F64, flow: F64, down: int = 0, right: int = 0) -> F64:
@@ -66,7 +66,7 @@ def read_reference(picture: F64, flow: F64, down: int = 0, right: int = 0) -> F6
     top, left = y + whole[..., 1] + down, x + whole[..., 0] + right
 
     def at(rows: Any, columns: Any) -> F64:
-        return picture[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+        return np.asarray(picture[np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)])
 
     upper = at(top, left) * (1 - part_x) + at(top, left + 1) * part_x
     lower = at(top + 1, left) * (1 - part_x) + at(top + 1, left + 1) * part_x

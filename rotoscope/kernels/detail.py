@@ -68,8 +68,9 @@ class DetailScratch(NamedTuple):
 def first_energies(like: AnyArray) -> Energies:
     """Return the energies with which a scene begins, on the device of `like`."""
     dtype = np.float32 if on_cuda(like) else np.float64
-    energies, aim = (np.zeros_like(like, shape=shape, dtype=dtype) for shape in ((4, OCTAVES), (OCTAVES,)))
-    aim.fill(1)
+    energies: AnyArray = np.zeros_like(like, shape=(4, OCTAVES), dtype=dtype)
+    aim: AnyArray = np.zeros_like(like, shape=(OCTAVES,), dtype=dtype)
+    aim[...] = 1
     return Energies(energies, aim)
 
 
@@ -177,7 +178,7 @@ def detail_reference(
             for power in (1, 2)
         )
         energies = MEMORY * energies + (1 - MEMORY) * np.stack([plain, 3 * once, 3 * twice, wanted])
-    factors = gains(*energies[:3], aim * energies[3]) - 1
+    factors = gains(energies[0], energies[1], energies[2], aim * energies[3]) - 1
     more = np.zeros((1, 1, 1))
     for band, share, factor in reversed(list(zip(bands, weights, factors, strict=True))):
         more = band * share[..., None] * factor + doubled_reference(more, band.shape)
@@ -208,7 +209,8 @@ def detail_cpu(
         before, once, twice = _energies_cpu(bands, weights)
         known.energies[...] *= MEMORY
         known.energies[...] += (1 - MEMORY) * np.stack([plain, 3 * once, 3 * twice, wanted])
-    factors = gains(*known.energies[:3], known.aim * known.energies[3]) - 1
+    now = known.energies
+    factors = gains(now[0], now[1], now[2], known.aim * now[3]) - 1
     for band, share, factor in zip(bands, weights, factors, strict=True):
         np.multiply(band, share[..., None] * np.float32(factor), out=band)
     for level, coarser in reversed(list(pairwise(bands))):

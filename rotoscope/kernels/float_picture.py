@@ -32,14 +32,14 @@ def float_picture(picture: Picture, out: Array | None = None) -> Array:
     out  (H,W,4) float32 to write to; a new array if None
     """
     if out is None:
-        out = np.empty_like(picture.planes[0], dtype=np.float32, shape=(picture.height, picture.width, 4))
+        out = np.empty_like(picture.planes[0], dtype=np.float32, shape=(picture.height, picture.width, 4), order="C")
     color_in(picture.planes, out, **coding_of(picture))
     return out
 
 
 def rgb_picture(picture: Picture) -> Array:
     """Return a picture as (H,W,3) uint8 RGB."""
-    out = np.empty_like(picture.planes[0], dtype=np.uint8, shape=(picture.height, picture.width, 3))
+    out = np.empty_like(picture.planes[0], dtype=np.uint8, shape=(picture.height, picture.width, 3), order="C")
     color_out(float_picture(picture), [out])
     return out
 
@@ -51,7 +51,8 @@ def resized(picture: Array, size: tuple[int, int]) -> Array:
     """
     height, width = picture.shape[:2]
     if (width, height) == size:
-        return contiguous(picture)
+        same: Array = contiguous(picture)
+        return same
     method = "area" if size[0] <= width and size[1] <= height else "bicubic"
     result: Array = resize(contiguous(picture), (size[1], size[0]), method=method)
     return result

@@ -1,7 +1,7 @@
 """Flows from a picture between two others, made of the flows between those.
 
-Super SloMo's first estimate (Jiang et al., CVPR 2018): points move at constant speed. What only the second picture shows is taken from it alone. It is the computation of
-`runtime.steady.insert.between`. The CUDA kernel moves 40 bytes per pixel.
+Super SloMo's first estimate (Jiang et al., CVPR 2018): points move at constant speed. What only the second picture shows is
+taken from it alone. It is the computation of `runtime.steady.insert.between`. The CUDA kernel moves 40 bytes per pixel.
 """
 
 from typing import Any

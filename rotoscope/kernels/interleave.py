@@ -58,7 +58,7 @@ def interleave(
         raise ValueError(f"{out.shape=} is larger than {planar.shape=}")
     if counter is not None:
         check(counter, (1,), ("uint32",), "counter")
-    return version(planar, out, np.array(scale, np.float32), np.array(offset, np.float32), bgr, counter)
+    return version(planar, out, scale, offset, bgr, counter)
 
 
 def interleave_reference(
@@ -77,11 +77,17 @@ def interleave_reference(
 
 
 def interleave_cpu(
-    planar: AnyArray, out: AnyArray, gains: F32, offsets: F32, bgr: bool, counter: AnyArray | None
+    planar: AnyArray,
+    out: AnyArray,
+    scale: Sequence[float],
+    offset: Sequence[float],
+    bgr: bool,
+    counter: AnyArray | None,
 ) -> Any:
     """`interleave` on NumPy arrays."""
     read = planar.view(np.uint16) if planar.dtype == np.float16 else planar
-    bad = sum(run_rows(_interleave, out.shape[0], read, out, gains, offsets, bgr))
+    affine = np.array(scale, np.float32), np.array(offset, np.float32)
+    bad = sum(run_rows(_interleave, out.shape[0], read, out, *affine, bgr))
     if counter is None:
         return bad
     counter += np.uint32(bad)
@@ -89,7 +95,12 @@ def interleave_cpu(
 
 
 def interleave_cuda(
-    planar: AnyArray, out: AnyArray, gains: F32, offsets: F32, bgr: bool, counter: AnyArray | None
+    planar: AnyArray,
+    out: AnyArray,
+    scale: Sequence[float],
+    offset: Sequence[float],
+    bgr: bool,
+    counter: AnyArray | None,
 ) -> AnyArray:
     """`interleave` on CuPy arrays."""
     if counter is None:
@@ -97,7 +108,7 @@ def interleave_cuda(
     height, width = out.shape[:2]
     strides = structure(np.int64, *(stride // planar.itemsize for stride in planar.strides))
     name = "interleave<Half2>" if dtype_name(planar) == "float16" else "interleave<float>"
-    affine = structure(np.float32, *gains.tolist(), *offsets.tolist(), -GUARD, 1 + GUARD)
+    affine = structure(np.float32, *scale, *offset, -GUARD, 1 + GUARD)
     size = np.int32(height), np.int32(width)
     run_kernel(
         "interleave", name, pixel_grid(height, width), planar, strides, affine, np.bool_(bgr), *size, counter, out

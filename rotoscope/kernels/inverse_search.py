@@ -5,15 +5,18 @@ x and a displacement u, with d = b(x + u) - a(x) over its 64 pixels and g the gr
 
     cost(u) = sum (d - mean d)^2        step = (C + DAMPING I)^-1 sum (g - mean g) d        u <- u - step
 
-where C = sum (g - mean g)(g - mean g)^T does not depend on u: the inverse in the name. Subtracting means makes the search blind to
-changes of brightness. Damping keeps patches without texture near their start; it does not move the minimum.
+where C = sum (g - mean g)(g - mean g)^T does not depend on u: the inverse in the name. Because means are subtracted, a change
+of brightness is not taken for motion. Damping keeps patches without texture near their start; it does not move the minimum.
 
-Patches lie 4 pixels apart: patch (j, i) covers rows 4j - 2 to 4j + 5 and columns 4i - 2 to 4i + 5, so every pixel of any picture,
-even 1x1, lies in 2x2 patches (border patches count twice). Positions outside a picture read its border.
+Patches lie 4 pixels apart: patch (j, i) covers rows 4j - 2 to 4j + 5 and columns 4i - 2 to 4i + 5. So every pixel of any
+picture, even of 1x1, lies in 2x2 patches (border patches count twice). Positions outside a picture read its border.
 
-A patch starts at the best of its own start and that of its four neighbours `reach` patches away, each read from the round
-before. OpenCV's version reads the results of the same round and therefore depends on the order; this one does not, so all patches
-of both directions can run at once, one CUDA thread each, without barriers.
+A patch starts at the best of its own start and the starts of its four neighbours `reach` patches away, each read from the round
+before. OpenCV's version reads results of the same round, so they depend on the order. Here they do not: all patches of both
+directions can run at once, one CUDA thread each, without barriers.
+
+The CUDA version computes the same sums in another order. Where two costs are nearly equal, rounding then decides between two
+flows; both explain the patch about as well. tests/kernels/test_inverse_search.py gives the tolerance.
 """
 
 from typing import Any
@@ -27,6 +30,7 @@ from rotoscope.kernels.halve import halved_size
 from rotoscope.kernels.launch import run_kernel
 from rotoscope.kernels.rows import run_rows
 from rotoscope.kernels.runs import NOTHING
+from rotoscope.kernels.vector import load4, store4
 
 PATCH_PX, STRIDE_PX = 8, 4
 DAMPING = 2000.0  # squared levels; 5.6 levels of gradient per pixel of a patch
@@ -143,9 +147,11 @@ class _PatchesReference:
         self.inverse = np.linalg.inv(np.stack([xx + DAMPING, xy, xy, yy + DAMPING], axis=-1).reshape(*xx.shape, 2, 2))
 
     def _at(self, picture: F64, down: Any, right: Any) -> F64:
-        return picture[
-            np.clip(self.y + down, 0, picture.shape[0] - 1), np.clip(self.x + right, 0, picture.shape[1] - 1)
-        ]
+        rows, columns = (
+            np.clip(self.y + down, 0, picture.shape[0] - 1),
+            np.clip(self.x + right, 0, picture.shape[1] - 1),
+        )
+        return np.asarray(picture[rows, columns])
 
     def evaluate(self, flow: F64) -> tuple[F64, F64]:
         """(cost (rows,columns), step (rows,columns,2)) of a flow (rows,columns,2)."""
@@ -175,7 +181,7 @@ def _start_reference(coarser: F64, size: tuple[int, ...]) -> F64:
     (top, bottom, down), (left, right, across) = axes
     upper = coarser[top][:, left] * (1 - across)[:, None] + coarser[top][:, right] * across[:, None]
     lower = coarser[bottom][:, left] * (1 - across)[:, None] + coarser[bottom][:, right] * across[:, None]
-    return 2 * (upper * (1 - down)[:, None, None] + lower * down[:, None, None])
+    return np.asarray(2 * (upper * (1 - down)[:, None, None] + lower * down[:, None, None]))
 
 
 def inverse_search_cpu(
@@ -239,19 +245,36 @@ def _start_at(start: F32, doubled: bool, direction: int, j: int, i: int, size: A
 
 
 @cpu_kernel
-def _window(picture: F32, top: int, left: int, side: int, out: F32) -> None:
-    """Copy side x side pixels from (top, left) on to `out`, 16 floats a row; outside the picture its border is repeated."""
+def _window(picture: F32, top: int, left: int, out: F32) -> None:
+    """Copy the 10x10 pixels from (top, left) on to `out`, 16 floats a row; outside the picture its border is repeated."""
     height, width = picture.shape
-    if top >= 0 and top + side <= height and left >= 0 and left + side <= width:
-        for j in range(side):
-            source, target = picture[top + j, left : left + side], out[16 * j : 16 * j + side]
-            for i in range(side):
-                target[i] = source[i]
+    for j in range(10):
+        source = picture[min(max(top + j, 0), height - 1)]
+        for i in range(10):
+            out[16 * j + i] = source[min(max(left + i, 0), width - 1)]
+
+
+@cpu_kernel
+def _two_windows(picture: F32, top: int, left: int, out: F32) -> None:
+    """Copy the 9 rows of 8 pixels from (top, left) on to out[0], those from (top, left + 1) on to out[1].
+
+    out  (2,72) float32. With both, sums over the 64 pixels are one loop over contiguous memory.
+    """
+    height, width = picture.shape
+    if top >= 0 and top + 9 <= height and left >= 0 and left + 9 <= width:
+        values, here, after = picture.reshape(-1), out[0], out[1]
+        for j in range(9):
+            first = (top + j) * width + left
+            store4(here, 8 * j, load4(values, first))
+            store4(here, 8 * j + 4, load4(values, first + 4))
+            store4(after, 8 * j, load4(values, first + 1))
+            store4(after, 8 * j + 4, load4(values, first + 5))
     else:
-        for j in range(side):
+        for j in range(9):
             source = picture[min(max(top + j, 0), height - 1)]
-            for i in range(side):
-                out[16 * j + i] = source[min(max(left + i, 0), width - 1)]
+            for i in range(8):
+                out[0, 8 * j + i] = source[min(max(left + i, 0), width - 1)]
+                out[1, 8 * j + i] = source[min(max(left + i + 1, 0), width - 1)]
 
 
 @cpu_kernel_with_any_order
@@ -284,11 +307,11 @@ def _template(around: F32, patch: F32) -> Any:
 
 
 @cpu_kernel_with_any_order
-def _evaluate(patch: F32, picture: F32, y: int, x: int, dx: Any, dy: Any, window: F32, difference: F32) -> Any:
+def _evaluate(patch: F32, picture: F32, y: int, x: int, dx: Any, dy: Any, windows: F32) -> Any:
     """(cost, sum gx d, sum gy d) of the patch at row y and column x of the other picture moved by (dx, dy).
 
-    patch               (3,64) of `_template`
-    window, difference  scratch, (160,) and (64,)
+    patch    (3,64) of `_template`
+    windows  scratch, (2,72)
     """
     height, width = picture.shape
     one, far_x, far_y = np.float32(1), np.float32(width + 16), np.float32(height + 16)
@@ -299,26 +322,19 @@ def _evaluate(patch: F32, picture: F32, y: int, x: int, dx: Any, dy: Any, window
     dy = dy if dy < far_y else far_y
     whole_x, whole_y = np.floor(dx), np.floor(dy)
     right, down = dx - whole_x, dy - whole_y
-    _window(picture, y + int(whole_y), x + int(whole_x), 9, window)
+    _two_windows(picture, y + int(whole_y), x + int(whole_x), windows)
     top_left, top_right = (one - right) * (one - down), right * (one - down)
     low_left, low_right = (one - right) * down, right * down
-    values, gx, gy = patch[0], patch[1], patch[2]
-    for j in range(8):
-        top, low, target, own = window[16 * j :], window[16 * (j + 1) :], difference[8 * j :], values[8 * j :]
-        for i in range(8):
-            upper = top[i] * top_left + top[i + 1] * top_right
-            target[i] = upper + (low[i] * low_left + low[i + 1] * low_right) - own[i]
+    here, after, values, gx, gy = windows[0], windows[1], patch[0], patch[1], patch[2]
     total, square, along_x, along_y = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
     for k in range(64):
-        d = difference[k]
+        upper = here[k] * top_left + after[k] * top_right
+        d = upper + (here[k + 8] * low_left + after[k + 8] * low_right) - values[k]
         total += d
+        square += d * d
         along_x += gx[k] * d
         along_y += gy[k] * d
-    mean = total * np.float32(1 / 64)
-    for k in range(64):
-        d = difference[k] - mean
-        square += d * d
-    return square, along_x, along_y
+    return max(square - total * total * np.float32(1 / 64), np.float32(0)), along_x, along_y
 
 
 @cpu_kernel
@@ -340,8 +356,7 @@ def _inverse_search(
     """
     rows, columns = out.shape[1], out.shape[2]
     size = first.shape
-    around, window = np.empty(160, np.float32), np.empty(160, np.float32)
-    patch, difference = np.empty((3, 64), np.float32), np.empty(64, np.float32)
+    around, patch, windows = np.empty(160, np.float32), np.empty((3, 64), np.float32), np.empty((2, 72), np.float32)
     better, same = np.float32(BETTER), np.float32(SAME_PX)
     damping, farthest = np.float32(DAMPING), np.float32(FARTHEST_PX * FARTHEST_PX)
     for row in range(row_begin, row_end):
@@ -349,20 +364,20 @@ def _inverse_search(
         a, b = (first, second) if direction == 0 else (second, first)
         for i in range(columns):
             y, x = 4 * j - 2, 4 * i - 2
-            _window(a, y - 1, x - 1, 10, around)
+            _window(a, y - 1, x - 1, around)
             xx, xy, yy = _template(around, patch)
             xx, yy = xx + damping, yy + damping
             scale = np.float32(1) / (xx * yy - xy * xy)
             inverse_xx, inverse_xy, inverse_yy = yy * scale, -xy * scale, xx * scale
             dx, dy = _start_at(start, doubled, direction, j, i, size)
-            cost, along_x, along_y = _evaluate(patch, b, y, x, dx, dy, window, difference)
+            cost, along_x, along_y = _evaluate(patch, b, y, x, dx, dy, windows)
             for k in range(4 if reach > 0 else 0):
                 across, down = (reach if k == 0 else -reach, 0) if k < 2 else (0, reach if k == 2 else -reach)
                 other_j, other_i = min(max(j + down, 0), rows - 1), min(max(i + across, 0), columns - 1)
                 to_x, to_y = _start_at(start, doubled, direction, other_j, other_i, size)
                 if abs(to_x - dx) + abs(to_y - dy) < same:
                     continue
-                tried, its_x, its_y = _evaluate(patch, b, y, x, to_x, to_y, window, difference)
+                tried, its_x, its_y = _evaluate(patch, b, y, x, to_x, to_y, windows)
                 if tried < better * cost:
                     dx, dy, cost, along_x, along_y = to_x, to_y, tried, its_x, its_y
             begin_x, begin_y = dx, dy
@@ -372,7 +387,7 @@ def _inverse_search(
                 gone_x, gone_y = to_x - begin_x, to_y - begin_y
                 if not gone_x * gone_x + gone_y * gone_y <= farthest:
                     break
-                tried, its_x, its_y = _evaluate(patch, b, y, x, to_x, to_y, window, difference)
+                tried, its_x, its_y = _evaluate(patch, b, y, x, to_x, to_y, windows)
                 if not tried < cost:
                     break
                 dx, dy, cost, along_x, along_y = to_x, to_y, tried, its_x, its_y

@@ -91,16 +91,12 @@ def pointers(arrays: list[AnyArray]) -> AnyArray:
 _POINTERS = np.dtype([("at", np.uint64, (14,))])
 
 
+@functools.lru_cache(maxsize=1024)
 def structure(dtype: Any, *values: Any) -> AnyArray:
-    """Return a struct whose members all have `dtype`, passed by value."""
-    packed = np.empty((), _members(dtype, len(values)))
+    """Return a struct whose members all have `dtype`, passed by value; equal ones are made once, so never write to it."""
+    packed = np.empty((), np.dtype([("members", dtype, (len(values),))]))
     packed["members"] = values
     return packed
-
-
-@functools.cache
-def _members(dtype: Any, count: int) -> Any:
-    return np.dtype([("members", dtype, (count,))])
 
 
 def on_device(make: Callable[..., tuple[AnyArray, ...]], *key: Any) -> tuple[AnyArray, ...]:

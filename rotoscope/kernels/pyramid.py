@@ -115,7 +115,9 @@ def band_energies(begin: int, end: int, band: F32, weight: F32) -> tuple[float, 
     band  (H,W,C); weight (H,W)
     """
     height, width, channels = band.shape
-    plain = once = twice = 0.0
+    plain: Any = 0.0
+    once: Any = 0.0
+    twice: Any = 0.0
     for y in range(begin, end):
         for x in range(width):
             steps = np.float32(0)

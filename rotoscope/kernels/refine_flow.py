@@ -6,10 +6,12 @@ flow w, with the robust penalty psi(s^2) = sqrt(s^2 + epsilon^2), is the sum ove
     BRIGHTNESS psi(e_I^2) + GRADIENTS psi(e_x^2 + e_y^2) + SMOOTHNESS sum over 8 neighbours q of share(q) psi(|w_p - w_q|^2)
 
 e_I, e_x and e_y are the differences of brightness and of its derivatives along the flow, divided by the length of their
-gradient so that they are in pixels; share is 1 beside and above, 1/2 diagonally. The differences are linearised at the given flow
-(`linearise`), then each sweep solves every pixel for its neighbours' last values, Jacobi's method with weights of the last
-values (`smooth`), over-relaxed by 1.4. With these shares the eigenvalues of plain Jacobi lie in [-1/3, 1], so that the method is
-stable below a factor of 1.5; four neighbours would forbid any over-relaxation. Sweeps are independent of order and thread.
+gradient, so that they are in pixels. share is 1 for neighbours in the same row or column and 1/2 for diagonal ones.
+
+The differences are linearised once, at the given flow. Then each sweep solves the equations of every pixel with the values and
+weights of its neighbours from the sweep before (Jacobi's method), over-relaxed by 1.4. With these shares the eigenvalues of
+plain Jacobi lie in [-1/3, 1], so factors below 1.5 are stable; with four neighbours none above 1 is. The order of pixels does
+not matter.
 """
 
 from typing import Any
@@ -107,7 +109,7 @@ def _linearise_reference(a: F64, b: F64, flow: F64) -> F64:
     for w, e, gx, gy in terms:
         rest = gx * u + gy * v - e
         made += w * np.stack([gx * gx, gx * gy, gy * gy, gx * rest, gy * rest])
-    return made * inside
+    return np.asarray(made * inside)
 
 
 def _smooth_reference(equations: F64, flow: F64) -> F64:
@@ -125,14 +127,14 @@ def _smooth_reference(equations: F64, flow: F64) -> F64:
     xx, xy, yy, x, y = equations
     xx, yy, x, y = xx + weights, yy + weights, x + total[..., 0], y + total[..., 1]
     solved = np.stack([yy * x - xy * y, xx * y - xy * x], axis=-1) / (xx * yy - xy * xy)[..., None]
-    return flow + RELAXATION * (solved - flow)
+    return np.asarray(flow + RELAXATION * (solved - flow))
 
 
 def refine_flow_cpu(
     first: AnyArray, second: AnyArray, flow: AnyArray, sweeps: int, equations: AnyArray, spare: AnyArray
 ) -> None:
     """`refine_flow` on NumPy arrays."""
-    height, width = first.shape
+    height = first.shape[0]
     run_rows(_linearise, 2 * height, first, second, flow, equations)
     for _ in range(sweeps):
         run_rows(_smooth, 2 * height, equations, flow, spare)

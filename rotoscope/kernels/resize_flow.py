@@ -1,6 +1,7 @@
 """Resize a flow: resize its components bilinearly, then multiply dx and dy by the factors of width and height.
 
-The CUDA kernel moves every vector of both flows once: 8 bytes each (4 of half floats).
+The CUDA kernel moves every vector of both flows once: 8 bytes each (4 of half floats). It reads a flow as a network gives it,
+component by component, without a copy; at the same size it only rearranges.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from rotoscope.kernels.arrays import AnyArray, dtype_name, flat, flat_rows, on_cuda, output, row_stride
 from rotoscope.kernels.compile import cpu_kernel
-from rotoscope.kernels.launch import half_or_float, pixel_grid, run_kernel
+from rotoscope.kernels.launch import half_or_float, pixel_grid, run_kernel, structure
 from rotoscope.kernels.resize import axis_taps, cuda_taps, resize_matrix, sum_lines
 from rotoscope.kernels.rows import run_rows
 
@@ -18,7 +19,8 @@ from rotoscope.kernels.rows import run_rows
 def resize_flow(flow: AnyArray, size: tuple[int, int], *, out: AnyArray | None = None) -> AnyArray:
     """Return the flow between the same pictures at another size, in pixels of that size.
 
-    flow  (H,W,2) float32 or float16, (dx, dy) in pixels; rows contiguous: a part of a larger flow is not copied
+    flow  (H,W,2) float32 or float16, (dx, dy) in pixels, any strides: a part of a larger flow, or a network's (2,H,W) with its
+          first axis moved to the end. CUDA reads it as it is; the CPU copies it first unless its rows are contiguous
     size  (height, width) of the result, in pixels
     out   (height,width,2) float32, not flow's memory; a new array if None
 
@@ -27,13 +29,10 @@ def resize_flow(flow: AnyArray, size: tuple[int, int], *, out: AnyArray | None =
     version = resize_flow_cuda if on_cuda(flow, out) else resize_flow_cpu
     if flow.ndim != 3 or flow.shape[2] != 2 or not all(flow.shape) or dtype_name(flow) not in ("float32", "float16"):
         raise ValueError(f"flow: {flow.dtype} {flow.shape}; accepted: (H,W,2) float32 or float16, in pixels (dx, dy)")
-    stride = row_stride(flow, "flow")
-    if stride % 2:
-        raise ValueError(f"flow: rows {stride} elements apart; accepted: an even number, whole vectors")
     if min(size) < 1:
         raise ValueError(f"{size=}; accepted: at least (1, 1)")
     out = output(out, (*size, 2), "float32", flow)
-    version(flow, stride, out)
+    version(flow, out)
     return out
 
 
@@ -46,23 +45,31 @@ def resize_flow_reference(flow: NDArray[Any], size: tuple[int, int]) -> NDArray[
     return scaled
 
 
-def resize_flow_cpu(flow: AnyArray, stride: int, out: AnyArray) -> None:
+def resize_flow_cpu(flow: AnyArray, out: AnyArray) -> None:
     """`resize_flow` on NumPy arrays."""
     (height, width), (height_out, width_out) = flow.shape[:2], out.shape[:2]
     vertical, horizontal = axis_taps(height, height_out, "bilinear"), axis_taps(width, width_out, "bilinear")
     factors = np.float32(width_out / width), np.float32(height_out / height)
+    if flow.strides[1:] != (2 * flow.itemsize, flow.itemsize):
+        flow = np.ascontiguousarray(flow)
+    stride = row_stride(flow, "flow")
     vectors = flat(flat_rows(flow, stride))
     run_rows(_resize_flow, height_out, vectors, width, stride, *vertical, *horizontal, factors, width_out, flat(out))
 
 
-def resize_flow_cuda(flow: AnyArray, stride: int, out: AnyArray) -> None:
+def resize_flow_cuda(flow: AnyArray, out: AnyArray) -> None:
     """`resize_flow` on CuPy arrays."""
     (height, width), (height_out, width_out) = flow.shape[:2], out.shape[:2]
     taps = cuda_taps((height, width), (height_out, width_out), "bilinear")
     factors = np.float32(width_out / width), np.float32(height_out / height)
-    sizes = np.int32(stride // 2), np.int32(height_out), np.int32(width_out)
-    name = f"resize_flow<{half_or_float(flow)}>"
-    run_kernel("resize", name, pixel_grid(height_out, width_out), flow, *sizes, *taps, *factors, out)
+    size = np.int32(height_out), np.int32(width_out)
+    row, pixel, component = (stride // flow.itemsize for stride in flow.strides)
+    if (pixel, component) == (2, 1) and row % 2 == 0:
+        name, strides = f"resize_flow<{half_or_float(flow)}>", np.int32(row // 2)
+    else:
+        element = "unsigned short" if dtype_name(flow) == "float16" else "float"
+        name, strides = f"resize_components<{element}>", structure(np.int64, row, pixel, component)
+    run_kernel("resize", name, pixel_grid(height_out, width_out), flow, strides, *size, *taps, *factors, out)
 
 
 @cpu_kernel

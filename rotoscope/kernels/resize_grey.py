@@ -45,7 +45,7 @@ def resize_grey(
         raise ValueError(f"plane: {plane.dtype} {plane.shape}; accepted: (H,W) uint8, uint16 or float32")
     stride = row_stride(plane, "plane")
     if out is None:
-        out = np.empty_like(plane, dtype=plane.dtype, shape=size)  # makes a CuPy array if `plane` is one
+        out = np.empty_like(plane, dtype=plane.dtype, shape=size, order="C")  # makes a CuPy array if `plane` is one
     else:
         check(out, (size[0], size[1]), tuple(CODES), "out")
     version(plane, stride, method, np.float32(gain), out)

@@ -10,6 +10,7 @@ from rotoscope.kernels.blend import blend
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.compose_flow import compose_flow
+from rotoscope.kernels.composite import composite
 from rotoscope.kernels.densify_flow import densify_flow
 from rotoscope.kernels.detail import SMALLEST_PX, detail, first_energies
 from rotoscope.kernels.flicker_sums import flicker_sums
@@ -53,6 +54,7 @@ def warm() -> Iterator[str]:
         ],
         "warp": lambda: warp(picture, flow),
         "flicker_sums": lambda: flicker_sums(picture, picture, flow, weight),
+        "composite": lambda: composite(planar, planar[:2], planar[:1], planar),
         "mix": lambda: mix(picture, picture, share=0.5),
         "flows_between": lambda: flows_between(flow, flow, weight, 0.5),
         "trust_along": lambda: trust_along(weight, flow, weight),

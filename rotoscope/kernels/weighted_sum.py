@@ -37,7 +37,7 @@ def weighted_sum(arrays: Sequence[AnyArray], factors: Sequence[float], *, out: A
 
 def weighted_sum_reference(arrays: Sequence[NDArray[Any]], factors: Sequence[float]) -> NDArray[np.float64]:
     """`weighted_sum` in float64 with NumPy."""
-    total: NDArray[np.float64] = np.einsum("k,k...->...", np.float64(factors), np.stack(arrays).astype(np.float64))
+    total: NDArray[np.float64] = np.tensordot(np.array(factors, np.float64), np.stack(arrays).astype(np.float64), 1)
     return total
 
 

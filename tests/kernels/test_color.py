@@ -143,6 +143,22 @@ def test_color_out_agrees_with_the_reference(device, kind):
     check()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8])
+@pytest.mark.parametrize("kind", ["420", "nv12", "rgb24", "float"])
+def test_inputs_with_channels_last_and_of_bytes_are_written_directly(device, kind, dtype):
+    planes, depth = random_planes(np.random.default_rng(5), kind, (9, 14))
+    options = {"depth": depth, "scale": (300, 255, 200), "offset": (-20, 0, 5), "bgr": True}
+    expected = run_in(device, planes, np.zeros((3, 11, 17), np.float32), **options)
+    place = device.put(np.zeros((11, 17, 3), dtype))
+    color_in([device.put(plane) for plane in planes], np.moveaxis(place, 2, 0), **options)
+    result = np.moveaxis(device.get(place), 2, 0)
+    if dtype == np.uint8:
+        np.testing.assert_array_equal(result, np.clip(np.rint(expected), 0, 255))
+        assert {0, 255} <= set(np.unique(result))
+    else:
+        np.testing.assert_array_equal(result, expected.astype(dtype))
+
+
 def with_pitch(plane, more=5):
     """The same plane in a larger array: rows `more` pixels farther apart, as in a decoder's surface."""
     height, width, *rest = plane.shape
@@ -262,12 +278,12 @@ def test_interleave_reads_pixels_of_a_network_that_gives_channels_last(device, d
     [
         ([np.zeros((4, 6), np.uint8)[:, ::2]], np.empty((3, 4, 3), np.float32), {}, "rows that are contiguous"),
         ([np.zeros((4, 6), np.uint8)[::-1]], np.empty((3, 4, 6), np.float32), {}, "from the top down"),
-        ([np.zeros((4, 6), np.uint8)], np.empty((3, 4, 12), np.float32)[:, :, ::2], {}, "C-contiguous"),
+        ([np.zeros((4, 6), np.uint8)], np.empty((4, 12, 4), np.float32)[:, ::2], {}, "C-contiguous"),
         ([np.zeros((4, 6), np.uint8), np.zeros((2, 3), np.uint8), np.zeros((2, 5), np.uint8)[:, :3]],
          np.empty((3, 4, 6), np.float32), {}, "equal pitches"),
         ([np.zeros((4, 6), np.uint8)], np.empty((3, 3, 6), np.float32), {}, "smaller than the picture"),
-        ([np.zeros((4, 6), np.uint8)], np.empty((4, 6, 4), np.float16), {}, "accepted: float32 or float16"),
-        ([np.zeros((4, 6), np.uint8)], np.empty((3, 4, 6), np.float64), {}, "accepted: float32 or float16"),
+        ([np.zeros((4, 6), np.uint8)], np.empty((4, 6, 4), np.float16), {}, "accepted: float32, float16 or uint8"),
+        ([np.zeros((4, 6), np.uint8)], np.empty((3, 4, 6), np.float64), {}, "accepted: float32, float16 or uint8"),
         ([np.zeros((4, 6), np.int32)], np.empty((3, 4, 6), np.float32), {}, "accepted: uint8 or uint16"),
         ([np.zeros((4, 6), np.uint8)], np.empty((3, 4, 6), np.float32), {"pad": "zero"}, "accepted: 'reflect', 'edge'"),
         ([np.zeros((4, 6), np.uint8), *[np.zeros((1, 3), np.uint8)] * 2], np.empty((3, 4, 6), np.float32), {}, "belong"),

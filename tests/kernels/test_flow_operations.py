@@ -54,8 +54,20 @@ def test_a_part_of_a_flow_is_resized_without_a_copy(device):
     part = device.put(field)[3:11, 2:13]
     expected = device.get(resize_flow(device.put(np.ascontiguousarray(field[3:11, 2:13])), (20, 9)))
     np.testing.assert_array_equal(device.get(resize_flow(part, (20, 9))), expected)
-    with pytest.raises(ValueError, match="rows that are contiguous"):
-        resize_flow(field[:, ::2], (4, 4))
+    with pytest.raises(ValueError, match=r"flow: float64 \(13, 17, 2\); accepted"):
+        resize_flow(field.astype(float), (4, 4))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("size", [(8, 11), (20, 9), (1, 1)])
+def test_a_network_s_flow_is_read_component_by_component(device, dtype, size):
+    components = np.random.default_rng(6).normal(0, 5, (2, 10, 14)).astype(dtype)
+    field = np.ascontiguousarray(np.moveaxis(components[:, :8, :11], 0, 2))
+    expected = device.get(resize_flow(device.put(field), size))
+    as_given = np.moveaxis(device.put(components)[:, :8, :11], 0, 2)
+    np.testing.assert_allclose(device.get(resize_flow(as_given, size)), expected, rtol=1e-6, atol=1e-6)
+    if size == (8, 11):
+        np.testing.assert_array_equal(expected, field.astype(np.float32))
 
 
 def test_resized_flow_is_opencv_s_bilinear(device):

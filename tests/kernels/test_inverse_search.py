@@ -1,8 +1,8 @@
 """Dense inverse search and the operations around it: known answers, then every device against the references.
 
-The search chooses: a neighbour's flow or one's own, another step or the end. Where two costs are nearly equal, float32 and float64
-may choose differently, so flows of the search are compared where the choice is clear, and costs everywhere. All other operations
-are compared as usual; the refinement adds rounding over its sweeps.
+The search makes choices: a neighbour's flow or its own, another step or none. Where two costs are nearly equal, float32 and
+float64 may choose differently, so flows of the search are compared where the choice is clear, and costs everywhere. All other
+operations are compared value by value; rounding adds up over the sweeps of the refinement.
 """
 
 import numpy as np

@@ -40,22 +40,33 @@ __device__ inline float channel(const Coding& coding, int c, float x, float y, f
     return coding.m[c][0] * x + coding.m[c][1] * y + coding.m[c][2] * z + coding.m[c][3];
 }
 
-// `out` is planar half floats (Half2), planar floats (float) or interleaved floats (float4).
-__device__ inline void put(float* out, int index, int pixels, const Coding& coding, float x, float y, float z) {
-    for (int c = 0; c < 3; ++c) out[static_cast<size_t>(c) * pixels + index] = channel(coding, c, x, y, z);
+// Elements from one channel, row and pixel of a planar `out` to the next.
+struct Target {
+    long long channel, row, pixel;
+
+    __device__ long long offset(int c, const Here& here) const { return c * channel + here.y * row + here.x * pixel; }
+};
+
+// `out` is planar half floats (Half2), floats (float) or bytes (unsigned char), or interleaved floats (float4).
+__device__ inline void put(float* out, const Here& here, const Target& to, const Coding& coding, float x, float y, float z) {
+    for (int c = 0; c < 3; ++c) out[to.offset(c, here)] = channel(coding, c, x, y, z);
 }
-__device__ inline void put(Half2* out, int index, int pixels, const Coding& coding, float x, float y, float z) {
+__device__ inline void put(Half2* out, const Here& here, const Target& to, const Coding& coding, float x, float y, float z) {
     unsigned short* bits = reinterpret_cast<unsigned short*>(out);
-    for (int c = 0; c < 3; ++c) bits[static_cast<size_t>(c) * pixels + index] = to_half(channel(coding, c, x, y, z));
+    for (int c = 0; c < 3; ++c) bits[to.offset(c, here)] = to_half(channel(coding, c, x, y, z));
 }
-__device__ inline void put(float4* out, int index, int, const Coding& coding, float x, float y, float z) {
-    out[index] = make_float4(channel(coding, 0, x, y, z), channel(coding, 1, x, y, z), channel(coding, 2, x, y, z), 0.0f);
+__device__ inline void put(unsigned char* out, const Here& here, const Target& to, const Coding& coding, float x, float y, float z) {
+    for (int c = 0; c < 3; ++c)
+        out[to.offset(c, here)] = static_cast<unsigned char>(fminf(fmaxf(rintf(channel(coding, c, x, y, z)), 0.0f), 255.0f));
+}
+__device__ inline void put(float4* out, const Here& here, const Target&, const Coding& coding, float x, float y, float z) {
+    out[here.index] = make_float4(channel(coding, 0, x, y, z), channel(coding, 1, x, y, z), channel(coding, 2, x, y, z), 0.0f);
 }
 
 // `cb` is null for a grey picture, `cr` for NV12. `stride`: elements from one row of luma to the next.
 template <class Code, class Out>
 __global__ void color_in(const Code* luma, const Code* cb, const Code* cr, int height, int width, int stride, Chroma chroma,
-                         Coding coding, bool edge, int height_out, int width_out, Out* out) {
+                         Coding coding, bool edge, int height_out, int width_out, Target to, Out* out) {
     const Here here = locate(height_out, width_out);
     if (here.outside) return;
     const int x = mirror(here.x, width, edge), y = mirror(here.y, height, edge);
@@ -64,16 +75,16 @@ __global__ void color_in(const Code* luma, const Code* cb, const Code* cr, int h
         u = sample_chroma(cb, x, y, chroma, coding);
         v = sample_chroma(cr != nullptr ? cr : cb + 1, x, y, chroma, coding);
     }
-    put(out, here.index, height_out * width_out, coding, luma[static_cast<size_t>(y) * stride + x], u, v);
+    put(out, here, to, coding, luma[static_cast<size_t>(y) * stride + x], u, v);
 }
 
 // The same for (H,W,channels) RGB: code values, or the pipeline's float picture.
 template <class Code, class Out>
 __global__ void rgb_in(const Code* picture, int channels, int height, int width, int stride, Coding coding, bool edge,
-                       int height_out, int width_out, Out* out) {
+                       int height_out, int width_out, Target to, Out* out) {
     const Here here = locate(height_out, width_out);
     if (here.outside) return;
     const int x = mirror(here.x, width, edge), y = mirror(here.y, height, edge);
     const Code* pixel = picture + static_cast<size_t>(y) * stride + channels * x;
-    put(out, here.index, height_out * width_out, coding, pixel[0], pixel[1], pixel[2]);
+    put(out, here, to, coding, pixel[0], pixel[1], pixel[2]);
 }

@@ -62,3 +62,30 @@ __global__ void resize_flow(const Flow* flow, int stride, int height, int width,
         }
     out[here.index] = make_float2(u * factor_x, v * factor_y);
 }
+
+// Elements from one row, pixel and component of a flow to the next.
+struct Strides {
+    long long row, pixel, component;
+};
+
+__device__ inline float read(const float* values, long long index) { return values[index]; }
+__device__ inline float read(const unsigned short* values, long long index) { return from_half(values[index]); }
+
+// The same for a flow of any strides; `unsigned short` holds the bits of half floats.
+template <class Element>
+__global__ void resize_components(const Element* flow, Strides strides, int height, int width, const int* first_y,
+                                  const float* weights_y, int count_y, const int* first_x, const float* weights_x, int count_x,
+                                  float factor_x, float factor_y, float2* out) {
+    const Here here = locate(height, width);
+    if (here.outside) return;
+    const int top = first_y[here.y], left = first_x[here.x];
+    float u = 0.0f, v = 0.0f;
+    for (int j = 0; j < count_y; ++j)
+        for (int i = 0; i < count_x; ++i) {
+            const long long at = (top + j) * strides.row + (left + i) * strides.pixel;
+            const float weight = weights_y[here.y * count_y + j] * weights_x[here.x * count_x + i];
+            u += read(flow, at) * weight;
+            v += read(flow, at + strides.component) * weight;
+        }
+    out[here.index] = make_float2(u * factor_x, v * factor_y);
+}

@@ -95,6 +95,7 @@ def flow_both_ways(first: list[Array], second: list[Array], workspace: Workspace
             )
         flow = densify_flow(a, b, patches, out=level.flow)
         flow = refine_flow(a, b, flow, sweeps=SWEEPS, equations=level.equations, spare=level.spare)
+    assert flow is not None  # a pyramid has a level
     return flow
 
 

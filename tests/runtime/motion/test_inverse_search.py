@@ -1,4 +1,4 @@
-"""Flow by inverse search: shifts, turns and zooms of known flow, large motion, odd and tiny sizes, true flow of the demo scene."""
+"""Flow by inverse search: known shifts, turns and zooms, large motion, odd and tiny sizes, the demo scene's true flow."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,7 +27,7 @@ def texture(height, width, seed=0):
 
 
 def moved(height, width, matrix, seed=0):
-    """Two (H,W) uint8 pictures and the true flow between them: what the first shows at p is at matrix @ (p, 1) in the second."""
+    """Two (H,W) uint8 pictures and their true flow: what the first shows at p is at matrix @ (p, 1) in the second."""
     room = 64
     canvas = texture(height + 2 * room, width + 2 * room, seed)
     shift = np.array([[1, 0, room], [0, 1, room], [0, 0, 1]], np.float64)

@@ -5,6 +5,7 @@ Written against CuPy 14. The tests run it on a simulated device; it has not run 
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -124,8 +125,7 @@ class PinnedBuffers:
 
     def reserve(self, size: int, count: int) -> None:
         """Allocate `count` more buffers of `size` bytes."""
-        import cupyx
-
+        cupyx = importlib.import_module("cupyx")
         self._free.setdefault(size, []).extend(cupyx.empty_pinned((size,), np.uint8) for _ in range(count))
 
 

@@ -178,7 +178,10 @@ METHODS = {
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_the_frames_of_the_cpu_path(method, affine, tmp_path):
-    options = {"size": "192x128", **METHODS[method]}  # smaller pictures are enlarged for the motion on the CPU, not on the GPU
+    options = {
+        "size": "192x128",
+        **METHODS[method],
+    }  # smaller pictures are enlarged for the motion on the CPU, not on the GPU
     run(str(affine), tmp_path / "cpu.mp4", "cpu", flow="inverse-search", **options)
     with whole_machine():
         done, counted = run(str(affine), tmp_path / "gpu.mp4", "cuda", **options)

@@ -76,8 +76,8 @@ def chroma_of(name: str) -> str:
 
 def format_name(frame: av.VideoFrame) -> str:
     """The pixel format of a decoded frame, on a GPU too, where FFmpeg calls every format "cuda"."""
-    name: str = frame.sw_format.name if is_surface(frame) else frame.format.name
-    return name
+    stored = frame.sw_format
+    return stored.name if is_surface(frame) and stored is not None else frame.format.name
 
 
 def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool) -> Picture:

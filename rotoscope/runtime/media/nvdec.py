@@ -36,7 +36,7 @@ def accelerator(device: Device) -> HWAccel:
     FFmpeg uses the context that is current in the calling thread, CuPy's: one of its own would not share memory, and the
     primary one would be refused, because CuPy has set its flags already.
     """
-    options = {"primary_ctx": "0", "current_ctx": "1"}
+    options: dict[str, object] = {"primary_ctx": "0", "current_ctx": "1"}
     return HWAccel("cuda", device=str(device.index), allow_software_fallback=True, is_hw_owned=True, options=options)
 
 

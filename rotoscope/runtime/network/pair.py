@@ -38,7 +38,8 @@ class FlowModel:
         """
         made, content = self._call(Picture((a,)), Picture((b,)))
         (name,) = self._call.model.manifest.outputs
-        return self._call.flow(made[name], content, a.shape[:2])
+        flow: NDArray[np.float32] = self._call.flow(made[name], content, a.shape[:2])
+        return flow
 
 
 class Between(NamedTuple):
@@ -123,8 +124,8 @@ class _Call:
         return self._out, self._placement.content
 
     @staticmethod
-    def flow(raw: Array, content: Size, size: tuple[int, ...]) -> NDArray[np.float32]:
-        """(1,2,H',W') as (H,W,2) of a picture's size."""
+    def flow(raw: Array, content: Size, size: tuple[int, ...]) -> Array:
+        """(1,2,H',W') as (H,W,2) float32 of a picture's size."""
         width, height = content
         flow = contiguous(np.moveaxis(raw[0, :, :height, :width], 0, 2))
         return flow if flow.shape[:2] == size else resize_flow(flow, (size[0], size[1]))

@@ -152,13 +152,7 @@ class HyperCon:
         pooled: F32 = aggregate(center, pictures, flows, pool=self.around.pool, valid=votes, sampling=sampling)
         if not weighted:
             return pooled
-        full = max(sum(full_weights), TINY)
-        used: F32
-        if on_cuda(center):
-            used = weighted_sum(votes, [1 / full] * len(votes))
-        else:
-            used = np.sum(votes, axis=0) / np.float32(full)
-        return self._detail(pooled, center, used)
+        return self._detail(pooled, center, _share_of(votes, max(sum(full_weights), TINY)))
 
     def _followed(self, places: Sequence[_Place], center: int, sign: int) -> Iterator[_Neighbour]:
         """The neighbours ahead (sign 1) or behind (-1)."""
@@ -196,13 +190,21 @@ class HyperCon:
         return motion_in_region(frame.motion, self._region(frame.source.size), (height, width))
 
 
-def _along(sure: F32, flow: F32 | None, trust: F32 | None) -> tuple[F32, NDArray[np.bool_]]:
-    """(trust along a chain of flows, where it votes): `sure` is the trust of the last flow, `flow` and `trust` the chain before."""
+def _along(sure: F32, flow: F32 | None, trust: F32 | None) -> tuple[F32, Array]:
+    """(trust along a chain of flows, where it votes); `sure`: trust of the last flow; `flow`, `trust`: the chain before it."""
     if on_cuda(sure):
         votes = np.empty_like(sure, dtype=np.uint8)
         return trust_along(sure, flow, trust, votes_from=VOTES_FROM, votes=votes), votes
     together = sure if flow is None or trust is None else trust * np.asarray(warp(sure[None], flow)[0])
     return together, together > VOTES_FROM
+
+
+def _share_of(weights: Sequence[F32], whole: float) -> F32:
+    """The sum of the weights, divided by a number, on their device."""
+    if on_cuda(*weights):
+        shares: F32 = weighted_sum(weights, [1 / whole] * len(weights))
+        return shares
+    return np.asarray(np.sum(weights, axis=0) / np.float32(whole), np.float32)
 
 
 def _scaled(array: F32, factor: float) -> F32:

@@ -21,7 +21,7 @@ ROOMS = {
     "base": "",
     "kernels": "base",
     "networks": "base",
-    "runtime.media": "base",
+    "runtime.media": "base kernels",
     "runtime.models": "base",
     "runtime.engines": "base runtime.models",
     "runtime.network": "base kernels runtime.models",

@@ -9,8 +9,8 @@ import tiny_models
 from simulated_gpu import whole_machine
 
 import rotoscope
+from rotoscope.base import cache
 from rotoscope.runtime.engines import signed
-from rotoscope.runtime.models import cache
 
 SETTLED, LATER, NUM_FRAMES = 10, 20, 30  # the GPU is at most 6 frames ahead of the count: at LATER, frames still come
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.text import printable
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -74,8 +75,3 @@ class Printable(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record."""
         return "\n".join(printable(line) for line in super().format(record).split("\n"))
-
-
-def printable(text: str) -> str:
-    """Return a text with ? in place of each character that is not printable."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -17,6 +17,7 @@ from rotoscope.weights.safetensors_file import read_metadata
 
 DESCRIPTION_KEY = "rotoscope"  # in the metadata of a .safetensors file: a JSON object with the hints for its weights
 
+
 def open_checkpoint(*paths: Path, **hints: Any) -> Loaded:
     """Return the network of a checkpoint file in eval mode with its weights, and its description.
 

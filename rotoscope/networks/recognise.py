@@ -141,7 +141,9 @@ def check_values(weights: Weights, name: str) -> None:
     """Raise ModelRefused for tensors without values, and for weights that are not floating-point numbers."""
     for key, value in weights.items():
         if value.numel() == 0:
-            raise ModelRefused(f"looks like {name}, but {shortened(key)} has no values, {tuple(value.shape)}: download it again")
+            raise ModelRefused(
+                f"looks like {name}, but {shortened(key)} has no values, {tuple(value.shape)}: download it again"
+            )
         if value.ndim and not value.is_floating_point():
             kind = str(value.dtype).removeprefix("torch.")
             raise ModelRefused(

@@ -107,7 +107,9 @@ def numbers(weights: Mapping[str, Tensor], pattern: str) -> list[int]:
     """
     texts = {found[1] for key in weights if (found := re.fullmatch(pattern, key))}
     if any(len(text) > len(str(MOST_LAYERS - 1)) for text in texts):
-        raise ModelRefused(f"a layer of number {shortened(max(texts, key=len), 20)}; at most {MOST_LAYERS - 1} are accepted")
+        raise ModelRefused(
+            f"a layer of number {shortened(max(texts, key=len), 20)}; at most {MOST_LAYERS - 1} are accepted"
+        )
     return sorted(map(int, texts))
 
 

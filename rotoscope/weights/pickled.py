@@ -126,7 +126,9 @@ class PickleReader:
         """Run one instruction."""
         self._instructions += 1
         if self._instructions > MAX_INSTRUCTIONS:
-            raise self._refused(f"a pickle of more than {MAX_INSTRUCTIONS:,} instructions; no network here needs as many")
+            raise self._refused(
+                f"a pickle of more than {MAX_INSTRUCTIONS:,} instructions; no network here needs as many"
+            )
         stack = self._stack
         if name in _PUTS:
             if argument > MAX_INSTRUCTIONS:
@@ -232,7 +234,9 @@ class PickleReader:
             return arguments[0]
         if name.startswith("collections."):
             made: dict[str, Any] = {}
-            pairs = arguments[0] if arguments and type(arguments[0]) is list else []  # as Python 2 writes an OrderedDict
+            pairs = (
+                arguments[0] if arguments and type(arguments[0]) is list else []
+            )  # as Python 2 writes an OrderedDict
             self._set(made, [item for key, value in pairs for item in (key, value)])
             return made
         return Opaque()
@@ -241,7 +245,12 @@ class PickleReader:
         """Return a storage, and keep the number of bytes that it claims."""
         kind, storage_type, key, _location, count, *view = saved
         name = storage_type.full.rpartition(".")[2].removesuffix("Storage")
-        if kind != "storage" or type(key) not in (str, int) or not _is_count(count) or len(str(key)) > MAX_NAME_CHARACTERS:
+        if (
+            kind != "storage"
+            or type(key) not in (str, int)
+            or not _is_count(count)
+            or len(str(key)) > MAX_NAME_CHARACTERS
+        ):
             raise ValueError("not a storage")
         key = str(key)
         self.num_bytes[key] = max(count * BYTES_OF[name], self.num_bytes.get(key, 0))

@@ -51,7 +51,9 @@ class TorchFile:
         data = bytearray(block.num_bytes)
         file.seek(block.offset)
         if file.readinto(data) != block.num_bytes or (block.crc is not None and zlib.crc32(data) != block.crc):
-            raise ModelRefused(f"{self.path}: storage {key} is damaged (its checksum is wrong): download the file again")
+            raise ModelRefused(
+                f"{self.path}: storage {key} is damaged (its checksum is wrong): download the file again"
+            )
         return data
 
 
@@ -152,7 +154,9 @@ def _legacy(path: Path, file: BinaryIO) -> Layout:
         file.seek(place)
         count = int.from_bytes(file.read(8), "little")
         if num_bytes not in {count * item for item in BYTES_OF.values()}:
-            raise ModelRefused(f"{path}: storage {shortened(key)} has {count:,} values, not those described; download it again")
+            raise ModelRefused(
+                f"{path}: storage {shortened(key)} has {count:,} values, not those described; download it again"
+            )
         blocks[key] = Block(place + 8, num_bytes, None)
         place += 8 + num_bytes
     if place > path.stat().st_size:

@@ -113,7 +113,7 @@ class FrameInput(_Strict):
         if (self.height is None) != (self.width is None):
             raise ValueError("height and width are fixed together or not at all")
         if not abs(self.range[1] - self.range[0]) > 1e-6 or min(map(abs, self.std)) < 1e-6:
-            raise ValueError("range: black and white must differ, and std is not zero")
+            raise ValueError("range must not be empty and std not zero")
         if (self.dtype == "int32") != self.is_ids:
             raise ValueError("int32 is the dtype of label maps without a palette, and of nothing else")
         if self.layout == "NHWC" and (self.window or self.is_ids):
@@ -213,7 +213,7 @@ class FurtherOutput(_Strict):
     what: Literal["flow to frame", "flow to second", "visibility"]
 
 
-Side = Annotated[str, Field(max_length=8, pattern=r"^[NHW](/[1-9]\d*)?$")]
+Side = Annotated[str, Field(max_length=8)]
 """N, H, W, H/4, W/4 ..."""
 
 
@@ -307,7 +307,7 @@ class Manifest(_Strict):
             raise ValueError("name holds /, \\ or control characters, or begins with a full stop")
         black, white = self.output.range
         if not abs(white - black) > 1e-6:
-            raise ValueError("output.range: black and white must differ")
+            raise ValueError("output.range must not be empty")
         self._check_size()
         return self
 
@@ -319,7 +319,10 @@ class Manifest(_Strict):
         sizes = [(height, width)] + ([(self.golden.height, self.golden.width)] if self.golden else [])
         for height, width in sizes:
             pictures = math.prod(frame.shape(height, width)) * (4 if self.second or self.mask or self.instances else 1)
-            states = (tensor.resolve(height, width) for tensor in self.state)
+            try:
+                states = [tensor.resolve(height, width) for tensor in self.state]
+            except ModelRefused as error:
+                raise ValueError(str(error)) from error
             others = sum(map(math.prod, (*states, *((self.style.shape,) if self.style else ()))))
             if pictures + others > MAX_CALL_VALUES:
                 raise ValueError(

@@ -1,6 +1,6 @@
 """Mutants of model files with fixed seeds: a valid file with some bytes changed, cut, repeated or replaced by hostile parts.
 
-`mutants(folder, count)` yields paths. The seed is the number of the mutant, so `mutant(folder, number)` makes one of them again.
+The seed is the number of the mutant, so `mutant(folder, number)` makes one of them again.
 """
 
 import io

@@ -41,7 +41,7 @@ def open_engine(file: ModelFile, setup: EngineSetup, _graph: object = None) -> "
         precision=file.precision,
         op_library=setup.op_library,
     )
-    check_it_ends(file.path, file.manifest, engine.ends_within)
+    check_it_ends(file.path, file.manifest, engine.ends_within, has_loop=file.has_loop)
     return engine
 
 

@@ -19,7 +19,8 @@ DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # of operators that ev
 BUILT = {"EPContext", "TRTEngineOp"}  # operators whose attributes hold a built engine, or name its file
 MAX_EXTERNAL_BYTES = 8 << 30
 PROBE_SIDE = 64  # pixels; rounded up to a size that the network takes
-PROBE_SECONDS = 8.0
+PROBE_SECONDS = 30.0
+LOOP_SECONDS = 8.0  # of a graph with a loop, which may have no end
 
 
 def check_graph(path: Path, proto: onnx.ModelProto, *, has_op_library: bool = False) -> None:
@@ -54,8 +55,12 @@ def external_files(path: Path, proto: onnx.ModelProto) -> list[Path]:
     return [path.parent / place for place in dict.fromkeys(places)]
 
 
-def check_it_ends(path: Path, manifest: Manifest, ends_within: Callable[[Tensors, float], bool]) -> None:
-    """Raise ModelRefused if a call on a small picture does not end within 8 s. An error of that call is ignored here.
+def check_it_ends(
+    path: Path, manifest: Manifest, ends_within: Callable[[Tensors, float], bool], *, has_loop: bool = False
+) -> None:
+    """Raise ModelRefused if a call on a small picture does not end within 30 s, or 8 s if the graph has a loop.
+
+    An error of that call is ignored here.
 
     ends_within  runs the network on inputs by name, at most so many seconds, and returns whether the call ended
     """
@@ -63,8 +68,9 @@ def check_it_ends(path: Path, manifest: Manifest, ends_within: Callable[[Tensors
     side = -(-max(PROBE_SIDE, frame.minimum) // frame.multiple) * frame.multiple
     width, height = frame.fixed_size or (side, side)
     inputs, state = golden_inputs(manifest, seed=0, height=height, width=width)
-    if not ends_within({**inputs, **state}, PROBE_SECONDS):
-        raise ModelRefused(f"{path}: not done with a picture of {width}x{height} after {PROBE_SECONDS:g} s; stopped")
+    seconds = LOOP_SECONDS if has_loop else PROBE_SECONDS
+    if not ends_within({**inputs, **state}, seconds):
+        raise ModelRefused(f"{path}: not done with a picture of {width}x{height} after {seconds:g} s; stopped")
 
 
 def graphs(proto: onnx.ModelProto) -> Iterator[onnx.GraphProto]:

@@ -14,7 +14,7 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import describe_file, file_digest, why_unusable
 from rotoscope.base.manifest import METADATA_KEY, FrameInput, FrameOutput, Manifest
 from rotoscope.base.text import printable, shortened
-from rotoscope.runtime.models.gate import check_graph, external_files, tensors
+from rotoscope.runtime.models.gate import check_graph, external_files, nodes, tensors
 
 _DTYPES: dict[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
 MAX_ONNX_BYTES = 2 << 30  # more a protobuf message cannot have
@@ -34,6 +34,7 @@ class ModelFile:
 
     precision  "fp32", "fp16" or "int8": what most of its weights are
     inferred   for each item of the manifest, its value and the reason for it; empty if the file has a manifest
+    has_loop   a node of the graph is a Loop, which may have no end
     """
 
     path: Path
@@ -42,6 +43,7 @@ class ModelFile:
     num_parameters: int
     precision: str
     inferred: tuple[str, ...] = field(default=())
+    has_loop: bool = False
 
     @property
     def name(self) -> str:
@@ -83,8 +85,9 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
         if tensor.data_type in _PRECISIONS:
             sizes[_PRECISIONS[tensor.data_type]] += _size(tensor.dims)
     precision = max(sizes, key=lambda word: sizes[word])
+    has_loop = any(node.op_type == "Loop" for node in nodes(proto))
     sha256 = file_digest(path, *external_files(path, proto))
-    return ModelFile(path, manifest, sha256, sum(sizes.values()), precision, inferred)
+    return ModelFile(path, manifest, sha256, sum(sizes.values()), precision, inferred, has_loop)
 
 
 def write_described(source: Path, manifest: Manifest, target: Path) -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.model import Model, Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.frame import Picture
 from rotoscope.base.options import (
@@ -102,11 +102,12 @@ def translate(
         in_flight=in_flight,
     )
     num_threads = usable_cores() if threads is None else threads
+    device = device_of_chain(chain, given)
     return run_job(
         job,
         lambda: open_chain(chain, given),
-        flow=flow_source(job.steady_options, num_threads),
-        interpolator=interpolator(job.steady_options, num_threads),
+        flow=flow_source(job.steady_options, num_threads, device),
+        interpolator=interpolator(job.steady_options, num_threads, device),
         on_progress=on_progress,
     )
 

@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from rotoscope.base.device import FIRST_GPU, Device
 from rotoscope.base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ ENGINES = {
     "openvino": Row("rotoscope.runtime.engines.openvino", "openvino", "onnx", ("cpu",), ("fp32", "bf16")),
     "tensorrt": Row("rotoscope.runtime.engines.tensorrt", "tensorrt", "onnx", ("cuda",)),
     "torch": Row(
-        "rotoscope.export.torch_engine", "export", "checkpoints", ("cpu", "cuda"), ("fp64", "fp32", "fp16", "bf16")
+        "rotoscope.export.torch_engine",
+        "export",
+        "checkpoints",
+        ("cpu", "cuda"),
+        ("fp64", "fp32", "tf32", "fp16", "bf16"),
     ),
 }
 INSTALL_AN_ENGINE = 'no engine is installed; this installs one: pip install ".[cpu]"'
@@ -117,6 +122,13 @@ def make_engine(
 def engine_of(options: ModelOptions) -> dict[str, Any]:
     """Return the options that say which engine runs a model and how, as keywords of `make_engine`."""
     return {name: getattr(options, name) for name in ("engine", "device", "precision", "compiled", "op_library")}
+
+
+def device_of(options: ModelOptions) -> Device:
+    """Return where the engine of these options runs; TensorRT, engine or provider, runs on the first GPU by default."""
+    if options.device == "tensorrt" or (options.engine == "tensorrt" and options.device == "cpu"):
+        return FIRST_GPU
+    return Device.parse(options.device)
 
 
 def proving_engine(path: Path) -> Engine:

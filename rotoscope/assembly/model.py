@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rotoscope.assembly.engines import engine_of, make_engine
+from rotoscope.assembly.engines import device_of, engine_of, make_engine
 from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
 from rotoscope.assembly.models import bundled_looks, open_named
+from rotoscope.base.device import Device
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.options import OVERRIDES, ModelOptions, SteadyOptions
@@ -209,6 +210,12 @@ def model_keywords(options: Mapping[str, Any], engine: str | None) -> dict[str, 
 def threads_of(chain: Sequence[Named]) -> int | None:
     """The threads that a loaded model of the chain asks for; None if none does."""
     return next((item.threads for item in chain if isinstance(item, Model) and item.threads), None)
+
+
+def device_of_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> Device:
+    """The device of a chain that will be opened with these options: that of its first model."""
+    own = chain[0].options if isinstance(chain[0], Model) else ModelOptions()
+    return device_of(replace(own, **{name: given[name] for name in ("engine", "device") if name in given}))
 
 
 def open_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> list[Model]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rotoscope.assembly.engines import make_engine
 from rotoscope.assembly.models import open_named
+from rotoscope.base.device import CPU, Device
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import ModelOptions, SteadyOptions
 from rotoscope.kernels.rows import usable_cores
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from rotoscope.runtime.network.pair import FlowModel, InterpolationModel
 
 
-def flow_source(options: SteadyOptions, threads: int) -> FlowModel | None:
-    """The flow network that the options name; None for DIS."""
+def flow_source(options: SteadyOptions, threads: int, device: Device = CPU) -> FlowModel | None:
+    """The flow network that the options name, on the device of the run; None for DIS."""
     from rotoscope.runtime.network.pair import FlowModel
 
-    found = _pair_network("--flow", options.flow, "dis", "flow", threads)
+    found = _pair_network("--flow", options.flow, "dis", "flow", threads, device)
     return None if found is None else FlowModel(*found)
 
 
@@ -32,15 +33,17 @@ def measuring_flow(name: str) -> FlowSource:
     return flow_source(SteadyOptions(flow=name), usable_cores()) or DisFlow("medium", scale=1.0)
 
 
-def interpolator(options: SteadyOptions, threads: int) -> InterpolationModel | None:
-    """The interpolation network that the options name; None: both frames are moved along the motion."""
+def interpolator(options: SteadyOptions, threads: int, device: Device = CPU) -> InterpolationModel | None:
+    """The interpolation network that the options name, on the device of the run; None: both frames move along the motion."""
     from rotoscope.runtime.network.pair import InterpolationModel
 
-    found = _pair_network("--interpolator", options.interpolator, "flow", "interpolate", threads)
+    found = _pair_network("--interpolator", options.interpolator, "flow", "interpolate", threads, device)
     return None if found is None else InterpolationModel(*found)
 
 
-def _pair_network(flag: str, value: str, default: str, kind: str, threads: int) -> tuple[ModelFile, Engine] | None:
+def _pair_network(
+    flag: str, value: str, default: str, kind: str, threads: int, device: Device
+) -> tuple[ModelFile, Engine] | None:
     """The network on two pictures that a flag names, on ONNX Runtime; None for the flag's default."""
     if value == default:
         return None
@@ -48,4 +51,4 @@ def _pair_network(flag: str, value: str, default: str, kind: str, threads: int) 
     if word != "onnx" or not path:
         raise UsageError(f"{flag} {value}; accepted: {default}, or onnx:FILE with a model of kind {kind}")
     file, _ = open_named(path, ModelOptions())
-    return file, make_engine(file, threads=threads)
+    return file, make_engine(file, threads=threads, device=str(device))

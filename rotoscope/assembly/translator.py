@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Unpack
 
+from rotoscope.assembly.engines import device_of
 from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
 from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, never_freed, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator
@@ -255,13 +256,14 @@ class Translator:
 
     def _made(self, in_flight: int | None) -> Stages:
         workers = Workers(self._threads or usable_cores())
+        device = device_of(self.models[0].options)
         return Stages(
             [self._runnable(model) for model in self.models],
             self._steady,
             workers=workers,
             in_flight=in_flight,
-            flow=flow_source(self._steady, workers.threads),
-            interpolator=interpolator(self._steady, workers.threads),
+            flow=flow_source(self._steady, workers.threads, device),
+            interpolator=interpolator(self._steady, workers.threads, device),
             calibration=self._calibration,
         )
 

@@ -16,7 +16,7 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.nearest import nearest
 
 EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
-Precision = Literal["fp32", "fp16", "bf16"]
+Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Fit = Literal["pad", "crop", "stretch"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
@@ -62,7 +62,8 @@ class ModelOptions:
     """Engine that runs the network: torch runs checkpoints directly, the others run ONNX."""
 
     precision: Precision | None = None
-    """Arithmetic of the engine, never changed silently; by default the file's own, with openvino fp32."""
+    """Arithmetic of the engine, never changed silently; by default the file's own, with openvino fp32. tf32 rounds the inputs
+    of fp32 products to 10 bits of mantissa on a GPU; fp32 never does."""
 
     device: str = "cpu"
     """Device of the engine: cpu or cuda; with onnxruntime also tensorrt, its TensorRT provider."""

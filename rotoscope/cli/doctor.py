@@ -17,7 +17,7 @@ GOOD = "ok"
 
 
 def doctor(*, warm: bool = False) -> int:
-    """Say what works here: versions, engines (each proved on a bundled look), encoders, memory and disk.
+    """Say what works here: versions, engines (each proved on a bundled look), GPUs, encoders, memory and disk.
 
     Parameters
     ----------
@@ -35,10 +35,13 @@ def doctor(*, warm: bool = False) -> int:
         installed_engines,
         proving_engines,
     )
+    from rotoscope.assembly.gpu_checks import driver_verdict, gpus, kernel_verdict
     from rotoscope.assembly.models import bundled_looks
+    from rotoscope.base.device import FIRST_GPU
     from rotoscope.kernels.compile import cache_folder
     from rotoscope.kernels.rows import usable_cores
-    from rotoscope.runtime.media.encoder import opens
+    from rotoscope.runtime.media.encoder import why_not_opened
+    from rotoscope.runtime.media.hardware_codecs import DECODED, why_not_decoded
 
     row = _row
     row("rotoscope", __version__)
@@ -57,19 +60,32 @@ def doctor(*, warm: bool = False) -> int:
         from rotoscope.runtime.engines.onnxruntime import providers
 
         row("providers", ", ".join(providers()))
+    row("driver", driver_verdict())
+    found = gpus()
+    for index, name in enumerate(found):
+        row(f"cuda:{index}", name)
     print()
     healthy = bool(installed)
     if not healthy:
         row("engines", INSTALL_AN_ENGINE)
     for engine in proving_engines():
         for look in bundled_looks():
-            verdict, works = _proof(engine, look)
+            verdict, works = _proof(engine, look, "cpu")
             healthy = healthy and works
             row(f"{engine} fp32", verdict)
+    if found:
+        for engine in [
+            engine for engine in installed if "cuda" in ENGINES[engine].devices and ENGINES[engine].runs == "onnx"
+        ]:
+            row(f"{engine} cuda", _proof(engine, bundled_looks()[0], "cuda")[0])
+        row("kernels on cuda", kernel_verdict(FIRST_GPU))
+        for codec in DECODED:
+            row(f"decoder {codec}", why_not_decoded(codec, FIRST_GPU) or GOOD)
     for encoder in ENCODERS:
-        is_built_in = encoder in av.codec.codecs_available
-        good = is_built_in and opens(encoder)
-        row(encoder, GOOD if good else "does not open here" if is_built_in else "not in this FFmpeg")
+        reason = why_not_opened(encoder)
+        if reason and encoder.endswith("_nvenc"):
+            reason = "no NVENC here (A100, H100 and H200 have none); libx264 is used"
+        row(encoder, f"does not open: {reason}" if reason else GOOD)
     print()
     row("kernels", f"compiled code in {cache_folder()}")
     row("memory", _memory())
@@ -87,14 +103,14 @@ def _how_to_install(extra: str) -> str:
     return f'not installed: pip install ".[{extra}]"{instead}'
 
 
-def _proof(engine: str, look: str) -> tuple[str, bool]:
+def _proof(engine: str, look: str, device: str) -> tuple[str, bool]:
     """Return what an engine makes of a look's golden check, in words, and whether it passes."""
     import rotoscope
     from rotoscope.runtime.models.golden import golden_difference
 
     model = rotoscope.load(look).file
     try:
-        translator = rotoscope.Translator(look, engine=cast(EngineName, engine))
+        translator = rotoscope.Translator(look, engine=cast(EngineName, engine), device=device)
     except Exception as error:  # shown, not raised: a broken installation can raise anything
         return f"does not start: {' '.join(str(error).split())[:160]}", False
     difference = golden_difference(model.manifest, translator.stages.network.networks[0].engine)

@@ -59,6 +59,7 @@ class Bound:
 
 EXACT = Bound(largest=1e-3, mean=1e-5)
 REDUCED = {
+    "tf32": Bound(psnr_db=60.0),
     "uint8": Bound(psnr_db=50.0),
     "fp16": Bound(psnr_db=50.0),
     "bf16": Bound(psnr_db=40.0),

@@ -7,8 +7,8 @@ import copy
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,12 @@ from torch.utils.dlpack import from_dlpack
 from rotoscope.base.device import CPU, Array, Device
 from rotoscope.base.engine import EngineSetup, Shapes, Tensors, check_process, first_line
 from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
+from rotoscope.base.tf32 import choose_tf32
 from rotoscope.export.graph import Graph
 from rotoscope.runtime.models.model_file import ModelFile
 
 REDUCED = {"fp16": torch.float16, "bf16": torch.bfloat16}
-PRECISIONS = ("fp64", "fp32", *REDUCED)
+PRECISIONS = ("fp64", "fp32", "tf32", *REDUCED)
 WARM_UP_CALLS = 3  # before a CUDA graph is captured: libraries choose algorithms and allocate at their first calls
 
 _parallel_in: list[int] = []  # id of the process in which an engine first used several threads
@@ -49,7 +50,8 @@ class TorchEngine:
     """Runs the graph of a network: a copy of the module that an export traces.
 
     device     "cpu", "cuda", "cuda:1" ...
-    precision  "fp32"; "bf16" or "fp16" by autocast, which keeps sums and exponentials in fp32; "fp64" as a reference
+    precision  "fp32"; "tf32" on a GPU; "bf16" or "fp16" by autocast, which keeps sums and exponentials in fp32; "fp64" as a
+               reference
     threads    of one call on the CPU; PyTorch applies this setting to the whole process
     compiled   use torch.compile; the first call for each shape then takes minutes
     On a GPU the first call for each shape captures one CUDA graph.
@@ -73,8 +75,13 @@ class TorchEngine:
         if module.training:
             raise ModelRefused("a network in training mode: call .eval() before running it")
         if place == CPU:
+            if precision == "tf32":
+                raise UsageError("--precision tf32 is arithmetic of NVIDIA GPUs; add --device cuda, or leave it out")
             _set_threads(threads)
+        else:
+            choose_tf32(precision == "tf32")
         self.device = place
+        self._tf32 = precision == "tf32"
         self._place = torch.device(str(place))
         self._dtype = torch.float64 if precision == "fp64" else torch.float32
         self._reduced = REDUCED.get(precision)
@@ -140,7 +147,7 @@ class TorchEngine:
         """Run the module on tensors of its device; return the results in the engine's own precision."""
         given = [tensor.to(self._dtype) if tensor.is_floating_point() else tensor for tensor in given]
         arithmetic = torch.autocast(self._place.type, self._reduced) if self._reduced else nullcontext()
-        with arithmetic:
+        with arithmetic, _tf32(self._tf32) if self.device != CPU else nullcontext():
             made = self._module(*given)
         tensors = (made,) if isinstance(made, Tensor) else tuple(made)
         return tuple(tensor.to(self._dtype) if tensor.is_floating_point() else tensor for tensor in tensors)
@@ -177,6 +184,18 @@ def _widen_inputs(module: nn.Module) -> None:
     for layer in module.modules():
         if next(layer.parameters(recurse=False), None) is not None:
             layer.register_forward_pre_hook(widened)
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    """Let convolutions and products of fp32 on a GPU use TF32 inside, or not; both settings are of the whole process."""
+    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, cublas.allow_tf32
+    cudnn.allow_tf32 = cublas.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, cublas.allow_tf32 = before
 
 
 class _Graph:

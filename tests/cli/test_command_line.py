@@ -356,6 +356,7 @@ def test_doctor_says_what_works(rotoscope_main):
         "av",
         "ffmpeg",
         "onnxruntime",
+        "driver",
         "openvino",
         "libx264",
         "ffv1",

@@ -4,6 +4,7 @@ The providers for NVIDIA GPUs are written against ONNX Runtime 1.31 and CuPy 14 
 no GPU.
 """
 
+import ctypes
 import logging
 import os
 import threading
@@ -16,6 +17,7 @@ from rotoscope.base.device import CPU, FIRST_GPU, Array, Device
 from rotoscope.base.engine import EngineSetup, Shapes, Tensors, check_process, first_line
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.telemetry import without_telemetry
+from rotoscope.base.tf32 import choose_tf32
 from rotoscope.runtime.models.cache import cache_folder
 from rotoscope.runtime.models.gate import check_it_ends
 from rotoscope.runtime.models.model_file import ModelFile
@@ -30,7 +32,10 @@ _EXTRAS = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda,tensorrt"}
 def open_engine(file: ModelFile, setup: EngineSetup, _graph: object = None) -> "OnnxRuntimeEngine":
     """Make an engine for an ONNX file; raise UsageError for what ONNX Runtime cannot do, ModelRefused for a bad file."""
     setup.refuse_compiled("onnxruntime")
-    if setup.precision not in (None, file.precision):
+    tf32 = setup.precision == "tf32" and file.precision == "fp32"
+    if tf32 and setup.device == "cpu":
+        raise UsageError("--precision tf32 is arithmetic of NVIDIA GPUs; add --device cuda, or leave it out")
+    if not tf32 and setup.precision not in (None, file.precision):
         raise UsageError(
             f"--precision {setup.precision}: {file.path.name} is {file.precision}, and onnxruntime runs a file as it is"
         )
@@ -38,7 +43,7 @@ def open_engine(file: ModelFile, setup: EngineSetup, _graph: object = None) -> "
         file.path,
         threads=setup.threads,
         device=setup.device,
-        precision=file.precision,
+        precision="tf32" if tf32 else file.precision,
         op_library=setup.op_library,
     )
     check_it_ends(file.path, file.manifest, engine.ends_within, has_loop=file.has_loop)
@@ -56,7 +61,8 @@ class OnnxRuntimeEngine:
 
     threads     that one call uses on the CPU; with 1 the calling thread does all the work
     device      "cpu", "cuda", "cuda:1" ..., or "tensorrt": the TensorRT provider on the first GPU
-    precision   of the file's weights, for the description: ONNX Runtime runs a file as it is
+    precision   of the file's weights, for the description: ONNX Runtime runs a file as it is; "tf32" lets fp32 products on a
+                GPU compute in TF32
     op_library  path of a shared library with custom operators; it is a program, and loading it runs it
     """
 
@@ -87,14 +93,17 @@ class OnnxRuntimeEngine:
         if op_library is not None:
             _load_operators(options, Path(op_library), model)
         self.device = place
+        if place != CPU:
+            choose_tf32(precision == "tf32")
         self._stream: Any = None if place == CPU else _stream(place)
-        wanted = [provider] if self._stream is None else _gpu_providers(kind, place, self._stream.ptr)
+        tf32 = precision == "tf32"
+        wanted = [provider] if self._stream is None else _gpu_providers(kind, place, self._stream.ptr, tf32=tf32)
         try:
             self._session = onnxruntime.InferenceSession(str(model), options, providers=wanted)
         except Exception as error:  # ONNX Runtime raises undocumented types
             raise ModelRefused(f"{model}: ONNX Runtime refuses it: {first_line(error)}") from error
         if self._session.get_providers()[0] != provider:
-            raise ModelRefused(f"{model}: {provider} did not start; ONNX Runtime would run on the CPU instead")
+            raise ModelRefused(f"{model}: {provider} did not start: {_missing_library(kind)}")
         self._pid = os.getpid()
         library = "" if op_library is None else f" with {Path(op_library).name}"
         self.description = f"onnxruntime {precision} {device}{library}"
@@ -174,6 +183,16 @@ def _load_operators(options: Any, library: Path, model: Path) -> None:
         raise UsageError(f"--op-library {library}: ONNX Runtime cannot load it: {reason}") from error
 
 
+def _missing_library(kind: str) -> str:
+    """Return why a provider did not start, as the loader of shared libraries says it."""
+    library = Path(onnxruntime.__file__).parent / "capi" / f"libonnxruntime_providers_{kind}.so"
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        return f"{first_line(error)}; rotoscope doctor says what is missing"
+    return "its libraries are there, but it found no GPU that it can use; rotoscope doctor says more"
+
+
 def _stream(device: Device) -> Any:
     """Make the stream of a session, and load the CUDA libraries that pip installed."""
     onnxruntime.preload_dlls()
@@ -182,13 +201,13 @@ def _stream(device: Device) -> Any:
         return cupy.cuda.Stream(non_blocking=True)
 
 
-def _gpu_providers(kind: str, device: Device, stream: int) -> list[tuple[str, dict[str, str]]]:
+def _gpu_providers(kind: str, device: Device, stream: int, *, tf32: bool) -> list[tuple[str, dict[str, str]]]:
     """Return the CUDA provider with its settings, behind the TensorRT provider if `kind` is "tensorrt".
 
     The TensorRT provider keeps what it builds in the user's cache folder and leaves what it cannot build to CUDA.
     """
     place = {"device_id": str(device.index), "user_compute_stream": str(stream)}
-    cuda = (_PROVIDERS["cuda"], {**place, "use_tf32": "0"})
+    cuda = (_PROVIDERS["cuda"], {**place, "use_tf32": str(int(tf32))})
     if kind == "cuda":
         return [cuda]
     cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache_folder())}

@@ -29,6 +29,9 @@ CONTAINERS = {
     ".y4m": ("yuv4mpegpipe", "rawvideo"),
 }
 
+# FFmpeg's own default for NVENC is 2 Mbit/s.
+NVENC = {"preset": "p4", "tune": "hq", "rc": "vbr", "cq": "19", "b": "0", "spatial-aq": "1"}
+
 # Near-transparent quality at a speed that leaves the cores to the network; `-e` overrides each.
 DEFAULTS: dict[str, dict[str, str]] = {
     "libx264": {"crf": "18", "preset": "superfast"},
@@ -36,6 +39,9 @@ DEFAULTS: dict[str, dict[str, str]] = {
     "libvpx-vp9": {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
     "libsvtav1": {"crf": "26", "preset": "8"},
     "prores_ks": {"profile": "hq"},
+    "h264_nvenc": NVENC,
+    "hevc_nvenc": NVENC,
+    "av1_nvenc": NVENC,
     "rawvideo": {"chroma_sample_location": "left"},
     "ffv1": {"level": "3", "slicecrc": "1"},
 }
@@ -102,8 +108,9 @@ def choose_encoder(
     muxer_options = {key: given.pop(key) for key in list(given) if key in MUXER_OPTIONS}
     _check_names(name, given)
     merged = {**DEFAULTS.get(name, {}), **given}
-    if {"qp", "b"} & set(given) and "crf" not in given:
-        merged.pop("crf", None)  # another kind of rate control was asked for
+    if {"qp", "b"} & set(given):  # another kind of rate control was asked for
+        for quality in {"crf", "cq"} - set(given):
+            merged.pop(quality, None)
     candidates = [wanted] if wanted else _pixel_formats(name, video)
     if wanted and wanted not in WRITABLE:
         raise UsageError(f"-e pix_fmt={wanted}; accepted: {', '.join(WRITABLE)}")
@@ -154,16 +161,17 @@ def ordinary_priority() -> Iterator[None]:
             os.sched_setscheduler(0, policy, parameters)
 
 
-def opens(name: str) -> bool:
-    """Whether an encoder opens on this machine, for a 256x256 8-bit picture."""
-    formats = av.Codec(name, "w").video_formats
-    if not formats:
-        return False
+def why_not_opened(name: str) -> str:
+    """Open an encoder for a 256x256 8-bit picture; return why it does not open on this machine, or an empty string."""
+    if name not in av.codec.codecs_available:
+        return "not in this FFmpeg"
+    if not av.Codec(name, "w").video_formats:
+        return "takes no pixel format"
     video = VideoFormat(
         width=256, height=256, time_base=Fraction(1, 25), rate=Fraction(25), sample_aspect=Fraction(1),
         colour=Colour(), chroma="420", depth=8,
     )  # fmt: skip
-    return not _try_to_open(name, _pixel_formats(name, video)[0], video, DEFAULTS.get(name, {}), 1)
+    return _try_to_open(name, _pixel_formats(name, video)[0], video, DEFAULTS.get(name, {}), 1)
 
 
 def _pixel_formats(name: str, video: VideoFormat) -> list[str]:

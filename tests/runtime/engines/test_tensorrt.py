@@ -1,5 +1,6 @@
 """TensorRT without TensorRT: the name of an engine's file, its signature, concurrent builds, and what is refused."""
 
+import dataclasses
 import sys
 import threading
 import types
@@ -8,6 +9,7 @@ import pytest
 
 import rotoscope
 from rotoscope.assembly.engines import installed_engines
+from rotoscope.base.device import FIRST_GPU
 from rotoscope.base.engine import EngineSetup
 from rotoscope.runtime.engines import signed, tensorrt
 from rotoscope.runtime.engines import tensorrt_build as engines
@@ -21,9 +23,9 @@ class Plans:
     def __init__(self):
         self.built = []
 
-    def serialised(self, model, sizes, on_progress):
+    def serialised(self, model, sizes, *, tf32, timings, on_progress):
         self.built.append(sizes)
-        return f"plan of {model.name} for {sizes}".encode()
+        return f"plan of {model.name} for {sizes}".encode(), timings + b"measured "
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_what_was_not_built_here_never_reaches_tensorrt(change, plans, model):
     engine = engines.build_engine(model)
     change(engine)
     with pytest.raises(rotoscope.ModelRefused, match="not built here, or changed since"):
-        tensorrt.TensorRtEngine(engine, precision="fp32")
+        engines.checked_engine(engine)
 
 
 @pytest.mark.parametrize("change", [tampered, cut, unsigned, resigned, renamed])
@@ -136,22 +138,71 @@ def test_a_key_that_another_process_makes_meanwhile_is_used(plans, monkeypatch, 
         link(part, target)
 
     monkeypatch.setattr(signed.os, "link", slower)
-    engines.keep_timings(b"measured")
-    assert key.read_bytes().startswith(b"the key of another") and engines.known_timings() == b"measured"
+    content = signed.signed("name", b"content")
+    assert key.read_bytes().startswith(b"the key of another") and content.endswith(b"content")
     assert [file.name for file in key.parent.iterdir()] == ["engine.key"]
 
 
+def timings(device=FIRST_GPU):
+    return signed.read_signed(engines.timing_file(device))
+
+
+def test_timings_are_handed_to_later_builds_of_the_same_card_and_version(plans, model, monkeypatch):
+    engines.build_engine(model, sizes=((64, 64),) * 3)
+    engines.build_engine(model, sizes=((32, 32),) * 3)
+    assert timings() == b"measured measured "
+    monkeypatch.setattr(engines, "device_name", lambda _device: "card 12.0")
+    engines.build_engine(model)
+    assert timings() == b"measured "
+
+
 def test_changed_timings_are_not_used(plans, model):
-    engines.keep_timings(b"measured")
-    assert engines.known_timings() == b"measured"
-    file = cache.cache_folder() / "timings.bin"
+    engines.build_engine(model)
+    file = engines.timing_file(FIRST_GPU)
     file.write_bytes(file.read_bytes() + b"more")
-    assert engines.known_timings() == b""
+    engines.build_engine(model, sizes=((64, 64),) * 3)
+    assert timings() == b"measured "
+
+
+def test_a_plan_is_kept_if_its_timings_cannot_be_written(plans, model, monkeypatch):
+    def full(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(engines, "part_file", full)
+    with pytest.raises(OSError, match="no space"):
+        engines.build_engine(model)
+    assert engines.tightest_engine(model, (1280, 720)) is not None
+
+
+def test_the_tightest_engine_that_holds_a_picture_is_taken(plans, model):
+    wide = engines.build_engine(model)
+    exact = engines.build_engine(model, sizes=((640, 360),) * 3)
+    landscape = engines.build_engine(model, sizes=((256, 256), (640, 360), (1280, 720)))
+    assert engines.tightest_engine(model, (640, 360)) == exact
+    assert engines.tightest_engine(model, (320, 256)) == landscape
+    assert engines.tightest_engine(model, (1080, 1920)) == wide, "portrait"
+    assert engines.tightest_engine(model, (3840, 2160)) is None
+    assert engines.tightest_engine(model, (128, 128)) is None
+    assert engines.tightest_engine(model, (640, 360), tf32=True) is None
+
+
+def test_a_changed_engine_is_never_the_tightest(plans, model):
+    exact = engines.build_engine(model, sizes=((640, 360),) * 3)
+    tampered(exact)
+    assert engines.tightest_engine(model, (640, 360)) is None
+
+
+def test_sizes_are_rounded_up_to_what_the_network_takes(plans, model):
+    frame = model.manifest.frame.model_copy(update={"multiple": 16})
+    coarse = dataclasses.replace(model, manifest=model.manifest.model_copy(update={"frame": frame}))
+    engine = engines.build_engine(coarse, sizes=((1920, 1080),) * 3)
+    assert engines.sizes_of(engine) == ((1920, 1088),) * 3
+    assert engines.tightest_engine(coarse, (1920, 1088)) == engine
 
 
 def test_profiles_name_every_input_at_every_size(model):
     assert engines.profile_shapes(model, (30, 20)) == {"in": (1, 3, 20, 30)}
-    assert engines.default_sizes(model) == ((1, 1), (1280, 720), (1920, 1088))
+    assert engines.default_sizes(model) == ((256, 256), (1280, 720), (1920, 1920))
 
 
 @pytest.mark.parametrize(("setup", "said"), [

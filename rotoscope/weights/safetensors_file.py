@@ -27,8 +27,9 @@ def read_metadata(path: Path) -> dict[str, str]:
         metadata: dict[str, str] = header.pop("__metadata__", None) or {}
         ends = [entry["data_offsets"][1] for entry in header.values()]
         is_right = max(ends, default=0) == path.stat().st_size - 8 - length
+        is_text = all(isinstance(text, str) for text in metadata.values())
     except Exception as error:  # JSON of any shape
         raise ModelRefused(damaged) from error
-    if not is_right or len(ends) > MAX_TENSORS or not all(isinstance(text, str) for text in metadata.values()):
+    if not is_right or len(ends) > MAX_TENSORS or not is_text:
         raise ModelRefused(f"{path}: a .safetensors file whose header does not fit its size: download it again")
     return metadata

@@ -4,13 +4,14 @@ Both formats are pickles beside raw numbers. Every size that a pickle claims is 
 whoever reads the numbers needs no more memory than the file has.
 """
 
+import io
 import re
 import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.files import describe_file, why_unusable
@@ -45,7 +46,7 @@ class TorchFile:
     content: Tree
     blocks: dict[str, Block]
 
-    def read(self, key: str, file: BinaryIO) -> bytearray:
+    def read(self, key: str, file: io.BufferedReader) -> bytearray:
         """Return the bytes of a storage; raise ModelRefused if they are damaged."""
         block = self.blocks[key]
         data = bytearray(block.num_bytes)
@@ -77,7 +78,7 @@ Layout = tuple[Any, dict[str, Block], dict[str, int]]
 """Value of the pickle, the storages in the file, and the bytes that the pickle claims for each"""
 
 
-def _zip(path: Path, file: BinaryIO) -> Layout:
+def _zip(path: Path, file: io.BufferedReader) -> Layout:
     """Read the format of torch.save: an archive of one pickle and one uncompressed entry for each storage."""
     not_ours = f"{path}: a zip archive, but not one that torch.save made, or damaged: download it again"
     check_size_of_directory(path)
@@ -122,7 +123,7 @@ def _check_claim(path: Path, claimed: int) -> None:
         raise ModelRefused(f"{path}: claims {claimed:,} bytes; more than it has, or than the {MAX_BYTES:,} accepted")
 
 
-def _block(file: BinaryIO, entry: zipfile.ZipInfo) -> Block:
+def _block(file: io.BufferedReader, entry: zipfile.ZipInfo) -> Block:
     """Return where the bytes of an uncompressed entry lie: after its own header, whose last two numbers are lengths."""
     file.seek(entry.header_offset)
     header = struct.unpack("<4s22x2H", file.read(30))
@@ -131,7 +132,7 @@ def _block(file: BinaryIO, entry: zipfile.ZipInfo) -> Block:
     return Block(entry.header_offset + 30 + header[1] + header[2], entry.file_size, entry.CRC)
 
 
-def _legacy(path: Path, file: BinaryIO) -> Layout:
+def _legacy(path: Path, file: io.BufferedReader) -> Layout:
     """Read the format before torch 1.6: five pickles, then the bytes of each storage after their number.
 
     The pickles are a header, the version, the system, the object, and the keys of the storages in the order of their bytes.

@@ -28,9 +28,15 @@ TENSOR = (
     b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQK\x00%s(t\x89}tRs."
 )
 LONG = b"\x8a\xff" + b"\xff" * 254 + b"\x7f"  # an integer of 255 bytes
-SHARED_TREE = (
-    b"}q\x00" + b"".join(b"}(X\x01\x00\x00\x00ah%cX\x01\x00\x00\x00bh%cuq%c" % (i, i, i + 1) for i in range(60)) + b"."
-)
+
+
+def doubled(times):
+    """A dictionary that holds another one twice, and so on."""
+    tree = {}
+    for _ in range(times):
+        tree = {"a": tree, "b": tree}
+    return pickle.dumps(tree, 2)
+
 
 ATTACKS = {  # a pickle -> words of the answer
     "a key of nested tuples": (P2 + b"})" + b"\x85" * 100_000 + b"Ns.", "a key that is a tuple"),
@@ -50,7 +56,7 @@ ATTACKS = {  # a pickle -> words of the answer
     "a long name": (P2 + b"c" + b"A" * 5_000_000 + b"\nB\n.", "AAA"),
     "a long key": (P2 + b"}X" + struct.pack("<I", 100_000) + b"k" * 100_000 + b"Ns.", "a key of 100,000 characters"),
     "a dictionary in itself": (P2 + b"}q\x00X\x01\x00\x00\x00ah\x00s.", "deeper or larger"),
-    "dictionaries that double": (P2 + SHARED_TREE, "deeper or larger"),
+    "dictionaries that double": (doubled(60), "deeper or larger"),
     "deep dictionaries": (P2 + b"}X\x01\x00\x00\x00a" * 500 + b"N" + b"s" * 500 + b".", "deeper or larger"),
     "a far memo": (P2 + b"Nr\xff\xff\xff\x7f.", "does not write"),
     "a call of a tensor": (P2 + b"}(X\x01\x00\x00\x00aNNRu.", "damaged"),

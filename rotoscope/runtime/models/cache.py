@@ -58,7 +58,8 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
                 make(part)
             delete_oldest(keep=target)
             delete_leftovers(keep=lock)
-        _delete(lock)  # a process that waits for it sees that it is gone, and makes a new one
+        finally:
+            _delete(lock)  # a process that waits for it sees that it is gone, and makes a new one
     return target
 
 

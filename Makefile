@@ -5,6 +5,7 @@
 # make lint       style, format, types
 # make wheel      build the wheel, install it into an empty environment, run `rotoscope doctor`
 # make bench      benchmarks; raw results go to benchmarks/results/
+# make fuzz       fuzz our readers for MINUTES=5, with coverage guidance; findings go to .fuzz/crashes/; TARGETS="onnx npz" chooses
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,8 +15,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # ARGS="-p no:randomly" keeps the order of the files. A crashed worker is not replaced: its tests would be lost.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 ARGS ?=
+MINUTES ?= 5
+TARGETS ?=
 
-.PHONY: demo test test-quick coverage lint wheel bench clean
+.PHONY: demo test test-quick coverage lint wheel bench fuzz clean
 
 demo: $(VENV)/.tool
 	$(BIN)/rotoscope demo demo --overwrite
@@ -42,6 +45,10 @@ bench: $(VENV)/.dev
 	mkdir -p benchmarks/results
 	$(BIN)/python -m pytest benchmarks -p no:randomly -o testpaths=benchmarks --benchmark-json=benchmarks/results/latest.json
 
+fuzz: $(VENV)/.dev
+	$(PIP) install -c constraints.txt -e ".[fuzz]"
+	$(BIN)/python tests/promises/fuzz.py --minutes $(MINUTES) $(addprefix --target ,$(TARGETS))
+
 # What a user needs on a machine without a GPU.
 $(VENV)/.tool: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e ".[cpu]"
@@ -56,4 +63,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage
+	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage .fuzz

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import tiny_models
-from platformdirs import user_cache_path
 from said import said
 from shared_data import IS_REQUIRED, SHARED, need_shared
+
+from rotoscope.base.cache import folder_of
 
 
 def pytest_configure(config):
@@ -28,19 +29,17 @@ def _use_a_cache_of_our_own(config):
     """Use a cache folder of this test run for exports and training frames; compiled kernels stay in the user's cache."""
     if sys.platform != "linux":
         return  # only there does XDG_CACHE_HOME decide
-    kernels = user_cache_path("rotoscope") / "kernels"
-    kernels.mkdir(parents=True, exist_ok=True)
-    cache = Path(tempfile.mkdtemp(prefix="rotoscope-test-cache-"))
-    (cache / "rotoscope").mkdir()
-    (cache / "rotoscope" / "kernels").symlink_to(kernels, target_is_directory=True)
-    before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(cache)  # inherited by workers and by processes that tests start
+    cache = tempfile.mkdtemp(prefix="rotoscope-test-cache-")
+    ours = {"NUMBA_CACHE_DIR": str(folder_of("kernels").parent.parent), "XDG_CACHE_HOME": cache}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)  # inherited by workers and by processes that tests start
 
     def restore():
-        if before is None:
-            del os.environ["XDG_CACHE_HOME"]
-        else:
-            os.environ["XDG_CACHE_HOME"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
         shutil.rmtree(cache, ignore_errors=True)
 
     config.add_cleanup(restore)

@@ -11,6 +11,8 @@ from rotoscope.assembly.model import Model, Named, as_chain, device_of_chain, mo
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.frame import Picture
 from rotoscope.base.options import (
+    IN_FLIGHT,
+    THREADS,
     EngineName,
     ModelKeywords,
     ModelOptions,
@@ -56,7 +58,7 @@ def load(
     Raises ModelRefused if the file cannot be used, UsageError for options that cannot work.
     """
     check_known(options, ModelOptions)
-    check_count("threads", threads)
+    check_count("threads", threads, THREADS)
     return Model.open(model, ModelOptions(engine=engine, **options), threads=threads)
 
 
@@ -87,8 +89,8 @@ def translate(
     Raises a RotoscopeError with one line that says what is wrong.
     """
     check_known(options, SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
-    check_count("threads", threads)
-    check_count("in_flight", in_flight)
+    check_count("threads", threads, THREADS)
+    check_count("in_flight", in_flight, IN_FLIGHT)
     chain = as_chain(model)
     given = model_keywords(options, engine)
     threads = threads or threads_of(chain)

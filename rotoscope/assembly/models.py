@@ -124,7 +124,7 @@ def exported(
         rotoscope=version("rotoscope"),
         exporter=exporter_digest(),
     )
-    return cached(f"{key}.onnx", make)
+    return cached("models", f"{key}.onnx", make)
 
 
 def check_torch(path: Path) -> None:

@@ -19,6 +19,8 @@ from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.options import (
+    IN_FLIGHT,
+    THREADS,
     EngineName,
     ModelOptions,
     SteadyOptions,
@@ -83,8 +85,8 @@ class Translator:
         **options: Unpack[StreamKeywords],
     ) -> None:
         check_known(options, ModelOptions, SteadyOptions)
-        check_count("threads", threads)
-        check_count("in_flight", in_flight)
+        check_count("threads", threads, THREADS)
+        check_count("in_flight", in_flight, IN_FLIGHT)
         chain = as_chain(model)
         self.models = open_chain(chain, model_keywords(options, engine if isinstance(engine, str) else None))
         self._steady = options_from(SteadyOptions, options)

@@ -2,13 +2,14 @@
 
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rotoscope.base.errors import OutputFailed, UsageError
+from rotoscope.base.parts import Part
+from rotoscope.base.placing import rename_to_new
 
 # First bytes, in lower case and without leading white space, of files that are often given by mistake.
 SIGNS = (
@@ -98,36 +99,18 @@ def check_target(target: Path, *, source: Path | None, overwrite: bool, may_be_f
         raise UsageError(f"{folder}: not writable")
 
 
-def part_name(target: Path) -> Path:
-    """A new hidden name beside the target, with the target's ending."""
-    # A long name must stay below the file system's limit with its addition.
-    return target.with_name(f".{target.stem[:40]}.part-{secrets.token_hex(4)}{target.suffix}")
-
-
-def create_part(part: Path, target: str) -> None:
-    """Create the hidden file of this name, for `place`; raises OutputFailed, naming the target, if the folder refuses it.
-
-    Name it, and arrange for its removal, before: an interruption may come between any two statements.
-    """
-    try:
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
-    except OSError as error:
-        raise OutputFailed(f"{target}: {error.strerror or error}") from error
-
-
 @contextmanager
 def part_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """A new hidden file beside the target; becomes the target when the block ends well, is removed when it raises."""
-    part = part_name(target)
+    part = Part(target)
     try:
-        create_part(part, str(target))
-        yield part
-        place(part, target, overwrite=overwrite)
+        part.create()
+        yield part.path
+        place(part.path, target, overwrite=overwrite)
     except OSError as error:
         raise OutputFailed(f"{target}: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        part.remove()
 
 
 def place(part: Path, target: Path, *, overwrite: bool) -> None:
@@ -138,25 +121,6 @@ def place(part: Path, target: Path, *, overwrite: bool) -> None:
     else:
         rename_to_new(part, target)
     sync(target.parent)
-
-
-def rename_to_new(part: Path, target: Path) -> None:
-    """Rename without replacing a file that appeared meanwhile; raises OutputFailed then."""
-    try:
-        os.link(part, target)
-    except FileExistsError:
-        raise OutputFailed(appeared(target)) from None
-    except OSError:  # a file system without hard links
-        if target.exists():
-            raise OutputFailed(appeared(target)) from None
-        part.replace(target)
-    else:
-        part.unlink()
-
-
-def appeared(target: Path) -> str:
-    """The error message for a target that another program made during the run."""
-    return f"{target} appeared while the result was being made; --overwrite replaces it"
 
 
 def sync(path: Path) -> None:

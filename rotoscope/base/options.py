@@ -4,15 +4,15 @@ Each value checks itself when it is made. The command line flattens them into fl
 typed keywords (`SourceKeywords` and so on), which `options_from` turns into values. A default is written once, here.
 """
 
-import math
 import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import UnionType
-from typing import Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.limits import Within, plain_type
 from rotoscope.base.nearest import nearest
 
 EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
@@ -22,6 +22,11 @@ SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
 Range = tuple[float, float]
 
+MOST_SECONDS = 1e9  # 31 years; in nanoseconds it still fits into 64 bits
+MOST_REACH = 64  # source frames on either side that hypercon may keep
+LARGEST_VALUE, SMALLEST_RANGE = 1e6, 1e-6  # of the numbers that stand for black and white
+THREADS, IN_FLIGHT = Within(1, 1024), Within(1, 256)
+
 OVERRIDES = ("input_range", "output_range", "channel_order", "layout", "multiple")  # of a model without a description
 
 
@@ -29,13 +34,13 @@ OVERRIDES = ("input_range", "output_range", "channel_order", "layout", "multiple
 class SourceOptions:
     """The part of a source that is read, and its masks and instance maps."""
 
-    start: float | None = None
+    start: Annotated[float | None, Within(0, MOST_SECONDS, "seconds from the first frame")] = None
     """Seconds from the first frame at which to begin; the result then starts at 0."""
 
-    duration: float | None = None
+    duration: Annotated[float | None, Within(1e-6, MOST_SECONDS, "seconds")] = None
     """Seconds to translate."""
 
-    rate: float = 25.0
+    rate: Annotated[float, Within(0.001, 1000, "frames per second")] = 25.0
     """Frames per second of an image sequence, which has no times of its own; 29.97 means 30000/1001."""
 
     mask: str | None = None
@@ -45,13 +50,7 @@ class SourceOptions:
     """For models on label maps with instances: a folder or video of maps, one number for each object."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        if not 0.001 <= self.rate <= 1000:
-            raise UsageError(f"rate={self.rate}; accepted: 0.001 to 1000 frames per second")
-        if self.start is not None and not 0 <= self.start < math.inf:
-            raise UsageError(f"start={self.start}; accepted: seconds from the first frame, 0 or more")
-        if self.duration is not None and not 0 < self.duration < math.inf:
-            raise UsageError(f"duration={self.duration}; accepted: seconds, above 0")
+        check_fields(self, SourceOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,7 @@ class ModelOptions:
     compiled: bool = False
     """Of the torch engine: through torch.compile, which takes minutes once for every size."""
 
-    style: int | str | None = None
+    style: Annotated[int | str | None, Within(0, 2**63 - 1)] = None
     """For models with a style: the seed that it is drawn with, by default 0, or a .npy file such as rotoscope encode writes."""
 
     working_size: str | None = None
@@ -99,7 +98,7 @@ class ModelOptions:
     layout: Literal["nchw", "nhwc"] | None = None
     """Override: where the channels stand, in and out."""
 
-    multiple: int | None = None
+    multiple: Annotated[int | None, Within(1, 1024)] = None
     """Override: the sides of the input are padded to a multiple of this."""
 
     op_library: str | None = None
@@ -109,7 +108,11 @@ class ModelOptions:
         is_seed = isinstance(self.style, int) and not isinstance(self.style, bool) and self.style >= 0
         if self.style is not None and not is_seed and not str(self.style).lower().endswith(".npy"):
             raise UsageError(f"style={self.style}; accepted: a whole number from 0 on, a seed, or a .npy file")
-        check_fields(self)
+        check_fields(self, ModelOptions)
+        for name in ("input_range", "output_range"):
+            given = getattr(self, name)
+            if given is not None and abs(given[1] - given[0]) < SMALLEST_RANGE:
+                raise UsageError(f"{name}={given}; accepted: two different numbers, such as (0, 255)")
 
     def overrides(self) -> dict[str, object]:
         """The overrides as items of the manifest."""
@@ -134,37 +137,38 @@ class SteadyOptions:
     steady: SteadyMethod | None = None
     """The method; by default blend, and off for models with state or a window of frames."""
 
-    strength: float = 0.75
+    strength: Annotated[float, Within(0, 1, accepted="0 (as off) to 1 (steadiest)")] = 0.75
     """0 to 1: how far blend, and hypercon with --pool weighted, may move from the frame-wise result to be steadier."""
 
     flow: str = "dis"
     """Estimator of the motion: dis, or onnx:FILE for a flow network."""
 
-    keyframes: int = 1
+    keyframes: Annotated[int, Within(1, 1000)] = 1
     """Translate every n-th frame at least and move its result along the motion for the frames in between."""
 
     interpolator: str = "flow"
     """hypercon: maker of the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
 
-    insert: int = 3
+    insert: Annotated[int, Within(0, 63)] = 3
     """hypercon: frames inserted between two, each translated too."""
 
-    window: int = 2
+    window: Annotated[int, Within(1, 64)] = 2
     """hypercon: neighbours that are pooled on either side."""
 
-    dilation: int = 2
+    dilation: Annotated[int, Within(1, 64)] = 2
     """hypercon: steps between these neighbours, inserted frames counted."""
 
     pool: Pool = "mean"
     """hypercon: how neighbours are pooled: mean for styles, median for filled holes, weighted by distance and trust."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        if not 0 <= self.strength <= 1:
-            raise UsageError(f"strength={self.strength}; accepted: 0 (as off) to 1 (steadiest)")
-        for name, least in (("keyframes", 1), ("insert", 0), ("window", 1), ("dilation", 1)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name}={getattr(self, name)}; at least {least}")
+        check_fields(self, SteadyOptions)
+        reach = -(-self.window * self.dilation // (self.insert + 1))
+        if reach > MOST_REACH:
+            raise UsageError(
+                f"window={self.window} with dilation={self.dilation} and insert={self.insert} reaches {reach} frames to either "
+                f"side; accepted: at most {MOST_REACH}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +178,7 @@ class OutputOptions:
     output_size: str | None = None
     """Size of the result, "1280x720" or "720p"; by default the source's, times the scale of an upscaling network."""
 
-    mix: float = 0.0
+    mix: Annotated[float, Within(0, 1, accepted="0 (none of the source) to 1 (only the source)")] = 0.0
     """Share of the source in the result, 0 to 1."""
 
     compare: bool = False
@@ -190,9 +194,7 @@ class OutputOptions:
     """Replace a result that exists."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        if not 0 <= self.mix <= 1:
-            raise UsageError(f"mix={self.mix}; accepted: 0 (none of the source) to 1 (only the source)")
+        check_fields(self, OutputOptions)
 
 
 class SourceKeywords(TypedDict, total=False):
@@ -267,10 +269,10 @@ def options_from(kind: type[Options], given: Mapping[str, object]) -> Options:
     return kind(**own)
 
 
-def check_count(name: str, value: Any) -> None:
-    """Raise UsageError unless the value is None or a whole number of at least 1."""
-    if value is not None and not (_fits(value, int) and value >= 1):
-        raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: a whole number of at least 1")
+def check_count(name: str, value: Any, limits: Within) -> None:
+    """Raise UsageError unless the value is None or a whole number within the limits."""
+    if value is not None and not (_fits(value, int) and value in limits):
+        raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: a whole number, {limits}")
 
 
 def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str, ...] = ()) -> None:
@@ -283,14 +285,20 @@ def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str,
             raise UsageError(f"unknown option {name}; {hint}")
 
 
-def check_fields(options: Any) -> None:
-    """Raise UsageError for a field whose value is not one of its choices or not of its type; shared by all options."""
-    for name, hint in get_type_hints(type(options)).items():
+def check_fields(options: Any, kind: type[Any] | None = None) -> None:
+    """Raise UsageError for a field whose value is not one of its choices, not of its type, or not within its limits.
+
+    kind  the class whose fields are checked; by default that of the value
+    """
+    for name, annotated in get_type_hints(kind or type(options), include_extras=True).items():
         value = getattr(options, name)
+        hint, limits = plain_type(annotated)
         kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
         if not any(_fits(value, kind) for kind in kinds):
             accepted = " or ".join(_accepted(kind) for kind in kinds if kind is not type(None))
             raise UsageError(f"{name}={value!r}; accepted: {accepted}")
+        if limits is not None and isinstance(value, numbers.Real) and value not in limits:
+            raise UsageError(f"{name}={value}; accepted: {limits}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -305,7 +313,7 @@ def _fits(value: Any, kind: Any) -> bool:
         return isinstance(value, str | os.PathLike)
     if kind == Range:
         is_pair = isinstance(value, tuple | list) and len(value) == 2
-        return is_pair and all(_fits(each, float) and math.isfinite(each) for each in value)
+        return is_pair and all(_fits(each, float) and abs(each) <= LARGEST_VALUE for each in value)
     if get_origin(kind) is tuple:
         return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
     return isinstance(value, kind)
@@ -316,7 +324,7 @@ def _accepted(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return ", ".join(get_args(kind))
     if kind == Range:
-        return "two numbers, such as (0, 255)"
+        return f"two numbers, such as (0, 255), of at most {LARGEST_VALUE:.0f}"
     if get_origin(kind) is tuple:
         return "a tuple of texts"
     return {float: "a number", int: "a whole number", str: "text", bool: "True or False"}.get(kind, str(kind))

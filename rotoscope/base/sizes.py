@@ -7,6 +7,7 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.manifest import FrameInput
 
 Size = tuple[int, int]
+LARGEST_SIDE, MOST_PIXELS = 16384, 100_000_000
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,19 @@ class Placement:
 
 def parse_size(text: str, picture: Size) -> Size:
     """Parse 640x360, or 360p: a shorter side of 360 with the aspect kept, the longer one rounded to even."""
-    exact = re.fullmatch(r"(\d+)x(\d+)", text)
+    exact = re.fullmatch(r"([0-9]{1,9})x([0-9]{1,9})", text)
     if exact:
         width, height = int(exact.group(1)), int(exact.group(2))
     else:
-        shorter = re.fullmatch(r"(\d+)p", text)
+        shorter = re.fullmatch(r"([0-9]{1,9})p", text)
         if not shorter:
             raise UsageError(f"size {text!r}; accepted: WIDTHxHEIGHT such as 640x360, or the shorter side such as 360p")
         side = int(shorter.group(1))
         factor = side / min(picture)
         width, height = (side if pixels == min(picture) else 2 * round(pixels * factor / 2) for pixels in picture)
-    if not (0 < width <= 16384 and 0 < height <= 16384):
-        raise UsageError(f"size {text!r}; each side from 1 to 16384 pixels")
+    if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE and width * height <= MOST_PIXELS):
+        most = f"{MOST_PIXELS // 1_000_000} million pixels"
+        raise UsageError(f"size {text!r}; accepted: sides from 1 to {LARGEST_SIDE} pixels, together at most {most}")
     return width, height
 
 

@@ -1,12 +1,15 @@
 """Text from files in messages: short, and without characters that a terminal obeys."""
 
 MAX_NAME = 80  # characters of a name in a message
-MAX_LINE_BYTES = 500  # of an error, in UTF-8
+MAX_LINE_BYTES = 560  # of a line on the terminal, in UTF-8: a name or value from a file may be a megabyte
 
 
 def printable(text: str) -> str:
-    """Return a text with ? in place of each character that is not printable."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    """Return a text with ? in place of each character that is not printable, without its middle if it is very long."""
+    line = "".join(c if c.isprintable() else "?" for c in text).encode(errors="replace")
+    if len(line) > MAX_LINE_BYTES:
+        line = line[: MAX_LINE_BYTES // 2] + b" ... " + line[-(MAX_LINE_BYTES // 2 - 5) :]
+    return line.decode(errors="ignore")  # the cut may split a character
 
 
 def shortened(name: str, limit: int = MAX_NAME) -> str:
@@ -18,10 +21,5 @@ def shortened(name: str, limit: int = MAX_NAME) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text as one printable line of at most MAX_LINE_BYTES bytes; a longer one loses its middle."""
-    line = printable(" ".join(text.split()))
-    data = line.encode()
-    if len(data) <= MAX_LINE_BYTES:
-        return line
-    half = (MAX_LINE_BYTES - 5) // 2
-    return f"{data[:half].decode(errors='ignore')} ... {data[-half:].decode(errors='ignore')}"
+    """Return a text as one printable line of at most MAX_LINE_BYTES bytes."""
+    return printable(" ".join(text.split()))

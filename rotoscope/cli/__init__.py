@@ -4,27 +4,26 @@ import logging
 import os
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import suppress
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env
 
 from rotoscope import __version__
 from rotoscope.base.errors import RotoscopeError, UsageError
+from rotoscope.base.signals import Interrupts, Terminated, stopped_line
 from rotoscope.base.text import one_line, printable
 from rotoscope.cli.answers import answer
 from rotoscope.cli.build import build
+from rotoscope.cli.cache import cache
 from rotoscope.cli.compare import compare
 from rotoscope.cli.demo import demo
 from rotoscope.cli.distill import distill
 from rotoscope.cli.doctor import doctor
 from rotoscope.cli.encode import encode
 from rotoscope.cli.evaluate import evaluate
-from rotoscope.cli.everywhere import Everywhere, shown, split_words
+from rotoscope.cli.everywhere import Everywhere, refuse_empty, shown, split_words
 from rotoscope.cli.export import export
 from rotoscope.cli.frames import frames
 from rotoscope.cli.info import info
@@ -38,7 +37,6 @@ from rotoscope.cli.version import version
 
 log = logging.getLogger(__name__)
 
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 app = App(
@@ -58,6 +56,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command(command)
 app.command(train.meta, name="train")
+app.command(cache, name="cache")
 app.register_install_completion_command(help="Install completion for bash, zsh, fish or PowerShell.")
 
 
@@ -74,39 +73,69 @@ def show_help(*command: str) -> None:
     app([*command, "--help"], exit_on_error=False, print_error=False)
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, treated like Ctrl-C: leave nothing half-written."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; the entry point passes it to the shell. May be called in any thread."""
     options = Everywhere(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
     used_files.set(())
+    stop = Interrupts()
     try:
-        options, words = split_words(sys.argv[1:] if arguments is None else arguments)
-        with shown(options), _stopped_by_sigterm():
-            command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
-            if used_files.get():
-                log.info("options from %s", "; ".join(used_files.get()))
-            code = command(*bound.args, **bound.kwargs)
-            if sys.stdout is not None:
-                sys.stdout.flush()  # a reader that left is noticed here, not when Python ends
-        return code if isinstance(code, int) else 0
-    except RotoscopeError as error:
+        with stop:
+            options, words = split_words(sys.argv[1:] if arguments is None else arguments)
+            with shown(options):
+                return _run(words)
+    except BaseException as error:
+        if stop.number is not None:  # also if it came while C code ran, and left as another error
+            return _fail(stopped_line(stop.number), 128 + stop.number, options)
+        return _failed(error, options)
+
+
+def _run(words: list[str]) -> int:
+    """Run the command of a command line; return its exit code."""
+    refuse_empty(words)
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    if used_files.get():
+        log.info("options from %s", "; ".join(used_files.get()))
+    code = command(*bound.args, **bound.kwargs)
+    if sys.stdout is not None:
+        sys.stdout.flush()  # a reader that left, or a full disk, is noticed here, not when Python ends
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: BaseException, options: Everywhere) -> int:
+    """Say what ended a command and return its exit code."""
+    if isinstance(error, RotoscopeError):
         return _fail(str(error), error.exit_code, options)
-    except CycloptsError as error:
+    if isinstance(error, CycloptsError):
         return _fail(answer(error), UsageError.exit_code, options)
-    except BrokenPipeError:
-        # The reader of standard output has left: print nothing, and do not fail again when Python flushes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        _drop_output()
         return BROKEN_PIPE
-    except KeyboardInterrupt as error:
-        word = "terminated" if isinstance(error, Terminated) else "interrupted"
-        return _fail(f"{word}; no half-written file is left", INTERRUPTED, options)
-    except OSError as error:
-        return _fail(f"{error.filename or 'system'}: {error.strerror or error}", RotoscopeError.exit_code, options)
-    except Exception as error:  # not raised on purpose
+    if isinstance(error, KeyboardInterrupt):
+        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        return _fail(stopped_line(number), 128 + number, options)
+    if isinstance(error, OSError):
+        name = error.filename or ("standard output" if _output_is_broken() else "system")
+        return _fail(f"{name}: {error.strerror or error}", RotoscopeError.exit_code, options)
+    if isinstance(error, Exception):  # not raised on purpose
         return _fail(f"a bug in Rotoscope: {type(error).__name__}: {error} (--debug shows where)", 1, options)
+    raise error
+
+
+def _output_is_broken() -> bool:
+    """Whether standard output cannot take what was printed; then drop it, so that it does not fail again when Python ends."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _drop_output()
+        return True
+    return False
+
+
+def _drop_output() -> None:
+    """Send what is still to be written to standard output to the null device."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int, options: Everywhere) -> int:
@@ -114,22 +143,6 @@ def _fail(message: str, code: int, options: Everywhere) -> int:
     if options.debug:
         lines = traceback.format_exc().splitlines()
         print("\n".join(printable(line) for line in lines), file=sys.stderr)
-    print(f"rotoscope: {one_line(message)}", file=sys.stderr)
+    with suppress(OSError):  # standard error may be full, or its reader gone
+        print(f"rotoscope: {one_line(message)}", file=sys.stderr)
     return code
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Raise Terminated at a SIGTERM within the block. Only the main thread can do this; in other threads nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated

@@ -37,6 +37,7 @@ SAME_AS = {
 # Commands without --output, and where their result goes.
 RESULT_OF = {
     "build": "the engine goes into the cache",
+    "cache": "it prints and writes no file",
     "distill": "--out names the folder",
     "doctor": "it prints and writes no file",
     "evaluate": "--json and --plot name its files",

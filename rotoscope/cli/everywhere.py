@@ -51,6 +51,14 @@ def split_words(words: Sequence[str]) -> tuple[Everywhere, list[str]]:
     return Everywhere(level or ("debug" if debug else "warning" if quiet else "info"), quiet, debug), rest
 
 
+def refuse_empty(words: Sequence[str]) -> None:
+    """Raise UsageError for an empty word, which would be the current folder: usually a shell variable that is not set."""
+    for index, word in enumerate(words):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            where = word or (f"after {words[index - 1]}" if index else "the command")
+            raise UsageError(f"an empty argument ({where}); is a variable of the shell not set?")
+
+
 @contextmanager
 def shown(options: Everywhere) -> Iterator[None]:
     """Send the messages of the package to standard error within the block, from the level asked for.

@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 from cyclopts import App, ArgumentCollection, Group, Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import ModelOptions, OutputOptions, SourceOptions, SteadyOptions, check_fields
+from rotoscope.base.options import (
+    IN_FLIGHT,
+    THREADS,
+    ModelOptions,
+    OutputOptions,
+    SourceOptions,
+    SteadyOptions,
+    check_fields,
+)
 
 Options = TypeVar("Options")
+MOST_DIGITS = 30  # Python refuses to read numbers of thousands of digits
 
 
 def parse_range(_type: Any, tokens: Any) -> tuple[float, float]:
@@ -28,7 +37,8 @@ def parse_range(_type: Any, tokens: Any) -> tuple[float, float]:
 def parse_style(_type: Any, tokens: Any) -> int | str:
     """Parse 7 to a seed; return anything else, 1.5 too, as the name of a file."""
     text: str = tokens[0].value
-    return int(text) if text.isdecimal() else text
+    is_seed = text.isascii() and text.isdecimal() and len(text) < MOST_DIGITS
+    return int(text) if is_seed else text
 
 
 def parse_seconds(_type: Any, tokens: Any) -> float:
@@ -65,7 +75,7 @@ def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentC
     for argument in arguments:
         if argument.hint in (int, int | None) and argument.parameter.converter is None:
             for token in argument.tokens:
-                if token.value and not re.fullmatch(r"[+-]?[0-9]+", token.value):
+                if token.value and not re.fullmatch(f"[+-]?[0-9]{{1,{MOST_DIGITS}}}", token.value):
                     raise UsageError(f"{argument.name} {token.value}; accepted: a whole number")
 
 
@@ -133,18 +143,15 @@ else:
 class RunFlags:
     """Cores and frames in work at once."""
 
-    threads: int | None = None
+    threads: Annotated[int | None, THREADS] = None
     """Cores shared by engine, kernels and codecs; by default all."""
 
-    in_flight: int | None = None
+    in_flight: Annotated[int | None, IN_FLIGHT] = None
     """Frames translated at the same time (models without state only); by default one for each core, at most 8. It delays a
     result by up to this many frames + 1; 1 has the least delay."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name, value in (("threads", self.threads), ("in-flight", self.in_flight)):
-            if value is not None and value < 1:
-                raise UsageError(f"--{name} {value}; at least 1")
 
 
 SourceArguments = Annotated[SourceFlags, Parameter(name="*", group=Group.create_ordered("Source"))]

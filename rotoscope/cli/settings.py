@@ -23,6 +23,7 @@ MAX_BYTES = 1 << 20
 # What rotoscope.toml of the current folder may set, for each command. Whatever is not listed is refused.
 HARMLESS: dict[str, tuple[str, ...]] = {
     "build": (),
+    "cache": (),
     "compare": ("frames", "height", "working_size", "precision"),
     "demo": ("progress",),
     "distill": ("progress",),
@@ -98,6 +99,12 @@ def _take(
 ) -> None:
     if not table:
         return
+    switches = {
+        name.lstrip("-").replace("-", "_") for argument in arguments if argument.hint is bool for name in argument.names
+    }
+    for key, value in table.items():
+        if key.replace("-", "_") in switches and not isinstance(value, bool):
+            raise UsageError(f"{source}: {key} is {value!r}; accepted: true or false")
     Dict(dict(table), use_commands_as_keys=False, source=source)(app, commands, arguments)
     used_files.set((*used_files.get(), f"{source}: {', '.join(table)}"))
 
@@ -115,7 +122,18 @@ def _table(path: Path, commands: tuple[str, ...]) -> dict[str, Any]:
     table = content.get(commands[0], {})
     if not isinstance(table, dict):
         raise UsageError(f"{path}: {commands[0]} is a value; accepted: a table [{commands[0]}] of options")
+    for key, value in table.items():
+        _check_value(path, key, value)
     return table
+
+
+def _check_value(path: Path, key: str, value: object) -> None:
+    """Raise UsageError unless it is one value, or a list of at least one."""
+    if isinstance(value, dict):
+        raise UsageError(f"{path}: {key} is a table; accepted: text, a number, true, false, or a list of these")
+    if isinstance(value, list) and (not value or any(isinstance(each, dict | list) for each in value)):
+        what = "a list of lists or tables" if value else "an empty list"
+        raise UsageError(f"{path}: {key} is {what}; accepted: text, a number, true, false, or a list of these")
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -125,5 +143,7 @@ def _content(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not a regular file of at most {MAX_BYTES} bytes")
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise UsageError(f"{path}: not TOML ({error})") from error
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deeply; accepted: tables of options, [translate] for example") from None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,9 @@ if TYPE_CHECKING:
     from rotoscope.training.loop.run import TrainingResult
     from rotoscope.training.loop.trainer import TrainingProgress
 
-INTERRUPTED = 130
-
 
 def exit_code(result: "TrainingResult") -> int:
-    """Print where the result is, in the first process; return 0, or 130 if the run was stopped."""
+    """Print where the result is, in the first process; return 0, or 128 + the signal that stopped the run."""
     weights = f"{result.folder}/*.safetensors"
     text = (
         weights
@@ -26,7 +25,7 @@ def exit_code(result: "TrainingResult") -> int:
     )
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"{text}; curves and samples in {result.folder / 'run.html'}", file=sys.stderr)
-    return 0 if result.is_finished else INTERRUPTED
+    return 0 if result.is_finished else 128 + (result.stopped_by or signal.SIGINT)
 
 
 @contextmanager

@@ -8,17 +8,13 @@ compilation takes longer than a second, one line is logged.
 import functools
 import hashlib
 import logging
-import os
-import shutil
 import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from platformdirs import user_cache_path
+from rotoscope.base import cache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,7 +24,6 @@ log = logging.getLogger("rotoscope")
 _lock = threading.RLock()  # guards Numba's global cache folder, which is changed while a kernel is declared
 
 ANNOUNCE_AFTER_SECONDS = 1.0
-UNUSED_SECONDS = 90 * 24 * 3600.0
 
 
 class CpuKernel(Generic[P, R]):
@@ -44,8 +39,14 @@ class CpuKernel(Generic[P, R]):
         self._dispatcher: Any = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the kernel; the first call for each set of argument types compiles it."""
-        result: R = (self._dispatcher or self.compiled())(*args, **kwargs)
+        """Run the kernel; the first call for each set of argument types compiles it.
+
+        Raises OutputFailed or UsageError if the compiled code cannot be kept: kernels themselves touch no file.
+        """
+        try:
+            result: R = (self._dispatcher or self.compiled())(*args, **kwargs)
+        except OSError as error:
+            raise cache.cache_failed(cache_folder(), error) from error
         return result
 
     def compiled(self) -> Any:
@@ -111,26 +112,18 @@ def cpu_intrinsic(function: Callable[..., Any]) -> CpuIntrinsic:
 
 @functools.cache
 def cache_folder() -> Path:
-    """Return the folder of kernels compiled from the present sources; make it if it is missing.
+    """Return the folder of kernels compiled from the present sources, in use until this process ends; make it if missing.
 
-    Folders of other sources that no process has used for 90 days are deleted.
+    It is private to the user, because what is in it is run. When it is new, folders of other sources that no process uses are
+    deleted, down to the limit of the cache. Raises UsageError or OutputFailed if it cannot be made.
     """
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    folder = user_cache_path("rotoscope") / "kernels" / digest.hexdigest()[:12]
-    folder.mkdir(parents=True, exist_ok=True)
-    os.utime(folder)  # when it was last used
-    delete_unused(keep=folder)
-    return folder
-
-
-def delete_unused(keep: Path) -> None:
-    """Delete the folders beside `keep` that no process has used for 90 days; skip those that another process is deleting."""
-    for folder in keep.parent.iterdir():
-        with suppress(FileNotFoundError):
-            if folder != keep and time.time() - folder.lstat().st_mtime > UNUSED_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+    name = digest.hexdigest()[:12]
+    if not cache.use(cache.cache_folder("kernels") / name):
+        cache.trim("kernels")
+    return cache.cache_folder("kernels", name)
 
 
 @functools.cache

@@ -1,12 +1,13 @@
 """The options of a translation: four values and their keywords agree, and each refuses what it cannot use."""
 
 from dataclasses import FrozenInstanceError, fields
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.limits import plain_type
 from rotoscope.base.nearest import nearest
 from rotoscope.base.options import (
     TRANSLATE_VALUES,
@@ -14,6 +15,7 @@ from rotoscope.base.options import (
     ModelOptions,
     OutputKeywords,
     OutputOptions,
+    Range,
     SourceKeywords,
     SourceOptions,
     SteadyKeywords,
@@ -24,6 +26,9 @@ from rotoscope.base.options import (
     options_from,
 )
 from rotoscope.cli.options import field_docs
+
+# What keeps the reach of hypercon small at a limit of another option.
+REACHABLE = {("window", 64): {"dilation": 1}, ("dilation", 64): {"window": 1}}
 
 PAIRS = [
     (SourceOptions, SourceKeywords, set()),
@@ -67,10 +72,10 @@ def test_a_value_is_frozen_hashable_and_equal_to_its_like(kind):
     (SteadyOptions, "keyframes", 1.0, "a whole number"),
     (SteadyOptions, "keyframes", "1", "a whole number"),
     (SteadyOptions, "keyframes", None, "a whole number"),
-    (SteadyOptions, "keyframes", 0, "at least 1"),
-    (SteadyOptions, "insert", -1, "at least 0"),
-    (SteadyOptions, "window", 0, "at least 1"),
-    (SteadyOptions, "dilation", 0, "at least 1"),
+    (SteadyOptions, "keyframes", 0, "accepted: 1 to 1000"),
+    (SteadyOptions, "insert", -1, "accepted: 0 to 63"),
+    (SteadyOptions, "window", 0, "accepted: 1 to 64"),
+    (SteadyOptions, "dilation", 0, "accepted: 1 to 64"),
     (SteadyOptions, "strength", "0.5", "a number"),
     (SteadyOptions, "strength", True, "a number"),
     (SteadyOptions, "strength", None, "a number"),
@@ -89,6 +94,24 @@ def test_a_value_is_frozen_hashable_and_equal_to_its_like(kind):
     (SourceOptions, "rate", 0, "0.001 to 1000"),
     (SourceOptions, "rate", "25", "a number"),
     (SourceOptions, "mask", 3, "text"),
+    (SourceOptions, "start", 1e300, "0 to 1000000000 seconds"),
+    (SourceOptions, "duration", 1e300, "1000000000 seconds"),
+    (SourceOptions, "duration", 1e-300, "1e-06 to"),
+    (SourceOptions, "start", 10**400, "0 to 1000000000 seconds"),
+    (SteadyOptions, "keyframes", 10**30, "accepted: 1 to 1000"),
+    (SteadyOptions, "insert", 1_000_000_000, "accepted: 0 to 63"),
+    (SteadyOptions, "window", 1_000_000_000, "accepted: 1 to 64"),
+    (SteadyOptions, "dilation", 1_000_000_000, "accepted: 1 to 64"),
+    (SteadyOptions, "strength", float("-inf"), "0 (as off) to 1"),
+    (ModelOptions, "multiple", 0, "accepted: 1 to 1024"),
+    (ModelOptions, "multiple", 10**9, "accepted: 1 to 1024"),
+    (ModelOptions, "style", 10**30, "accepted: 0 to"),
+    (ModelOptions, "input_range", (1, 1), "two different numbers"),
+    (ModelOptions, "output_range", (0, 0), "two different numbers"),
+    (ModelOptions, "output_range", (0, 1e-320), "two different numbers"),
+    (ModelOptions, "output_range", (0, 1e300), "two numbers"),
+    (ModelOptions, "output_range", (0, 10**400), "two numbers"),
+    (ModelOptions, "input_range", (float("-inf"), 1), "two numbers"),
     (ModelOptions, "engine", "tensorflow", "onnxruntime, openvino"),
     (ModelOptions, "precision", "fp64", "fp32, fp16, bf16"),
     (ModelOptions, "fit", "squeeze", "pad, crop, stretch"),
@@ -116,6 +139,30 @@ def test_a_wrong_value_is_refused_with_what_is_accepted(kind, name, value, accep
         kind(**{name: value})
     text = str(error.value)
     assert text.startswith(f"{name}=") and accepted in text and "\n" not in text
+
+
+@pytest.mark.parametrize("kind", TRANSLATE_VALUES)
+def test_every_number_has_limits(kind):
+    """A field that may be a number has limits in its type, so that no value is too large for what follows."""
+    for name, annotated in get_type_hints(kind, include_extras=True).items():
+        plain, limits = plain_type(annotated)
+        kinds = get_args(plain) or (plain,)
+        if {int, float} & set(kinds) and plain is not Range:
+            assert limits is not None, name
+            for value in (limits.least, limits.most):
+                kind(**{name: int(value) if int in kinds else value}, **REACHABLE.get((name, value), {}))
+            for value in (float("nan"), float("inf"), float("-inf"), 1e300, -1e300, 10**400, -(10**400)):
+                with pytest.raises(UsageError) as error:
+                    kind(**{name: value})
+                assert len(str(error.value)) < 600
+
+
+def test_window_dilation_and_inserted_frames_are_checked_together():
+    with pytest.raises(
+        UsageError, match=r"^window=64 with dilation=64 and insert=3 reaches 1024 frames to either side; "
+    ):
+        SteadyOptions(window=64, dilation=64)
+    assert SteadyOptions(window=64, dilation=64, insert=63).window == 64
 
 
 @pytest.mark.parametrize(("kind", "values"), [

@@ -11,10 +11,10 @@ import tiny_clips
 import torch
 
 import rotoscope
+from rotoscope.base import cache
 from rotoscope.base.files import file_digest
 from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.resnet import ResnetGenerator
-from rotoscope.runtime.models import cache
 
 
 @pytest.fixture(autouse=True)

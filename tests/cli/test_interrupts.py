@@ -81,7 +81,7 @@ def test_a_signal_in_mid_video_leaves_nothing(number, word, progress, long_clip,
     wait_for(lambda: parts(tmp_path))
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     lines = [line for line in said(err.decode()).splitlines() if not line.startswith("{")]
     assert lines == [f"rotoscope: {word}; no half-written file is left"]
     assert list(tmp_path.iterdir()) == []
@@ -93,7 +93,7 @@ def test_a_signal_while_writing_a_folder_leaves_nothing(number, long_clip, ident
     wait_for(lambda: any(tmp_path.glob(".shots.part-*/*.png")))
     process.send_signal(number)
     process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,7 +146,7 @@ def test_a_companion_on_a_silent_pipe_does_not_keep_the_program(number, option, 
         process.stdin.flush()
         wait_for(lambda: parts(tmp_path) or process.poll() is not None)
         process.send_signal(number)
-        assert process.wait(PATIENCE_SECONDS) == 130, process.stderr.read()
+        assert process.wait(PATIENCE_SECONDS) == 128 + number, process.stderr.read()
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -157,7 +157,7 @@ def test_a_signal_before_the_first_byte_ends_the_program(number, identity, tmp_p
     with running(*words, stdin=subprocess.PIPE) as process:
         wait_for(lambda: handles_signals(process))
         process.send_signal(number)
-        assert process.wait(PATIENCE_SECONDS) == 130
+        assert process.wait(PATIENCE_SECONDS) == 128 + number
     assert list(tmp_path.iterdir()) == []
 
 

@@ -134,13 +134,40 @@ def test_flag_then_environment_then_folder_then_the_users_own(
     ("[translate]\nsteady = 'very'\n", "rotoscope.toml: --steady very; accepted: off, blend, hypercon"),
     ("[translate\n", "rotoscope.toml: not TOML ("),
     (b"\xff\xfe", "rotoscope.toml: not TOML ("),
+    ("[translate]\nwindow = " + "9" * 5000 + "\n", "rotoscope.toml: not TOML ("),
+    ("[translate]\nmix" + ".a" * 2000 + " = 1\n", "rotoscope.toml: "),
+    ("[translate]\nmix = " + "[" * 3000 + "]" * 3000 + "\n", "rotoscope.toml: nested too deeply; accepted: "),
+    ("[translate]\nmix = [[1]]\n", "rotoscope.toml: mix is a list of lists or tables; accepted: text, a number, "),
+    ("[translate]\nmix = []\n", "rotoscope.toml: mix is an empty list; accepted: text, a number, "),
+    ("[translate]\nmix = {a = 1}\n", "rotoscope.toml: mix is a table; accepted: text, a number, "),
+    ("[translate]\nmix = nan\n", "mix=nan; accepted: 0 "),
+    ("[translate]\nwindow = inf\n", "--window inf; accepted: a whole number"),
+    ("[translate]\ninsert = 1000000000\n", "insert=1000000000; accepted: 0 to 63"),
+    ("[translate]\nthreads = -1\n", "threads=-1; accepted: 1 to 1024"),
+    ("[translate]\ncompare = 3\n", "rotoscope.toml: compare is 3; accepted: true or false"),
+    ("[translate]\n" + "k" * 100_000 + " = 3\n", "rotoscope.toml: kkk"),
+    ("[translate]\nsteady = '" + "k" * 100_000 + "'\n", "rotoscope.toml: --steady kkk"),
+    ("[translate]\n\"\\u001b]0;title\\u0007\" = 3\n", "rotoscope.toml: ?]0;title?: no such option"),
     (b"#" * (1 << 20) + b"#", "rotoscope.toml: not a regular file of at most"),
 ])  # fmt: skip
 def test_a_wrong_file_is_one_line(text, said, clip, here, identity, rotoscope_main):
     (here / "rotoscope.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
     code, _, err = rotoscope_main("translate", clip, "out.mp4", "-m", identity)
-    assert (code, err.count("\n")) == (2, 1) and err.startswith(f"rotoscope: {said}")
+    line = err.splitlines()[-1]
+    assert code == 2 and line.startswith(f"rotoscope: {said}") and len(line.encode()) < 600 and line.isprintable()
+    assert all(other.startswith("options from rotoscope.toml: ") for other in err.splitlines()[:-1])
     assert not (here / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("value", ["[]", "[[]]", "{}", "{a = 1}", "3", "''", "[3]", "true", "1e300", "1979-05-27"])
+def test_any_kind_of_value_for_the_model_in_the_users_own_file_is_one_line(
+    value, clip, here, own_folder, rotoscope_main
+):
+    (own_folder / "rotoscope").mkdir()
+    (own_folder / "rotoscope" / "config.toml").write_text(f"[translate]\nmodel = {value}\n")
+    code, _, err = rotoscope_main("translate", clip, "out.mp4")
+    line = err.splitlines()[-1]
+    assert code in (2, 4) and line.startswith("rotoscope: ") and "a bug" not in line and len(line.encode()) < 600
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no named pipes")

@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rotoscope.base.cache import LIMIT_BYTES
+from rotoscope.base.errors import UsageError
 from rotoscope.kernels import arrays, compile, rows
 from rotoscope.kernels.warm import warm
 from rotoscope.kernels.warp import warp, warp_reference
@@ -40,35 +41,46 @@ interleave(np.zeros((3, 8, 9), np.float32), np.zeros((8, 9, 4), np.float32))
 stats = _interleave.compiled().stats
 print(json.dumps([sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))
 """
-    assert python(code, XDG_CACHE_HOME=str(tmp_path)) == [0, 1]
-    assert python(code, XDG_CACHE_HOME=str(tmp_path)) == [1, 0]
+    place = {"XDG_CACHE_HOME": str(tmp_path), "NUMBA_CACHE_DIR": ""}
+    assert python(code, **place) == [0, 1]
+    assert python(code, **place) == [1, 0]
     assert list(tmp_path.rglob("rotoscope/kernels/*/*/*.nbi"))
 
 
-def test_compiled_kernels_that_no_process_uses_are_deleted(tmp_path, monkeypatch):
-    monkeypatch.setattr(compile, "user_cache_path", lambda _name: tmp_path)
-    now = time.time()
-    for name, age_s in (("old", compile.UNUSED_SECONDS + 60), ("recent", compile.UNUSED_SECONDS - 3600)):
-        (tmp_path / "kernels" / name / "inner").mkdir(parents=True)
-        os.utime(tmp_path / "kernels" / name, (now - age_s,) * 2)
+@pytest.fixture
+def kernels(tmp_path, monkeypatch):
+    """The cache of kernels, empty."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    return tmp_path / "rotoscope" / "kernels"
+
+
+def test_kernels_of_other_sources_go_when_their_limit_is_reached(kernels, monkeypatch):
+    for age_s, name in enumerate(("newer", "older")):
+        (kernels / name).mkdir(parents=True)
+        (kernels / name / "code.nbc").write_bytes(bytes(60))
+        os.utime(kernels / name, (1000 - age_s,) * 2)
+    monkeypatch.setitem(LIMIT_BYTES, "kernels", 100)
     mine = compile.cache_folder.__wrapped__()
-    assert {folder.name for folder in (tmp_path / "kernels").iterdir()} == {"recent", mine.name}
-    os.utime(mine, (0, 0))
-    assert compile.cache_folder.__wrapped__() == mine and mine.stat().st_mtime >= now - 60
+    assert {folder.name for folder in kernels.iterdir() if not folder.name.startswith(".")} == {"newer", mine.name}
 
 
-def test_a_folder_of_kernels_that_another_process_deletes_meanwhile_is_skipped(tmp_path, monkeypatch):
-    folder, lstat = tmp_path / "kernels" / "gone", Path.lstat
-    folder.mkdir(parents=True)
-
-    def gone(path):
-        if path == folder:
-            folder.rmdir()
-        return lstat(path)
-
-    monkeypatch.setattr(Path, "lstat", gone)
-    compile.delete_unused(keep=folder.with_name("mine"))
-    assert not folder.exists()
+@pytest.mark.skipif(os.name != "posix", reason="owners and modes")
+@pytest.mark.parametrize("level", ["rotoscope", "kernels", "folder"])
+@pytest.mark.parametrize("how", ["writable", "link", "owner"])
+def test_a_folder_of_kernels_that_others_may_write_to_is_refused(level, how, kernels, tmp_path):
+    if how == "owner" and os.geteuid() != 0:
+        pytest.skip("needs root to give a folder away")
+    folder = compile.cache_folder.__wrapped__()
+    place = {"rotoscope": kernels.parent, "kernels": kernels, "folder": folder}[level]
+    if how == "writable":
+        place.chmod(0o777)
+    elif how == "owner":
+        os.chown(place, 65534, 65534)
+    else:
+        place.rename(tmp_path / "elsewhere")
+        place.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=f"{place}: must be a folder of yours, not a link"):
+        compile.cache_folder.__wrapped__()
 
 
 def test_threads_may_call_kernels_at_once_and_split_rows_change_nothing():

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from rotoscope.base.cache import cache_folder
 from rotoscope.base.device import CPU, FIRST_GPU, Array, Device
 from rotoscope.base.engine import EngineSetup, Shapes, Tensors, check_process, first_line
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.telemetry import without_telemetry
 from rotoscope.base.tf32 import choose_tf32
-from rotoscope.runtime.models.cache import cache_folder
 from rotoscope.runtime.models.gate import check_it_ends
 from rotoscope.runtime.models.model_file import ModelFile
 
@@ -210,5 +210,5 @@ def _gpu_providers(kind: str, device: Device, stream: int, *, tf32: bool) -> lis
     cuda = (_PROVIDERS["cuda"], {**place, "use_tf32": str(int(tf32))})
     if kind == "cuda":
         return [cuda]
-    cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache_folder())}
+    cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache_folder("engines"))}
     return [(_PROVIDERS["tensorrt"], {**place, **cache, "trt_timing_cache_enable": "1"}), cuda]

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rotoscope.base.cache import cache_folder, use
 from rotoscope.base.device import FIRST_GPU, Device
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.files import part_file
 from rotoscope.base.sizes import Size
 from rotoscope.runtime.engines.signed import read_signed, signed
-from rotoscope.runtime.models.cache import cache_folder, cached, key_of
+from rotoscope.runtime.models.cache import cached, key_of
 from rotoscope.runtime.models.golden import golden_inputs
 from rotoscope.runtime.models.model_file import ModelFile
 
@@ -42,7 +43,7 @@ def build_engine(
     """
     least, usual, most = (padded(model, size) for size in sizes or default_sizes(model))
     sizes = least, usual, most
-    engine = cache_folder() / f"{_key(model, device, tf32=tf32)}{_words(sizes)}.engine"
+    engine = cache_folder("engines") / f"{_key(model, device, tf32=tf32)}{_words(sizes)}.engine"
     if engine.exists() and read_signed(engine) is None:
         logging.getLogger("rotoscope").warning("%s was not built here, or changed since; it is built again", engine)
         engine.unlink()
@@ -56,7 +57,7 @@ def build_engine(
         part.write_bytes(signed(engine.name, plan))
         measured.append(new_timings)
 
-    built = cached(engine.name, make)
+    built = cached("engines", engine.name, make)
     if measured and measured[0]:
         with part_file(timings, overwrite=True) as part:
             part.write_bytes(signed(timings.name, measured[0]))
@@ -69,12 +70,15 @@ def tightest_engine(model: ModelFile, size: Size, *, device: Device = FIRST_GPU,
     Files that were not built here are skipped.
     """
     found: list[tuple[int, int, Path]] = []
-    for file in cache_folder().glob(f"{_key(model, device, tf32=tf32)}-*.engine"):
+    for file in cache_folder("engines").glob(f"{_key(model, device, tf32=tf32)}-*.engine"):
         sizes = sizes_of(file)
         if holds(sizes, size) and read_signed(file) is not None:
             (width, height), (least_width, least_height) = sizes[2], sizes[0]
             found.append((width * height, -least_width * least_height, file))
-    return min(found)[2] if found else None
+    if not found:
+        return None
+    engine = min(found)[2]
+    return engine if use(engine) else None
 
 
 def sizes_of(engine: Path) -> Sizes:
@@ -178,7 +182,7 @@ def timing_file(device: Device) -> Path:
     """Return the file of timings: one for each GPU and version of TensorRT, which refuses those of others."""
     import tensorrt as trt
 
-    return cache_folder() / f"timings-{key_of(tensorrt=trt.__version__, device=device_name(device))}.bin"
+    return cache_folder("engines") / f"timings-{key_of(tensorrt=trt.__version__, device=device_name(device))}.bin"
 
 
 def _key(model: ModelFile, device: Device, *, tf32: bool) -> str:

@@ -17,10 +17,13 @@ import av
 import av.container
 
 from rotoscope.runtime.media.local_file import INDEXED, RESTARTING, open_local
-from rotoscope.runtime.media.timing import TimeRepair
+from rotoscope.runtime.media.timing import MOST_TICKS, TimeRepair
 
 # Written by the muxer itself, or about the picture before it was turned upright.
 _OWN_METADATA = {"encoder", "major_brand", "minor_version", "compatible_brands", "rotate"}
+
+# What a muxer raises for a packet of a damaged source; a full disk raises another error.
+REFUSED = (av.InvalidDataError, av.ArgumentError, av.PatchWelcomeError)
 
 INTERLEAVING_SECONDS = 5  # how much later than the others a packet may stand in a file
 
@@ -81,7 +84,7 @@ class CopiedStreams:
             self._attach_chapters(output, muxer, offset)
         if self._targets:
             if self.begin is not None and self._container.format.name in INDEXED:
-                self._container.seek(int(self.begin * av.time_base), backward=True)
+                self._container.seek(min(int(self.begin * av.time_base), MOST_TICKS), backward=True)
             self._packets = self._read()
             self._next = next(self._packets, None)
 
@@ -90,13 +93,13 @@ class CopiedStreams:
         while self._next is not None and (seconds is None or self._next[0] < seconds):
             try:
                 output.mux(self._next[1])
-            except (
-                av.InvalidDataError,
-                av.ArgumentError,
-                av.PatchWelcomeError,
-            ):  # from damaged sources; a full disk raises another error
-                self.losses["packets of sound or subtitles that cannot be copied"] += 1
+            except REFUSED:
+                self.refused()
             self._next = next(self._packets, None)
+
+    def refused(self) -> None:
+        """Count a packet that the container refused."""
+        self.losses["packets of sound or subtitles that cannot be copied"] += 1
 
     def _candidates(self) -> Iterator[av.stream.Stream]:
         return (stream for stream in self._container.streams if stream.type in ("audio", "subtitle"))

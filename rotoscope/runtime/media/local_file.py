@@ -74,6 +74,9 @@ def open_regular(path: Path) -> int:
 
 
 def _why_not_opened(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:  # a file of /proc may be opened and not read
+        return f"cannot be read ({error.strerror})"
     return what_it_is(head) or "not a video or picture that can be read, or damaged at its start"

@@ -22,17 +22,19 @@ def open_sink(
     offset: Fraction = Fraction(0),
     overwrite: bool = False,
     sources: Sequence[Path] = (),
+    source: str = "",
 ) -> Sink:
     """Open a sink.
 
     target            None is standard output; Path("null:") counts frames and keeps nothing
     encoding          picture format and encoder of a video; None writes pictures
     copied, offset    for videos, see VideoSink
+    source            name of the source, for messages
     sources           for pictures: the files that the frames come from, see PictureSink
     """
     if target is not None and str(target) == NULL:
         return NullSink()
     if encoding is not None:
-        return VideoSink(target, *encoding, copied, offset=offset, overwrite=overwrite)
+        return VideoSink(target, *encoding, copied, offset=offset, overwrite=overwrite, source=source)
     assert target is not None
     return PictureSink(target, overwrite=overwrite, sources=sources)

@@ -68,15 +68,15 @@ def open_source(
     rate             frames per second of an image sequence, which carries no times
     unconverted      deliver the stored numbers: palette indices, label ids, 16-bit values
     """
+    if not text:
+        raise UsageError('source "": an empty name; accepted: a file, a folder, a pattern, - for standard input')
     if (start is not None and start < 0) or (duration is not None and duration <= 0):
         raise UsageError(f"start {start} and duration {duration}: seconds from the first frame, duration above 0")
     if text == "-":
         if start is not None:
             raise UsageError("--start needs a file; standard input cannot be rewound")
         pipe = StandardInput()
-        return VideoSource(
-            "standard input", pipe.opened(), duration=duration, unconverted=unconverted, interrupt_read=pipe.interrupt
-        )
+        return VideoSource("standard input", pipe.opened(), duration=duration, unconverted=unconverted, pipe=pipe)
     if text.startswith(PREFIX) and not Path(text).exists():
         return SyntheticSource(*parse_synthetic(text), start=start, duration=duration)
     if "://" in text and not Path(text).exists():

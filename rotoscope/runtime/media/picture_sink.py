@@ -1,6 +1,5 @@
 """Write frames as pictures: one file, a folder, or a numbered %05d pattern; PNG, JPEG and WebP."""
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +8,10 @@ import cv2
 import numpy as np
 
 from rotoscope.base.errors import OutputFailed, UsageError
-from rotoscope.base.files import appeared, part_name, rename_to_new, sync
+from rotoscope.base.files import sync
 from rotoscope.base.frame import Array, Frame, Picture
+from rotoscope.base.parts import Part, remove_leftovers
+from rotoscope.base.placing import appeared, holds_old_files, move_files
 from rotoscope.runtime.media.sequence_files import PATTERN, frame_numbers, numbered
 
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
@@ -41,6 +42,8 @@ class PictureSink:
     """
 
     def __init__(self, target: Path, *, overwrite: bool, sources: Sequence[Path] = ()) -> None:
+        if target.name in ("", ".."):
+            target = target.resolve()  # "." has no name that a hidden folder could have beside it
         self._target, self._overwrite = target, overwrite
         self._names, self._numbers = _png_names(sources), frame_numbers(sources)
         self.num_frames = 0
@@ -56,15 +59,18 @@ class PictureSink:
         for index in range(len(sources)):
             if self._path(index).resolve() in inputs:
                 raise UsageError(f"{self._path(index)} is a picture of the source; give another folder or pattern")
+        self._part = Part(self._folder / target.name if self._single or is_pattern else target, is_folder=True)
+        remove_leftovers(self._part.path.parent)
         if not self._single and not overwrite and self._folder.is_dir():
             there = bool(numbered(target)) if is_pattern else any(self._folder.iterdir())
             if there:
                 raise UsageError(f"{target}: there are files already; --overwrite replaces those of the same names")
-        self._staging = part_name(self._folder / target.name if self._single or is_pattern else target)
+        self._staging = self._part.path
         try:
-            self._staging.mkdir()
-        except OSError as error:
-            raise OutputFailed(f"{target}: {error.strerror or error}") from error
+            self._part.create()
+        except BaseException:
+            self.abort()
+            raise
 
     def write(self, frame: Frame) -> None:
         """Write the frame's finished RGB picture, (H,W,3) of 8 or 16 bits; JPEG and WebP take 8."""
@@ -81,22 +87,29 @@ class PictureSink:
         self.num_frames += 1
 
     def finish(self) -> None:
-        """Give all pictures their names; raises OutputFailed, with nothing changed, if one of the names is taken."""
+        """Give all pictures their names: a new folder by one rename, else one after the other.
+
+        Raises OutputFailed, with nothing changed, if one of the names is taken.
+        """
         try:
             for part in self._staging.iterdir():
                 sync(part)
             if self._folder.exists():
-                _move_into(self._staging, self._folder, overwrite=self._overwrite)
-                shutil.rmtree(self._staging, ignore_errors=True)
+                move_files(self._staging, self._folder, overwrite=self._overwrite)
+                self._part.remove()
             else:
                 self._rename_folder()
+                self._part.release()
             sync(self._folder)
         except OSError as error:
             raise OutputFailed(f"{self._target}: {error.strerror or error}") from error
 
     def abort(self) -> None:
-        """Remove the hidden folder and all pictures in it."""
-        shutil.rmtree(self._staging, ignore_errors=True)
+        """Remove the hidden folder and all pictures in it, unless the user's own old ones could not be moved back."""
+        if holds_old_files(self._staging):
+            self._part.release()
+        else:
+            self._part.remove()
 
     def _rename_folder(self) -> None:
         try:
@@ -115,27 +128,6 @@ class PictureSink:
             number = index if self._numbers is None else self._numbers[index]
             return self._target.with_name(PATTERN.sub(f"{number:0{digits.group(1) or 1}d}", self._target.name, count=1))
         return self._target / (self._names[index] if self._names else f"{index:05d}.png")
-
-
-def _move_into(staging: Path, folder: Path, *, overwrite: bool) -> None:
-    """Move all files of `staging` into `folder`; on any error move everything back first."""
-    replaced = staging / "replaced"  # holds the old files until all new ones are in place
-    replaced.mkdir()
-    new = sorted(part for part in staging.iterdir() if part != replaced)
-    try:
-        for part in new:
-            place = folder / part.name
-            if overwrite and place.is_file():
-                place.rename(replaced / part.name)
-            rename_to_new(part, place)
-    except BaseException:
-        for part in new:
-            place = folder / part.name
-            if not part.exists() or (place.exists() and place.samefile(part)):  # moved, or linked and not yet unlinked
-                place.unlink(missing_ok=True)
-        for old in replaced.iterdir():
-            old.replace(folder / old.name)
-        raise
 
 
 def _encode(suffix: str, rgb: Array) -> bytes:

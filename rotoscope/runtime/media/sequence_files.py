@@ -11,7 +11,7 @@ VIDEOS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif", ".y4m", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".3gp",
     ".3g2", ".mxf", ".ogv", ".wmv", ".asf", ".vob",
 )  # fmt: skip
-PATTERN = re.compile(r"%0?(\d*)d")
+PATTERN = re.compile(r"%0?(\d{0,2})d")  # at most 99 digits
 
 
 def sequence_files(text: str) -> list[Path] | None:

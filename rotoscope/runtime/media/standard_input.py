@@ -19,12 +19,15 @@ class InterruptedRead(KeyboardInterrupt, Exception):
 
 
 class StandardInput:
-    """The bytes of a pipe, for a demuxer in any thread; after `interrupt` the pipe looks closed.
+    """The bytes of a pipe, for a demuxer in any thread; after `interrupt` the pipe looks closed. `num_bytes` counts them.
 
     On Windows a read that waits cannot be ended: `select` takes only sockets there.
     """
 
     def __init__(self) -> None:
+        if sys.stdin is None:
+            raise InputRefused("standard input is closed")
+        self.num_bytes = 0
         self._descriptor = sys.stdin.fileno()
         # A plain flag, not an Event: a signal handler may set it while this thread holds the Event's lock.
         self._is_interrupted = False
@@ -35,7 +38,9 @@ class StandardInput:
         try:
             while not self._is_interrupted:
                 if not self._can_wait or select.select([self._descriptor], [], [], _POLL_SECONDS)[0]:
-                    return os.read(self._descriptor, size)
+                    received = os.read(self._descriptor, size)
+                    self.num_bytes += len(received)
+                    return received
         except KeyboardInterrupt as error:
             raise InterruptedRead from error
         return b""

@@ -13,6 +13,7 @@ Frames come from the decoder in presentation order. The rules; all but "too shor
 from collections import Counter
 from fractions import Fraction
 
+MOST_TICKS = 2**62  # FFmpeg's times have 64 bits; a file may give any
 JUMP_SECONDS = 10
 SHORTEST_SECONDS = Fraction(1, 500)
 

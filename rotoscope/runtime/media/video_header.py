@@ -1,5 +1,6 @@
 """What a container and its first decoded frame say about the video: which stream is read, VideoInfo, notes for the user."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -74,6 +75,20 @@ def describe(
         metadata=dict(container.metadata),
     )
     return info, odd_angle
+
+
+def stated_end(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> float | None:
+    """Time at which the pictures end by the header, in seconds on the stream's clock; None if it does not say.
+
+    Matroska's segment has one duration for all streams; FFmpeg and mkvmerge write one for each stream as a tag.
+    """
+    hours, *rest = stream.metadata.get("DURATION", "").split(":")
+    try:
+        minutes, seconds = rest
+        stated = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except ValueError:
+        stated = (container.duration or 0) / av.time_base
+    return stated if 0 < stated < math.inf else None
 
 
 def notes_on(

@@ -1,21 +1,25 @@
 """Encode finished frames into a container, with their own times, beside the copied streams of the source."""
 
+from __future__ import annotations  # av.Packet is generic for type checkers only
+
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import av
 import av.container
 import numpy as np
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.base.files import create_part, part_name, place
+from rotoscope.base.files import place
 from rotoscope.base.frame import Frame, Picture
-from rotoscope.runtime.media.copied_streams import CopiedStreams
+from rotoscope.base.parts import Part
+from rotoscope.runtime.media.copied_streams import REFUSED, CopiedStreams
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     RGB_FORMATS,
@@ -29,6 +33,8 @@ from rotoscope.runtime.media.timing import TimeRepair
 
 MAX_TIMESCALE = 2**31 - 1
 # Containers with a clock of their own; the others take the source's.
+# Largest step from one frame to the next, in ticks; FFmpeg fails with another message for mp4, and writes a wrong time for GIF.
+MOST_STEP = {"mp4": 2**31 - 1, "mov": 2**31 - 1, "gif": 2**16 - 1}
 CLOCKS = {"gif": GIF_TIME_BASE, "matroska": Fraction(1, 1000), "webm": Fraction(1, 1000)}
 
 
@@ -38,6 +44,7 @@ class VideoSink:
     target   None is y4m on standard output
     copied   the source's sound, subtitles and chapters; closed by `finish` and `abort`
     offset   seconds added to every time: 0, unless the earliest stream starts before 0, or a part of the source begins later
+    source   name of what the frames come from, for messages
     `kept` names the copied streams; `notes` say what was left out; `losses` counts packets that could not be copied.
     """
 
@@ -50,11 +57,13 @@ class VideoSink:
         *,
         offset: Fraction = Fraction(0),
         overwrite: bool = False,
+        source: str = "",
     ) -> None:
-        self._target, self._overwrite = target, overwrite
+        self._target, self._overwrite, self._source = target, overwrite, source
         self._encoder, self._copied, self._offset = encoder, copied, offset
-        self.num_frames = 0
-        muxer = "yuv4mpegpipe" if target is None else CONTAINERS[target.suffix.lower()][0]
+        self.num_frames = self._num_packets = 0
+        self._last_tick: int | None = None
+        self._muxer = muxer = "yuv4mpegpipe" if target is None else CONTAINERS[target.suffix.lower()][0]
         rate = video.rate or Fraction(25)
         # y4m has no times, only a rate; its frames are written one after the other.
         self._is_timeless = muxer == "yuv4mpegpipe"
@@ -64,11 +73,11 @@ class VideoSink:
             self.time_base, nominal_duration=round(1 / (rate * self.time_base)) or 1, clock_may_restart=False
         )
         self._palette = PaletteGraph(video.width, video.height) if encoder.codec == "gif" else None
-        self._part = None if target is None else part_name(target)
+        self._part = None if target is None else Part(target)
         self._container: av.container.OutputContainer | None = None
         try:
             if self._part is not None:
-                create_part(self._part, str(target))
+                self._part.create()
             with self._failing():
                 self._container = self._open(muxer, video)
                 self._stream = self._add_stream(self._container, video, rate)
@@ -106,25 +115,36 @@ class VideoSink:
         length = max(1, round(frame.duration * frame.time_base / self.time_base))
         picture.pts, picture.duration = self._repair.next(ticks, length)
         picture.time_base = self.time_base
+        self._check_step(picture.pts, frame.index)
         with self._failing(), ordinary_priority():  # the first packet written opens the encoder
             if self._palette is not None:
                 picture = self._palette.convert(picture)
             if self._copied is not None:
                 self._copied.mux_until(self._container, frame.seconds)
-            self._container.mux(self._stream.encode(picture))
+            self._mux(self._stream.encode(picture))
         self.num_frames += 1
 
     def finish(self) -> None:
         """Flush the encoder, write the rest of the copied streams, and give the file its name."""
         assert self._container is not None
         with self._failing():
-            self._container.mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None))
             if self._copied is not None:
                 self._copied.mux_until(self._container, None)
                 self._copied.close()
-            self._container.close()
+            try:
+                self._container.close()
+            except REFUSED:
+                if not self._may_be_copied():
+                    raise
+            if self._stream.frames < self._num_packets:
+                lost = f"{self._num_packets - self._stream.frames} of {self._num_packets} pictures"
+                raise OutputFailed(
+                    f"{self._name}: {self._muxer} refuses {lost}{self._from_source}; try another container"
+                )
             if self._part is not None and self._target is not None:
-                place(self._part, self._target, overwrite=self._overwrite)
+                place(self._part.path, self._target, overwrite=self._overwrite)
+                self._part.release()
 
     def abort(self) -> None:
         """Close everything and remove the part file. Never raises."""
@@ -135,8 +155,43 @@ class VideoSink:
         if self._copied is not None:
             self._copied.close()
         if self._part is not None:
-            with suppress(OSError):
-                self._part.unlink(missing_ok=True)
+            self._part.remove()
+
+    def _mux(self, packets: Sequence[av.Packet[Any]]) -> None:
+        """Write packets of pictures. With them the muxer writes packets of other streams that wait for their turn."""
+        assert self._container is not None
+        self._num_packets += len(packets)
+        for packet in packets:
+            try:
+                self._container.mux(packet)
+            except REFUSED:
+                if not self._may_be_copied():
+                    raise
+
+    def _may_be_copied(self) -> bool:
+        """Whether a refused packet may be one of a copied stream, which is counted then; `finish` counts the pictures."""
+        if self._copied is None or not self._copied.kept or not self._stream.frames:
+            return False
+        self._copied.refused()
+        return True
+
+    def _check_step(self, tick: int, index: int) -> None:
+        before, self._last_tick = self._last_tick, tick
+        most = MOST_STEP.get(self._muxer)
+        if before is not None and most is not None and tick - before > most:
+            seconds, longest = (float(ticks * self.time_base) for ticks in (tick - before, most))
+            raise OutputFailed(
+                f"{self._name}: frame {index}{self._from_source} comes {seconds:.0f} s after the one before; "
+                f"{self._muxer} holds gaps of at most {longest:.0f} s with its clock, .mkv any"
+            )
+
+    @property
+    def _name(self) -> str:
+        return "standard output" if self._target is None else str(self._target)
+
+    @property
+    def _from_source(self) -> str:
+        return f" of {self._source}" if self._source else ""
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -145,15 +200,22 @@ class VideoSink:
             yield
         except BrokenPipeError:
             raise
+        except REFUSED as error:
+            why = getattr(error, "strerror", None) or error
+            message = (
+                f"{self._name}: {self._muxer} cannot hold a packet{self._from_source} ({why}); try another container"
+            )
+            raise OutputFailed(message) from error
         except (av.FFmpegError, OSError) as error:
-            name = "standard output" if self._target is None else str(self._target)
-            raise OutputFailed(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+            raise OutputFailed(f"{self._name}: {getattr(error, 'strerror', None) or error}") from error
 
     def _open(self, muxer: str, video: VideoFormat) -> av.container.OutputContainer:
         options = dict(self._encoder.muxer_options)
         if muxer in ("mp4", "mov"):
             options["movie_timescale"] = str(_movie_timescale(video.time_base, self._copied))
-        file = sys.stdout.buffer if self._part is None else f"file:{self._part}"
+        if muxer in ("matroska", "webm"):
+            options["fflags"] = "+bitexact"  # no random identifiers: the same frames give the same bytes
+        file = _standard_output() if self._part is None else f"file:{self._part.path}"
         return av.open(file, "w", format=muxer, container_options=options)
 
     def _add_stream(
@@ -186,6 +248,13 @@ class VideoSink:
         # prores_ks takes these two from the frame, not from the context.
         frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
         return frame
+
+
+def _standard_output() -> BinaryIO:
+    """Return standard output for bytes; raises OutputFailed if the process was started without one."""
+    if sys.stdout is None:
+        raise OutputFailed("standard output is closed")
+    return sys.stdout.buffer
 
 
 def _movie_timescale(video: Fraction, copied: CopiedStreams | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations  # av.Packet is generic for type checkers onl
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from itertools import chain
@@ -19,15 +19,21 @@ from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.runtime.media.decoded import codes_of, picture_of
 from rotoscope.runtime.media.local_file import INDEXED, RESTARTING
-from rotoscope.runtime.media.timing import TimeRepair
-from rotoscope.runtime.media.video_header import choose_stream, describe, is_jpeg, notes_on
+from rotoscope.runtime.media.missing_bytes import bytes_missing
+from rotoscope.runtime.media.silent_packets import SilentPackets
+from rotoscope.runtime.media.standard_input import StandardInput
+from rotoscope.runtime.media.timing import MOST_TICKS, TimeRepair
+from rotoscope.runtime.media.video_header import choose_stream, describe, is_jpeg, notes_on, stated_end
 
 MAX_PIXELS = 100_000_000  # per picture; a 35-byte GIF can claim a gigabyte
 DEFAULT_RATE = Fraction(25)  # frames per second of a stream that gives neither durations nor a believable rate
 CLOSE_SECONDS = 2.0  # how long `close` waits for a read in another thread
 
 # The losses that are frames which the source has and the result has not.
-LOST_FRAMES = ("packets that could not be decoded", "pictures that could not be decoded", "frames missing at the end")
+MISSING_AT_END, MISSING_IN_MIDDLE = "frames missing at the end", "frames missing in the middle"
+LOST_FRAMES = (
+    "packets that could not be decoded", "pictures that could not be decoded", MISSING_AT_END, MISSING_IN_MIDDLE,
+)  # fmt: skip
 
 
 class _Timed(NamedTuple):
@@ -44,7 +50,7 @@ class VideoSource:
     `info` is filled from the header and the first decoded frame. `losses` counts what could not be delivered as it was
     recorded, and `notes` says what was done about the rest; both grow while frames are read.
 
-    interrupt_read  ends a read that waits for bytes; only a pipe has one, and it makes the source endless
+    pipe  what the container reads from, if that is no file; it makes the source endless
     """
 
     files: Sequence[Path] = ()  # a sequence has them
@@ -58,11 +64,11 @@ class VideoSource:
         duration: Fraction | None = None,
         threads: int = 1,
         unconverted: bool = False,
-        interrupt_read: Callable[[], None] | None = None,
+        pipe: StandardInput | None = None,
     ) -> None:
         self.losses: Counter[str] = Counter()
         self.notes: list[str] = []
-        self._interrupt_read = interrupt_read
+        self._pipe = pipe
         self._unconverted = unconverted
         self._start, self._duration = start, duration
         self._is_interrupted = self._is_closed = False
@@ -74,7 +80,8 @@ class VideoSource:
             context.thread_type = "AUTO"
             context.thread_count = threads
             context.options = {"max_pixels": str(MAX_PIXELS)}
-            self._packets = 0
+            self._opened_state = self._file_state()
+            self._packets, self._read_bytes, self._silent = 0, 0, SilentPackets()
             self._decoded = self._decode()
             first = next(self._decoded, None)
             if first is None:
@@ -99,7 +106,7 @@ class VideoSource:
     @property
     def is_endless(self) -> bool:
         """Whether the source is a pipe, which ends when its writer ends."""
-        return self._interrupt_read is not None
+        return self._pipe is not None
 
     @property
     def is_picture(self) -> bool:
@@ -131,8 +138,8 @@ class VideoSource:
         A pipe looks closed from now on: frames that were received before are still delivered. A file ends at once.
         """
         self._is_interrupted = True
-        if self._interrupt_read is not None:
-            self._interrupt_read()
+        if self._pipe is not None:
+            self._pipe.interrupt()
 
     def close(self) -> None:
         """Release the decoder and the file. If another thread is reading, its read is interrupted first.
@@ -200,14 +207,56 @@ class VideoSource:
             raise InputRefused(f"{self.info.path}: no frame between {self._start or 0} s and the end asked for")
         for rule, count in self._repair.repairs.items():
             self.notes.append(f"{count} timestamp{'s' * (count > 1)} {_REPAIRS[rule]}")
-        promised = self._stream.frames
-        whole = not self.is_cut and not self._is_interrupted
-        if whole and promised and self._packets < promised and self._container.format.name.startswith("mov"):
-            self.losses["frames missing at the end"] += promised - self._packets
+        if self.is_cut or self._is_interrupted:
+            return
+        if silent := self._silent.count():
+            self.losses["packets that could not be decoded"] += silent
         lasted = end_seconds - float(self._first_seconds())
         header = self.info.duration_seconds
-        if whole and header and lasted < min(0.95 * header, header - 0.4):
+        ends_early = header is not None and lasted < min(0.95 * header, header - 0.4)
+        self.losses.update(self._missing(delivered, end_seconds, ends_early=ends_early))
+        if ends_early:
             self.notes.append(f"the header says {header:.2f} s; the frames end after {lasted:.2f} s")
+
+    def _missing(self, delivered: int, end_seconds: float, *, ends_early: bool) -> dict[str, int]:
+        """Frames that the source lacks: exact if the container counts them, else from the duration in its header.
+
+        A duration alone proves nothing: the sound may be longer. Only a broken or changed file lacks frames.
+        """
+        container = self._container.format.name
+        if container == "yuv4mpegpipe":
+            received = self._container.size if self._pipe is None else self._pipe.num_bytes
+            return {MISSING_AT_END: 1} if received > self._read_bytes else {}
+        # The index of a mov file lacks what an edit list hides; the number in its header does not.
+        promised = self._stream.frames
+        promised = min(promised, len(self._stream.index_entries)) if container.startswith("mov") else promised
+        counted = _above_zero(MISSING_AT_END, promised - self._packets)
+        if container.startswith("mov") or container == "ivf":
+            return counted
+        is_broken = bytes_missing(self._opened_path, container)
+        if container == "avi":
+            return counted if is_broken or ends_early else {}
+        rate, end = float(self.info.average_rate or DEFAULT_RATE), stated_end(self._container, self._stream)
+        if end is None or not (is_broken or self._file_state() != self._opened_state):
+            return {}
+        at_end = max(0, round((end - end_seconds) * rate))
+        if not is_broken:
+            return _above_zero(MISSING_AT_END, at_end)
+        others = at_end + sum(self.losses[loss] for loss in LOST_FRAMES)
+        in_middle = round((end - float(self._first_seconds())) * rate) - delivered - others
+        return _above_zero(MISSING_AT_END, at_end) | _above_zero(MISSING_IN_MIDDLE, in_middle)
+
+    @property
+    def _opened_path(self) -> Path:
+        """The file that was opened, whatever its name stands for by now."""
+        return Path(self._container.name.removeprefix("file:"))
+
+    def _file_state(self) -> tuple[int, int] | None:
+        """Size and time of the last change, to notice that the file changes while it is read; None for a pipe."""
+        if self._pipe is not None:
+            return None
+        state = self._opened_path.stat()
+        return state.st_size, state.st_mtime_ns
 
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
         """Frames of the chosen stream; packets that fail are counted and passed over."""
@@ -221,13 +270,20 @@ class VideoSource:
             except (av.FFmpegError, ValueError):
                 self._count("the file is damaged from here on")
                 packet = None
+            if packet is not None and packet.size:
+                self._packets += 1
+                self._read_bytes = max(self._read_bytes, (packet.pos or 0) + packet.size)
+                if not packet.is_discard:
+                    self._silent.sent(packet.pts)
             try:
                 frames = self._stream.codec_context.decode(packet)
             except (av.FFmpegError, ValueError, MemoryError):
                 self._count("packets that could not be decoded")
+                self._silent.failed(None if packet is None else packet.pts)
                 frames = []
-            self._packets += packet is not None and bool(packet.size)
-            yield from frames
+            for frame in frames:
+                self._silent.shown(frame.pts)
+                yield frame
             if packet is None:
                 return
 
@@ -239,7 +295,7 @@ class VideoSource:
     def _skip_to(self, seconds: Fraction) -> None:
         """Make the first frame at or after `seconds` the next one; decode from the start if the format has no index."""
         target = math.ceil(seconds / self.info.time_base)
-        if self._container.format.name in INDEXED:
+        if self._container.format.name in INDEXED and target < MOST_TICKS:
             self._seek(target)
         for timed in self._timed:
             if timed.pts >= target:
@@ -270,6 +326,10 @@ class VideoSource:
 
     def _first_seconds(self) -> Fraction:
         return (self.info.start_pts or 0) * self.info.time_base
+
+
+def _above_zero(loss: str, count: int) -> dict[str, int]:
+    return {loss: count} if count > 0 else {}
 
 
 _REPAIRS: dict[str, str] = {

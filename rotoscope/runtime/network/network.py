@@ -163,6 +163,10 @@ class Network:
         state, out_state = self.state.current(inputs, height, width)
         call(self.engine, label, inputs, state, outputs, out_state)
         finished = [self.state.finish(composite, outputs) for composite in manifest.composite]
+        if name := self.state.first_not_finite():
+            raise NotFinite(
+                f"{label}: state {name} of {self.model.name} is NaN or infinite ({self.engine.description})"
+            )
         self.state.advance()
         return finished[0] if finished else outputs[manifest.output.tensor][0]
 

@@ -74,6 +74,14 @@ class NetworkState:
         finished: Array = after[-3:]
         return finished
 
+    def first_not_finite(self) -> str | None:
+        """Name of a state output of the last call that holds NaN or infinity; None if all are finite.
+
+        Only arrays on the CPU are looked at: on a GPU this would wait. What a state spoils shows in the next picture.
+        """
+        made = ((tensor.output, self._spare[tensor.output]) for tensor in self._manifest.state)
+        return next((name for name, array in made if isinstance(array, np.ndarray) and not _is_finite(array)), None)
+
     def advance(self) -> None:
         """Make the state outputs of the last call the state inputs of the next."""
         assert self._tensors is not None
@@ -94,3 +102,12 @@ class NetworkState:
         self._spare = {
             tensor.output: device.empty(arrays[tensor.input].shape, tensor.dtype) for tensor in self._manifest.state
         }
+
+
+def _is_finite(array: Array) -> bool:
+    if array.dtype.kind != "f":
+        return True
+    with np.errstate(all="ignore"):
+        # One pass without a temporary array; a sum of finite numbers that overflows is looked at again.
+        is_sum_finite = bool(np.isfinite(np.sum(array, dtype=np.promote_types(array.dtype, np.float32))))
+    return is_sum_finite or bool(np.isfinite(array).all())

@@ -1,5 +1,6 @@
 """One run: a source, the stages, a sink. `run_job` is the main path; every statement of its body is a step."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from rotoscope.base.frame import Frame, VideoInfo
 from rotoscope.base.options import OutputOptions, SourceOptions, SteadyOptions
 from rotoscope.base.rates import exact_rate
+from rotoscope.base.signals import Terminated
 from rotoscope.base.sink import Sink, finishing
 from rotoscope.base.times import peak_memory_mb
 from rotoscope.kernels.rows import Workers, usable_cores
@@ -278,7 +280,7 @@ def _calibration(job: Job, model: RunnableModel, workers: Workers) -> Calibratio
 
 def _check_stopped_run(stop: StopRequest, num_frames: int) -> None:
     if stop.is_made() and not num_frames:
-        raise KeyboardInterrupt
+        raise Terminated if stop.number == signal.SIGTERM else KeyboardInterrupt
 
 
 def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: OutputOptions) -> Sink:
@@ -298,6 +300,7 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
         offset=-reader.start_seconds if reader.is_cut else max(Fraction(0), -earliest),
         overwrite=options.overwrite,
         sources=reader.files,
+        source=source,
     )
 
 

@@ -64,8 +64,12 @@ class OutputPlan:
 
 def check_named_target(source: str, target: str | None, options: OutputOptions) -> None:
     """Raise UsageError for a target that cannot be written, as far as its name and the disk tell: the first check of a run."""
+    if not source:
+        raise UsageError('source "": an empty name; accepted: a file, a folder, a pattern, - for standard input')
     if target in (None, "-", NULL):
         return
+    if not target:
+        raise UsageError('target "": an empty name; accepted: a file, a folder, a pattern, - for standard output')
     path = Path(str(target))
     check_target(path, source=None if source == "-" else Path(source), overwrite=options.overwrite, may_be_folder=True)
     if is_picture_target(path) and (options.codec or options.encoder_options):

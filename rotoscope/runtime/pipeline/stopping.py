@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from rotoscope.base.signals import STOPPING
 
 
 @dataclass
@@ -32,7 +32,7 @@ def stop_on_signals(interrupt: Callable[[], None], *, enabled: bool = True) -> G
     if not enabled or threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in STOPPING}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -43,7 +43,7 @@ def stop_on_signals(interrupt: Callable[[], None], *, enabled: bool = True) -> G
         restore()
         interrupt()
 
-    for number in SIGNALS:
+    for number in STOPPING:
         signal.signal(number, stop)
     try:
         yield request

@@ -7,8 +7,6 @@ several. The first use decodes a video to PNG files in the user's cache, with a 
 
 import hashlib
 import json
-import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -16,9 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
+from rotoscope.base.cache import cache_folder, trim, use
 from rotoscope.base.errors import InputRefused, OutputFailed
+from rotoscope.base.parts import Part
 from rotoscope.base.stage import Chain, run_stage
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.float_picture import rgb_picture
@@ -79,13 +78,14 @@ def _cached(video: Path, shorter_side: int) -> Clip:
     status = video.stat()
     key = f"{video.resolve()}|{status.st_size}|{status.st_mtime_ns}|{shorter_side}|with {CUTS}"
     name = f"{video.stem[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    folder = user_cache_path("rotoscope") / "frames" / name
-    if not folder.is_dir():
+    folder = cache_folder("frames") / name
+    if not use(folder):
         try:
             extract_frames(video, folder, shorter_side=shorter_side)
         except OutputFailed:
             if not folder.is_dir():  # else another process decoded the same video first
                 raise
+        trim("frames")
     return sequence_files(str(folder)) or []
 
 
@@ -101,10 +101,12 @@ def extract_frames(
 
     The folder appears when it is complete; an existing one is never changed. Raises InputRefused or OutputFailed.
     """
-    staging = folder.with_name(f".{folder.name}.part-{secrets.token_hex(4)}")
+    part = Part(folder, is_folder=True)
+    staging = part.path
     count, cuts, is_cut = 0, [], False
     try:
-        staging.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part.create()
         with open_source(str(source)) as reader:
             scale = min(0.5, CUT_SIDE_PX / min(reader.info.width, reader.info.height))
             motion = MotionStage(MotionEstimator(DisFlow(scale=1.0), scale=scale), StageTimes())
@@ -129,7 +131,7 @@ def extract_frames(
     except OSError as error:
         raise OutputFailed(f"{folder}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        part.remove()
     return count
 
 

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
 from rotoscope.base.errors import RotoscopeError, UsageError
+from rotoscope.base.signals import STOPPING, Terminated
 from rotoscope.training.loop.checkpoints import load_checkpoint
 from rotoscope.training.loop.run_folder import CHECKPOINTS, check_new_run, check_resumable, create_run
 from rotoscope.training.loop.trainer import LossNotFinite, Trainer, TrainingProgress
@@ -35,6 +36,7 @@ class TrainingResult:
     is_finished  False if a signal stopped it; `resume` continues it
     step, total  steps done, of the steps that the run has
     weights      files that `export` and `translate` take, of step `step`; `load` opens them
+    stopped_by   number of the signal; None if none reached this process
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class TrainingResult:
     step: int
     total: int
     weights: tuple[Path, ...]
+    stopped_by: int | None = None
 
 
 def run_training(
@@ -71,13 +74,13 @@ def run_training(
     else:
         torch.manual_seed(run.seed + fabric.global_rank)
     first = trainer.step
-    with stop_on_signal() as stopped:
+    with stop_on_signal() as signals:
         if not resume and fabric.global_rank == 0:
             create_run(run.out, options, run)
         fabric.barrier()
         show = on_progress if on_progress is not None and fabric.global_rank == 0 else _ignore
         try:
-            is_finished = trainer.train(stopped, show)
+            is_finished = trainer.train(lambda: bool(signals), show)
         except RotoscopeError as error:
             # No checkpoint after a loss that was not finite or a wrong option, nor with other processes to wait for.
             if not isinstance(error, LossNotFinite | UsageError) and fabric.world_size == 1 and trainer.step > first:
@@ -91,7 +94,8 @@ def run_training(
     trainer.log.write_page(
         "finished" if is_finished else "stopped; `rotoscope train resume` continues", is_running=False
     )
-    return TrainingResult(run.out, is_finished, trainer.step, trainer.total, trainer.weights_files(run.out))
+    stopped_by = signals[0] if signals and not is_finished else None
+    return TrainingResult(run.out, is_finished, trainer.step, trainer.total, trainer.weights_files(run.out), stopped_by)
 
 
 def _ignore(_progress: TrainingProgress) -> None:
@@ -120,24 +124,24 @@ def make_fabric(run: RunOptions) -> Fabric:
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether SIGINT or SIGTERM arrived; a second signal raises KeyboardInterrupt.
+def stop_on_signal() -> Iterator[list[int]]:
+    """Yield a list that gets the number of each SIGINT and SIGTERM; a second signal raises KeyboardInterrupt or Terminated.
 
-    Python handles signals in the main thread only: in another thread the function is always False.
+    Python handles signals in the main thread only: in another thread the list stays empty.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
     arrived: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield arrived
+        return
 
     def handle(number: int, _frame: FrameType | None) -> None:
         arrived.append(number)
         if len(arrived) > 1:
-            raise KeyboardInterrupt
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in STOPPING}
     try:
-        yield lambda: bool(arrived)
+        yield arrived
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

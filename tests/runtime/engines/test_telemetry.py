@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tiny_clips
@@ -17,7 +18,7 @@ from rotoscope.base.telemetry import SENDER, SWITCH, without_telemetry
 from rotoscope.kernels.compile import cache_folder
 
 ROOT = Path(rotoscope.__file__).parent
-COLLECTORS = {"onnxruntime", "openvino"}
+COLLECTORS = {"onnxruntime", "openvino", "ray", "wandb", "comet_ml"}  # each must be imported in the one place
 
 # Audit hooks see what Python does; what native code does shows in the files that it leaves and in the log of strace.
 AUDITED = """
@@ -71,25 +72,14 @@ def is_allowed(path, tmp_path):
     return path == Path(os.devnull) or any(folder in path.parents for folder in (cache, outputs, scratch))
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "torch"])
-def test_a_run_opens_no_socket_and_writes_nothing_else(engine, tmp_path, identity, checkpoint):
+def audited(words, tmp_path, *, forbidden=("AF_INET", "sendmmsg", "nscd")):
+    """Run a command in a fresh home: it must succeed, open no socket, and write only in its cache and below `work`."""
     given = environment(tmp_path)
-    clip = tiny_clips.write_clip(tmp_path / "clip.mp4")
-    command = [sys.executable, "-c", AUDITED, "translate", clip, "out.mp4", "--engine", engine]
-    command += ["-m", checkpoint if engine == "torch" else identity, "--report", "report.json"]
+    command = [sys.executable, "-c", AUDITED, *words]
     log = tmp_path / "strace.log"
     if shutil.which("strace"):
-        command = [
-            "strace",
-            "-f",
-            "--seccomp-bpf",
-            "-qq",
-            "-e",
-            "trace=connect,sendto,sendmsg,sendmmsg",
-            "-o",
-            log,
-            *command,
-        ]
+        calls = "trace=connect,sendto,sendmsg,sendmmsg"
+        command = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", calls, "-o", log, *command]
     done = subprocess.run(
         list(map(str, command)), env=given, cwd=tmp_path / "work", capture_output=True, text=True, check=False
     )
@@ -105,10 +95,17 @@ def test_a_run_opens_no_socket_and_writes_nothing_else(engine, tmp_path, identit
         if path.is_file()
     }
     assert [path for path in left if not path.is_relative_to("home/.cache/rotoscope")] == []
-    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["out.mp4", "report.json"]
     if log.exists():
         calls = re.findall(r"\b(?:connect|sendto|sendmsg|sendmmsg)\(.*", log.read_text())
-        assert [call for call in calls if "AF_INET" in call or "sendmmsg" in call or "nscd" in call] == []
+        assert [call for call in calls if any(word in call for word in forbidden)] == []
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "torch"])
+def test_a_run_opens_no_socket_and_writes_nothing_else(engine, tmp_path, identity, checkpoint):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4")
+    model = checkpoint if engine == "torch" else identity
+    audited(["translate", clip, "out.mp4", "--engine", engine, "-m", model, "--report", "report.json"], tmp_path)
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["out.mp4", "report.json"]
 
 
 def test_an_export_in_fp16_leaves_nothing_in_the_home_folder(tmp_path, checkpoint):
@@ -122,6 +119,38 @@ def test_an_export_in_fp16_leaves_nothing_in_the_home_folder(tmp_path, checkpoin
     assert "NETWORK" not in done.stderr
     left = [path for name in ("home", "tmp") for path in (tmp_path / name).rglob("*") if path.is_file()]
     assert [path for path in left if "rotoscope" not in path.parts] == []
+
+
+def test_training_opens_no_socket_and_writes_nothing_else(tmp_path):
+    """It imports torch, Lightning and TensorBoard."""
+    for domain in "ab":
+        (tmp_path / domain).mkdir()
+        for index in range(2):
+            cv2.imwrite(str(tmp_path / domain / f"{index}.png"), tiny_clips.pattern(index))
+    words = [
+        "train",
+        "cyclegan",
+        "--a",
+        tmp_path / "a",
+        "--b",
+        tmp_path / "b",
+        "--resize",
+        36,
+        "--crop",
+        32,
+        "--width",
+        2,
+    ]
+    words += ["--blocks", 1, "--discriminator-width", 2, "--discriminator-layers", 2, "--device", "cpu", "--steps", 1]
+    # torch asks for the name of the user, through nscd's local socket.
+    audited([*words, "--out", "run"], tmp_path, forbidden=("AF_INET", "sendmmsg"))
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["run"]
+    assert list((tmp_path / "work" / "run" / "tensorboard").iterdir())
+
+
+def test_a_look_at_the_whole_machine_opens_no_socket_and_writes_nothing_else(tmp_path):
+    """`doctor` imports every engine that is installed and proves each on the looks."""
+    audited(["doctor"], tmp_path)
 
 
 def imports(tree):

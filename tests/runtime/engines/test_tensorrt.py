@@ -9,11 +9,11 @@ import pytest
 
 import rotoscope
 from rotoscope.assembly.engines import installed_engines
+from rotoscope.base import cache
 from rotoscope.base.device import FIRST_GPU
 from rotoscope.base.engine import EngineSetup
 from rotoscope.runtime.engines import signed, tensorrt
 from rotoscope.runtime.engines import tensorrt_build as engines
-from rotoscope.runtime.models import cache
 from rotoscope.runtime.models.model_file import open_model
 
 

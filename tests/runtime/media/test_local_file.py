@@ -1,6 +1,7 @@
 """Only regular local files are opened, by content, and nothing that could lead to another file or the network."""
 
 import os
+from pathlib import Path
 
 import pytest
 import tiny_clips
@@ -60,6 +61,11 @@ def test_a_fifo_is_refused_at_once(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no /dev/zero here")  # noqa: PTH110
 def test_a_device_is_refused_at_once():
     assert "not a regular file" in refusal("/dev/zero")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no /proc")
+def test_a_file_that_opens_and_cannot_be_read_is_refused():
+    assert "cannot be read" in refusal("/proc/self/mem")
 
 
 def test_a_missing_file_and_one_without_permission(tmp_path):

@@ -1,6 +1,7 @@
 """Every sink keeps the same contract: all of the result at `finish`, nothing of it after `abort` or an error."""
 
 import os
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -263,3 +264,93 @@ def test_a_timecode_that_is_left_out_is_said(tmp_path, identity):
     source = tiny_clips.write_clip(tmp_path / "clip.mov", prepare=timecode)
     run = rotoscope.translate(source, tmp_path / "out.mov", model=identity)
     assert "timecode left out: 01:00:00:00" in run.notes
+
+
+# What a container cannot hold: one line that names the source
+
+
+YEAR_MS = 365 * 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize(("ending", "longest"), [(".mp4", 2147484), (".mov", 2147484), (".gif", 655)])
+@pytest.mark.parametrize("sound", [False, True])
+def test_a_gap_that_the_container_cannot_hold(ending, longest, sound, tmp_path, identity):
+    times = [40 * n + YEAR_MS * (n >= 4) for n in range(8)]
+    clip = tiny_clips.write_clip(tmp_path / "year.mkv", time_base=Fraction(1, 1000), times=times, sound=sound)
+    with pytest.raises(rotoscope.OutputFailed) as error:
+        rotoscope.translate(clip, tmp_path / f"out{ending}", model=identity, steady="off")
+    assert str(error.value) == (
+        f"{tmp_path / f'out{ending}'}: frame 4 of {clip} comes 31536000 s after the one before; "
+        f"{ending[1:]} holds gaps of at most {longest} s with its clock, .mkv any"
+    )
+    assert names(tmp_path) == ["year.mkv"]
+    run = rotoscope.translate(clip, tmp_path / "out.mkv", model=identity, steady="off")
+    assert (run.frames_out, run.losses) == (8, {})
+    assert independent.video_times(tmp_path / "out.mkv") == [Fraction(time, 1000) for time in times]
+
+
+class Refusing:
+    """A container that refuses the packet of one call: one of the sound that waited, or the picture itself."""
+
+    def __init__(self, container, *, picture):
+        self._container, self._picture, self._calls = container, picture, 0
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+    def mux(self, packet):
+        self._calls += 1
+        if self._calls != 5:
+            return self._container.mux(packet)
+        if not self._picture:
+            self._container.mux(packet)
+        raise av.ArgumentError(22, "Invalid argument")
+
+
+class Sound:
+    """Copies nothing, and says that it does."""
+
+    kept, notes, path = ["audio 1 (aac)"], [], "clip.flv"
+
+    def __init__(self):
+        self.losses = Counter()
+
+    def refused(self):
+        self.losses["packets"] += 1
+
+    def time_base_denominators(self):
+        return []
+
+    def mux_until(self, *_):
+        pass
+
+    attach = mux_until
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".mp4"])
+def test_a_packet_of_sound_that_is_refused_when_a_picture_is_written_is_counted(ending, tmp_path):
+    sink = VideoSink(tmp_path / f"out{ending}", *encoding(), Sound(), source="clip.flv")
+    sink._container = Refusing(sink._container, picture=False)
+    with finishing(lambda: sink):
+        for index in range(60):
+            sink.write(finished_codes(index))
+    assert sink.losses == {"packets": 1}
+    assert len(independent.video_times(tmp_path / f"out{ending}")) == 60
+
+
+@pytest.mark.parametrize(("copied", "said"), [
+    (Sound, "matroska refuses 1 of 60 pictures of clip.flv; try another container"),
+    (lambda: None, "matroska cannot hold a packet of clip.flv (Invalid argument); try another container"),
+])  # fmt: skip
+def test_a_picture_that_is_refused_fails_with_the_name_of_the_source(copied, said, tmp_path):
+    with pytest.raises(rotoscope.OutputFailed) as error:
+        sink = VideoSink(tmp_path / "out.mkv", *encoding(), copied(), source="clip.flv")
+        sink._container = Refusing(sink._container, picture=True)
+        with finishing(lambda: sink):
+            for index in range(60):
+                sink.write(finished_codes(index))
+    assert str(error.value) == f"{tmp_path / 'out.mkv'}: {said}"
+    assert names(tmp_path) == []

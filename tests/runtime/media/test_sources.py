@@ -165,7 +165,7 @@ def test_a_read_that_does_not_return_is_left_to_its_thread(tmp_path, monkeypatch
 
     with pipe_as_standard_input(monkeypatch):
         pipe = Stubborn()
-        source = VideoSource("standard input", pipe.opened(), interrupt_read=pipe.interrupt)
+        source = VideoSource("standard input", pipe.opened(), pipe=pipe)
         released = threading.Event()
         source._closing.callback(released.set)
         reading = Reading(source)

@@ -20,7 +20,8 @@ Import = namedtuple("Import", "module name late line")
 ROOMS = {
     "base": "",
     "kernels": "base",
-    "networks": "base",
+    "weights": "base",
+    "networks": "base weights",
     "runtime.media": "base kernels",
     "runtime.models": "base",
     "runtime.engines": "base runtime.models",
@@ -31,13 +32,14 @@ ROOMS = {
     "metrics": "base kernels networks runtime.media",
     "plots": "metrics",
     "demo": "base metrics plots runtime.pipeline",
-    "export": "base metrics networks runtime.models runtime.network",
+    "export": "base metrics networks runtime.models runtime.network weights",
     "training.options": "base",
     "training.data": "base kernels networks runtime.media runtime.motion",
     "training.losses": "base networks runtime.motion",
     "training.loop": "base plots training.data training.options",
     "training.systems": "base networks training.data training.loop training.losses training.options",
-    "assembly": "base export kernels runtime.engines runtime.models runtime.motion runtime.network runtime.pipeline",
+    "assembly": "base export kernels runtime.engines runtime.models runtime.motion runtime.network runtime.pipeline "
+    "weights",
     "api": "assembly base export kernels metrics plots runtime.engines runtime.media runtime.models runtime.pipeline "
     "training.loop training.options training.systems",
     "__init__": "api assembly base runtime.pipeline",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from rotoscope.assembly.engines import ENGINES, proving_engine
 from rotoscope.base.errors import ModelRefused, UsageError
-from rotoscope.base.files import why_unreadable
+from rotoscope.base.files import why_unusable
+from rotoscope.weights.archive import MAX_BYTES
 
 if TYPE_CHECKING:
     from rotoscope.base.options import ModelOptions
@@ -52,9 +53,10 @@ def model_path(model: str | Path) -> Path:
     if str(model) in looks:
         return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
     path = Path(model)
-    if not path.exists():
+    reason = why_unusable(path, MAX_BYTES)
+    if reason == "no such file":
         raise ModelRefused(f"{model}: neither a file nor a bundled look (those are: {', '.join(looks) or 'none'})")
-    if path.is_file() and (reason := why_unreadable(path)):
+    if reason is not None:
         raise ModelRefused(f"{path}: {reason}")
     if path.suffix.lower() in (".engine", ".plan", ".trt"):
         raise ModelRefused(
@@ -99,6 +101,9 @@ def exported(
     from rotoscope.base.files import file_digest
     from rotoscope.export.source_digest import exporter_digest
     from rotoscope.runtime.models.cache import cached, key_of
+    from rotoscope.weights.check import check_weights
+
+    check_weights(path)  # in milliseconds; the digest reads the whole file
 
     def make(part: Path) -> None:
         check_torch(path)

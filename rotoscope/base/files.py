@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,13 +48,25 @@ def describe_file(path: Path) -> str:
     return what_it_is(head) or "a file of no known kind, or damaged"
 
 
-def why_unreadable(path: Path) -> str | None:
-    """Return the system's reason why a file cannot be opened, such as "Permission denied"; None if it can."""
+def why_unusable(path: Path, most_bytes: int) -> str | None:
+    """Return why a path is not a readable file of at most `most_bytes`, for an error message; None if it is one.
+
+    Nothing is read, so a pipe, a device and a file of terabytes are answered at once.
+    """
     try:
+        entry = path.stat()
+        if stat.S_ISDIR(entry.st_mode):
+            return "a folder; give the file in it"
+        if not stat.S_ISREG(entry.st_mode):
+            return "not a regular file"
+        if entry.st_size > most_bytes:
+            return f"has {entry.st_size:,} bytes; at most {most_bytes:,} are accepted"
         with path.open("rb"):
             return None
-    except OSError as error:
-        return error.strerror or str(error)
+    except FileNotFoundError:
+        return "no such file"
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        return getattr(error, "strerror", None) or str(error)
 
 
 def file_digest(*paths: Path) -> str:

@@ -3,22 +3,38 @@
 Unknown keys are refused, because a misspelt field would otherwise silently become a default.
 """
 
+import math
 import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rotoscope.base.errors import ModelRefused
+from rotoscope.base.text import shortened
 
 METADATA_KEY = "rotoscope"
 
-Range = Annotated[tuple[float, float], Field(description="value of black and of white")]
-Triple = tuple[float, float, float]
+MAX_SIDE = 16384  # pixels
+MAX_OFFSET = 1000  # frames of a window before or after the one that is made
+MAX_PLACES = 64  # frames of a window
+MAX_LABELS = 1024
+MAX_CALL_VALUES = 1 << 28  # in all inputs and states of one call at the smallest size; 1 GiB as float32
+MAX_EXTRA_TENSORS = 256
+
+Text = Annotated[str, Field(max_length=300)]
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+"""Name of a tensor"""
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
+Range = Annotated[tuple[Number, Number], Field(description="value of black and of white, two different finite numbers")]
+Triple = tuple[Number, Number, Number]
 Kind = Literal["translate", "stabilise", "interpolate", "flow", "encode"]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Code = Annotated[int, Field(ge=0, le=255)]
 
 
 class LabelMap(_Strict):
@@ -28,8 +44,8 @@ class LabelMap(_Strict):
     the graph chooses the class with the nearest colour.
     """
 
-    num: int = Field(ge=1)
-    palette: tuple[tuple[int, int, int], ...] = ()
+    num: int = Field(ge=1, le=MAX_LABELS)
+    palette: tuple[tuple[Code, Code, Code], ...] = Field(default=(), max_length=MAX_LABELS)
 
     @model_validator(mode="after")
     def _check(self) -> "LabelMap":
@@ -46,7 +62,9 @@ class Window(_Strict):
              (frame -2 is frame 2)
     """
 
-    offsets: tuple[int, ...] = Field(min_length=2)
+    offsets: tuple[Annotated[int, Field(ge=-MAX_OFFSET, le=MAX_OFFSET)], ...] = Field(
+        min_length=2, max_length=MAX_PLACES
+    )
     edge: Literal["repeat", "mirror"] = "repeat"
 
     @model_validator(mode="after")
@@ -73,7 +91,7 @@ class FrameInput(_Strict):
     then rounded and clipped. A second picture (`second`) is coded in the same way.
     """
 
-    tensor: str
+    tensor: Word
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     order: Literal["RGB", "BGR"] = "RGB"
     dtype: Literal["float32", "float16", "uint8", "int32"] = "float32"
@@ -84,9 +102,9 @@ class FrameInput(_Strict):
         default=1, ge=1, le=1024, description="both sides are padded to a multiple of this and cropped after"
     )
     padding: Literal["reflect", "edge"] = "reflect"
-    height: int | None = Field(default=None, ge=1, description="set: the only height that the graph takes")
-    width: int | None = Field(default=None, ge=1)
-    minimum: int = Field(default=1, ge=1, description="shortest side that works")
+    height: int | None = Field(default=None, ge=1, le=MAX_SIDE, description="set: the only height that the graph takes")
+    width: int | None = Field(default=None, ge=1, le=MAX_SIDE)
+    minimum: int = Field(default=1, ge=1, le=MAX_SIDE, description="shortest side that works")
     labels: LabelMap | None = None
     window: Window | None = None
 
@@ -94,7 +112,7 @@ class FrameInput(_Strict):
     def _check(self) -> "FrameInput":
         if (self.height is None) != (self.width is None):
             raise ValueError("height and width are fixed together or not at all")
-        if self.range[0] == self.range[1] or 0.0 in self.std:
+        if not abs(self.range[1] - self.range[0]) > 1e-6 or min(map(abs, self.std)) < 1e-6:
             raise ValueError("range must not be empty and std not zero")
         if (self.dtype == "int32") != self.is_ids:
             raise ValueError("int32 is the dtype of label maps without a palette, and of nothing else")
@@ -129,29 +147,29 @@ class SecondInput(_Strict):
           which this model makes steadier
     """
 
-    tensor: str
+    tensor: Word
     what: Literal["next", "translated"]
 
 
 class MaskInput(_Strict):
     """The hole to fill: (N,1,H,W), with a window (N,K,1,H,W), float32, 1 in the hole and 0 where the picture is known."""
 
-    tensor: str
+    tensor: Word
 
 
 class InstanceInput(_Strict):
     """Object ids, int32, of the frame input's shape with one channel; the graph finds the edges between objects."""
 
-    tensor: str
+    tensor: Word
 
 
 class StyleInput(_Strict):
     """A style input, the same for a whole run: a code from the user, or normal noise with standard deviation `deviation`."""
 
-    tensor: str
-    shape: tuple[int, ...]
+    tensor: Word
+    shape: tuple[Annotated[int, Field(ge=1, le=MAX_CALL_VALUES)], ...] = Field(max_length=8)
     dtype: Literal["float32", "float16"] = "float32"
-    deviation: float = Field(default=1.0, ge=0)
+    deviation: float = Field(default=1.0, ge=0, le=1e6)
 
 
 class NumberInput(_Strict):
@@ -161,10 +179,10 @@ class NumberInput(_Strict):
           that is kept from frame to frame; 1 freezes them
     """
 
-    tensor: str
+    tensor: Word
     what: Literal["time", "keep"]
-    shape: tuple[Literal[1], ...] = ()
-    value: float
+    shape: tuple[Literal[1], ...] = Field(default=(), max_length=8)
+    value: Number
 
 
 class FrameOutput(_Strict):
@@ -175,7 +193,7 @@ class FrameOutput(_Strict):
              a style of any shape
     """
 
-    tensor: str
+    tensor: Word
     content: Literal["picture", "flow", "code"] = "picture"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     order: Literal["RGB", "BGR"] = "RGB"
@@ -191,8 +209,12 @@ class FurtherOutput(_Strict):
           "visibility": share of the frame in the output picture, 1 to 0, the rest coming from the second picture
     """
 
-    tensor: str
+    tensor: Word
     what: Literal["flow to frame", "flow to second", "visibility"]
+
+
+Side = Annotated[str, Field(max_length=8)]
+"""N, H, W, H/4, W/4 ..."""
 
 
 class StateTensor(_Strict):
@@ -203,11 +225,11 @@ class StateTensor(_Strict):
              needs another start makes it inside the graph, where it sees zeros.
     """
 
-    input: str
-    output: str
+    input: Word
+    output: Word
     dtype: Literal["float32", "float16"] = "float32"
-    shape: tuple[int | str, ...]
-    initial: str = "zeros"
+    shape: tuple[Annotated[int, Field(ge=1, le=MAX_CALL_VALUES)] | Side, ...] = Field(max_length=8)
+    initial: Word = "zeros"
 
     def resolve(self, height: int, width: int) -> tuple[int, ...]:
         """The shape for a network input of this size."""
@@ -221,10 +243,10 @@ class Composite(_Strict):
     the first three channels, with the composed picture appended.
     """
 
-    state: str
-    drawn: str
-    carried: str
-    flow: str
+    state: Word
+    drawn: Word
+    carried: Word
+    flow: Word
 
 
 class GoldenCheck(_Strict):
@@ -234,11 +256,11 @@ class GoldenCheck(_Strict):
     positions `linspace(0, size-1, 64)` (rounded down).
     """
 
-    seed: int
-    height: int
-    width: int
+    seed: int = Field(ge=0, lt=1 << 63)
+    height: int = Field(ge=1, le=MAX_SIDE)
+    width: int = Field(ge=1, le=MAX_SIDE)
     values: tuple[float, ...] = Field(min_length=64, max_length=64)
-    tolerance: float = Field(gt=0)
+    tolerance: float = Field(gt=0, allow_inf_nan=False)
 
 
 class Manifest(_Strict):
@@ -251,11 +273,11 @@ class Manifest(_Strict):
 
     schema_version: Literal[1] = 1
     kind: Kind = "translate"
-    name: str
-    system: str = ""
-    direction: str = ""
-    licence: str = ""
-    source: str = ""
+    name: str = Field(min_length=1, max_length=100)
+    system: Text = ""
+    direction: Text = ""
+    licence: Text = ""
+    source: Text = ""
     frame: FrameInput
     second: SecondInput | None = None
     mask: MaskInput | None = None
@@ -263,13 +285,13 @@ class Manifest(_Strict):
     style: StyleInput | None = None
     number: NumberInput | None = None
     output: FrameOutput
-    further: tuple[FurtherOutput, ...] = ()
-    state: tuple[StateTensor, ...] = ()
-    composite: tuple[Composite, ...] = ()
+    further: tuple[FurtherOutput, ...] = Field(default=(), max_length=MAX_EXTRA_TENSORS)
+    state: tuple[StateTensor, ...] = Field(default=(), max_length=MAX_EXTRA_TENSORS)
+    composite: tuple[Composite, ...] = Field(default=(), max_length=MAX_EXTRA_TENSORS)
     normalisation: Literal["", "none", "instance", "group", "batch by frame", "batch running", "shared"] = ""
     golden: GoldenCheck | None = None
-    checkpoint_sha256: str = ""
-    exported_by: str = ""
+    checkpoint_sha256: Text = ""
+    exported_by: Text = ""
 
     @model_validator(mode="after")
     def _check(self) -> "Manifest":
@@ -281,7 +303,38 @@ class Manifest(_Strict):
         content = {"flow": "flow", "encode": "code"}.get(self.kind, "picture")
         if self.output.content != content:
             raise ValueError(f"a model of kind {self.kind} gives a {content}, not a {self.output.content}")
+        if not self.name.isprintable() or "/" in self.name or "\\" in self.name or self.name.startswith("."):
+            raise ValueError("name holds /, \\ or control characters, or begins with a full stop")
+        black, white = self.output.range
+        if not abs(white - black) > 1e-6:
+            raise ValueError("output.range must not be empty")
+        self._check_size()
         return self
+
+    def _check_size(self) -> None:
+        """Raise ValueError if the inputs and states of one call are too large at the smallest size of the network."""
+        frame = self.frame
+        side = -(-max(64, frame.minimum) // frame.multiple) * frame.multiple
+        width, height = frame.fixed_size or (side, side)
+        sizes = [(height, width)] + ([(self.golden.height, self.golden.width)] if self.golden else [])
+        for height, width in sizes:
+            pictures = math.prod(frame.shape(height, width)) * (4 if self.second or self.mask or self.instances else 1)
+            try:
+                states = [tensor.resolve(height, width) for tensor in self.state]
+            except ModelRefused as error:
+                raise ValueError(str(error)) from error
+            others = sum(map(math.prod, (*states, *((self.style.shape,) if self.style else ()))))
+            if pictures + others > MAX_CALL_VALUES:
+                raise ValueError(
+                    f"one call at {width}x{height} takes {pictures + others:,} values; at most {MAX_CALL_VALUES:,}"
+                )
+        for tensor in self.state:
+            if tensor.initial == "zeros":
+                continue
+            if tensor.initial not in (frame.tensor, self.second.tensor if self.second else None):
+                raise ValueError("the initial value of a state is zeros or the name of a picture input")
+            if tensor.resolve(*sizes[0]) != frame.shape(*sizes[0]):
+                raise ValueError("a state that begins as a picture input has the shape of that input")
 
     @classmethod
     def from_json(cls, text: str, *, where: str) -> "Manifest":
@@ -289,9 +342,11 @@ class Manifest(_Strict):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"]) or "(top)"
-            raise ModelRefused(f"{where}: its description is not valid: {field}: {first['msg']}") from error
+            first = error.errors(include_input=False, include_url=False)[0]
+            field = shortened(".".join(shortened(str(part), 40) for part in first["loc"]), 120) or "(top)"
+            raise ModelRefused(
+                f"{where}: its description is not valid: {field}: {shortened(first['msg'], 200)}"
+            ) from error
 
     @property
     def shares_statistics(self) -> bool:

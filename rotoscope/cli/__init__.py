@@ -13,6 +13,7 @@ from cyclopts.config import Env
 from rotoscope import __version__
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.signals import Interrupts, Terminated, stopped_line
+from rotoscope.base.text import one_line, printable
 from rotoscope.cli.answers import answer
 from rotoscope.cli.build import build
 from rotoscope.cli.cache import cache
@@ -22,7 +23,7 @@ from rotoscope.cli.distill import distill
 from rotoscope.cli.doctor import doctor
 from rotoscope.cli.encode import encode
 from rotoscope.cli.evaluate import evaluate
-from rotoscope.cli.everywhere import Everywhere, printable, refuse_empty, shown, split_words
+from rotoscope.cli.everywhere import Everywhere, refuse_empty, shown, split_words
 from rotoscope.cli.export import export
 from rotoscope.cli.frames import frames
 from rotoscope.cli.info import info
@@ -143,5 +144,5 @@ def _fail(message: str, code: int, options: Everywhere) -> int:
         lines = traceback.format_exc().splitlines()
         print("\n".join(printable(line) for line in lines), file=sys.stderr)
     with suppress(OSError):  # standard error may be full, or its reader gone
-        print(f"rotoscope: {printable(' '.join(message.split()))}", file=sys.stderr)
+        print(f"rotoscope: {one_line(message)}", file=sys.stderr)
     return code

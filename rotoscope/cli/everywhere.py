@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.text import printable
 
 LEVELS = ("debug", "info", "warning", "error")
-MOST_BYTES = 560  # of a line on the terminal: a name or value from a file may be a megabyte
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,3 @@ class Printable(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record."""
         return "\n".join(printable(line) for line in super().format(record).split("\n"))
-
-
-def printable(text: str) -> str:
-    """Return a text with ? in place of each character that is not printable, without its middle if it is very long."""
-    line = "".join(c if c.isprintable() else "?" for c in text).encode(errors="replace")
-    if len(line) > MOST_BYTES:
-        line = line[: MOST_BYTES // 2] + b" ... " + line[-(MOST_BYTES // 2 - 5) :]
-    return line.decode(errors="ignore")  # the cut may split a character

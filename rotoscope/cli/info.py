@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from rotoscope.base.options import Range
+from rotoscope.base.text import printable
 from rotoscope.cli.options import RANGE
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def _print(content: Any, *, as_json: bool) -> None:
         return
     width = max(len(name) for name, _ in content)
     for name, value in content:
-        text = "".join(c if c.isprintable() else "?" for c in str(value))
-        print(f"{name:<{width}}  {text}")
+        print(f"{name:<{width}}  {printable(str(value))}")
 
 
 def _video_rows(info: "VideoInfo", notes: "Sequence[str]") -> list[tuple[str, Any]]:

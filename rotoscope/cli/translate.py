@@ -13,8 +13,8 @@ from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import ModelOptions, SourceOptions, SteadyOptions
+from rotoscope.base.text import printable
 from rotoscope.cli.answers import no_such_option
-from rotoscope.cli.everywhere import printable
 from rotoscope.cli.options import (
     MODEL,
     OUTPUT,

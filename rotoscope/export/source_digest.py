@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-EXPORTING = ("export", "networks", "base/manifest.py", "runtime/models/golden.py")
+EXPORTING = ("export", "networks", "weights", "base/manifest.py", "runtime/models/golden.py")
 
 
 @functools.cache

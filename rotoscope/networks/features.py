@@ -4,15 +4,14 @@ Keys are those of torchvision's models (`features.N.*`); classifiers in a file a
 by the caller, usually with the ImageNet mean and deviation. Output: the feature maps after the named ReLUs.
 """
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from rotoscope.base.errors import ModelRefused
+from rotoscope.networks.torch_tensors import load_tensors
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0,1]
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
@@ -90,11 +89,11 @@ class AlexNetFeatures(nn.Module):
 
 def load_features(network: Network, *paths: str | Path) -> Network:
     """Load the tensors of a network from one or several files and freeze it; other tensors in the files are ignored."""
-    weights: dict[str, Tensor] = {}
+    weights: dict[str, Any] = {}
     for path in paths:
-        weights |= _state_dict(path)
+        weights |= load_tensors(Path(path))
     wanted = network.state_dict()
-    missing = [key for key, value in wanted.items() if key not in weights or weights[key].shape != value.shape]
+    missing = [key for key, value in wanted.items() if not _fits(weights.get(key), value)]
     if missing:
         files = ", ".join(str(path) for path in paths)
         shown = ", ".join(missing[:3])
@@ -103,13 +102,10 @@ def load_features(network: Network, *paths: str | Path) -> Network:
     return network.eval().requires_grad_(False)
 
 
-def _state_dict(path: str | Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelRefused(f"{path}: {error.strerror or error}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ModelRefused(f"{path}: not a file of PyTorch weights, or damaged") from error
-    if not isinstance(content, dict):
-        raise ModelRefused(f"{path}: holds a {type(content).__name__}; accepted: a state dict")
-    return content
+def _fits(found: object, wanted: Tensor) -> bool:
+    """Whether a value from a file is a tensor of the shape and kind of number that a network has."""
+    return (
+        isinstance(found, Tensor)
+        and found.shape == wanted.shape
+        and found.is_floating_point() == wanted.is_floating_point()
+    )

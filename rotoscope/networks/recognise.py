@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.text import shortened
 from rotoscope.networks.architectures import ARCHITECTURES, UNSUPPORTED, Architecture, Weights
 from rotoscope.networks.description import Description, Loaded
 from rotoscope.networks.norms import kind_of
@@ -17,6 +18,18 @@ from rotoscope.networks.norms import kind_of
 # Keys under which training checkpoints store the weights.
 WRAPPERS = ("state_dict", "model", "net_G", "params_ema", "params")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+MAX_KEY_CHARACTERS = 1000
+
+# Values that a hint may have: words, True and False, or numbers of a range. `foreground` is a list of numbers.
+HINTS: dict[str, type | range] = {
+    "statistics": str,
+    "direction": str,
+    "align_corners": bool,
+    "tensorflow": bool,
+    "size": range(1, 4097),
+    "iterations": range(1, 101),
+    "foreground": range(1024),
+}
 
 
 def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
@@ -40,6 +53,7 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
     if not weights:
         raise ModelRefused("no tensors in this checkpoint; a state dict is needed, as model.state_dict() gives it")
     architecture = find_architecture(weights)
+    check_values(weights, plain_name(architecture))
     hints = {key: value for key, value in hints.items() if value is not None}
     check_hints(architecture, hints)
     try:
@@ -49,9 +63,9 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
             network = architecture.network(**sizes)
     except KeyError as error:
         raise ModelRefused(
-            f"looks like {plain_name(architecture)}, but {error.args[0]} missing: download it again"
+            f"looks like {plain_name(architecture)}, but {shortened(str(error.args[0]))} missing: download it again"
         ) from error
-    except (IndexError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise ModelRefused(
             f"looks like {plain_name(architecture)}, but its shapes do not fit: download it again"
         ) from error
@@ -85,7 +99,12 @@ def tensors_of(state_dict: Mapping[str, Any]) -> Weights:
         if isinstance(value, Mapping):
             found |= {f"{key}.{inner}": tensor for inner, tensor in tensors_of(value).items()}
         elif isinstance(value, Tensor | np.ndarray):
-            tensor = torch.as_tensor(value).detach()
+            if len(str(key)) > MAX_KEY_CHARACTERS:
+                raise ModelRefused(f"a key of {len(str(key)):,} characters, {shortened(str(key))}; no network has such")
+            try:
+                tensor = torch.as_tensor(value).detach()
+            except TypeError as error:  # NumPy's text, dates and records
+                raise ModelRefused(f"{shortened(str(key))} holds {value.dtype}; weights are numbers") from error
             found[str(key)] = tensor.float() if tensor.is_floating_point() else tensor
     return {re.sub(r"(^|\.)((module|_orig_mod)\.)+", r"\1", key): tensor for key, tensor in found.items()}
 
@@ -112,10 +131,25 @@ def find_architecture(weights: Weights) -> Architecture:
     if any(found[closest]):
         lacking = example_key(closest.marks[found[closest].index(False)])
         raise ModelRefused(f"comes closest to {plain_name(closest)}, but {lacking} missing: try another file, or ONNX")
-    names = ", ".join(keys[:3])
+    names = ", ".join(shortened(key, 40) for key in keys[:3])
     raise ModelRefused(
         f"a network of no known architecture, {len(keys)} tensors such as {names}: export it to ONNX with the code it came from"
     )
+
+
+def check_values(weights: Weights, name: str) -> None:
+    """Raise ModelRefused for tensors without values, and for weights that are not floating-point numbers."""
+    for key, value in weights.items():
+        if value.numel() == 0:
+            raise ModelRefused(
+                f"looks like {name}, but {shortened(key)} has no values, {tuple(value.shape)}: download it again"
+            )
+        if value.ndim and not value.is_floating_point():
+            kind = str(value.dtype).removeprefix("torch.")
+            raise ModelRefused(
+                f"looks like {name}, but {shortened(key)} is {kind}; weights are float16, bfloat16 or float32: give the file "
+                "before its quantisation"
+            )
 
 
 def plain_name(architecture: Architecture) -> str:
@@ -144,7 +178,24 @@ def check_hints(architecture: Architecture, hints: Mapping[str, Any]) -> None:
     for hint in hints:
         if hint not in known:
             accepted = ", ".join(dict.fromkeys(known)) or "none"
-            raise UsageError(f"{plain_name(architecture)} does not take the hint {hint!r}; it takes {accepted}")
+            raise UsageError(
+                f"{plain_name(architecture)} does not take the hint {shortened(hint)!r}; it takes {accepted}"
+            )
+        check_hint(hint, hints[hint])
+
+
+def check_hint(name: str, value: Any) -> None:
+    """Raise UsageError for a value that a hint cannot have."""
+    allowed = HINTS[name]
+    if isinstance(allowed, range):
+        values = value if name == "foreground" and isinstance(value, tuple | list) else (value,)
+        fits = 0 < len(values) <= len(allowed) and all(type(item) is int and item in allowed for item in values)
+        accepted = f"a number from {allowed[0]} to {allowed[-1]}"
+    else:
+        fits, accepted = isinstance(value, allowed), {bool: "true, false", str: "a word"}[allowed]
+    if not fits:
+        shown = shortened(str(value)) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+        raise UsageError(f"hint {name}={shown}; accepted: {accepted}")
 
 
 def load(network: nn.Module, weights: Weights, name: str) -> None:
@@ -158,9 +209,9 @@ def load(network: nn.Module, weights: Weights, name: str) -> None:
     counters = {key for key in wanted if key.endswith("num_batches_tracked")}
     weights = {key: torch.zeros((), dtype=torch.int64) for key in counters} | weights
     differences = [f"{key} missing" for key in wanted if key not in weights]
-    differences += [f"{key} unexpected" for key in weights if key not in wanted]
+    differences += [f"{shortened(key)} unexpected" for key in weights if key not in wanted]
     differences += [
-        f"{key} is {tuple(weights[key].shape)} instead of {tuple(value.shape)}"
+        f"{shortened(key)} is {tuple(weights[key].shape)} instead of {tuple(value.shape)}"
         for key, value in wanted.items()
         if key in weights and value.shape != weights[key].shape
     ]

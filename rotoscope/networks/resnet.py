@@ -18,9 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rotoscope.base.errors import ModelRefused
+from rotoscope.base.text import shortened
 from rotoscope.networks.norms import make_norm, norm_kind
 
 MOST_CHANNELS = 1024
+MOST_LAYERS = 1000
 
 
 def head(in_channels: int, width: int, norm: str, *, bias: bool = True) -> list[nn.Module]:
@@ -98,8 +101,16 @@ class ResnetGenerator(nn.Module):
 
 
 def numbers(weights: Mapping[str, Tensor], pattern: str) -> list[int]:
-    """Return the sorted, distinct numbers in the group of `pattern`, over all keys that match it."""
-    return sorted({int(found[1]) for key in weights if (found := re.fullmatch(pattern, key))})
+    """Return the sorted, distinct numbers in the group of `pattern`, over all keys that match it.
+
+    Raises ModelRefused for a number from MOST_LAYERS on: networks of so many layers would be built from it.
+    """
+    texts = {found[1] for key in weights if (found := re.fullmatch(pattern, key))}
+    if any(len(text) > len(str(MOST_LAYERS - 1)) for text in texts):
+        raise ModelRefused(
+            f"a layer of number {shortened(max(texts, key=len), 20)}; at most {MOST_LAYERS - 1} are accepted"
+        )
+    return sorted(map(int, texts))
 
 
 def resnet_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:

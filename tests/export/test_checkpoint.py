@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 
 from rotoscope.base.errors import ModelRefused
 from rotoscope.export.checkpoint import open_checkpoint
-from rotoscope.export.safe_file import check_checkpoint
 from rotoscope.networks.resnet import ResnetGenerator
 from rotoscope.networks.vid2vid import Vid2Vid
+from rotoscope.weights.check import check_weights
 
 
 def resnet_weights(**sizes):
@@ -88,7 +88,7 @@ def test_the_scales_of_vid2vid_come_in_files_of_their_own(tmp_path):
 
 def test_every_public_checkpoint_passes_the_checks(shared):
     for path in (shared / "data" / "weights").rglob("*.pt*"):
-        check_checkpoint(path)
+        check_weights(path)
 
 
 # What is refused

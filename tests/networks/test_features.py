@@ -46,7 +46,7 @@ def test_lpips_weights_may_come_in_two_files(tmp_path, backbone):
 def test_files_that_hold_no_weights_are_refused_in_one_line(tmp_path):
     (tmp_path / "text.pth").write_text("weights")
     torch.save([1], tmp_path / "list.pth")
-    for name, said in (("none", "No such file"), ("text", "not a file of PyTorch weights"), ("list", "holds a list")):
+    for name, said in (("none", "no such file"), ("text", "not a checkpoint but"), ("list", "holds a list")):
         with pytest.raises(ModelRefused, match=f"{name}.pth: {said}"):
             load_features(AlexNetFeatures(), tmp_path / f"{name}.pth")
 

@@ -53,7 +53,7 @@ def open_engine(file: ModelFile, setup: EngineSetup, _graph: object = None) -> "
         precision="tf32" if tf32 else file.precision,
         op_library=setup.op_library,
     )
-    check_it_ends(file.path, file.manifest, engine.ends_within)
+    check_it_ends(file.path, file.manifest, engine.ends_within, has_loop=file.has_loop)
     return engine
 
 
@@ -92,7 +92,9 @@ class OnnxRuntimeEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = (
+            4  # an error is in the exception; the log holds names of the file, and control characters
+        )
         # Spinning threads would take the cores from decoder, kernels and encoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if op_library is not None:
@@ -141,6 +143,7 @@ class OnnxRuntimeEngine:
     def ends_within(self, tensors: Tensors, seconds: float) -> bool:
         """Run the network once on these NumPy inputs, at most `seconds`; return whether it ended, well or not."""
         options = onnxruntime.RunOptions()
+        options.log_severity_level = 4
         timer = threading.Timer(seconds, setattr, (options, "terminate", True))
         timer.start()
         try:

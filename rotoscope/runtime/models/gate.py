@@ -12,11 +12,15 @@ import onnx
 from rotoscope.base.engine import Tensors
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.manifest import Manifest
+from rotoscope.base.text import shortened
 from rotoscope.runtime.models.golden import golden_inputs
 
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # of operators that every engine has
+BUILT = {"EPContext", "TRTEngineOp"}  # operators whose attributes hold a built engine, or name its file
+MAX_EXTERNAL_BYTES = 8 << 30
 PROBE_SIDE = 64  # pixels; rounded up to a size that the network takes
 PROBE_SECONDS = 30.0
+LOOP_SECONDS = 8.0  # of a graph with a loop, which may have no end
 
 
 def check_graph(path: Path, proto: onnx.ModelProto, *, has_op_library: bool = False) -> None:
@@ -25,9 +29,13 @@ def check_graph(path: Path, proto: onnx.ModelProto, *, has_op_library: bool = Fa
     The checker of the `onnx` package is not used: it refuses old operators that ONNX Runtime still runs.
     """
     domains = {node.domain for node in nodes(proto)} - DOMAINS - {function.domain for function in proto.functions}
+    if any(node.op_type in BUILT for node in nodes(proto)):
+        raise ModelRefused(
+            f"{path}: holds an engine that was built elsewhere, which is a program; give the ONNX it came from"
+        )
     if domains and not has_op_library:
         raise ModelRefused(
-            f"{path}: uses operators of {', '.join(sorted(domains))}, which no engine here has; "
+            f"{path}: uses operators of {shortened(', '.join(sorted(domains)))}, which no engine here has; "
             "onnxruntime loads them from a library that you trust: --op-library FILE"
         )
     for tensor in tensors(proto):
@@ -47,8 +55,12 @@ def external_files(path: Path, proto: onnx.ModelProto) -> list[Path]:
     return [path.parent / place for place in dict.fromkeys(places)]
 
 
-def check_it_ends(path: Path, manifest: Manifest, ends_within: Callable[[Tensors, float], bool]) -> None:
-    """Raise ModelRefused if a call on a small picture does not end within 30 s. An error of that call is ignored here.
+def check_it_ends(
+    path: Path, manifest: Manifest, ends_within: Callable[[Tensors, float], bool], *, has_loop: bool = False
+) -> None:
+    """Raise ModelRefused if a call on a small picture does not end within 30 s, or 8 s if the graph has a loop.
+
+    An error of that call is ignored here.
 
     ends_within  runs the network on inputs by name, at most so many seconds, and returns whether the call ended
     """
@@ -56,35 +68,55 @@ def check_it_ends(path: Path, manifest: Manifest, ends_within: Callable[[Tensors
     side = -(-max(PROBE_SIDE, frame.minimum) // frame.multiple) * frame.multiple
     width, height = frame.fixed_size or (side, side)
     inputs, state = golden_inputs(manifest, seed=0, height=height, width=width)
-    if not ends_within({**inputs, **state}, PROBE_SECONDS):
-        raise ModelRefused(f"{path}: not done with a picture of {width}x{height} after {PROBE_SECONDS:g} s; stopped")
+    seconds = LOOP_SECONDS if has_loop else PROBE_SECONDS
+    if not ends_within({**inputs, **state}, seconds):
+        raise ModelRefused(f"{path}: not done with a picture of {width}x{height} after {seconds:g} s; stopped")
+
+
+def graphs(proto: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    """Yield the graph, those of the training information, and the graphs inside nodes."""
+    training = [graph for info in proto.training_info for graph in (info.initialization, info.algorithm)]
+    yield from (proto.graph, *training)
+    for attribute in attributes(proto):
+        yield from (attribute.g, *attribute.graphs)
 
 
 def nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """Yield every node: of the graph, of its functions, and of the graphs inside nodes."""
-    waiting = [*proto.graph.node, *(node for function in proto.functions for node in function.node)]
+    """Yield every node: of the graph, of functions and training information, and of the graphs inside them."""
+    for graph in graphs(proto):
+        yield from graph.node
+    for function in proto.functions:
+        yield from function.node
+
+
+def attributes(proto: onnx.ModelProto) -> Iterator[onnx.AttributeProto]:
+    """Yield every attribute of a node, and the defaults of functions, at every depth."""
+    training = [graph for info in proto.training_info for graph in (info.initialization, info.algorithm)]
+    waiting: list[onnx.AttributeProto] = []
+    for graph in (proto.graph, *training):
+        waiting.extend(attribute for node in graph.node for attribute in node.attribute)
+    for function in proto.functions:
+        waiting.extend(function.attribute_proto)
+        waiting.extend(attribute for node in function.node for attribute in node.attribute)
     while waiting:
-        node = waiting.pop()
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                waiting.extend(inner.node)
+        attribute = waiting.pop()
+        yield attribute
+        for inner in (attribute.g, *attribute.graphs):
+            waiting.extend(item for node in inner.node for item in node.attribute)
 
 
 def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Yield every constant tensor: initialisers, sparse ones, and those in attributes of nodes."""
-    inner = [graph for node in nodes(proto) for item in node.attribute for graph in (item.g, *item.graphs)]
-    for graph in (proto.graph, *inner):
+    """Yield every constant tensor: initialisers, sparse ones, and those in attributes of nodes and functions."""
+    for graph in graphs(proto):
         yield from graph.initializer
         for sparse in graph.sparse_initializer:
             yield from (sparse.values, sparse.indices)
-    for node in nodes(proto):
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            if attribute.HasField("sparse_tensor"):
-                yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
-            yield from attribute.tensors
+    for attribute in attributes(proto):
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
 
 
 def _check_external(path: Path, entry: dict[str, str]) -> None:
@@ -93,28 +125,31 @@ def _check_external(path: Path, entry: dict[str, str]) -> None:
     "Inside" holds for the name as written and for the path after symbolic links are resolved.
     """
     location = entry.get("location", "")
+    name = shortened(location)
     inside = path.parent / location
-    is_plain = location and "\\" not in location and not PureWindowsPath(location).drive
+    is_plain = (
+        location
+        and location.isprintable()
+        and len(location) < 1000
+        and "\\" not in location
+        and not PureWindowsPath(location).drive
+    )
     is_below = not PurePosixPath(location).is_absolute() and ".." not in PurePosixPath(location).parts
     if not is_plain or not is_below or inside.resolve() != path.parent.resolve() / location:
         raise ModelRefused(
-            f"{path}: keeps weights in {location!r}, outside its folder; save it as one file (onnx.save does)"
+            f"{path}: keeps weights in {name!r}, outside its folder; save it as one file (onnx.save does)"
         )
     try:
         found = inside.lstat()
     except OSError:
-        raise ModelRefused(
-            f"{path}: keeps weights in {location!r}, which is missing; put it beside the model"
-        ) from None
+        raise ModelRefused(f"{path}: keeps weights in {name!r}, which is missing; put it beside the model") from None
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        raise ModelRefused(
-            f"{path}: keeps weights in {location!r}, which is a link or not a regular file; copy it there"
-        )
+        raise ModelRefused(f"{path}: keeps weights in {name!r}, which is a link or not a regular file; copy it there")
     try:
         end = int(entry.get("offset", "0")) + int(entry.get("length", "0"))
     except ValueError:
         end = -1
+    if found.st_size > MAX_EXTERNAL_BYTES:
+        raise ModelRefused(f"{path}: {name!r} has {found.st_size:,} bytes; at most {MAX_EXTERNAL_BYTES:,} are accepted")
     if not 0 <= end <= found.st_size:
-        raise ModelRefused(
-            f"{path}: {location!r} has {found.st_size:,} bytes, fewer than the model says; fetch it again"
-        )
+        raise ModelRefused(f"{path}: {name!r} has {found.st_size:,} bytes, fewer than the model says; fetch it again")

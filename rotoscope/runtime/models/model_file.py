@@ -11,11 +11,13 @@ import onnx
 from pydantic import ValidationError
 
 from rotoscope.base.errors import ModelRefused, UsageError
-from rotoscope.base.files import describe_file, file_digest
+from rotoscope.base.files import describe_file, file_digest, why_unusable
 from rotoscope.base.manifest import METADATA_KEY, FrameInput, FrameOutput, Manifest
-from rotoscope.runtime.models.gate import check_graph, external_files, tensors
+from rotoscope.base.text import printable, shortened
+from rotoscope.runtime.models.gate import check_graph, external_files, nodes, tensors
 
 _DTYPES: dict[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
+MAX_ONNX_BYTES = 2 << 30  # more a protobuf message cannot have
 _PRECISIONS: dict[int, str] = {
     onnx.TensorProto.FLOAT: "fp32",
     onnx.TensorProto.FLOAT16: "fp16",
@@ -32,6 +34,7 @@ class ModelFile:
 
     precision  "fp32", "fp16" or "int8": what most of its weights are
     inferred   for each item of the manifest, its value and the reason for it; empty if the file has a manifest
+    has_loop   a node of the graph is a Loop, which may have no end
     """
 
     path: Path
@@ -40,6 +43,7 @@ class ModelFile:
     num_parameters: int
     precision: str
     inferred: tuple[str, ...] = field(default=())
+    has_loop: bool = False
 
     @property
     def name(self) -> str:
@@ -54,8 +58,8 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
     has_op_library  the caller has a library with the file's custom operators
     Raises ModelRefused if the file is missing, damaged, dangerous, or contradicts its manifest.
     """
-    if not path.is_file():
-        raise ModelRefused(f"{path}: {'a folder; give the file in it' if path.is_dir() else 'no such model file'}")
+    if reason := why_unusable(path, MAX_ONNX_BYTES):
+        raise ModelRefused(f"{path}: {reason}")
     try:
         proto = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf and onnx raise many kinds for damaged files
@@ -66,7 +70,12 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
     if entry is not None:
         manifest, inferred = Manifest.from_json(entry, where=str(path)), ()
     else:
-        manifest, inferred = infer_manifest(proto, path, layout=(overrides or {}).get("frame.layout"))
+        try:
+            manifest, inferred = infer_manifest(proto, path, layout=(overrides or {}).get("frame.layout"))
+        except (ArithmeticError, ValueError) as error:  # sizes and strides of any value
+            raise ModelRefused(
+                f"{path}: no description, and its shapes are not those of a network on pictures"
+            ) from error
     if overrides:
         manifest = overridden(manifest, overrides)
         inferred = tuple(line for line in inferred if line.split(":")[0] not in {_label(key) for key in overrides})
@@ -76,8 +85,9 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
         if tensor.data_type in _PRECISIONS:
             sizes[_PRECISIONS[tensor.data_type]] += _size(tensor.dims)
     precision = max(sizes, key=lambda word: sizes[word])
+    has_loop = any(node.op_type == "Loop" for node in nodes(proto))
     sha256 = file_digest(path, *external_files(path, proto))
-    return ModelFile(path, manifest, sha256, sum(sizes.values()), precision, inferred)
+    return ModelFile(path, manifest, sha256, sum(sizes.values()), precision, inferred, has_loop)
 
 
 def write_described(source: Path, manifest: Manifest, target: Path) -> None:
@@ -99,7 +109,7 @@ def infer_manifest(proto: onnx.ModelProto, path: Path, *, layout: Any = None) ->
     constants = {tensor.name for tensor in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in constants]
     if len(inputs) != 1:
-        names = ", ".join(value.name for value in inputs) or "none"
+        names = shortened(", ".join(value.name for value in inputs)) or "none"
         raise ModelRefused(
             f"{path}: {len(inputs)} inputs ({names}); a file without a description may have one, a picture"
         )
@@ -135,7 +145,12 @@ def infer_manifest(proto: onnx.ModelProto, path: Path, *, layout: Any = None) ->
     )  # fmt: skip
     if output.scale > 1:
         reasons.append(f"scale: {output.scale}, from the upsampling in the graph")
-    return Manifest(name=path.stem, frame=frame, output=output), tuple(reasons)
+    return Manifest(name=_name_of(path), frame=frame, output=output), tuple(reasons)
+
+
+def _name_of(path: Path) -> str:
+    """Return the name of a model without a description: that of its file, without characters that a name may not have."""
+    return printable(path.stem).replace("\\", "?").lstrip(".")[:100] or "model"
 
 
 def _infer_order(proto: onnx.ModelProto) -> tuple[Any, str]:
@@ -215,14 +230,17 @@ def _last_operator(proto: onnx.ModelProto) -> str:
 
 def _shape(path: Path, value: onnx.ValueInfoProto) -> tuple[list[int | None], Any]:
     if not value.type.HasField("tensor_type"):
-        raise ModelRefused(f"{path}: {value.name} is not a tensor")
+        raise ModelRefused(f"{path}: {shortened(value.name)} is not a tensor")
     tensor = value.type.tensor_type
     if tensor.elem_type not in _DTYPES:
-        found = onnx.TensorProto.DataType.Name(tensor.elem_type)
-        raise ModelRefused(f"{path}: {value.name} is {found}; pictures are FLOAT or FLOAT16")
+        known = tensor.elem_type in onnx.TensorProto.DataType.values()
+        found = onnx.TensorProto.DataType.Name(tensor.elem_type) if known else f"of element type {tensor.elem_type}"
+        raise ModelRefused(f"{path}: {shortened(value.name)} is {found}; pictures are FLOAT or FLOAT16")
     shape = [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim]
     if len(shape) != 4:
-        raise ModelRefused(f"{path}: {value.name} has {len(shape)} dimensions; a picture has 4 (N,3,H,W or N,H,W,3)")
+        raise ModelRefused(
+            f"{path}: {shortened(value.name)} has {len(shape)} dimensions; a picture has 4 (N,3,H,W or N,H,W,3)"
+        )
     return shape, _DTYPES[tensor.elem_type]
 
 
@@ -248,9 +266,9 @@ def _check_names(path: Path, proto: onnx.ModelProto, manifest: Manifest) -> None
     taken = {*manifest.outputs, *manifest.state_outputs}
     if fed != inputs:
         wrong = ", ".join(sorted(fed ^ inputs))
-        raise ModelRefused(f"{path}: description and graph disagree about the inputs ({wrong})")
+        raise ModelRefused(f"{path}: description and graph disagree about the inputs ({shortened(wrong)})")
     if not taken <= outputs:
-        raise ModelRefused(f"{path}: the graph has no output {', '.join(sorted(taken - outputs))}")
+        raise ModelRefused(f"{path}: the graph has no output {shortened(', '.join(sorted(taken - outputs)))}")
 
 
 def _size(dims: Any) -> int:

@@ -98,7 +98,7 @@ def test_a_file_that_is_too_short_is_refused(folder):
 
 
 def test_a_model_that_never_ends_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(model_gate, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(model_gate, "LOOP_SECONDS", 0.5)
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["go_on"]), helper.make_node("Cos", ["x"], ["y"])],
         "body",

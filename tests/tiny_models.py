@@ -54,6 +54,17 @@ def identity(path, **kwargs):
     return save(path, [helper.make_node("Identity", ["in"], ["out"])], **kwargs)
 
 
+def identity_with(path, *, dtype="float32", layout="NCHW", range=(0.0, 1.0)):
+    """The identity on pictures of this dtype, layout and range; what comes out is as what goes in."""
+    element = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}[dtype]
+    shape = ANY if layout == "NCHW" else ("N", "H", "W", 3)
+    described = {"dtype": dtype, "layout": layout, "range": range}
+    manifest = Manifest(
+        name="identity", frame=FrameInput(tensor="in", **described), output=FrameOutput(tensor="out", **described)
+    )
+    return identity(path, shape=shape, dtype=element, metadata={"rotoscope": manifest.model_dump_json()})
+
+
 def affine(path, factor, shift, **kwargs):
     """out = in * factor + shift."""
     constants = [scalar("factor", factor, **kwargs), scalar("shift", shift, **kwargs)]

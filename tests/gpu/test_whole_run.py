@@ -164,6 +164,26 @@ def test_what_the_gpu_does_not_decode_is_refused_or_said(affine, tmp_path):
         run(str(affine), tmp_path / "other.mp4", "cpu", decode="cuda")
 
 
+def test_a_network_with_memory_keeps_it_on_the_gpu(tmp_path):
+    smoother = str(tiny_models.smoother(tmp_path / "smoother.onnx"))
+    run(smoother, tmp_path / "cpu.mp4", "cpu")
+    with whole_machine():
+        done, counted = run(smoother, tmp_path / "gpu.mp4", "cuda")
+    assert "pictures on cuda:0" in done.engine
+    later = counted[LATER] - counted[SETTLED]
+    assert (later.stalls, later.allocations, later.pageable_copies) == (0, 0, 0)
+    assert_same_frames(tmp_path / "gpu.mp4", tmp_path / "cpu.mp4")
+
+
+@pytest.mark.parametrize("frame", [{"dtype": "uint8", "range": (0, 255)}, {"layout": "NHWC"}, {"dtype": "float16"}])
+def test_every_kind_of_input_is_written_on_the_gpu(frame, tmp_path):
+    network = str(tiny_models.identity_with(tmp_path / "identity.onnx", **frame))
+    run(network, tmp_path / "cpu.mp4", "cpu")
+    with whole_machine():
+        run(network, tmp_path / "gpu.mp4", "cuda")
+    assert_same_frames(tmp_path / "gpu.mp4", tmp_path / "cpu.mp4")
+
+
 METHODS = {
     "blend": {"steady": "blend"},
     "hypercon mean": {"steady": "hypercon"},

@@ -45,8 +45,6 @@ class Feed:
         low, high = frame.range
         self._scale = [(high - low) / std for std in frame.std]
         self._offset = [(low - mean) / std for mean, std in zip(frame.mean, frame.std, strict=True)]
-        # For dtypes and layouts that color_in does not write.
-        self._planar = None if _is_written_directly(frame) else device.asarray(np.zeros((3, height, width), np.float32))
         self._whole: Array | None = None  # float picture before crop and scale; reused
 
     def pictures(self, pictures: Sequence[Picture]) -> None:
@@ -109,25 +107,15 @@ class Feed:
             # A mixture of two palette colours is no colour of the palette.
             scaled = nearest(part, placement.content) if frame.labels else resized(part, placement.content)
             planes, coding = (contiguous(scaled),), {}
-        planar = place if self._planar is None else self._planar
         color_in(
             planes,
-            planar,
+            place if frame.layout == "NCHW" else np.moveaxis(place, 2, 0),
             scale=self._scale,
             offset=self._offset,
             bgr=frame.order == "BGR",
             pad=frame.padding,
             **coding,
         )
-        if self._planar is None:
-            return
-        values = planar if frame.layout == "NCHW" else np.moveaxis(planar, 0, 2)
-        place[...] = np.clip(np.rint(values), 0, 255) if frame.dtype == "uint8" else values
-
-
-def _is_written_directly(frame: FrameInput) -> bool:
-    """Whether `color_in` writes the input itself."""
-    return frame.layout == "NCHW" and frame.dtype == "float32"
 
 
 def _places(frame: FrameInput, tensor: Array) -> list[Array]:

@@ -199,6 +199,8 @@ class Network:
             bad = interleave(np.ascontiguousarray(planar, np.float32), out, **coding)
             self._check(bad, 3 * width * height, label)
             return out
+        if planar.dtype == np.uint8:
+            planar = planar.astype(np.float32)
         counter = self._device.empty((1,), np.uint32)
         counter.fill(0)
         interleave(planar, out, counter=counter, **coding)

@@ -56,7 +56,9 @@ class NetworkState:
         """
         shapes = {tensor.input: tensor.resolve(height, width) for tensor in self._manifest.state}
         if self._tensors is None or any(self._tensors[name].shape != shape for name, shape in shapes.items()):
-            self._begin(first_state(self._manifest, inputs, height, width))
+            starts = {tensor.initial for tensor in self._manifest.state} & set(inputs)
+            on_host = {name: self._engine.device.to_host(inputs[name]) for name in starts}
+            self._begin(first_state(self._manifest, on_host, height, width))
             assert self._tensors is not None
         return self._tensors, {name: self._spare[name] for name in self._manifest.state_outputs}
 

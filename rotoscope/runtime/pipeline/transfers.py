@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rotoscope.base.frame import Frame
+from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.gpu_run import SLOTS, Download, GpuRun
 from rotoscope.base.times import StageTimes
 
@@ -46,9 +46,9 @@ class ToDevice:
 
 
 class ToHost:
-    """The last stage: downloads finished pictures. A frame is held until SLOTS later ones are enqueued.
+    """The last stage: downloads results; sources become black, motion None.
 
-    So the host waits for work that it enqueued some frames ago, the GPU always has work, and at most SLOTS frames are on it.
+    A frame is held until SLOTS later ones are enqueued. So the host waits for work that it enqueued some frames ago, the GPU always has work, and at most SLOTS frames are on it.
     """
 
     look_ahead = 0
@@ -81,4 +81,9 @@ class ToHost:
         assert frame.result is not None
         with self._times.measure("wait for GPU"):
             planes = download.wait()
-        return replace(frame, result=replace(frame.result, planes=planes))
+        return replace(frame, source=_black(frame.source), motion=None, result=replace(frame.result, planes=planes))
+
+
+def _black(source: Picture) -> Picture:
+    """A picture of this size without memory: a sink needs no source, and frames that wait for it must not keep the GPU's."""
+    return Picture((np.broadcast_to(np.uint8(0), (source.height, source.width)),))

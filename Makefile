@@ -1,5 +1,6 @@
 # make demo       first look: environment, demo clip, painted clip, a page that compares them
 # make test       the whole suite in random order (at most 15 minutes on 2 quiet cores); ARGS="..." goes to pytest
+# make test-full  the same, with the exports that take minutes and the promises at full size (hours)
 # make test-quick the suite without tests marked slow
 # make coverage   the same, then the share of lines that the suite runs (costs about 1 % more time)
 # make lint       style, format, types
@@ -18,19 +19,22 @@ ARGS ?=
 MINUTES ?= 5
 TARGETS ?=
 
-.PHONY: demo test test-quick coverage lint wheel bench fuzz clean
+.PHONY: demo test test-full test-quick coverage lint wheel bench fuzz clean
 
 demo: $(VENV)/.tool
 	$(BIN)/rotoscope demo demo --overwrite
 
 test: $(VENV)/.dev
-	$(PYTEST) -m "not clips" $(ARGS)
+	$(PYTEST) -m "not clips and not full" $(ARGS)
+
+test-full: $(VENV)/.dev
+	ROTOSCOPE_PROMISES=full $(PYTEST) -m "not clips" $(ARGS)
 
 test-quick: $(VENV)/.dev
-	$(PYTEST) -m "not slow and not clips" $(ARGS)
+	$(PYTEST) -m "not slow and not clips and not full" $(ARGS)
 
 coverage: $(VENV)/.dev
-	$(PYTEST) -m "not clips" --cov --cov-report=term $(ARGS)
+	$(PYTEST) -m "not clips and not full" --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

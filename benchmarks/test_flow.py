@@ -33,6 +33,10 @@ def read_rgb(path):
 
 @pytest.fixture(scope="module")
 def pairs():
+    return true_pairs()
+
+
+def true_pairs():
     """Name -> pairs of (H,W,3) uint8 pictures with true flow and a mask of pixels that count."""
     scene, sensor = Scene(), Sensor()
     found = {

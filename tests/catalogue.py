@@ -45,7 +45,7 @@ class Case:
     inputs: Callable[[int], tuple] = field(default_factory=pictures)
     hints: dict = field(default_factory=dict)
     name: str = ""
-    slow_to_trace: bool = False  # takes most of a minute
+    slow_to_trace: bool = False  # takes most of a minute: only the full suite exports it
     traced: bool = True  # part of the tests over all exports; False if another case has the same operators
 
     def __str__(self):
@@ -220,7 +220,7 @@ CASES = [
 def traced_cases():
     """Return the traced cases as parameters of a test."""
     return [
-        pytest.param(case, id=str(case), marks=[pytest.mark.slow] * case.slow_to_trace) for case in CASES if case.traced
+        pytest.param(case, id=str(case), marks=[pytest.mark.full] * case.slow_to_trace) for case in CASES if case.traced
     ]
 
 

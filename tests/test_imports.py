@@ -22,7 +22,7 @@ ROOMS = {
     "kernels": "base",
     "weights": "base",
     "networks": "base weights",
-    "runtime.media": "base",
+    "runtime.media": "base kernels",
     "runtime.models": "base",
     "runtime.engines": "base runtime.models",
     "runtime.network": "base kernels runtime.models",

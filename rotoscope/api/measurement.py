@@ -54,7 +54,7 @@ def evaluate(
 
     source, result  videos, folders or patterns of pictures, with the same number of frames, sizes and times
     reference       the same translation frame by frame (`steady="off"`); None: measure the result alone
-    flow            estimates the motion: "dis" or "onnx:FILE"
+    flow            estimates the motion: "dis", "inverse-search" or "onnx:FILE"
     lpips           weights of LPIPS: one file, or the learned weights and those of the backbone `lpips_network`
     inception, i3d  weights of Inception-v3 for FID, of I3D for VFID and VLPIPS
     patches         also C_PSNR and C_SSIM, which takes longer than everything else

@@ -116,7 +116,8 @@ def translate(
 
 def rgb(picture: Picture) -> NDArray[np.uint8]:
     """A decoded or translated picture, such as `frame.source` of `read`, as (H,W,3) uint8 RGB."""
-    return rgb_picture(picture)
+    pixels: NDArray[np.uint8] = rgb_picture(picture)
+    return pixels
 
 
 def read(

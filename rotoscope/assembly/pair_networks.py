@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 
 
 def flow_source(options: SteadyOptions, threads: int, device: Device = CPU) -> FlowModel | None:
-    """The flow network that the options name, on the device of the run; None for DIS."""
+    """The flow network that the options name, on the device of the run; None for dis and inverse-search."""
     from rotoscope.runtime.network.pair import FlowModel
 
-    found = _pair_network("--flow", options.flow, "dis", "flow", threads, device)
+    found = _pair_network("--flow", options.flow, ("dis", "inverse-search"), "flow", threads, device)
     return None if found is None else FlowModel(*found)
 
 
 def measuring_flow(name: str) -> FlowSource:
-    """The flow estimator for measuring: "dis", at full size and with more effort than `translate` uses, or "onnx:FILE"."""
+    """The flow estimator for measuring, at full size: "dis" (with more effort), "inverse-search" or "onnx:FILE"."""
     from rotoscope.runtime.motion.dis import DisFlow
+    from rotoscope.runtime.motion.inverse_search import InverseSearchFlow
 
+    if name == "inverse-search":
+        return InverseSearchFlow(scale=1.0)
     return flow_source(SteadyOptions(flow=name), usable_cores()) or DisFlow("medium", scale=1.0)
 
 
@@ -37,18 +40,18 @@ def interpolator(options: SteadyOptions, threads: int, device: Device = CPU) -> 
     """The interpolation network that the options name, on the device of the run; None: both frames move along the motion."""
     from rotoscope.runtime.network.pair import InterpolationModel
 
-    found = _pair_network("--interpolator", options.interpolator, "flow", "interpolate", threads, device)
+    found = _pair_network("--interpolator", options.interpolator, ("flow",), "interpolate", threads, device)
     return None if found is None else InterpolationModel(*found)
 
 
 def _pair_network(
-    flag: str, value: str, default: str, kind: str, threads: int, device: Device
+    flag: str, value: str, built_in: tuple[str, ...], kind: str, threads: int, device: Device
 ) -> tuple[ModelFile, Engine] | None:
-    """The network on two pictures that a flag names, on ONNX Runtime; None for the flag's default."""
-    if value == default:
+    """The network on two pictures that a flag names, on ONNX Runtime; None for what needs no network."""
+    if value in built_in:
         return None
     word, _, path = value.partition(":")
     if word != "onnx" or not path:
-        raise UsageError(f"{flag} {value}; accepted: {default}, or onnx:FILE with a model of kind {kind}")
+        raise UsageError(f"{flag} {value}; accepted: {', '.join(built_in)}, or onnx:FILE with a model of kind {kind}")
     file, _ = open_named(path, ModelOptions())
     return file, make_engine(file, threads=threads, device=str(device))

@@ -9,9 +9,8 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+Array = Any  # a numpy.ndarray, or a cupy.ndarray of a run on a GPU
 
 
 def read_only(array: Array) -> Array:
@@ -104,12 +103,14 @@ class Motion:
                    were estimated
     trust          (H,W) float32 in [0,1]: how reliably the frame before shows the same thing there
     trust_ahead    the same for `from_previous`, on the grid of the frame before; None unless both ways were estimated
+    mean_trust     mean of trust, where the host has read it; None: it is in `trust`
     """
 
     to_previous: Array
     from_previous: Array | None
     trust: Array
     trust_ahead: Array | None = None
+    mean_trust: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

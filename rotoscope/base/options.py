@@ -17,6 +17,7 @@ from rotoscope.base.nearest import nearest
 
 EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
+Decode = Literal["auto", "cpu", "cuda"]
 Fit = Literal["pad", "crop", "stretch"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
@@ -48,6 +49,9 @@ class SourceOptions:
 
     instances: str | None = None
     """For models on label maps with instances: a folder or video of maps, one number for each object."""
+
+    decode: Decode = "auto"
+    """Where video is decoded: auto takes the GPU if the pictures of the run stay on it; cuda refuses what it cannot decode."""
 
     def __post_init__(self) -> None:
         check_fields(self, SourceOptions)
@@ -141,7 +145,7 @@ class SteadyOptions:
     """0 to 1: how far blend, and hypercon with --pool weighted, may move from the frame-wise result to be steadier."""
 
     flow: str = "dis"
-    """Estimator of the motion: dis, or onnx:FILE for a flow network."""
+    """Estimator of the motion: dis (OpenCV), inverse-search (less error, 6 times the time of dis on a CPU), or onnx:FILE."""
 
     keyframes: Annotated[int, Within(1, 1000)] = 1
     """Translate every n-th frame at least and move its result along the motion for the frames in between."""
@@ -205,6 +209,7 @@ class SourceKeywords(TypedDict, total=False):
     rate: float
     mask: str | None
     instances: str | None
+    decode: Decode
 
 
 class ModelKeywords(TypedDict, total=False):

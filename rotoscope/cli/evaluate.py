@@ -26,7 +26,7 @@ class MeasureOptions:
     """Keywords of `rotoscope.evaluate`, as flags."""
 
     flow: str = "dis"
-    """Estimator of the motion of the source: dis (OpenCV's DIS, preset medium, full size) or onnx:FILE (a flow network)."""
+    """Estimator of the motion of the source, at full size: dis (OpenCV's DIS, preset medium), inverse-search, or onnx:FILE."""
 
     lpips: Annotated[tuple[Path, ...], Parameter(show_default=False)] = ()
     """Weights of LPIPS, to measure the distance to the reference; give a second file if the backbone has its own."""

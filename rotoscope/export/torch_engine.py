@@ -19,6 +19,7 @@ from torch.utils.dlpack import from_dlpack
 from rotoscope.base.device import CPU, Array, Device
 from rotoscope.base.engine import EngineSetup, Shapes, Tensors, check_process, first_line
 from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
+from rotoscope.base.gpu_run import CAPTURE_LOCK
 from rotoscope.base.tf32 import choose_tf32
 from rotoscope.export.graph import Graph
 from rotoscope.runtime.models.model_file import ModelFile
@@ -211,7 +212,7 @@ class _Graph:
         torch.cuda.current_stream(engine._place).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         # Other threads may allocate on the GPU during the capture.
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+        with CAPTURE_LOCK, torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._made = engine._forward(self._inputs)
 
     def replay(self, given: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, Layout, addresses, check, flat, flow_size, layout_of, on_cuda, output
+from rotoscope.kernels.arrays import (
+    AnyArray,
+    Layout,
+    addresses,
+    check,
+    dtype_name,
+    flat,
+    flow_size,
+    layout_of,
+    on_cuda,
+    output,
+)
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import grid, half_or_float, pixel_type, pointers, run_kernel
 from rotoscope.kernels.median_network import MAX_INPUTS, full_network, median8
@@ -80,11 +91,11 @@ def aggregate(
     if valid is not None and len(masks) != len(flows):
         raise ValueError(f"{len(masks)} arrays in valid for {len(flows)} neighbours")
     for k, (neighbour, flow) in enumerate(zip(neighbours, flows, strict=True)):
-        check(neighbour, center.shape, (str(center.dtype),), f"neighbours[{k}]")
-        check(flow, (*layout.size, 2), (str(flows[0].dtype),), f"flows[{k}]")
+        check(neighbour, center.shape, (dtype_name(center),), f"neighbours[{k}]")
+        check(flow, (*layout.size, 2), (dtype_name(flows[0]),), f"flows[{k}]")
     for k, mask in enumerate(masks):
         check(mask, layout.size, ("float32",) if pool == "weighted" else ("uint8", "bool"), f"valid[{k}]")
-    out = output(out, center.shape, str(center.dtype), center)
+    out = output(out, center.shape, dtype_name(center), center)
     version(AggregateArguments(center, list(neighbours), list(flows), layout, pool, masks, sampling, out))
     return out
 

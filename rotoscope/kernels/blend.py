@@ -9,7 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, Layout, check, check_mask, flat, flow_size, layout_of, on_cuda, output
+from rotoscope.kernels.arrays import (
+    AnyArray,
+    Layout,
+    check,
+    check_mask,
+    dtype_name,
+    flat,
+    flow_size,
+    layout_of,
+    on_cuda,
+    output,
+)
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import grid, half_or_float, pixel_type, run_kernel
 from rotoscope.kernels.rows import run_rows
@@ -65,13 +76,13 @@ def blend(
     check_sampling(sampling)
     size = flow_size(flow)
     layout = layout_of(current, size, "current")
-    check(previous, current.shape, (str(current.dtype),), "previous")
+    check(previous, current.shape, (dtype_name(current),), "previous")
     if not 0 <= strength <= 1:
         raise ValueError(f"{strength=}; accepted: 0 to 1")
     if confidence is not None:
         check(confidence, size, ("float32",), "confidence")
     check_mask(occluded, size, "occluded")
-    out = output(out, current.shape, str(current.dtype), current)
+    out = output(out, current.shape, dtype_name(current), current)
     weights = np.float32(strength), confidence, occluded
     version(BlendArguments(current, previous, flow, layout, *weights, sampling, out))
     return out

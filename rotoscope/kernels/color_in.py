@@ -5,18 +5,21 @@ that values outside the gamut are kept until `color_out`. Sources: see `colour`.
 
 How the CPU version is fast: per row it interpolates chroma vertically, then horizontally, then converts to RGB; all three
 loops vectorise. A 1280x720 I420 frame takes 0.61 ms; swscale and NumPy take 1.6 ms (docs/kernels.md).
+
+The CUDA kernel moves, for 8-bit 4:2:0, 1.5 bytes per pixel in, and out 12 (planar float32), 6 (planar float16) or 16 (picture).
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, on_cuda
+from rotoscope.kernels.arrays import AnyArray, dtype_name, flat_rows, on_cuda, row_stride
 from rotoscope.kernels.colour import LEFT, chroma_coding, luma_coding, rgb_from_ycc, subsampling
 from rotoscope.kernels.compile import cpu_kernel
-from rotoscope.kernels.launch import pixel_grid, run_kernel, structure
+from rotoscope.kernels.launch import CODES, pixel_grid, run_kernel, structure
 from rotoscope.kernels.rows import run_rows
 from rotoscope.kernels.vector import as_stored
 
@@ -39,13 +42,14 @@ def color_in(
 ) -> AnyArray:
     """Convert one decoded picture to float RGB and return `out`.
 
-    planes         one of, all C-contiguous and of one dtype:
+    planes         one of, all of one dtype, rows contiguous (a pitch is allowed, the same for Cb and Cr):
                    (Y, Cb, Cr)  luma (H,W), chroma 4:4:4, 4:2:2 or 4:2:0, uint8 or uint16
                    (Y, CbCr)    luma (H,W), chroma (h,w,2), uint8 or uint16: NV12, or P010 with depth=16
                    (grey,)      (H,W) uint8 or uint16
                    (rgb,)       (H,W,3) uint8 or uint16
                    (picture,)   (H,W,4) float32 as made here
-    out            written, C-contiguous: (H,W,4) float32, RGB and 0; or (3,Hp,Wp) float32 or float16 with Hp >= H, Wp >= W
+    out            written: (H,W,4) float32, C-contiguous, RGB and 0; or (3,Hp,Wp) float32, float16 or uint8 with Hp >= H and
+                   Wp >= W, any strides: an input (Hp,Wp,3) with its last axis moved to the front. uint8 is rounded and clipped
     matrix         "601", "709", "2020", "fcc" or "240m"; for planes with chroma or grey
     full_range     True for code values 0 to 2^depth - 1, False for limited range; RGB always has full range
     depth          bits of a code value, 8 to 16
@@ -60,17 +64,32 @@ def color_in(
     height, width = planes[0].shape[:2]
     planar = out.ndim == 3 and out.shape[0] == 3 and out.shape != (height, width, 4)
     _check(planes, out, height, width, planar=planar, pad=pad)
+    if len(planes) == 1 and planes[0].ndim == 3:
+        kind = "float" if dtype_name(planes[0]) == "float32" else "rgb"
+    else:
+        kind = "grey" if len(planes) == 1 else "ycc"
+    affine = _affine(kind, matrix, full_range, depth, tuple(scale), tuple(offset), bgr)
+    version(planes, out, planar, affine, (siting[0], siting[1]), pad == "edge")
+    return out
+
+
+@functools.lru_cache(maxsize=64)
+def _affine(
+    kind: str, matrix: str, full_range: bool, depth: int, scale: tuple[float, ...], offset: tuple[float, ...], bgr: bool
+) -> F32:
+    """Return (3,4) float32: channel c of out = m[c, :3] @ (codes of a pixel) + m[c, 3]; kind: ycc, grey, rgb or float."""
     order = (2, 1, 0) if bgr else (0, 1, 2)
     gains = np.array([scale[order[c]] for c in range(3)], np.float64)  # in R, G, B order
     offsets = np.array([offset[order[c]] for c in range(3)], np.float64)
-    if len(planes) == 1 and planes[0].ndim == 3:
-        gains *= 1.0 if planes[0].dtype == np.float32 else 1 / (2**depth - 1)
+    if kind in ("rgb", "float"):
+        gains *= 1.0 if kind == "float" else 1 / (2**depth - 1)
         affine = np.column_stack([np.diag(gains), offsets])
     else:
-        from_codes = rgb_from_codes(matrix, full_range, depth, grey=len(planes) == 1)
+        from_codes = rgb_from_codes(matrix, full_range, depth, grey=kind == "grey")
         affine = np.column_stack([from_codes[:, :3] * gains[:, None], from_codes[:, 3] * gains + offsets])
-    version(planes, out, planar, affine[list(order)].astype(np.float32), siting, pad == "edge")
-    return out
+    rounded: F32 = affine[list(order)].astype(np.float32)
+    rounded.flags.writeable = False
+    return rounded
 
 
 def rgb_from_codes(matrix: str, full_range: bool, depth: int, *, grey: bool) -> NDArray[np.float64]:
@@ -118,17 +137,25 @@ def color_in_cpu(
     planes: Planes, out: AnyArray, planar: bool, affine: F32, siting: tuple[float, float], edge: bool
 ) -> None:
     """`color_in` on NumPy arrays."""
+    if planar and (not out.flags.c_contiguous or out.dtype == np.uint8):
+        values = np.empty(out.shape, np.float32)
+        color_in_cpu(planes, values, planar, affine, siting, edge)
+        out[...] = np.clip(np.rint(values), 0, 255) if out.dtype == np.uint8 else values
+        return
     stored = out.view(np.uint16) if out.dtype == np.float16 else out
     rows = out.shape[1] if planar else out.shape[0]
-    if len(planes) == 1 and planes[0].ndim == 3:
-        run_rows(_rgb_to_planar if planar else _rgb_to_interleaved, rows, planes[0], affine, edge, stored)
+    first, stride = planes[0], row_stride(planes[0], "planes[0]")
+    codes, size = flat_rows(first, stride), (first.shape[0], first.shape[1], stride)
+    if len(planes) == 1 and first.ndim == 3:
+        from_rgb = _rgb_to_planar if planar else _rgb_to_interleaved
+        run_rows(from_rgb, rows, codes, size, first.shape[2], affine, edge, stored)
         return
-    luma, shape = planes[0], chroma_shape(planes)
-    chroma = [plane.reshape(-1) for plane in planes[1:]] or [luma[:0].reshape(-1)]
+    shape = chroma_shape(planes)
+    chroma = [flat_rows(plane, shape[5]) for plane in planes[1:]] or [codes[:0]]
     cb, cr = chroma[0], chroma[0][1:] if len(chroma) == 1 else chroma[1]
     where = (np.float32(siting[0]), np.float32(siting[1]))
     kernel = _ycc_to_planar if planar else _ycc_to_interleaved
-    run_rows(kernel, rows, luma, cb, cr, shape, where, affine, edge, stored)
+    run_rows(kernel, rows, codes, size, cb, cr, shape, where, affine, edge, stored)
 
 
 def color_in_cuda(
@@ -137,41 +164,52 @@ def color_in_cuda(
     """`color_in` on CuPy arrays."""
     height, width = planes[0].shape[:2]
     height_out, width_out = out.shape[1:] if planar else out.shape[:2]
-    code = {"uint8": "unsigned char", "uint16": "unsigned short", "float32": "float"}[str(planes[0].dtype)]
-    kind = ("Half2" if out.dtype == np.float16 else "float") if planar else "float4"
+    code = CODES[dtype_name(planes[0])]
+    kind = {"float32": "float", "float16": "Half2", "uint8": "unsigned char"}[dtype_name(out)] if planar else "float4"
+    strides = structure(np.int64, *(stride // out.itemsize for stride in out.strides))
     launch = pixel_grid(height_out, width_out)
-    numbers = structure(np.float32, *affine.ravel(), *siting)
-    size, size_out = (np.int32(height), np.int32(width)), (np.int32(height_out), np.int32(width_out))
+    numbers = structure(np.float32, *affine.ravel().tolist(), *siting)
+    stride = np.int32(row_stride(planes[0], "planes[0]"))
+    size, size_out = (np.int32(height), np.int32(width), stride), (np.int32(height_out), np.int32(width_out))
     if len(planes) == 1 and planes[0].ndim == 3:
         source = planes[0], np.int32(planes[0].shape[2]), *size, numbers
-        run_kernel("color_in", f"rgb_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, out)
+        run_kernel("color_in", f"rgb_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, strides, out)
     else:
         three = [*planes, None, None][:3]
         source = *three, *size, structure(np.int32, *chroma_shape(planes)), numbers
-        run_kernel("color_in", f"color_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, out)
+        run_kernel("color_in", f"color_in<{code}, {kind}>", launch, *source, np.bool_(edge), *size_out, strides, out)
 
 
-def chroma_shape(planes: Planes) -> tuple[int, int, int, int, int]:
-    """Return (across, down, step, columns, rows) of the chroma planes.
+def chroma_shape(planes: Planes) -> tuple[int, int, int, int, int, int]:
+    """Return (across, down, step, columns, rows, line) of the chroma planes; raise ValueError if their pitches differ.
 
     across, down  luma pixels per chroma sample, 1 or 2
     step          elements from one sample to the next: 1, 2 if Cb and Cr are interleaved, 0 if there is no chroma
+    line          elements from one row of samples to the next
     """
     if len(planes) == 1:
-        return 1, 1, 0, 1, 1
+        return 1, 1, 0, 1, 1, 1
     rows, columns = planes[1].shape[:2]
-    return *subsampling(planes[0].shape, planes[1].shape), 2 if len(planes) == 2 else 1, columns, rows
+    line = row_stride(planes[1], "planes[1]")
+    if len(planes) == 3 and rows > 1 and row_stride(planes[2], "planes[2]") != line:
+        raise ValueError(
+            f"chroma rows {line} and {row_stride(planes[2], 'planes[2]')} elements apart; accepted: equal pitches"
+        )
+    return *subsampling(planes[0].shape, planes[1].shape), 2 if len(planes) == 2 else 1, columns, rows, line
 
 
 def _check(planes: Planes, out: AnyArray, height: int, width: int, *, planar: bool, pad: str) -> None:
     if pad not in ("reflect", "edge"):
         raise ValueError(f"{pad=}; accepted: 'reflect', 'edge'")
-    if not all(plane.flags.c_contiguous for plane in planes) or not out.flags.c_contiguous:
-        raise ValueError("planes and out must be C-contiguous; copy the view first")
-    if len({plane.dtype for plane in planes}) != 1 or planes[0].dtype not in (np.uint8, np.uint16, np.float32):
-        raise ValueError(f"planes of {[str(plane.dtype) for plane in planes]}; accepted: uint8 or uint16, all the same")
-    if out.ndim != 3 or out.dtype not in ((np.float32, np.float16) if planar else (np.float32,)):
-        raise ValueError(f"out of {out.dtype} {out.shape}; accepted: float32 or float16 (3,H,W), or float32 (H,W,4)")
+    if not planar and not out.flags.c_contiguous:
+        raise ValueError("out must be C-contiguous; copy the view first")
+    dtypes = [dtype_name(plane) for plane in planes]
+    if dtypes[0] not in CODES or dtypes.count(dtypes[0]) != len(dtypes):
+        raise ValueError(f"planes of {dtypes}; accepted: uint8 or uint16, all the same")
+    if out.ndim != 3 or dtype_name(out) not in (("float32", "float16", "uint8") if planar else ("float32",)):
+        raise ValueError(
+            f"out of {out.dtype} {out.shape}; accepted: float32, float16 or uint8 (3,H,W), or float32 (H,W,4)"
+        )
     if not planar and out.shape != (height, width, 4):
         raise ValueError(f"{out.shape=}; a picture of {width}x{height} needs ({height}, {width}, 4) or (3, H, W)")
     if planar and (out.shape[1] < height or out.shape[2] < width):
@@ -206,7 +244,7 @@ def _chroma_row(plane: Any, y: int, shape: Any, where: Any, line: F32, out: F32)
     where      siting (x, y), float32
     line, out  float32 (>= W,); line is scratch
     """
-    sx, sy, step, columns, rows = shape
+    sx, sy, step, columns, rows, pitch = shape
     low, weight = y, np.float32(0)
     if sy == 2:
         position = (np.float32(y) - where[1]) * np.float32(0.5)
@@ -214,7 +252,7 @@ def _chroma_row(plane: Any, y: int, shape: Any, where: Any, line: F32, out: F32)
         low = int(position)
         weight = position - np.float32(low)
     high = min(low + 1, rows - 1)
-    upper, lower = plane[low * columns * step :], plane[high * columns * step :]
+    upper, lower = plane[low * pitch :], plane[high * pitch :]
     middle = line[1:] if sx == 2 else out
     if step == 1:  # written twice, so that this loop vectorises
         for x in range(columns):
@@ -235,14 +273,16 @@ def _chroma_row(plane: Any, y: int, shape: Any, where: Any, line: F32, out: F32)
 
 
 @cpu_kernel
-def _code_rows(luma: Any, cb: Any, cr: Any, y: int, shape: Any, where: Any, rows: F32) -> None:
+def _code_rows(luma: Any, size: Any, cb: Any, cr: Any, y: int, shape: Any, where: Any, rows: F32) -> None:
     """Write luma, Cb and Cr codes of row y to rows[0:3], float32 (4,W+4); rows[3] is scratch. Without chroma they stay 0.
 
-    luma    (H,W) uint8 or uint16; cb, cr flat
-    shape   of `chroma_shape`; where: siting (x, y), float32
+    luma, cb, cr  flat, uint8 or uint16
+    size          (height, width, elements from one luma row to the next)
+    shape         of `chroma_shape`; where: siting (x, y), float32
     """
-    for x in range(luma.shape[1]):
-        rows[0, x] = np.float32(luma[y, x])
+    here, codes = luma[y * size[2] :], rows[0]
+    for x in range(size[1]):
+        codes[x] = np.float32(here[x])
     if shape[2] > 0:
         _chroma_row(cb, y, shape, where, rows[3], rows[1])
         _chroma_row(cr, y, shape, where, rows[3], rows[2])
@@ -250,19 +290,30 @@ def _code_rows(luma: Any, cb: Any, cr: Any, y: int, shape: Any, where: Any, rows
 
 @cpu_kernel
 def _ycc_to_planar(
-    begin: int, end: int, luma: Any, cb: Any, cr: Any, shape: Any, where: Any, affine: F32, edge: bool, out: Any
+    begin: int,
+    end: int,
+    luma: Any,
+    size: Any,
+    cb: Any,
+    cr: Any,
+    shape: Any,
+    where: Any,
+    affine: F32,
+    edge: bool,
+    out: Any,
 ) -> None:
     """Rows begin to end of out (3,Hp,Wp), float32 or uint16 for the bits of half floats.
 
-    luma    (H,W) uint8 or uint16; cb, cr: flat, the same dtype
-    shape   of `chroma_shape`; where: siting (x, y), float32
-    affine  (3,4): channel = affine[c, :3] @ (luma, Cb, Cr) + affine[c, 3]
+    luma, cb, cr  flat, uint8 or uint16
+    size          (height, width, elements from one luma row to the next)
+    shape         of `chroma_shape`; where: siting (x, y), float32
+    affine        (3,4): channel = affine[c, :3] @ (luma, Cb, Cr) + affine[c, 3]
     """
-    height, width = luma.shape
+    height, width = size[0], size[1]
     rows = np.zeros((4, width + 4), np.float32)
     luma_codes, u, v = rows[0], rows[1], rows[2]
     for y in range(begin, end):
-        _code_rows(luma, cb, cr, _mirror(y, height, edge), shape, where, rows)
+        _code_rows(luma, size, cb, cr, _mirror(y, height, edge), shape, where, rows)
         for c in range(3):
             target = out[c, y]
             from_y, from_u, from_v, constant = affine[c, 0], affine[c, 1], affine[c, 2], affine[c, 3]
@@ -274,14 +325,24 @@ def _ycc_to_planar(
 
 @cpu_kernel
 def _ycc_to_interleaved(
-    begin: int, end: int, luma: Any, cb: Any, cr: Any, shape: Any, where: Any, affine: F32, _edge: bool, out: Any
+    begin: int,
+    end: int,
+    luma: Any,
+    size: Any,
+    cb: Any,
+    cr: Any,
+    shape: Any,
+    where: Any,
+    affine: F32,
+    _edge: bool,
+    out: Any,
 ) -> None:
     """Rows begin to end of out (H,W,4) float32; the arguments are those of `_ycc_to_planar`."""
-    width = luma.shape[1]
+    width = size[1]
     rows = np.zeros((4, width + 4), np.float32)
     luma_codes, u, v = rows[0], rows[1], rows[2]
     for y in range(begin, end):
-        _code_rows(luma, cb, cr, y, shape, where, rows)
+        _code_rows(luma, size, cb, cr, y, shape, where, rows)
         target = out[y].reshape(-1)
         for x in range(width):
             a, b, c = luma_codes[x], u[x], v[x]
@@ -292,30 +353,36 @@ def _ycc_to_interleaved(
 
 
 @cpu_kernel
-def _rgb_to_planar(begin: int, end: int, picture: Any, affine: F32, edge: bool, out: Any) -> None:
+def _rgb_to_planar(begin: int, end: int, picture: Any, size: Any, step: int, affine: F32, edge: bool, out: Any) -> None:
     """Rows begin to end of out (3,Hp,Wp), float32 or uint16 for the bits of half floats.
 
-    picture  (H,W,3) uint8 or uint16, or (H,W,4) float32
+    picture  flat, of pixels of `step` elements: 3 uint8 or uint16, or 4 float32
+    size     (height, width, elements from one row to the next)
     affine   (3,4): channel = affine[c, :3] @ (red, green, blue) + affine[c, 3]
     """
-    height, width = picture.shape[:2]
+    height, width = size[0], size[1]
     for y in range(begin, end):
-        source = picture[_mirror(y, height, edge)]
+        source = picture[_mirror(y, height, edge) * size[2] :]
         for c in range(3):
             target = out[c, y]
             from_r, from_g, from_b, constant = affine[c, 0], affine[c, 1], affine[c, 2], affine[c, 3]
             for x in range(width):
-                red, green, blue = np.float32(source[x, 0]), np.float32(source[x, 1]), np.float32(source[x, 2])
+                i = step * x
+                red, green, blue = np.float32(source[i]), np.float32(source[i + 1]), np.float32(source[i + 2])
                 target[x] = as_stored(red * from_r + green * from_g + blue * from_b + constant, target)
             _pad_row(target, width, edge)
 
 
 @cpu_kernel
-def _rgb_to_interleaved(begin: int, end: int, picture: Any, affine: F32, _edge: bool, out: Any) -> None:
+def _rgb_to_interleaved(
+    begin: int, end: int, picture: Any, size: Any, step: int, affine: F32, _edge: bool, out: Any
+) -> None:
     """Rows begin to end of out (H,W,4) float32; the arguments are those of `_rgb_to_planar`."""
     for y in range(begin, end):
-        for x in range(picture.shape[1]):
-            red, green, blue = picture[y, x, 0], picture[y, x, 1], picture[y, x, 2]
+        source = picture[y * size[2] :]
+        for x in range(size[1]):
+            i = step * x
+            red, green, blue = source[i], source[i + 1], source[i + 2]
             for c in range(3):
                 out[y, x, c] = red * affine[c, 0] + green * affine[c, 1] + blue * affine[c, 2] + affine[c, 3]
             out[y, x, 3] = np.float32(0)

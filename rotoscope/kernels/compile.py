@@ -33,9 +33,10 @@ class CpuKernel(Generic[P, R]):
     `CpuKernel`s and `CpuIntrinsic`s that are globals of its module.
     """
 
-    def __init__(self, function: Callable[P, R]) -> None:
+    def __init__(self, function: Callable[P, R], *, any_order: bool = False) -> None:
         functools.update_wrapper(self, function)
         self.function = function
+        self.any_order = any_order
         self._dispatcher: Any = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -73,7 +74,8 @@ class CpuKernel(Generic[P, R]):
         previous = config.CACHE_DIR
         config.CACHE_DIR = str(cache_folder())
         try:
-            return numba.njit(nogil=True, cache=True, error_model="numpy")(plain)
+            order = {"reassoc", "nsz"} if self.any_order else False
+            return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=order)(plain)
         finally:
             config.CACHE_DIR = previous
 
@@ -81,6 +83,14 @@ class CpuKernel(Generic[P, R]):
 def cpu_kernel(function: Callable[P, R]) -> CpuKernel[P, R]:
     """Decorator: compile this function with Numba when it is first called."""
     return CpuKernel(function)
+
+
+def cpu_kernel_with_any_order(function: Callable[P, R]) -> CpuKernel[P, R]:
+    """Decorator like `cpu_kernel`; sums may be taken in any order, so that loops that add up values are vectorised.
+
+    The order is fixed when the kernel is compiled: the same machine gives the same result at every call.
+    """
+    return CpuKernel(function, any_order=True)
 
 
 class CpuIntrinsic:

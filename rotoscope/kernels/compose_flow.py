@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, check, flat, flow_layout, flow_size, on_cuda, output
+from rotoscope.kernels.arrays import AnyArray, check, dtype_name, flat, flow_layout, flow_size, on_cuda, output
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import half_or_float, pixel_grid, run_kernel
 from rotoscope.kernels.rows import run_rows
@@ -27,7 +27,7 @@ def compose_flow(flow_ab: AnyArray, flow_bc: AnyArray, *, out: AnyArray | None =
     """
     version = compose_flow_cuda if on_cuda(flow_ab, flow_bc, out) else compose_flow_cpu
     size = flow_size(flow_ab, "flow_ab")
-    check(flow_bc, flow_ab.shape, (str(flow_ab.dtype),), "flow_bc")
+    check(flow_bc, flow_ab.shape, (dtype_name(flow_ab),), "flow_bc")
     out = output(out, (*size, 2), "float32", flow_ab)
     version(flow_ab, flow_bc, out)
     return out

@@ -1,10 +1,14 @@
-"""Convert a decoded `Picture` to the pipeline's (H,W,4) float32 RGB or to uint8 RGB, and resize float pictures (CPU)."""
+"""Convert a decoded `Picture` to the pipeline's (H,W,4) float32 RGB or to uint8 RGB, and resize float pictures.
+
+Arrays are made where the picture's are: NumPy or CuPy.
+"""
 
 from typing import Any
 
 import numpy as np
 
 from rotoscope.base.frame import Array, Picture
+from rotoscope.kernels.arrays import contiguous
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.resize import resize
@@ -28,14 +32,14 @@ def float_picture(picture: Picture, out: Array | None = None) -> Array:
     out  (H,W,4) float32 to write to; a new array if None
     """
     if out is None:
-        out = np.empty((picture.height, picture.width, 4), np.float32)
+        out = np.empty_like(picture.planes[0], dtype=np.float32, shape=(picture.height, picture.width, 4), order="C")
     color_in(picture.planes, out, **coding_of(picture))
     return out
 
 
 def rgb_picture(picture: Picture) -> Array:
     """Return a picture as (H,W,3) uint8 RGB."""
-    out = np.empty((picture.height, picture.width, 3), np.uint8)
+    out = np.empty_like(picture.planes[0], dtype=np.uint8, shape=(picture.height, picture.width, 3), order="C")
     color_out(float_picture(picture), [out])
     return out
 
@@ -47,7 +51,8 @@ def resized(picture: Array, size: tuple[int, int]) -> Array:
     """
     height, width = picture.shape[:2]
     if (width, height) == size:
-        return np.ascontiguousarray(picture)
+        same: Array = contiguous(picture)
+        return same
     method = "area" if size[0] <= width and size[1] <= height else "bicubic"
-    result: Array = resize(np.ascontiguousarray(picture), (size[1], size[0]), method=method)
+    result: Array = resize(contiguous(picture), (size[1], size[0]), method=method)
     return result

@@ -2,6 +2,8 @@
 
 The pipeline keeps pixels interleaved because a warp loads whole pixels: one load of 16 bytes instead of three in distant
 places. (Aggregating 7 pictures: 12.1 ms interleaved, 22.7 ms planar at 1280x720, docs/kernels.md.)
+
+The CUDA kernel moves 12 bytes per pixel in (6 of half floats) and 16 out.
 """
 
 from collections.abc import Sequence
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, on_cuda
+from rotoscope.kernels.arrays import AnyArray, check, dtype_name, on_cuda
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import pixel_grid, run_kernel, structure
 from rotoscope.kernels.rows import run_rows
@@ -31,32 +33,32 @@ def interleave(
     scale: Sequence[float] = (1.0, 1.0, 1.0),
     offset: Sequence[float] = (0.0, 0.0, 0.0),
     bgr: bool = False,
+    counter: AnyArray | None = None,
 ) -> Any:
-    """Write planar * scale + offset, clipped to [-GUARD, 1 + GUARD], into `out`; return the number of NaN and infinite values.
+    """Write planar * scale + offset, clipped to [-GUARD, 1 + GUARD], into `out`; count NaN and infinite values.
 
-    planar         (3,Hp,Wp) float32 or float16, C-contiguous, any range; its top left (H,W) is used
+    planar         (3,Hp,Wp) float32 or float16, any strides, any range; its top left (H,W) is used. A picture (Hp,Wp,3) with
+                   its last axis moved to the front is such an array
     out            written, (H,W,4) float32, C-contiguous: RGB and 0
     scale, offset  per channel of planar
     bgr            planar, scale and offset are in blue, green, red order; out is in red, green, blue
+    counter        (1,) uint32: the number of NaN and infinite values is added to it
 
-    Returns an int on the CPU, and on CUDA a uint32 array (1,), because the kernel is not waited for. What is written for
-    values that are not finite is unspecified.
+    Returns the counter; nothing reads it here. Without one, returns the number: an int on the CPU, and on CUDA a new uint32
+    array (1,), because the kernel is not waited for. What is written for values that are not finite is unspecified.
 
     Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
     """
-    version = interleave_cuda if on_cuda(planar, out) else interleave_cpu
-    if (
-        planar.dtype not in (np.float32, np.float16)
-        or planar.ndim != 3
-        or planar.shape[0] != 3
-        or not planar.flags.c_contiguous
-    ):
-        raise ValueError(f"planar of {planar.dtype} {planar.shape}; accepted: C-contiguous float32 or float16 (3,H,W)")
-    if out.dtype != np.float32 or out.ndim != 3 or out.shape[2] != 4 or not out.flags.c_contiguous:
+    version = interleave_cuda if on_cuda(planar, out, counter) else interleave_cpu
+    if dtype_name(planar) not in ("float32", "float16") or planar.ndim != 3 or planar.shape[0] != 3:
+        raise ValueError(f"planar of {planar.dtype} {planar.shape}; accepted: float32 or float16 (3,H,W)")
+    if dtype_name(out) != "float32" or out.ndim != 3 or out.shape[2] != 4 or not out.flags.c_contiguous:
         raise ValueError(f"out of {out.dtype} {out.shape}; accepted: C-contiguous float32 (H,W,4)")
     if out.shape[0] > planar.shape[1] or out.shape[1] > planar.shape[2]:
         raise ValueError(f"{out.shape=} is larger than {planar.shape=}")
-    return version(planar, out, np.array(scale, np.float32), np.array(offset, np.float32), bgr)
+    if counter is not None:
+        check(counter, (1,), ("uint32",), "counter")
+    return version(planar, out, scale, offset, bgr, counter)
 
 
 def interleave_reference(
@@ -74,21 +76,44 @@ def interleave_reference(
     return picture[..., ::-1] if bgr else picture, int((~np.isfinite(crop)).sum())
 
 
-def interleave_cpu(planar: AnyArray, out: AnyArray, gains: F32, offsets: F32, bgr: bool) -> int:
+def interleave_cpu(
+    planar: AnyArray,
+    out: AnyArray,
+    scale: Sequence[float],
+    offset: Sequence[float],
+    bgr: bool,
+    counter: AnyArray | None,
+) -> Any:
     """`interleave` on NumPy arrays."""
     read = planar.view(np.uint16) if planar.dtype == np.float16 else planar
-    return sum(run_rows(_interleave, out.shape[0], read, out, gains, offsets, bgr))
+    affine = np.array(scale, np.float32), np.array(offset, np.float32)
+    bad = sum(run_rows(_interleave, out.shape[0], read, out, *affine, bgr))
+    if counter is None:
+        return bad
+    counter += np.uint32(bad)
+    return counter
 
 
-def interleave_cuda(planar: AnyArray, out: AnyArray, gains: F32, offsets: F32, bgr: bool) -> AnyArray:
+def interleave_cuda(
+    planar: AnyArray,
+    out: AnyArray,
+    scale: Sequence[float],
+    offset: Sequence[float],
+    bgr: bool,
+    counter: AnyArray | None,
+) -> AnyArray:
     """`interleave` on CuPy arrays."""
-    bad = np.zeros_like(out, dtype=np.uint32, shape=(1,))  # makes a CuPy array if `out` is one
+    if counter is None:
+        counter = np.zeros_like(out, dtype=np.uint32, shape=(1,))  # makes a CuPy array if `out` is one
     height, width = out.shape[:2]
-    size_in, size = (np.int32(planar.shape[1]), np.int32(planar.shape[2])), (np.int32(height), np.int32(width))
-    name = "interleave<Half2>" if planar.dtype == np.float16 else "interleave<float>"
-    affine = structure(np.float32, *gains, *offsets, -GUARD, 1 + GUARD)
-    run_kernel("interleave", name, pixel_grid(height, width), planar, *size_in, affine, np.bool_(bgr), *size, bad, out)
-    return bad
+    strides = structure(np.int64, *(stride // planar.itemsize for stride in planar.strides))
+    name = "interleave<Half2>" if dtype_name(planar) == "float16" else "interleave<float>"
+    affine = structure(np.float32, *scale, *offset, -GUARD, 1 + GUARD)
+    size = np.int32(height), np.int32(width)
+    run_kernel(
+        "interleave", name, pixel_grid(height, width), planar, strides, affine, np.bool_(bgr), *size, counter, out
+    )
+    return counter
 
 
 @cpu_kernel

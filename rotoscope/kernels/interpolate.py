@@ -9,7 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, Layout, check, check_mask, flat, flow_size, layout_of, on_cuda, output
+from rotoscope.kernels.arrays import (
+    AnyArray,
+    Layout,
+    check,
+    check_mask,
+    dtype_name,
+    flat,
+    flow_size,
+    layout_of,
+    on_cuda,
+    output,
+)
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import grid, half_or_float, pixel_type, run_kernel
 from rotoscope.kernels.rows import run_rows
@@ -63,15 +74,15 @@ def interpolate(
     version = interpolate_cuda if on_cuda(*pictures, *flows, weight, *masks, out) else interpolate_cpu
     check_sampling(sampling)
     size = flow_size(flow_to_a, "flow_to_a")
-    check(flow_to_b, flow_to_a.shape, (str(flow_to_a.dtype),), "flow_to_b")
+    check(flow_to_b, flow_to_a.shape, (dtype_name(flow_to_a),), "flow_to_b")
     layout = layout_of(picture_a, size, "picture_a")
-    check(picture_b, picture_a.shape, (str(picture_a.dtype),), "picture_b")
+    check(picture_b, picture_a.shape, (dtype_name(picture_a),), "picture_b")
     check(weight, size, ("float32",), "weight")
     for mask, name in zip(masks, ("mask_a", "mask_b", "known"), strict=True):
         check_mask(mask, size, name)
     if len({mask is None for mask in masks}) == 2:
         raise ValueError("mask_a, mask_b and known: give all three or none")
-    out = output(out, picture_a.shape, str(picture_a.dtype), picture_a)
+    out = output(out, picture_a.shape, dtype_name(picture_a), picture_a)
     version(InterpolateArguments(pictures, flows, weight, masks, layout, sampling, out))
     return out
 

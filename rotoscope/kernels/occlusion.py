@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, check, flat, flow_layout, flow_size, on_cuda, output
+from rotoscope.kernels.arrays import AnyArray, check, dtype_name, flat, flow_layout, flow_size, on_cuda, output
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import half_or_float, pixel_grid, run_kernel
 from rotoscope.kernels.rows import run_rows
@@ -50,7 +50,7 @@ def occlusion(
     """
     version = occlusion_cuda if on_cuda(flow_ab, flow_ba, confidence, out) else occlusion_cpu
     size = flow_size(flow_ab, "flow_ab")
-    check(flow_ba, flow_ab.shape, (str(flow_ab.dtype),), "flow_ba")
+    check(flow_ba, flow_ab.shape, (dtype_name(flow_ab),), "flow_ba")
     if not falloff_per_px2 >= 0:
         raise ValueError(f"{falloff_per_px2=}; accepted: 0 and more")
     if confidence is not None:

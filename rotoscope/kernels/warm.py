@@ -10,13 +10,28 @@ from rotoscope.kernels.blend import blend
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.compose_flow import compose_flow
+from rotoscope.kernels.composite import composite
+from rotoscope.kernels.densify_flow import densify_flow
+from rotoscope.kernels.detail import SMALLEST_PX, detail, first_energies
+from rotoscope.kernels.flicker_sums import flicker_sums
+from rotoscope.kernels.flows_between import flows_between
+from rotoscope.kernels.halve import halve
 from rotoscope.kernels.interleave import interleave
 from rotoscope.kernels.interpolate import interpolate
+from rotoscope.kernels.inverse_search import inverse_search
 from rotoscope.kernels.invert_flow import invert_flow
+from rotoscope.kernels.mix import mix
 from rotoscope.kernels.occlusion import occlusion
+from rotoscope.kernels.refine_flow import refine_flow
 from rotoscope.kernels.resize import resize
 from rotoscope.kernels.resize_flow import resize_flow
+from rotoscope.kernels.resize_grey import resize_grey
+from rotoscope.kernels.still_flows import still_flows
+from rotoscope.kernels.sums import sums
+from rotoscope.kernels.trust import trust
+from rotoscope.kernels.trust_along import trust_along
 from rotoscope.kernels.warp import warp
+from rotoscope.kernels.weighted_sum import weighted_sum
 
 HEIGHT, WIDTH = 4, 6
 
@@ -27,12 +42,27 @@ def warm() -> Iterator[str]:
     planar = np.zeros((3, HEIGHT, WIDTH), np.float32)
     flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
     mask, weight = np.ones((HEIGHT, WIDTH), np.uint8), np.ones((HEIGHT, WIDTH), np.float32)
+    large = np.zeros((SMALLEST_PX, SMALLEST_PX, 4), np.float32)
+    patches, flows = np.zeros((2, 1, 2, 2), np.float32), np.zeros((2, HEIGHT, WIDTH, 2), np.float32)
     work: dict[str, Callable[[], Any]] = {
         "color_in": lambda: [color_in(planes, out) for planes in _decoded() for out in (planar, picture.copy())],
         "color_out": lambda: [color_out(picture, planes) for planes in _decoded()],
         "interleave": lambda: interleave(planar, picture.copy()),
         "resize": lambda: resize(picture, (3, 3)),
+        "resize_grey": lambda: [
+            resize_grey(plane, (3, 3), out=np.empty((3, 3), plane.dtype)) for plane in (mask, weight)
+        ],
         "warp": lambda: warp(picture, flow),
+        "flicker_sums": lambda: flicker_sums(picture, picture, flow, weight),
+        "composite": lambda: composite(planar, planar[:2], planar[:1], planar),
+        "mix": lambda: mix(picture, picture, share=0.5),
+        "flows_between": lambda: flows_between(flow, flow, weight, 0.5),
+        "trust_along": lambda: trust_along(weight, flow, weight),
+        "weighted_sum": lambda: weighted_sum([flow], [0.5]),
+        "detail": lambda: detail(large, large, large[..., 0].copy(), first_energies(large), measure=True),
+        "still_flows": lambda: still_flows(weight, weight, flow, flow.copy()),
+        "sums": lambda: sums([weight]),
+        "trust": lambda: trust(weight, weight, flow, flow),
         "aggregate": lambda: [
             aggregate(picture, [picture], [flow], pool=pool, valid=[weight if pool == "weighted" else mask])
             for pool in POOLS
@@ -42,6 +72,10 @@ def warm() -> Iterator[str]:
         "compose_flow": lambda: compose_flow(flow, flow),
         "resize_flow": lambda: resize_flow(flow, (3, 3)),
         "invert_flow": lambda: invert_flow(flow),
+        "halve": lambda: halve(weight),
+        "inverse_search": lambda: inverse_search(weight, weight, patches=patches),
+        "densify_flow": lambda: densify_flow(weight, weight, patches),
+        "refine_flow": lambda: refine_flow(weight, weight, flows),
         "interpolate": lambda: interpolate(picture, picture, flow, flow, weight),
     }
     for name, compile_it in work.items():

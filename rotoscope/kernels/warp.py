@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, check_mask, flat, flow_size, layout_of, on_cuda, output
+from rotoscope.kernels.arrays import AnyArray, check_mask, dtype_name, flat, flow_size, layout_of, on_cuda, output
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import grid, half_or_float, pixel_type, run_kernel
 from rotoscope.kernels.rows import run_rows
@@ -41,7 +41,7 @@ def warp(
     size = flow_size(flow)
     layout = layout_of(picture, size)
     check_mask(inside, size, "inside")
-    out = output(out, picture.shape, str(picture.dtype), picture)
+    out = output(out, picture.shape, dtype_name(picture), picture)
     version(picture, flow, layout, sampling, inside, out)
     return out
 

@@ -116,7 +116,7 @@ def test_existing_files_are_kept_without_overwrite(clips, rotoscope_main):
         (["source.mkv", "short.mkv"], 3, "short.mkv ends after 4 frames, source.mkv goes on"),
         (["source.mkv", "small.mkv"], 3, "small.mkv is 64x48, source.mkv begins with 96x64"),
         (["source.mkv", "steady.mkv", "--lpips", "x.pth"], 2, "give one"),
-        (["source.mkv", "steady.mkv", "--flow", "farneback"], 2, "--flow farneback; accepted: dis, or"),
+        (["source.mkv", "steady.mkv", "--flow", "farneback"], 2, "--flow farneback; accepted: dis, inverse-search, or"),
         (["source.mkv", "small.mkv", "--patches"], 3, "small.mkv is 64x48"),
         (["small.mkv", "small.mkv", "--patches"], 3, "a picture of 64x48; accepted: sides of at least 51 with patches"),
         (["source.mkv", "steady.mkv", "--column", "96"], 3, "accepted: 0..95"),

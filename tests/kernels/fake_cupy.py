@@ -4,7 +4,7 @@ A source is compiled with g++ under the address and undefined-behaviour sanitize
 arguments in INSTANCES, and each launch is one process: a bad read ends it with the sanitizer's report.
 """
 
-import itertools
+import ctypes
 import os
 import struct
 import subprocess
@@ -13,49 +13,12 @@ import weakref
 from pathlib import Path
 
 import numpy as np
+from kernel_instances import INSTANCES
 
 SHIM = Path(__file__).parent / "shim"
 SANITIZERS = "address,undefined,float-cast-overflow,float-divide-by-zero"
 FLAGS = ("-std=c++17", "-O1", "-g1", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", f"-fsanitize={SANITIZERS}",
          "-fno-sanitize-recover=all", "-ffp-contract=off")  # fmt: skip
-
-
-def _each(pattern, *choices):
-    return [pattern.format(*choice) for choice in itertools.product(*choices)]
-
-
-PIXELS, FLOWS, SAMPLINGS = ("float4", "uchar3", "float"), ("float2", "Half2"), ("bilinear", "cubic")
-INSTANCES = {
-    "warp": _each("warp<{}, {}, {}>", PIXELS, FLOWS, SAMPLINGS),
-    "blend": [*_each("blend<{}, float2, {}>", PIXELS, SAMPLINGS), "blend<float4, Half2, bilinear>"],
-    "interpolate": _each("interpolate<{}, float2, {}>", PIXELS, SAMPLINGS),
-    "occlusion": _each("occlusion<{}>", FLOWS),
-    "compose_flow": _each("compose_flow<{}>", FLOWS),
-    "invert_flow": [*_each("splat<{}>", FLOWS), "settle<float2>"],
-    "resize": [
-        *_each("resize<{}, {}>", PIXELS, ("bilinear", "area", "bicubic")),
-        *_each("resize_flow<{}>", FLOWS),
-    ],
-    "color_in": [
-        *_each("color_in<{}, {}>", ("unsigned char", "unsigned short"), ("float", "Half2", "float4")),
-        *_each("rgb_in<{}, {}>", ("unsigned char", "unsigned short", "float"), ("float", "Half2", "float4")),
-    ],
-    "color_out": _each("{}<{}>", ("rgb_out", "luma_out", "chroma_out"), ("unsigned char", "unsigned short")),
-    "interleave": ["interleave<float>", "interleave<Half2>"],
-    "aggregate": [
-        *_each(
-            "aggregate<{}, float2, {}, {}, bilinear>",
-            PIXELS,
-            (2, 7),
-            ("median, none", "median, masks", "mean, none", "mean, masks", "mean, weights"),
-        ),
-        *_each("aggregate<float, float2, 5, {}, none, bilinear>", ("median", "mean")),
-        *_each("aggregate<float4, Half2, 3, median, none, {}>", SAMPLINGS),
-        "aggregate<float4, float2, 3, median, masks, bilinear>",
-        "aggregate<float, float2, 15, median, none, bilinear>",
-        "aggregate<float, float2, 15, median, masks, bilinear>",
-    ],
-}
 
 _arrays = weakref.WeakValueDictionary()  # by address, for arguments that are addresses
 
@@ -73,8 +36,18 @@ class ndarray(np.ndarray):
 
 
 def wrap(array):
-    """A copy in disguise."""
-    return np.array(array, order="C").view(ndarray)
+    """A copy in disguise; rows that are farther apart than they are long stay so."""
+    if array.flags.c_contiguous or array.ndim < 2:
+        return np.array(array, order="C").view(ndarray)
+    copied = np.array(memory(array)).view(array.dtype)
+    return np.lib.stride_tricks.as_strided(copied, array.shape, array.strides).view(ndarray)
+
+
+def memory(array):
+    """The bytes of an array from its first element to its last, with what lies between its rows: a view."""
+    count = sum((size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)) + array.itemsize
+    address = array.__array_interface__["data"][0]
+    return np.frombuffer((ctypes.c_char * count).from_address(address), np.uint8)
 
 
 def module(build_folder):
@@ -82,7 +55,9 @@ def module(build_folder):
     device = types.SimpleNamespace(id=-1)
     fake = types.ModuleType("cupy")
     fake.ndarray = ndarray
-    fake.cuda = types.SimpleNamespace(Device=lambda: device)
+    stream = types.SimpleNamespace(ptr=0)
+    fake.cuda = types.SimpleNamespace(Device=lambda: device, get_current_stream=lambda: stream)
+    fake.asarray = wrap
     fake.RawModule = lambda code, options, name_expressions: Module(code, name_expressions, build_folder)
     return fake
 
@@ -134,12 +109,14 @@ def launch(program, kernel, grid, block, arguments):
             packed += argument.tobytes()
     request = struct.pack("i3I3Ii", kernel, *grid, *block, len(buffers))
     for address, array in buffers.items():
-        request += struct.pack("QQ", address, array.nbytes) + array.tobytes()
+        octets = memory(array)
+        request += struct.pack("QQ", address, octets.size) + octets.tobytes()
     environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
     done = subprocess.run([program], input=request + packed, capture_output=True, check=False, env=environment)
     assert done.returncode == 0, f"{program.name}: {done.stderr.decode()[:4000]}"
     at = 0
     for array in buffers.values():
-        array.view(np.ndarray).reshape(-1).view(np.uint8)[:] = np.frombuffer(done.stdout, np.uint8, array.nbytes, at)
-        at += array.nbytes
+        octets = memory(array)
+        octets[:] = np.frombuffer(done.stdout, np.uint8, octets.size, at)
+        at += octets.size
     assert at == len(done.stdout)

@@ -1,14 +1,12 @@
 """Devices of the kernel tests, and random pictures and flows."""
 
 import contextlib
-import sys
 
 import fake_cupy
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-
-from rotoscope.kernels import launch
+from simulated_gpu.install import installed, replaced_modules
 
 
 class CpuDevice:
@@ -34,14 +32,8 @@ class ShimDevice:
     @classmethod
     @contextlib.contextmanager
     def installed(cls, build_folder):
-        assert "cupy" not in sys.modules, "the shim stands in for CuPy in a process without it"
-        sys.modules["cupy"] = fake_cupy.module(build_folder)
-        launch._kernel.cache_clear()
-        try:
+        with replaced_modules({"cupy": fake_cupy.module(build_folder)}):
             yield cls()
-        finally:
-            launch._kernel.cache_clear()
-            del sys.modules["cupy"]
 
     def put(self, array):
         return fake_cupy.wrap(array)
@@ -49,6 +41,30 @@ class ShimDevice:
     def get(self, array):
         assert isinstance(array, fake_cupy.ndarray)
         return np.array(array)
+
+
+class SimulatedDevice:
+    """Arrays of the simulated device: the launches of `<op>_cuda` run when the host waits."""
+
+    name = "simulated"
+    examples = 4
+
+    @classmethod
+    @contextlib.contextmanager
+    def installed(cls):
+        with installed():
+            yield cls()
+
+    def put(self, array):
+        import cupy
+
+        return cupy.asarray(array)
+
+    def get(self, array):
+        import cupy
+
+        assert isinstance(array, cupy.ndarray)
+        return array.get()
 
 
 class CudaDevice:
@@ -78,7 +94,7 @@ def cuda_is_here():
 
 
 def quick(device):
-    """Return Hypothesis settings for a device: fewer examples for the shim, where each starts a process."""
+    """Return Hypothesis settings for a device: fewer examples where CUDA sources run on the CPU."""
     return settings(
         max_examples=device.examples,
         deadline=None,

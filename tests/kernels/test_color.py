@@ -143,6 +143,86 @@ def test_color_out_agrees_with_the_reference(device, kind):
     check()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8])
+@pytest.mark.parametrize("kind", ["420", "nv12", "rgb24", "float"])
+def test_inputs_with_channels_last_and_of_bytes_are_written_directly(device, kind, dtype):
+    planes, depth = random_planes(np.random.default_rng(5), kind, (9, 14))
+    options = {"depth": depth, "scale": (300, 255, 200), "offset": (-20, 0, 5), "bgr": True}
+    expected = run_in(device, planes, np.zeros((3, 11, 17), np.float32), **options)
+    place = device.put(np.zeros((11, 17, 3), dtype))
+    color_in([device.put(plane) for plane in planes], np.moveaxis(place, 2, 0), **options)
+    result = np.moveaxis(device.get(place), 2, 0)
+    if dtype == np.uint8:
+        np.testing.assert_array_equal(result, np.clip(np.rint(expected), 0, 255))
+        assert {0, 255} <= set(np.unique(result))
+    else:
+        np.testing.assert_array_equal(result, expected.astype(dtype))
+
+
+def with_pitch(plane, more=5):
+    """The same plane in a larger array: rows `more` pixels farther apart, as in a decoder's surface."""
+    height, width, *rest = plane.shape
+    surface = np.full((height, width + more, *rest), 173, plane.dtype)
+    surface[:, :width] = plane
+    return surface[:, :width]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (7, 9), (32, 48)])
+def test_pitch_changes_nothing(device, kind, size):
+    rng = np.random.default_rng(4)
+    planes, depth = random_planes(rng, kind, size)
+    pitched = tuple(map(with_pitch, planes))
+    for shape in ((*size, 4), (3, size[0] + 2, size[1] + 3)):
+        expected = run_in(device, planes, np.zeros(shape, np.float32), depth=depth)
+        np.testing.assert_array_equal(run_in(device, pitched, np.zeros(shape, np.float32), depth=depth), expected)
+    if kind == "float":
+        return
+    picture = rng.uniform(-0.2, 1.2, (*size, 4)).astype(np.float32)
+    expected = run_out(device, picture, planes, depth=depth)
+    targets = [device.put(with_pitch(np.zeros_like(plane))) for plane in planes]
+    color_out(device.put(picture), targets, depth=depth)
+    for target, plane in zip(targets, expected, strict=True):
+        np.testing.assert_array_equal(device.get(target), plane)
+
+
+def test_planes_with_a_pitch_are_not_copied():
+    """Both a view for reading and one for writing reach the kernel as they are; between the rows nothing is written."""
+    surface = np.full((8, 20), 77, np.uint8)
+    chroma = np.full((4, 10, 2), 77, np.uint8)
+    color_out(np.full((8, 12, 4), 0.5, np.float32), [surface[:, :12], chroma[:, :6]])
+    assert (surface[:, 12:] == 77).all() and (chroma[:, 6:] == 77).all()
+    assert (surface[:, :12] == 126).all() and (chroma[:, :6] == 128).all()
+
+
+@pytest.mark.parametrize("dither", [False, True])
+def test_luma_chroma_and_interleaved_chroma_agree_exactly(device, dither):
+    """One pass writes what the grey kernel and planar chroma give."""
+    rng = np.random.default_rng(6)
+    for size in ((1, 1), (2, 3), (35, 50)):
+        picture = rng.uniform(-0.2, 1.2, (*size, 4)).astype(np.float32)
+        half = (-(-size[0] // 2), -(-size[1] // 2))
+        for dtype, depth in ((np.uint8, 8), (np.uint16, 10), (np.uint16, 16)):
+            luma, both = np.zeros(size, dtype), np.zeros((*half, 2), dtype)
+            nv12 = run_out(device, picture, [luma, both], depth=depth, dither=dither)
+            planar = run_out(device, picture, [luma, both[..., 0], both[..., 1]], depth=depth, dither=dither)
+            (grey,) = run_out(device, picture, [luma], depth=depth, dither=dither)
+            np.testing.assert_array_equal(nv12[0], grey)
+            np.testing.assert_array_equal(planar[0], grey)
+            np.testing.assert_array_equal(nv12[1], np.stack(planar[1:], axis=2))
+
+
+@pytest.mark.parametrize("kind", ["420", "nv12", "grey", "rgb24"])
+def test_clip_is_clipping_before_the_matrix(device, kind):
+    rng = np.random.default_rng(8)
+    planes, depth = random_planes(rng, kind, (9, 14))
+    picture = rng.uniform(-1, 2, (9, 14, 4)).astype(np.float32)
+    coding = {"full_range": True, "depth": depth}
+    expected = run_out(device, np.clip(picture, 0, 1), planes, **coding)
+    for result, plane in zip(run_out(device, picture, planes, clip=True, **coding), expected, strict=True):
+        np.testing.assert_array_equal(result, plane)
+
+
 def test_dither_keeps_the_mean_and_uses_both_neighbouring_codes(device):
     picture = np.full((16, 16, 4), 100.3 / 255, np.float32)
     (result,) = run_out(device, picture, [np.zeros((16, 16, 3), np.uint8)], dither=True)
@@ -174,13 +254,36 @@ def test_interleave_agrees_with_the_reference_and_counts_nan_and_infinity(device
     check()
 
 
+def test_interleave_adds_to_the_counter_of_the_caller_and_does_not_read_it(device):
+    planar = np.zeros((3, 4, 5), np.float32)
+    planar[1, 2, 3] = np.nan
+    planar[2, 0, 0] = np.inf
+    counter, out = device.put(np.full(1, 7, np.uint32)), device.put(np.zeros((4, 5, 4), np.float32))
+    assert interleave(device.put(planar), out, counter=counter) is counter
+    assert interleave(device.put(planar), out, counter=counter) is counter
+    assert device.get(counter).tolist() == [11]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_interleave_reads_pixels_of_a_network_that_gives_channels_last(device, dtype):
+    rng = np.random.default_rng(3)
+    pixels = rng.uniform(0, 1, (5, 7, 3)).astype(dtype)
+    out = device.put(np.zeros((5, 6, 4), np.float32))
+    interleave(np.moveaxis(device.put(pixels), 2, 0), out)
+    np.testing.assert_array_equal(device.get(out)[..., :3], pixels[:, :6].astype(np.float32))
+
+
 @pytest.mark.parametrize(
     ("planes", "out", "options", "message"),
     [
-        ([np.zeros((4, 6), np.uint8)[:, ::2]], np.empty((3, 4, 3), np.float32), {}, "C-contiguous"),
+        ([np.zeros((4, 6), np.uint8)[:, ::2]], np.empty((3, 4, 3), np.float32), {}, "rows that are contiguous"),
+        ([np.zeros((4, 6), np.uint8)[::-1]], np.empty((3, 4, 6), np.float32), {}, "from the top down"),
+        ([np.zeros((4, 6), np.uint8)], np.empty((4, 12, 4), np.float32)[:, ::2], {}, "C-contiguous"),
+        ([np.zeros((4, 6), np.uint8), np.zeros((2, 3), np.uint8), np.zeros((2, 5), np.uint8)[:, :3]],
+         np.empty((3, 4, 6), np.float32), {}, "equal pitches"),
         ([np.zeros((4, 6), np.uint8)], np.empty((3, 3, 6), np.float32), {}, "smaller than the picture"),
-        ([np.zeros((4, 6), np.uint8)], np.empty((4, 6, 4), np.float16), {}, "accepted: float32 or float16"),
-        ([np.zeros((4, 6), np.uint8)], np.empty((3, 4, 6), np.float64), {}, "accepted: float32 or float16"),
+        ([np.zeros((4, 6), np.uint8)], np.empty((4, 6, 4), np.float16), {}, "accepted: float32, float16 or uint8"),
+        ([np.zeros((4, 6), np.uint8)], np.empty((3, 4, 6), np.float64), {}, "accepted: float32, float16 or uint8"),
         ([np.zeros((4, 6), np.int32)], np.empty((3, 4, 6), np.float32), {}, "accepted: uint8 or uint16"),
         ([np.zeros((4, 6), np.uint8)], np.empty((3, 4, 6), np.float32), {"pad": "zero"}, "accepted: 'reflect', 'edge'"),
         ([np.zeros((4, 6), np.uint8), *[np.zeros((1, 3), np.uint8)] * 2], np.empty((3, 4, 6), np.float32), {}, "belong"),
@@ -197,6 +300,8 @@ def test_color_out_refuses_wrong_arguments():
         color_out(picture[:, ::2], [plane])
     with pytest.raises(ValueError, match="smaller than the planes"):
         color_out(picture[:2], [plane])
+    with pytest.raises(ValueError, match="rows that are contiguous"):
+        color_out(picture, [np.zeros((4, 12), np.uint8)[:, ::2]])
     with pytest.raises(ValueError, match="do not hold 10-bit"):
         color_out(picture, [plane], depth=10)
 
@@ -204,6 +309,8 @@ def test_color_out_refuses_wrong_arguments():
 def test_interleave_refuses_wrong_arguments():
     with pytest.raises(ValueError, match="planar of float64"):
         interleave(np.zeros((3, 4, 6)), np.zeros((4, 6, 4), np.float32))
+    with pytest.raises(ValueError, match="counter: int64"):
+        interleave(np.zeros((3, 4, 6), np.float32), np.zeros((4, 6, 4), np.float32), counter=np.zeros(1, np.int64))
     with pytest.raises(ValueError, match="is larger than"):
         interleave(np.zeros((3, 4, 6), np.float32), np.zeros((5, 6, 4), np.float32))
 

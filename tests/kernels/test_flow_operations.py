@@ -49,6 +49,27 @@ def test_resized_flow_is_in_pixels_of_the_new_size(device):
     np.testing.assert_allclose(result, np.broadcast_to(np.float32([16, -1.5]), (5, 80, 2)))
 
 
+def test_a_part_of_a_flow_is_resized_without_a_copy(device):
+    field = np.random.default_rng(5).normal(0, 5, (13, 17, 2)).astype(np.float32)
+    part = device.put(field)[3:11, 2:13]
+    expected = device.get(resize_flow(device.put(np.ascontiguousarray(field[3:11, 2:13])), (20, 9)))
+    np.testing.assert_array_equal(device.get(resize_flow(part, (20, 9))), expected)
+    with pytest.raises(ValueError, match=r"flow: float64 \(13, 17, 2\); accepted"):
+        resize_flow(field.astype(float), (4, 4))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("size", [(8, 11), (20, 9), (1, 1)])
+def test_a_network_s_flow_is_read_component_by_component(device, dtype, size):
+    components = np.random.default_rng(6).normal(0, 5, (2, 10, 14)).astype(dtype)
+    field = np.ascontiguousarray(np.moveaxis(components[:, :8, :11], 0, 2))
+    expected = device.get(resize_flow(device.put(field), size))
+    as_given = np.moveaxis(device.put(components)[:, :8, :11], 0, 2)
+    np.testing.assert_allclose(device.get(resize_flow(as_given, size)), expected, rtol=1e-6, atol=1e-6)
+    if size == (8, 11):
+        np.testing.assert_array_equal(expected, field.astype(np.float32))
+
+
 def test_resized_flow_is_opencv_s_bilinear(device):
     cv2 = pytest.importorskip("cv2")
     field = np.random.default_rng(1).normal(0, 5, (13, 17, 2)).astype(np.float32)

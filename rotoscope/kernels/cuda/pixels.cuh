@@ -43,6 +43,7 @@ __device__ inline Here locate(int height, int width) {
 }
 
 __device__ inline float load(const float* picture, int index) { return picture[index]; }
+__device__ inline float load(const unsigned char* picture, int index) { return picture[index]; }
 __device__ inline float4 load(const float4* picture, int index) { return picture[index]; }
 __device__ inline float4 load(const uchar3* picture, int index) {
     const uchar3 pixel = picture[index];

@@ -8,6 +8,9 @@ import ctypes
 import logging
 import os
 import threading
+from collections import OrderedDict
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from rotoscope.base.cache import cache_folder
 from rotoscope.base.device import CPU, FIRST_GPU, Array, Device
 from rotoscope.base.engine import EngineSetup, Shapes, Tensors, check_process, first_line
 from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.gpu_run import CAPTURE_LOCK
 from rotoscope.base.telemetry import without_telemetry
 from rotoscope.base.tf32 import choose_tf32
 from rotoscope.runtime.models.gate import check_it_ends
@@ -26,6 +30,9 @@ with without_telemetry():
     import onnxruntime
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+NO_GRAPH = -1  # of ONNX Runtime: a run that is neither captured nor replayed
+CALLS_WITH_CAPTURE = 3  # the third call of a binding is captured
+MOST_BINDINGS = 8
 _EXTRAS = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda,tensorrt"}
 
 
@@ -97,9 +104,23 @@ class OnnxRuntimeEngine:
             choose_tf32(precision == "tf32")
         self._stream: Any = None if place == CPU else _stream(place)
         tf32 = precision == "tf32"
-        wanted = [provider] if self._stream is None else _gpu_providers(kind, place, self._stream.ptr, tf32=tf32)
+        self._captures = kind == "cuda"  # CUDA graphs: not for the TensorRT provider, which has its own
+        self._bindings: OrderedDict[Any, _Bound] = OrderedDict()
+        self._num_graphs_lost = 0
+
+        def session(*, captures: bool) -> Any:
+            stream = 0 if self._stream is None else self._stream.ptr
+            wanted = [provider] if place == CPU else _gpu_providers(kind, place, stream, tf32=tf32, captures=captures)
+            return onnxruntime.InferenceSession(str(model), options, providers=wanted)
+
         try:
-            self._session = onnxruntime.InferenceSession(str(model), options, providers=wanted)
+            try:
+                self._session = session(captures=self._captures)
+            except Exception:  # not all of its operations run on the GPU: no CUDA graph of the whole
+                if not self._captures:
+                    raise
+                self._captures = False
+                self._session = session(captures=False)
         except Exception as error:  # ONNX Runtime raises undocumented types
             raise ModelRefused(f"{model}: ONNX Runtime refuses it: {first_line(error)}") from error
         if self._session.get_providers()[0] != provider:
@@ -111,19 +132,13 @@ class OnnxRuntimeEngine:
     def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
         """Call the network once; results are written into the arrays given, without a copy on the engine's device."""
         check_process(self._pid, self.description)
-        binding = self._session.io_binding()
-        for name, array in (*inputs.items(), *state.items()):
-            if isinstance(array, np.ndarray):
-                binding.bind_cpu_input(name, array)
-            else:
-                binding.bind_input(name, *_memory(array))
-        for name, array in (*out.items(), *out_state.items()):
-            binding.bind_output(name, *_memory(array))
+        given, places = {**inputs, **state}, {**out, **out_state}
         if self._stream is None:
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(self._binding(given, places))
+        elif all(map(self.device.holds, (*given.values(), *places.values()))):
+            self._enqueue(given, places)
         else:
-            arrays = (*inputs.values(), *state.values(), *out.values(), *out_state.values())
-            self._run_on_gpu(binding, waits=not all(map(self.device.holds, arrays)))
+            self._run_on_gpu(self._binding(given, places), _run_options(graph=NO_GRAPH))
 
     def ends_within(self, tensors: Tensors, seconds: float) -> bool:
         """Run the network once on these NumPy inputs, at most `seconds`; return whether it ended, well or not."""
@@ -144,21 +159,77 @@ class OnnxRuntimeEngine:
         names = [value.name for value in self._session.get_outputs()]
         given = {name: self.device.to_host(array) for name, array in (*inputs.items(), *state.items())}
         try:
-            results = self._session.run(names, given)
+            results = self._session.run(names, given, None if self.device == CPU else _run_options(graph=NO_GRAPH))
         except Exception as error:
             shown = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
             raise ModelRefused(f"ONNX Runtime cannot run this model on {shown}: {first_line(error)}") from error
         return {name: np.shape(result) for name, result in zip(names, results, strict=True)}
 
-    def _run_on_gpu(self, binding: Any, *, waits: bool) -> None:
+    def _binding(self, given: Tensors, places: Tensors) -> Any:
+        """Bind inputs and outputs to their memory."""
+        binding = self._session.io_binding()
+        for name, array in given.items():
+            if isinstance(array, np.ndarray):
+                binding.bind_cpu_input(name, array)
+            else:
+                binding.bind_input(name, *_memory(array))
+        for name, array in places.items():
+            binding.bind_output(name, *_memory(array))
+        return binding
+
+    def _enqueue(self, given: Tensors, places: Tensors) -> None:
+        """Enqueue a call on arrays of the GPU; a binding is made once for each set of addresses.
+
+        With CUDA graphs, ONNX Runtime runs the first two calls of a binding as they are, captures the third, and replays it.
+        If the capture fails, all calls run without a graph, which is logged once.
+        """
+        key = tuple((name, array.data.ptr, array.shape) for name, array in (*given.items(), *places.items()))
+        bound = self._bindings.get(key)
+        if bound is None:
+            if len(self._bindings) >= MOST_BINDINGS:
+                self._bindings.popitem(last=False)
+                self._num_graphs_lost += 1
+            graph = len(self._bindings) + self._num_graphs_lost + 1 if self._captures else NO_GRAPH
+            bound = self._bindings[key] = _Bound(self._binding(given, places), _run_options(graph=graph, waits=False))
+        bound.calls += 1
+        may_capture = self._captures and bound.calls <= CALLS_WITH_CAPTURE
+        try:
+            with CAPTURE_LOCK if may_capture else nullcontext():
+                self._run_on_gpu(bound.binding, bound.options)
+        except Exception as error:
+            if not may_capture:
+                raise
+            self._captures = False
+            self._bindings.clear()
+            logging.getLogger("rotoscope").warning(
+                "%s: no CUDA graph (%s); calls are launched one by one", self.description, first_line(error)
+            )
+            self._enqueue(given, places)
+
+    def _run_on_gpu(self, binding: Any, options: Any) -> None:
         """Run on the session's stream, after what is on the caller's stream; later work of the caller waits for it."""
         current = self.device.cupy().cuda.get_current_stream()
-        options = onnxruntime.RunOptions()
-        if not waits:
-            options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._stream.wait_event(current.record())
         self._session.run_with_iobinding(binding, options)
         current.wait_event(self._stream.record())
+
+
+@dataclass
+class _Bound:
+    """A binding with the options of its runs, and the number of runs so far."""
+
+    binding: Any
+    options: Any
+    calls: int = 0
+
+
+def _run_options(*, graph: int, waits: bool = True) -> Any:
+    """Return the options of a run on a GPU: the number of its CUDA graph, and whether `run` waits for its end."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("gpu_graph_id", str(graph))
+    if not waits:
+        options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+    return options
 
 
 def _memory(array: Array) -> tuple[str, int, Any, tuple[int, ...], int]:
@@ -201,13 +272,15 @@ def _stream(device: Device) -> Any:
         return cupy.cuda.Stream(non_blocking=True)
 
 
-def _gpu_providers(kind: str, device: Device, stream: int, *, tf32: bool) -> list[tuple[str, dict[str, str]]]:
+def _gpu_providers(
+    kind: str, device: Device, stream: int, *, tf32: bool, captures: bool
+) -> list[tuple[str, dict[str, str]]]:
     """Return the CUDA provider with its settings, behind the TensorRT provider if `kind` is "tensorrt".
 
     The TensorRT provider keeps what it builds in the user's cache folder and leaves what it cannot build to CUDA.
     """
     place = {"device_id": str(device.index), "user_compute_stream": str(stream)}
-    cuda = (_PROVIDERS["cuda"], {**place, "use_tf32": str(int(tf32))})
+    cuda = (_PROVIDERS["cuda"], {**place, "use_tf32": str(int(tf32)), "enable_cuda_graph": str(int(captures))})
     if kind == "cuda":
         return [cuda]
     cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(cache_folder("engines"))}

@@ -19,6 +19,7 @@ import numpy as np
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Array, Orientation, Picture
 from rotoscope.runtime.media.colour_tags import FULL, LIMITED, colour_of
+from rotoscope.runtime.media.nvdec import is_surface, surface_picture
 
 _PLANAR = {
     f"yuv{j}{chroma}p{bits}": int(bits[:2] or 8)
@@ -73,12 +74,19 @@ def chroma_of(name: str) -> str:
     return {(32, 32): "420", (32, 64): "422"}.get(size, "444")
 
 
+def format_name(frame: av.VideoFrame) -> str:
+    """The pixel format of a decoded frame, on a GPU too, where FFmpeg calls every format "cuda"."""
+    stored = frame.sw_format
+    return stored.name if is_surface(frame) and stored is not None else frame.format.name
+
+
 def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool) -> Picture:
     """Copy a decoded frame into a Picture, turned upright.
 
     Chroma siting is centred for JPEG (is_jpeg) and left for video; vertically it is on the luma rows unless rows are halved.
     """
-    target = nearest_format(frame.format.name)
+    name = format_name(frame)
+    target = nearest_format(name)
     grey_full = target in _GREY and frame.color_range != LIMITED
     colour = colour_of(
         space=int(frame.colorspace),
@@ -86,9 +94,11 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool)
         primaries=int(frame.color_primaries),
         transfer=int(frame.color_trc),
         height=frame.height,
-        full_by_format=frame.format.name.startswith("yuvj") or grey_full,
+        full_by_format=name.startswith("yuvj") or grey_full,
     )
-    if target != frame.format.name:
+    if is_surface(frame):
+        return surface_picture(frame, colour, LEFT)
+    if target != name:
         full = FULL if colour.full_range else LIMITED
         ranges = {} if target.startswith("rgb") else {"src_color_range": full, "dst_color_range": full}
         frame = _reformatter().reformat(frame, format=target, threads=1, **ranges)

@@ -16,8 +16,10 @@ from typing import Any
 import av
 import av.container
 
+from rotoscope.base.device import Device
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.files import HEAD_BYTES, what_it_is
+from rotoscope.runtime.media.nvdec import accelerator
 
 # FFmpeg's short names of self-contained formats: none of them can refer to another file.
 DEMUXERS = (
@@ -41,8 +43,11 @@ OPTIONS = {
 
 
 @contextmanager
-def open_local(path: Path) -> Iterator[av.container.InputContainer]:
-    """Open a demuxer over one regular local file; raises InputRefused with one line for anything else."""
+def open_local(path: Path, gpu: Device | None = None) -> Iterator[av.container.InputContainer]:
+    """Open a demuxer over one regular local file; raises InputRefused with one line for anything else.
+
+    gpu  decodes if it can, in frames that stay on it; its context must be current in this thread
+    """
     descriptor = open_regular(path)
     try:
         # Windows has no /dev/fd; `file:` keeps the name from being read as a protocol there.
@@ -50,7 +55,8 @@ def open_local(path: Path) -> Iterator[av.container.InputContainer]:
         # PyAV 19 replaces what is not UTF-8 by itself and no longer knows the argument.
         lenient: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
         try:
-            container = av.open(name, "r", options=dict(OPTIONS), **lenient)
+            hwaccel = None if gpu is None else accelerator(gpu)
+            container = av.open(name, "r", options=dict(OPTIONS), hwaccel=hwaccel, **lenient)
         except (av.FFmpegError, ValueError, MemoryError) as error:
             raise InputRefused(f"{path}: {_why_not_opened(path)}") from error
         with container:

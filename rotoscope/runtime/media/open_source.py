@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol, Self
 
+from rotoscope.base.device import Device
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.source import Source
 from rotoscope.runtime.media.local_file import open_local
@@ -60,6 +61,7 @@ def open_source(
     rate: Fraction = Fraction(25),
     threads: int = 1,
     unconverted: bool = False,
+    gpu: Device | None = None,
 ) -> MediaSource:
     """Open a source for reading.
 
@@ -67,6 +69,7 @@ def open_source(
     start, duration  choose a part, in seconds from the first frame
     rate             frames per second of an image sequence, which carries no times
     unconverted      deliver the stored numbers: palette indices, label ids, 16-bit values
+    gpu              decodes a video file if it can, in pictures that stay on it; its context must be current in this thread
     """
     if not text:
         raise UsageError('source "": an empty name; accepted: a file, a folder, a pattern, - for standard input')
@@ -93,4 +96,6 @@ def open_source(
             unconverted=unconverted,
         )
     path = Path(text)
-    return VideoSource(text, open_local(path), start=start, duration=duration, threads=threads, unconverted=unconverted)
+    opened = open_local(path, gpu)
+    threads = threads if gpu is None else 1  # each thread of FFmpeg would hold surfaces of the GPU's decoder
+    return VideoSource(text, opened, start=start, duration=duration, threads=threads, unconverted=unconverted)

@@ -11,6 +11,8 @@ import av
 import av.filter
 from av.buffer import Buffer
 
+from rotoscope.runtime.media.nvdec import is_surface
+
 DISPLAY_MATRIX = "DISPLAYMATRIX"
 HDR_KINDS = {"MASTERING_DISPLAY_METADATA": "mastering display", "CONTENT_LIGHT_LEVEL": "content light level"}
 
@@ -20,7 +22,12 @@ _CORNER = 16  # pixels; the copy that is read keeps no large picture alive
 
 
 def has_side_data(frame: av.VideoFrame, kind: str) -> bool:
-    """Whether a frame holds side data of a kind, by FFmpeg's name without AV_FRAME_DATA_."""
+    """Whether a frame holds side data of a kind, by FFmpeg's name without AV_FRAME_DATA_.
+
+    False for a surface of a GPU, which these filters do not take: its file was opened on the CPU before.
+    """
+    if is_surface(frame):
+        return False
     return _filtered(frame, [("sidedata", f"mode=select:type={kind}")]) is not None
 
 

@@ -11,7 +11,7 @@ from av.stream import Disposition
 
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Orientation, StreamInfo, VideoInfo
-from rotoscope.runtime.media.decoded import depth_of, has_alpha, picture_of
+from rotoscope.runtime.media.decoded import depth_of, format_name, has_alpha, picture_of
 from rotoscope.runtime.media.orientation import orientation_of
 from rotoscope.runtime.media.side_data import HDR_KINDS, display_matrix, has_side_data
 
@@ -62,8 +62,8 @@ def describe(
         height=height,
         orientation=orientation,
         sample_aspect=aspect,
-        pixel_format=first.format.name,
-        depth=depth_of(first.format.name),
+        pixel_format=format_name(first),
+        depth=depth_of(format_name(first)),
         colour=picture_of(first, Orientation(), is_jpeg=is_jpeg(stream)).colour,
         time_base=time_base,
         average_rate=rate,

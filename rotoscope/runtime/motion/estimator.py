@@ -1,7 +1,7 @@
 """Motion of the source, estimated once between neighbouring frames and carried by the later one; scene cuts."""
 
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -24,6 +24,15 @@ class FlowSource(Protocol):
 
     def __call__(self, a: U8, b: U8) -> F32:
         """F_ab, (H,W,2) float32 pixels; a, b (H,W,3) RGB uint8, or (H,W) grey for DIS."""
+        ...
+
+
+@runtime_checkable
+class FlowSourceBothWays(FlowSource, Protocol):
+    """A flow source that gives both directions in less time than two calls: `InverseSearchFlow`."""
+
+    def both_ways(self, a: U8, b: U8) -> tuple[F32, F32]:
+        """(F_ab, F_ba), each as `__call__` gives it."""
         ...
 
 
@@ -62,7 +71,10 @@ class MotionEstimator:
 
     def __call__(self, now: SmallPicture, before: SmallPicture, size: tuple[int, int]) -> tuple[Motion, float]:
         """(motion for pictures of `size` (height, width), mean absolute difference of the lumas along it in levels)."""
-        there, back = self.flow(now.picture, before.picture), self.flow(before.picture, now.picture)
+        if isinstance(self.flow, FlowSourceBothWays):
+            there, back = self.flow.both_ways(now.picture, before.picture)
+        else:
+            there, back = self.flow(now.picture, before.picture), self.flow(before.picture, now.picture)
         # The mask is the same in both directions: a still place is at the same position in both pictures.
         moving = 1 - still_places(now.luma, before.luma, there, back)
         both = cv2.merge([moving, moving])

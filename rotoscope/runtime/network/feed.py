@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from rotoscope.base.device import CPU, Device
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Array, Picture
 from rotoscope.base.manifest import FrameInput, Manifest
 from rotoscope.base.sizes import Placement, Size
+from rotoscope.kernels.arrays import contiguous
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.float_picture import coding_of, float_picture, resized
 from rotoscope.runtime.network.style import STYLE_SEED, style_code
@@ -17,12 +19,15 @@ from rotoscope.runtime.network.style import STYLE_SEED, style_code
 class Feed:
     """The input arrays of one network at one size, allocated once; for one thread at a time.
 
-    arrays  input name -> C-contiguous array of the manifest's dtype, batch 1
-    style   value of the style input, of its shape and dtype; None: drawn by `style_code` with the default seed
+    arrays  input name -> C-contiguous array of the manifest's dtype on the device, batch 1
+    style   value of the style input, a NumPy array of its shape and dtype; None: drawn by `style_code` with the default seed
+    device  of the pictures that will be written
     """
 
-    def __init__(self, manifest: Manifest, placement: Placement, *, style: Array | None = None) -> None:
-        self._manifest, self._placement = manifest, placement
+    def __init__(
+        self, manifest: Manifest, placement: Placement, *, style: Array | None = None, device: Device = CPU
+    ) -> None:
+        self._manifest, self._placement, self._device = manifest, placement, device
         width, height = placement.network
         frame = manifest.frame
         self.arrays: dict[str, Array] = {frame.tensor: np.zeros(frame.shape(height, width), frame.dtype)}
@@ -36,10 +41,12 @@ class Feed:
             self.arrays[manifest.style.tensor] = style_code(manifest.style, STYLE_SEED) if style is None else style
         if manifest.number:
             self.arrays[manifest.number.tensor] = np.full(manifest.number.shape, manifest.number.value, np.float32)
+        self.arrays = {name: device.asarray(array) for name, array in self.arrays.items()}
         low, high = frame.range
         self._scale = [(high - low) / std for std in frame.std]
         self._offset = [(low - mean) / std for mean, std in zip(frame.mean, frame.std, strict=True)]
-        self._planar = np.zeros((3, height, width), np.float32)  # for dtypes and layouts that color_in does not write
+        # For dtypes and layouts that color_in does not write.
+        self._planar = None if _is_written_directly(frame) else device.asarray(np.zeros((3, height, width), np.float32))
         self._whole: Array | None = None  # float picture before crop and scale; reused
 
     def pictures(self, pictures: Sequence[Picture]) -> None:
@@ -95,15 +102,14 @@ class Feed:
             whole = planes[0]
             if whole.dtype != np.float32:
                 if self._whole is None or self._whole.shape[:2] != (picture.height, picture.width):
-                    self._whole = np.empty((picture.height, picture.width, 4), np.float32)
+                    self._whole = self._device.empty((picture.height, picture.width, 4), np.float32)
                 whole = float_picture(picture, self._whole)
             left, top, width, height = placement.crop
             part = whole[top : top + height, left : left + width]
             # A mixture of two palette colours is no colour of the palette.
             scaled = nearest(part, placement.content) if frame.labels else resized(part, placement.content)
-            planes, coding = (np.ascontiguousarray(scaled),), {}
-        writes_itself = frame.layout == "NCHW" and frame.dtype == "float32"
-        planar = place if writes_itself else self._planar
+            planes, coding = (contiguous(scaled),), {}
+        planar = place if self._planar is None else self._planar
         color_in(
             planes,
             planar,
@@ -113,10 +119,15 @@ class Feed:
             pad=frame.padding,
             **coding,
         )
-        if writes_itself:
+        if self._planar is None:
             return
         values = planar if frame.layout == "NCHW" else np.moveaxis(planar, 0, 2)
         place[...] = np.clip(np.rint(values), 0, 255) if frame.dtype == "uint8" else values
+
+
+def _is_written_directly(frame: FrameInput) -> bool:
+    """Whether `color_in` writes the input itself."""
+    return frame.layout == "NCHW" and frame.dtype == "float32"
 
 
 def _places(frame: FrameInput, tensor: Array) -> list[Array]:

@@ -2,14 +2,18 @@
 
 import math
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from rotoscope.base.device import CPU
 from rotoscope.base.engine import Engine, Tensors
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.frame import Array, Frame, Picture
+from rotoscope.base.gpu_run import Download, GpuRun
 from rotoscope.base.sizes import Placement, Size, place
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.interleave import interleave
@@ -59,6 +63,15 @@ class _Sizes:
     scale: int
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """A call on a GPU whose NaN and infinite values are being counted there."""
+
+    num_bad: Download
+    num_values: int
+    label: str
+
+
 @dataclass
 class _Buffers:
     """Buffers of one thread for one picture size."""
@@ -70,6 +83,8 @@ class _Buffers:
 
 class Network:
     """Runs one model file on pictures of any size.
+
+    gpu  of a run whose pictures are on the engine's GPU; None: pictures are on the CPU, and the engine copies them
 
     Thread-safe for models without state; a model with state takes one frame after the other. `style` is as in `Feed`.
     `statistics` are those of `statistics.calibrate`: every frame is normalised with them, in any order. Without them, a model
@@ -86,9 +101,13 @@ class Network:
         style: Array | None = None,
         statistics: Mapping[str, Array] | None = None,
         times: StageTimes,
+        gpu: GpuRun | None = None,
     ) -> None:
         self.model, self.engine = model, engine
         self._working, self._fit, self._style, self._times = working, fit, style, times
+        self._device = CPU if gpu is None else gpu.device
+        self._gpu = gpu
+        self._counted: deque[_Counted] = deque()  # on a GPU: calls whose values are not checked yet, oldest first
         self._local = threading.local()
         self._shapes: dict[Size, dict[str, tuple[int, ...]]] = {}  # by the size of the network's input
         self._lock = threading.Lock()
@@ -173,15 +192,36 @@ class Network:
     def _unpacked(self, raw: Array, sizes: _Sizes, label: str) -> Array:
         output = self.model.manifest.output
         width, height = (side * sizes.scale for side in sizes.placement.content)
-        out = np.empty((height, width, 4), np.float32)
-        planar = np.ascontiguousarray(np.moveaxis(raw, 2, 0) if output.layout == "NHWC" else raw, np.float32)
-        bad = interleave(planar, out, scale=self._out_scale, offset=self._out_offset, bgr=output.order == "BGR")
-        if bad:
-            share = bad / (3 * width * height)
-            raise NotFinite(
-                f"{label}: output of {self.model.name} is {share:.0%} NaN or infinite ({self.engine.description})"
-            )
+        out = self._device.empty((height, width, 4), np.float32)
+        planar = np.moveaxis(raw, 2, 0) if output.layout == "NHWC" else raw
+        coding: dict[str, Any] = {"scale": self._out_scale, "offset": self._out_offset, "bgr": output.order == "BGR"}
+        if self._gpu is None:
+            bad = interleave(np.ascontiguousarray(planar, np.float32), out, **coding)
+            self._check(bad, 3 * width * height, label)
+            return out
+        counter = self._device.empty((1,), np.uint32)
+        counter.fill(0)
+        interleave(planar, out, counter=counter, **coding)
+        self._counted.append(_Counted(self._gpu.download(counter), 3 * width * height, label))
         return out
+
+    def check_calls(self, most_unchecked: int) -> None:
+        """On a GPU: raise NotFinite if a call gave NaN or infinite values. The last `most_unchecked` calls stay unchecked."""
+        while len(self._counted) > most_unchecked:
+            called = self._counted.popleft()
+            (counter,) = called.num_bad.wait()
+            self._check(int(counter[0]), called.num_values, called.label)
+
+    def forget_calls(self) -> None:
+        """On a GPU: leave the calls so far unchecked."""
+        self._counted.clear()
+
+    def _check(self, num_bad: int, num_values: int, label: str) -> None:
+        if num_bad:
+            raise NotFinite(
+                f"{label}: output of {self.model.name} is {num_bad / num_values:.0%} NaN or infinite "
+                f"({self.engine.description})"
+            )
 
     def _buffers(self, picture: Size) -> _Buffers:
         """The calling thread's buffers for pictures of this size; only those of one size are kept."""
@@ -192,11 +232,12 @@ class Network:
             manifest = self.model.manifest
             further = {output.tensor for output in manifest.further}  # not asked for
             outputs = {
-                name: np.empty(sizes.shapes[name], manifest.output.dtype)
+                name: self._device.empty(sizes.shapes[name], manifest.output.dtype)
                 for name in manifest.outputs
                 if name not in further
             }
-            mine[picture] = _Buffers(sizes, Feed(manifest, sizes.placement, style=self._style), outputs)
+            feed = Feed(manifest, sizes.placement, style=self._style, device=self._device)
+            mine[picture] = _Buffers(sizes, feed, outputs)
         return mine[picture]
 
     def _sizes_for(self, picture: Size) -> _Sizes:

@@ -5,11 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rotoscope.base.device import CPU, Device
 from rotoscope.base.engine import Engine
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.frame import Array, Picture
 from rotoscope.base.manifest import Kind
 from rotoscope.base.sizes import Placement, Size, place
+from rotoscope.kernels.arrays import contiguous
 from rotoscope.kernels.interleave import interleave
 from rotoscope.kernels.resize_flow import resize_flow
 from rotoscope.runtime.models.golden import first_state
@@ -32,11 +34,12 @@ class FlowModel:
     def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Flow F_ab, (H,W,2) float32 pixels (dx, dy) on the grid of a: what a shows at p is at p + F_ab(p) in b.
 
-        a, b  (H,W,3) RGB uint8, of one size
+        a, b  (H,W,3) RGB uint8, of one size; NumPy arrays, or CuPy arrays on the engine's GPU, where the flow then is too
         """
         made, content = self._call(Picture((a,)), Picture((b,)))
         (name,) = self._call.model.manifest.outputs
-        return self._call.flow(made[name], content, a.shape[:2])
+        flow: NDArray[np.float32] = self._call.flow(made[name], content, a.shape[:2])
+        return flow
 
 
 class Between(NamedTuple):
@@ -100,7 +103,7 @@ class _Call:
                 f"{model.manifest.name} is a model of kind {model.manifest.kind}; this needs one of kind {kind}"
             )
         self.model, self._engine, self._working = model, engine, working
-        self._size: Size | None = None
+        self._allocated_for: tuple[Size, Device] | None = None
         self._placement: Placement
         self._feed: Feed
         self._out: dict[str, Array]
@@ -110,8 +113,9 @@ class _Call:
         size = (first.width, first.height)
         if (second.width, second.height) != size:
             raise ValueError(f"pictures of {size} and {(second.width, second.height)}; accepted: two of one size")
-        if size != self._size:
-            self._allocate(size)
+        device = CPU if first.device == "cpu" else self._engine.device
+        if (size, device) != self._allocated_for:
+            self._allocate(size, device)
         self._feed.pictures((first,))
         self._feed.second(second)
         if number is not None:
@@ -120,17 +124,17 @@ class _Call:
         return self._out, self._placement.content
 
     @staticmethod
-    def flow(raw: Array, content: Size, size: tuple[int, ...]) -> NDArray[np.float32]:
-        """(1,2,H',W') as (H,W,2) of a picture's size."""
+    def flow(raw: Array, content: Size, size: tuple[int, ...]) -> Array:
+        """(1,2,H',W') as (H,W,2) float32 of a picture's size."""
         width, height = content
-        flow = np.ascontiguousarray(np.moveaxis(raw[0, :, :height, :width], 0, 2), np.float32)
-        return flow if flow.shape[:2] == size else np.asarray(resize_flow(flow, (size[0], size[1])), np.float32)
+        flow = contiguous(np.moveaxis(raw[0, :, :height, :width], 0, 2))
+        return flow if flow.shape[:2] == size else resize_flow(flow, (size[0], size[1]))
 
-    def _allocate(self, size: Size) -> None:
+    def _allocate(self, size: Size, device: Device) -> None:
         manifest = self.model.manifest
         self._placement = place(size, manifest.frame, working=self._working, fit="stretch")
-        self._feed = Feed(manifest, self._placement)
+        self._feed = Feed(manifest, self._placement, device=device)
         width, height = self._placement.network
         shapes = self._engine.shapes(self._feed.arrays, first_state(manifest, self._feed.arrays, height, width))
-        self._out = {name: np.empty(shapes[name], manifest.output.dtype) for name in manifest.outputs}
-        self._size = size
+        self._out = {name: device.empty(shapes[name], manifest.output.dtype) for name in manifest.outputs}
+        self._allocated_for = size, device

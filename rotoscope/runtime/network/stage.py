@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.gpu_run import SLOTS
 from rotoscope.base.sizes import Size
 from rotoscope.kernels.float_picture import float_picture, resized
 from rotoscope.kernels.rows import SERIAL
@@ -80,12 +81,14 @@ class NetworkStage:
         self._last_seconds = None
         for network in self.networks:
             network.state.reset()
+            network.forget_calls()
 
     def step(self, frame: Frame) -> list[Frame]:
         """Take a frame; return those whose results are complete and due, in order."""
         done: list[Frame] = []
         for neighbours in self._windows.add(frame):
             done.extend(self._begin(neighbours))
+        self._check_calls(SLOTS)
         return done
 
     def flush(self) -> list[Frame]:
@@ -95,7 +98,13 @@ class NetworkStage:
             done.extend(self._begin(neighbours))
         while self._waiting:
             done.append(self._next())
+        self._check_calls(0)
         return done
+
+    def _check_calls(self, most_unchecked: int) -> None:
+        """Check the results that leave the GPU next (`ToHost` holds SLOTS frames)."""
+        for network in self.networks:
+            network.check_calls(most_unchecked)
 
     def close(self) -> None:
         """End the threads."""

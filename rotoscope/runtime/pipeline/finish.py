@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from rotoscope.base.device import CPU, Device
 from rotoscope.base.frame import Array, Colour, Frame, Picture
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
+from rotoscope.kernels.arrays import on_cuda
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import float_picture, resized
+from rotoscope.kernels.mix import mix
 from rotoscope.runtime.motion.region import Region
 
 LEFT = (0.0, 0.5)  # chroma siting of video
@@ -37,6 +40,7 @@ class Finish:
     mix: float
     compare: bool
     times: StageTimes
+    device: Device = CPU
 
     @property
     def written_size(self) -> Size:
@@ -53,9 +57,9 @@ class Finish:
             if self.mix or self.compare:
                 source = self._source(frame.source)
                 if self.mix:
-                    pixels = pixels * np.float32(1 - self.mix) + source * np.float32(self.mix)
+                    pixels = self._mixed(pixels, source)
                 if self.compare:
-                    pixels = np.ascontiguousarray(np.concatenate([source, pixels], axis=1))
+                    pixels = self._side_by_side(source, pixels)
             return [replace(frame, result=self._quantised(pixels))]
 
     def flush(self) -> list[Frame]:
@@ -67,15 +71,27 @@ class Finish:
         rgb = float_picture(source)[top : top + height, left : left + width]
         return resized(rgb, self.size)
 
+    def _mixed(self, pixels: Array, source: Array) -> Array:
+        if on_cuda(pixels):
+            return mix(pixels, source, share=self.mix)
+        return pixels * np.float32(1 - self.mix) + source * np.float32(self.mix)
+
+    def _side_by_side(self, left: Array, right: Array) -> Array:
+        if not on_cuda(left):
+            return np.ascontiguousarray(np.concatenate([left, right], axis=1))
+        width, height = self.size
+        both = self.device.empty((height, 2 * width, 4), np.float32)
+        mix(left, out=both[:, :width])
+        mix(right, out=both[:, width:])
+        return both
+
     def _quantised(self, pixels: Array) -> Picture:
-        if self.colour.full_range:
-            # Full range has no room outside the RGB cube: clipping an overshoot after the matrix would shift its hue.
-            pixels = np.clip(pixels, 0, 1)
-        planes = empty_planes(self.pixel_format, self.written_size, self.depth)
+        planes = empty_planes(self.pixel_format, self.written_size, self.depth, self.device)
         coding: dict[str, Any] = {
             "matrix": self.colour.matrix,
             "full_range": self.colour.full_range,
             "depth": self.depth,
+            "clip": self.colour.full_range,
         }
         color_out(pixels, planes, siting=LEFT if _is_420(planes) else (0.0, 0.0), **coding)
         return Picture(tuple(planes), self.colour, self.depth)
@@ -85,16 +101,16 @@ def _is_420(planes: list[Array]) -> bool:
     return len(planes) > 1 and planes[1].shape[0] != planes[0].shape[0]
 
 
-def empty_planes(pixel_format: str, size: Size, depth: int) -> list[Array]:
+def empty_planes(pixel_format: str, size: Size, depth: int, device: Device = CPU) -> list[Array]:
     """Arrays for the code values of one picture of `size` (width, height)."""
     width, height = size
     dtype = np.uint8 if depth == 8 else np.uint16
     if pixel_format in ("rgb24", "rgb48le", "gbrp", "bgr0"):
-        return [np.empty((height, width, 3), dtype)]
+        return [device.empty((height, width, 3), dtype)]
     if pixel_format == "gray":
-        return [np.empty((height, width), dtype)]
+        return [device.empty((height, width), dtype)]
     half_width, half_height = -(-width // 2), -(-height // 2)
     if pixel_format == "nv12":
-        return [np.empty((height, width), dtype), np.empty((half_height, half_width, 2), dtype)]
+        return [device.empty((height, width), dtype), device.empty((half_height, half_width, 2), dtype)]
     chroma = {"420": (half_height, half_width), "422": (height, half_width), "444": (height, width)}[pixel_format[3:6]]
-    return [np.empty((height, width), dtype), np.empty(chroma, dtype), np.empty(chroma, dtype)]
+    return [device.empty((height, width), dtype), device.empty(chroma, dtype), device.empty(chroma, dtype)]

@@ -4,12 +4,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from rotoscope.base.device import Device
+from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, VideoInfo
+from rotoscope.base.gpu_run import GpuRun
 from rotoscope.base.options import OutputOptions, SourceOptions, SteadyOptions
 from rotoscope.base.rates import exact_rate
 from rotoscope.base.signals import Terminated
@@ -17,6 +20,7 @@ from rotoscope.base.sink import Sink, finishing
 from rotoscope.base.times import peak_memory_mb
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.media.copied_streams import CopiedStreams
+from rotoscope.runtime.media.nvdec import DEPTHS, why_not
 from rotoscope.runtime.media.open_sink import open_sink
 from rotoscope.runtime.media.open_source import MediaSource, open_source
 from rotoscope.runtime.media.video_source import LOST_FRAMES
@@ -129,9 +133,11 @@ def run_job(
         check_beside(models[0].file, mask=options.mask, instances=options.instances)
         stages = Stages(
             models, job.steady_options, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
-            calibration=_calibration(job, models[0], workers),
+            calibration=_calibration(job, models[0], workers), keeps_on_gpu=True,
         )  # fmt: skip
         stack.callback(stages.close)
+        sources, decoder_note = _decoding_on_gpu(job, sources, stages.gpu)
+        stack.callback(sources.close)
         plan = plan_output(job.source, job.target, sources.main, stages, job.output_options)
         writer = stack.enter_context(
             finishing(
@@ -152,7 +158,7 @@ def run_job(
                 on_progress(Progress(writer.num_frames, total, elapsed, stages.times.shares()))
         _check_stopped_run(stop, writer.num_frames)
     main = sources.main
-    notes = [*main.notes, *format_notes(main.info, plan), *writer.notes, *stages.notes]
+    notes = [*main.notes, *format_notes(main.info, plan), *writer.notes, *stages.notes, *filter(None, [decoder_note])]
     return Run(
         source=job.source,
         target="-" if plan.path is None else str(plan.path),
@@ -202,18 +208,19 @@ class _Sources:
     num_frames  frames that the main source has delivered
     """
 
-    def __init__(self, job: Job, *, unconverted: bool) -> None:
+    def __init__(self, job: Job, *, unconverted: bool, gpu: GpuRun | None = None) -> None:
         self.num_frames = 0
         self._stopped = threading.Event()
         options = job.source_options
         with ExitStack() as stack:
 
-            def opened(text: str, *, unconverted: bool = False) -> MediaSource:
-                source = _open(text, job, unconverted=unconverted)
+            def opened(text: str, *, unconverted: bool = False, device: Device | None = None) -> MediaSource:
+                source = _open(text, job, unconverted=unconverted, device=device)
                 stack.callback(source.close)
                 return source
 
-            self.main = opened(job.source, unconverted=unconverted)
+            with nullcontext() if gpu is None else gpu.active():
+                self.main = opened(job.source, unconverted=unconverted, device=None if gpu is None else gpu.device)
             self._masks = None if options.mask is None else opened(options.mask)
             self._maps = None if options.instances is None else opened(options.instances, unconverted=True)
             self._closing = stack.pop_all()
@@ -251,7 +258,36 @@ class _Sources:
             yield frame
 
 
-def _open(text: str, job: Job, *, unconverted: bool = False) -> MediaSource:
+def _decoding_on_gpu(job: Job, sources: "_Sources", gpu: GpuRun | None) -> tuple["_Sources", str]:
+    """Return sources that the GPU decodes, if it can and shall; and a note if it shall but cannot.
+
+    Raises UsageError for `decode="cuda"` where it cannot.
+    """
+    wanted = job.source_options.decode
+    if wanted == "cpu" or (gpu is None and wanted == "auto"):
+        return sources, ""
+    info = sources.main.info
+    if gpu is None:
+        reason = "pictures do not stay on a GPU in this run"
+    elif sources.is_endless or not Path(job.source).is_file():
+        reason = "only video files are decoded on a GPU"
+    else:
+        reason = why_not(info)
+    if not reason:
+        sources.close()
+        notes = sources.main.notes  # some come from side data, which a surface does not show
+        sources = _Sources(job, unconverted=False, gpu=gpu)
+        sources.main.notes[:] = notes
+        if sources.main.info.pixel_format in DEPTHS:
+            return sources, ""
+        reason = "the GPU's decoder did not take it"
+    if wanted == "cuda":
+        sources.close()
+        raise UsageError(f"--decode cuda: {reason}; accepted here: auto, cpu")
+    return sources, f"decoded on the CPU: {reason}"
+
+
+def _open(text: str, job: Job, *, unconverted: bool = False, device: Device | None = None) -> MediaSource:
     options = job.source_options
     return open_source(
         text,
@@ -260,6 +296,7 @@ def _open(text: str, job: Job, *, unconverted: bool = False) -> MediaSource:
         rate=exact_rate(options.rate),
         threads=job.threads or 0,
         unconverted=unconverted,
+        gpu=device,
     )
 
 

@@ -114,7 +114,7 @@ def plan_output(
         size = parse_size(options.output_size, region[2:])
     finish = Finish(
         size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
-        compare=options.compare, times=stages.times,
+        compare=options.compare, times=stages.times, device=stages.device,
     )  # fmt: skip
     if target == NULL:
         return OutputPlan(Path(NULL), replace(finish, pixel_format="yuv420p"))

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Protocol
 
+from rotoscope.base.device import CPU, Device
 from rotoscope.base.engine import Engine
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame
+from rotoscope.base.gpu_run import SLOTS, GpuRun, with_gpu
 from rotoscope.base.options import ModelOptions, SteadyOptions
 from rotoscope.base.prefetch import prefetch
 from rotoscope.base.sizes import Size
@@ -22,6 +24,7 @@ from rotoscope.runtime.network.stage import KeepSource, NetworkStage
 from rotoscope.runtime.network.statistics import Calibration
 from rotoscope.runtime.network.style import style_codes
 from rotoscope.runtime.pipeline.steadiness import plan_steadiness
+from rotoscope.runtime.pipeline.transfers import ToDevice, ToHost
 
 MAX_IN_FLIGHT = 8
 DECODED_AHEAD = 3  # decoded frames that may wait for the next stage
@@ -60,6 +63,7 @@ class Stages:
     in_flight  frames in the network at once; None: one for each thread, at most 8, and 1 for models with state
     flow, interpolator  networks in place of DIS and of moving both frames
     calibration         frozen statistics for the first network; None: they follow the stream
+    keeps_on_gpu        keep pictures on the GPU from the first stage to the last, if all networks run on it and every stage can
     Raises UsageError for models and options that do not go together. Serves one stream at a time.
     """
 
@@ -73,6 +77,7 @@ class Stages:
         flow: FlowSource | None = None,
         interpolator: InterpolationModel | None = None,
         calibration: Calibration | None = None,
+        keeps_on_gpu: bool = False,
     ) -> None:
         if not models:
             raise UsageError("no model given")
@@ -87,21 +92,26 @@ class Stages:
         self.in_flight = _choose_in_flight(in_flight, workers.threads, is_stateless=is_stateless)
         # One thread per call and one call per core is faster than all threads on one call, wherever it is allowed.
         threads_per_call = max(1, workers.threads // self.in_flight)
+        engines = [model.engine(threads=threads_per_call, calls=self.in_flight) for model in models]
+        self._why_on_cpu = _why_on_cpu(files, engines, steady)
+        stays = keeps_on_gpu and not self._why_on_cpu and engines[0].device != CPU
+        self.gpu = GpuRun(engines[0].device) if stays else None
         codes = style_codes([file.manifest for file in files], [model.options.style for model in models])
         networks = [
             Network(
                 model.file,
-                model.engine(threads=threads_per_call, calls=self.in_flight),
+                engine,
                 working=model.options.working_size if place == 0 else None,
                 fit=model.options.fit,
                 style=code,
                 statistics=calibration.statistics if calibration and place == 0 else None,
                 times=self.times,
+                gpu=self.gpu,
             )
-            for place, (model, code) in enumerate(zip(models, codes, strict=True))
+            for place, (model, engine, code) in enumerate(zip(models, engines, codes, strict=True))
         ]
-        self.network = NetworkStage(networks, in_flight=self.in_flight)
-        self.steadiness = plan_steadiness(files, steady, self.region, self.times, flow, interpolator)
+        self.network = NetworkStage(networks, in_flight=1 if self.gpu else self.in_flight)
+        self.steadiness = plan_steadiness(files, steady, self.region, self.times, flow, interpolator, self.gpu)
         fills_hole = self.steadiness.after and files[0].manifest.mask and len(files) == 1
         keep: tuple[Stage, ...] = (KeepSource(self.network),) if fills_hole else ()
         self.before: tuple[Stage, ...] = (CutAtSizeChange(), *self.steadiness.before)
@@ -116,16 +126,27 @@ class Stages:
         interrupt  ends a wait of the source for its next frame; called when the caller stops early
         """
         frames = prefetch(with_workers(self.workers, frames), DECODED_AHEAD, interrupt=interrupt)
+        last = (finish,) if finish else ()
+        if self.gpu is not None:
+            to_device, to_host = ToDevice(self.gpu, self.times), ToHost(self.gpu, self.times)
+            chain = Chain((to_device, *self.before, self.network, *self.after, *last, to_host))
+            yield from prefetch(with_gpu(self.gpu, run_stage(chain, frames)), FINISHED_AHEAD, interrupt=interrupt)
+            return
         frames = run_stage(Chain(self.before), frames)
         if self.steadiness.before and self.workers.threads > 1:
             frames = prefetch(with_workers(self.workers, frames), MOVING_AHEAD, interrupt=interrupt)
-        frames = run_stage(Chain((self.network, *self.after, *((finish,) if finish else ()))), frames)
+        frames = run_stage(Chain((self.network, *self.after, *last)), frames)
         workers = SERIAL if self.in_flight > 1 else self.workers
         yield from prefetch(with_workers(workers, frames), FINISHED_AHEAD, interrupt=interrupt)
 
     def close(self) -> None:
         """End the threads of the network."""
         self.network.close()
+
+    @property
+    def device(self) -> Device:
+        """Where pictures are between the first stage and the last."""
+        return CPU if self.gpu is None else self.gpu.device
 
     @property
     def look_ahead(self) -> int:
@@ -141,12 +162,15 @@ class Stages:
     def description(self) -> str:
         """Engines and frames in flight, for example "onnxruntime fp32 cpu, 2 in flight"."""
         engines = dict.fromkeys(network.engine.description for network in self.network.networks)
-        return f"{' + '.join(engines)}, {self.in_flight} in flight"
+        flying = f"{SLOTS if self.gpu else self.in_flight} in flight"
+        return f"{' + '.join(engines)}, {flying}{f', pictures on {self.device}' if self.gpu else ''}"
 
     @property
     def notes(self) -> list[str]:
         """Sentences for the user about steadying and statistics."""
         notes = [self.steadiness.note] if self.steadiness.note else []
+        if self._why_on_cpu:
+            notes.append(f"pictures were on the CPU around the networks: {self._why_on_cpu}")
         if self._calibration is not None:
             num = self._calibration.num_frames
             measured = f"{num} frames, one in {self._calibration.every}" if num > 1 else "1 frame"
@@ -162,6 +186,28 @@ class Stages:
     def natural_size(self, picture: Size) -> Size:
         """(width, height) that a result should have: its region's, times the scales of upscaling networks."""
         return self.network.natural_size(picture)
+
+
+def _why_on_cpu(files: Sequence[ModelFile], engines: Sequence[Engine], steady: SteadyOptions) -> str:
+    """Return why a run with a GPU cannot keep its pictures there; empty if it can, and if there is no GPU."""
+    devices = list(dict.fromkeys(str(engine.device) for engine in engines))
+    if devices == ["cpu"]:
+        return ""
+    if len(devices) > 1:
+        return f"the networks are on {' and '.join(devices)}"
+    for file in files:
+        manifest = file.manifest
+        for what, is_there in (
+            ("takes label maps", manifest.frame.labels),
+            ("takes instance maps", manifest.instances),
+            ("fills holes", manifest.mask),
+            ("leaves its picture to be finished outside the graph", manifest.composite),
+        ):
+            if is_there:
+                return f"{manifest.name} {what}"
+    if steady.interpolator != "flow":
+        return "--interpolator takes pictures on the CPU"
+    return ""
 
 
 def _choose_in_flight(wanted: int | None, threads: int, *, is_stateless: bool) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.gpu_run import GpuRun
 from rotoscope.base.options import SteadyOptions
 from rotoscope.base.sizes import Size
 from rotoscope.base.stage import Stage
@@ -11,6 +12,8 @@ from rotoscope.base.times import StageTimes
 from rotoscope.runtime.models.model_file import ModelFile
 from rotoscope.runtime.motion.dis import DisFlow
 from rotoscope.runtime.motion.estimator import FlowSource, MotionEstimator, MotionStage
+from rotoscope.runtime.motion.inverse_search import InverseSearchFlow
+from rotoscope.runtime.motion.on_gpu import GpuMotionStage
 from rotoscope.runtime.motion.region import Region
 from rotoscope.runtime.network.pair import InterpolationModel
 from rotoscope.runtime.steady.blend import Blend
@@ -19,7 +22,7 @@ from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
 from rotoscope.runtime.steady.insert import InsertFrames
 from rotoscope.runtime.steady.keyframes import Carry, ChooseKeys
 
-WORKING_SCALE = 0.5  # of the source, for DIS
+WORKING_SCALE = 0.5  # of the source, for DIS and inverse search
 MAX_POOLED = 15  # pictures that `kernels.aggregate` takes
 
 
@@ -50,29 +53,36 @@ def plan_steadiness(
     times: StageTimes,
     flow: FlowSource | None = None,
     interpolator: InterpolationModel | None = None,
+    gpu: GpuRun | None = None,
 ) -> Steadiness:
     """The stages that the options ask for; raises UsageError for options that contradict each other or these models.
 
     region        (width, height) of a source -> the part of it that results show
-    flow          estimates the motion in place of DIS, from pictures in colour at full size
+    flow          a network that estimates the motion from pictures in colour at full size; None: what `options.flow` names
     interpolator  makes the frames that hypercon inserts, in place of the motion
+    gpu           of a run whose pictures stay on it: motion is estimated there, by our own dense inverse search in place of DIS
     """
     method = chosen_method(models, options)
     if method == "off" and options.keyframes == 1:
         return Steadiness("off")
     both_ways = method == "hypercon"
-    if flow is None:
-        estimator = MotionEstimator(DisFlow(scale=1.0), scale=WORKING_SCALE, both_ways=both_ways)
+    motion: Stage
+    if gpu is not None:
+        motion = GpuMotionStage(gpu, times, flow=flow, scale=WORKING_SCALE, both_ways=both_ways)
+    elif flow is None:
+        search = InverseSearchFlow(scale=1.0) if options.flow == "inverse-search" else DisFlow(scale=1.0)
+        estimator = MotionEstimator(search, scale=WORKING_SCALE, both_ways=both_ways)
+        motion = MotionStage(estimator, times)
     else:
         estimator = MotionEstimator(flow, scale=1.0, sees_colour=True, both_ways=both_ways)
-    motion = MotionStage(estimator, times)
+        motion = MotionStage(estimator, times)
     if method == "hypercon":
-        return _hypercon(options, motion, region, times, interpolator)
+        return _hypercon(options, motion, region, times, interpolator, gpu)
     blend = Blend(options.strength, region, times) if method == "blend" else None
     description = f"blend {options.strength:g}" if blend else "off"
     if options.keyframes == 1:
         assert blend is not None
-        meter = FlickerMeter(region, times)
+        meter = FlickerMeter(region, times, gpu)
         return Steadiness(description, (motion,), (meter.entering, blend, meter.leaving), flicker=meter, blend=blend)
     carry = Carry(region, times)
     return Steadiness(
@@ -85,10 +95,11 @@ def plan_steadiness(
 
 def _hypercon(
     options: SteadyOptions,
-    motion: MotionStage,
+    motion: Stage,
     region: Callable[[Size], Region],
     times: StageTimes,
     interpolator: InterpolationModel | None,
+    gpu: GpuRun | None,
 ) -> Steadiness:
     around = Neighbourhood(
         insert=options.insert,
@@ -99,7 +110,7 @@ def _hypercon(
     ).needed()
     inserted = f"{around.insert} inserted{f' by {interpolator.name}' if interpolator else ''}"
     how = f"weighted mean {options.strength:g}" if options.pool == "weighted" else options.pool
-    meter = FlickerMeter(region, times)
+    meter = FlickerMeter(region, times, gpu)
     return Steadiness(
         f"hypercon, {inserted}, {how} of {2 * options.window + 1}",
         (motion, InsertFrames(around.insert, times, interpolator)),

@@ -11,6 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rotoscope.kernels.arrays import on_cuda
+from rotoscope.kernels.detail import DetailScratch, Energies, detail, detail_scratch, first_energies
+
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
@@ -35,6 +38,7 @@ class Detail:
         self._age = 0
         self._energies = np.zeros((4, OCTAVES))
         self._aim = np.ones(OCTAVES)  # times the frame-wise energy
+        self._on_gpu: tuple[Energies, DetailScratch] | None = None
 
     def __call__(self, averaged: F32, framewise: F32, weight: F32) -> F32:
         """The averaged picture with the detail of the frame-wise one.
@@ -44,12 +48,14 @@ class Detail:
         """
         if min(averaged.shape[:2]) < SMALLEST_PX:
             return averaged
+        measured = self._age < SETTLED or self._age % MEASURED_EVERY == 0
+        self._age += 1
+        if on_cuda(averaged):
+            return self._made_on_gpu(averaged, framewise, weight, measured=measured)
         grey = _grey(averaged)
         bands, weights = _bands(grey), [weight]
         for _ in range(OCTAVES - 1):
             weights.append(np.asarray(cv2.pyrDown(weights[-1])))
-        measured = self._age < SETTLED or self._age % MEASURED_EVERY == 0
-        self._age += 1
         if measured:
             plain, wanted, plain_grey = map(_energies, (_bands(averaged), _bands(framewise), bands))
             once, twice = np.transpose([_weighted_energies(*pair) for pair in zip(bands, weights, strict=True)])
@@ -63,6 +69,14 @@ class Detail:
             self._aim *= np.sqrt(np.clip(wanted / np.maximum(reached, TINY), 0.5, 2))
             self._aim = np.clip(self._aim, *AIMS)
         return _added(averaged, more)
+
+    def _made_on_gpu(self, averaged: F32, framewise: F32, weight: F32, *, measured: bool) -> F32:
+        """The same by `kernels.detail`: energies and gains stay on the GPU."""
+        if self._on_gpu is None:
+            self._on_gpu = first_energies(averaged), detail_scratch(averaged.shape[:2], averaged)
+        known, scratch = self._on_gpu
+        made: F32 = detail(averaged, framewise, weight, known, measure=measured, scratch=scratch)
+        return made
 
     def _more(self, bands: list[F32], weights: list[F32]) -> F32:
         """The plane to add to the mean of the channels; overwrites the bands."""

@@ -3,6 +3,7 @@
 The motion used here is the one that steadying itself follows, which favours it; `rotoscope evaluate` judges independently.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rotoscope.base.frame import Frame
+from rotoscope.base.gpu_run import Download, GpuRun
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
+from rotoscope.kernels.flicker_sums import flicker_sums
 from rotoscope.kernels.warp import warp
 from rotoscope.runtime.motion.region import Region, motion_in_region
 
@@ -43,10 +46,12 @@ class FlickerMeter:
     """Two stages around a steadying stage, `entering` and `leaving`; frames pass both unchanged.
 
     region  (width, height) of a source -> (left, top, width, height), the part that results show
+    gpu     of a run whose pictures stay on it; None: they are on the CPU
     """
 
-    def __init__(self, region: Callable[[Size], Region], times: StageTimes) -> None:
-        self._region, self._times = region, times
+    def __init__(self, region: Callable[[Size], Region], times: StageTimes, gpu: GpuRun | None = None) -> None:
+        self._region, self._times, self._gpu = region, times, gpu
+        self._arriving: deque[Download] = deque()  # sums of pairs, from the GPU
         self._framewise: dict[int, F32] = {}  # results of frames that are still in the steadying stage, by index
         self._changes = np.zeros(2)  # frame by frame, shown
         self._energies = np.zeros(2)
@@ -58,6 +63,7 @@ class FlickerMeter:
     @property
     def measured(self) -> FlickerChange | None:
         """Over all pairs so far; None before the first pair, and for pictures without any detail."""
+        self._take_arrived(0)
         if not self._num_values or not self._energies[0]:
             return None
         before, after = self._changes / self._num_values
@@ -89,12 +95,26 @@ class FlickerMeter:
         assert frame.motion is not None
         height, width = now[0].shape[:2]
         motion = motion_in_region(frame.motion, self._region(frame.source.size), (height, width))
+        if self._gpu is not None:
+            pairs = zip(now, before, strict=True)
+            sums = [flicker_sums(picture, past, motion.to_previous, motion.trust) for picture, past in pairs]
+            self._arriving.append(self._gpu.download(*sums))
+            self._take_arrived(1)
+            return
         trusted = (motion.trust > TRUSTED).view(np.uint8)
         for n, (picture, past) in enumerate(zip(now, before, strict=True)):
             self._changes[n] += cv2.norm(warp(past, motion.to_previous), picture, cv2.NORM_L2SQR, trusted)
             self._energies[n] += cv2.norm(picture[1:], picture[:-1], cv2.NORM_L2SQR)
             self._energies[n] += cv2.norm(picture[:, 1:], picture[:, :-1], cv2.NORM_L2SQR)
         self._num_values += 3 * cv2.countNonZero(trusted)
+
+    def _take_arrived(self, most_left: int) -> None:
+        """Add sums that a GPU made; the last `most_left` pairs may be under way."""
+        while len(self._arriving) > most_left:
+            for n, (change, energy, num_trusted) in enumerate(self._arriving.popleft().wait()):
+                self._changes[n] += change
+                self._energies[n] += energy
+                self._num_values += 3 * int(num_trusted) if n == 0 else 0
 
 
 class _Tap:

@@ -19,8 +19,11 @@ from rotoscope.base.frame import Array, Frame, Motion, Picture
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.aggregate import aggregate
+from rotoscope.kernels.arrays import on_cuda
 from rotoscope.kernels.compose_flow import compose_flow
+from rotoscope.kernels.trust_along import trust_along
 from rotoscope.kernels.warp import warp
+from rotoscope.kernels.weighted_sum import weighted_sum
 from rotoscope.runtime.motion.region import Region, motion_in_region
 from rotoscope.runtime.steady.detail import Detail
 
@@ -149,8 +152,7 @@ class HyperCon:
         pooled: F32 = aggregate(center, pictures, flows, pool=self.around.pool, valid=votes, sampling=sampling)
         if not weighted:
             return pooled
-        used: F32 = np.sum(votes, axis=0) / np.float32(max(sum(full_weights), TINY))
-        return self._detail(pooled, center, used)
+        return self._detail(pooled, center, _share_of(votes, max(sum(full_weights), TINY)))
 
     def _followed(self, places: Sequence[_Place], center: int, sign: int) -> Iterator[_Neighbour]:
         """The neighbours ahead (sign 1) or behind (-1)."""
@@ -170,16 +172,15 @@ class HyperCon:
             assert onward is not None and sure is not None
             gap = places[min(here, here + sign)]
             far = places[here + sign].translated
-            trust = sure if flow is None or trust is None else trust * _moved(sure, flow)
-            votes = trust > VOTES_FROM
+            trust, votes = _along(sure, flow, trust)
             for step in range(1, around.steps + 1):
                 if whole * around.steps + step in wanted:
-                    part = onward if step == around.steps else onward * np.float32(step / around.steps)
+                    part = onward if step == around.steps else _scaled(onward, step / around.steps)
                     picture = far if step == around.steps else gap.inserted[step - 1 if sign > 0 else -step]
                     there = part if flow is None else compose_flow(flow, part)
                     weight = around.strength ** (whole + step / around.steps)
                     weighted = around.pool == "weighted"
-                    yield _Neighbour(picture, there, trust * np.float32(weight) if weighted else votes, weight)
+                    yield _Neighbour(picture, there, _scaled(trust, weight) if weighted else votes, weight)
             flow = onward if flow is None else compose_flow(flow, onward)
 
     def _motion(self, frame: Frame) -> Motion | None:
@@ -189,5 +190,24 @@ class HyperCon:
         return motion_in_region(frame.motion, self._region(frame.source.size), (height, width))
 
 
-def _moved(plane: F32, flow: F32) -> F32:
-    return np.asarray(warp(plane[None], flow)[0])
+def _along(sure: F32, flow: F32 | None, trust: F32 | None) -> tuple[F32, Array]:
+    """(trust along a chain of flows, where it votes); `sure`: trust of the last flow; `flow`, `trust`: the chain before it."""
+    if on_cuda(sure):
+        votes = np.empty_like(sure, dtype=np.uint8)
+        return trust_along(sure, flow, trust, votes_from=VOTES_FROM, votes=votes), votes
+    together = sure if flow is None or trust is None else trust * np.asarray(warp(sure[None], flow)[0])
+    return together, together > VOTES_FROM
+
+
+def _share_of(weights: Sequence[F32], whole: float) -> F32:
+    """The sum of the weights, divided by a number, on their device."""
+    if on_cuda(*weights):
+        shares: F32 = weighted_sum(weights, [1 / whole] * len(weights))
+        return shares
+    return np.asarray(np.sum(weights, axis=0) / np.float32(whole), np.float32)
+
+
+def _scaled(array: F32, factor: float) -> F32:
+    """An array times a number, on its device."""
+    scaled: F32 = weighted_sum([array], [factor]) if on_cuda(array) else array * np.float32(factor)
+    return scaled

@@ -12,7 +12,9 @@ import numpy as np
 
 from rotoscope.base.frame import Array, Frame, Motion, Picture
 from rotoscope.base.times import StageTimes
+from rotoscope.kernels.arrays import on_cuda
 from rotoscope.kernels.float_picture import float_picture
+from rotoscope.kernels.flows_between import flows_between
 from rotoscope.kernels.interpolate import interpolate
 from rotoscope.runtime.network.pair import Between
 
@@ -77,6 +79,9 @@ def between(a: Frame, b: Frame, picture_a: Array, picture_b: Array, motion: Moti
     t = float(time)
     there, back = motion.from_previous, motion.to_previous  # from a to b, from b to a
     assert there is not None
+    if on_cuda(there):
+        to_a, to_b, weight = flows_between(there, back, motion.trust, t)
+        return _inserted(a, b, time, *_mixed(a, b, picture_a, picture_b, to_a, to_b, weight))
     to_a = cv2.addWeighted(back, t * t, there, -t * (1 - t), 0)
     to_b = cv2.addWeighted(there, (1 - t) * (1 - t), back, -t * (1 - t), 0)
     seen_in_a = np.maximum(motion.trust, np.float32(LEAST_VISIBLE))

@@ -33,7 +33,8 @@ class ChooseKeys:
         """The frame, marked."""
         self._since += 1
         if frame.motion is not None:
-            self._known *= float(frame.motion.trust.mean())
+            known = frame.motion.mean_trust
+            self._known *= float(frame.motion.trust.mean()) if known is None else known
         carried = frame.motion is not None and self._since < self.every and self._known >= LEAST_KNOWN
         if not carried:
             self.reset()

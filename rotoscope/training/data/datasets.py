@@ -199,7 +199,7 @@ def read_picture(file: Path) -> Array:
 def read_labels(file: Path) -> Array:
     """Return the numbers (H,W) stored in a grey or palette picture of 8 or 16 bits. Raises InputRefused."""
     with open_source(str(file), unconverted=True) as reader:
-        numbers = next(iter(reader)).source.planes[0]
+        numbers: Array = next(iter(reader)).source.planes[0]
     if numbers.ndim != 2:
         raise InputRefused(f"{file}: a picture of {numbers.shape[2]} channels; label maps have one")
     return numbers

@@ -7,8 +7,11 @@ import tiny_models
 
 import rotoscope
 from rotoscope.base.options import SteadyOptions
+from rotoscope.base.times import StageTimes
 from rotoscope.runtime.engines.fake import FakeEngine
-from rotoscope.runtime.pipeline.steadiness import chosen_method
+from rotoscope.runtime.motion.dis import DisFlow
+from rotoscope.runtime.motion.inverse_search import InverseSearchFlow
+from rotoscope.runtime.pipeline.steadiness import chosen_method, plan_steadiness
 
 
 @pytest.fixture
@@ -81,8 +84,18 @@ def test_values_that_make_no_sense_are_named(options, reason):
 
 
 def test_a_flow_that_does_not_exist_is_named(identity):
-    with pytest.raises(rotoscope.UsageError, match="--flow fast; accepted: dis, or onnx:FILE"):
+    with pytest.raises(rotoscope.UsageError, match="--flow fast; accepted: dis, inverse-search, or onnx:FILE"):
         rotoscope.Translator(identity, flow="fast")
+
+
+@pytest.mark.parametrize(("flow", "source"), [("dis", DisFlow), ("inverse-search", InverseSearchFlow)])
+def test_the_option_chooses_the_flow_source(flow, source, identity):
+    plan = plan_steadiness(
+        [rotoscope.load(identity).file], SteadyOptions(flow=flow), lambda size: (0, 0, *size), StageTimes()
+    )
+    estimator = plan.before[0].estimator
+    assert type(estimator.flow) is source
+    assert (estimator.flow.scale, estimator.scale) == (1.0, 0.5)
 
 
 def moving_clip(path, frames=12):

@@ -1,0 +1,84 @@
+"""The two stages at which frames of a run on a GPU change between host and device."""
+
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+
+from rotoscope.base.frame import Frame
+from rotoscope.base.gpu_run import SLOTS, Download, GpuRun
+from rotoscope.base.times import StageTimes
+
+AFTER_DOWNLOAD = 6  # pictures that may wait for the sink or be in it, and one to spare
+
+
+class ToDevice:
+    """The first stage: uploads decoded pictures, as code values; a 4:2:0 picture of 1920x1080 has 3 MB.
+
+    Pictures that the GPU decoded are copied there: the decoder needs its surfaces back.
+    """
+
+    look_ahead = 0
+    spans_cuts = True
+
+    def __init__(self, run: GpuRun, times: StageTimes) -> None:
+        self._run, self._times = run, times
+        self._reserved_for: tuple[int, int] | None = None  # (width, height)
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """The frame with its source on the device."""
+        with self._times.measure("upload"):
+            planes = frame.source.planes
+            if not isinstance(planes[0], np.ndarray):  # decoded there
+                return [replace(frame, source=replace(frame.source, planes=self._run.from_decoder(planes)))]
+            if self._reserved_for != frame.source.size:
+                self._reserved_for = frame.source.size
+                self._run.reserve(planes, SLOTS + 3)
+            placed = tuple(map(self._run.upload, planes))
+            return [replace(frame, source=replace(frame.source, planes=placed))]
+
+    def flush(self) -> list[Frame]:
+        """Nothing is held."""
+        return []
+
+
+class ToHost:
+    """The last stage: downloads finished pictures. A frame is held until SLOTS later ones are enqueued.
+
+    So the host waits for work that it enqueued some frames ago, the GPU always has work, and at most SLOTS frames are on it.
+    """
+
+    look_ahead = 0
+    spans_cuts = True
+
+    def __init__(self, run: GpuRun, times: StageTimes) -> None:
+        self._run, self._times = run, times
+        self._reserved_for: tuple[int, int] | None = None  # (width, height)
+        self._held: deque[tuple[Frame, Download]] = deque()
+
+    def reset(self) -> None:
+        """Drop what is held."""
+        self._held.clear()
+
+    def step(self, frame: Frame) -> list[Frame]:
+        """Take a frame; return the one that was taken SLOTS frames before, on the host."""
+        assert frame.result is not None
+        if self._reserved_for != frame.result.size:
+            self._reserved_for = frame.result.size
+            self._run.reserve(frame.result.planes, SLOTS + AFTER_DOWNLOAD)
+        self._held.append((frame, self._run.download(*frame.result.planes)))
+        return [self._arrived()] if len(self._held) > SLOTS else []
+
+    def flush(self) -> list[Frame]:
+        """The frames that are held."""
+        return [self._arrived() for _ in range(len(self._held))]
+
+    def _arrived(self) -> Frame:
+        frame, download = self._held.popleft()
+        assert frame.result is not None
+        with self._times.measure("wait for GPU"):
+            planes = download.wait()
+        return replace(frame, result=replace(frame.result, planes=planes))

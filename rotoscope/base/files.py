@@ -51,7 +51,7 @@ def describe_file(path: Path) -> str:
 def why_unusable(path: Path, most_bytes: int) -> str | None:
     """Return why a path is not a readable file of at most `most_bytes`, for an error message; None if it is one.
 
-    Nothing is read, so a pipe, a device and a file of terabytes are answered at once.
+    One byte is read at the most, so a pipe, a device and a file of terabytes are answered at once.
     """
     try:
         entry = path.stat()
@@ -61,7 +61,8 @@ def why_unusable(path: Path, most_bytes: int) -> str | None:
             return "not a regular file"
         if entry.st_size > most_bytes:
             return f"has {entry.st_size:,} bytes; at most {most_bytes:,} are accepted"
-        with path.open("rb"):
+        with path.open("rb") as file:
+            file.read(1)  # files of /proc open and then cannot be read
             return None
     except FileNotFoundError:
         return "no such file"

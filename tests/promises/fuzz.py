@@ -29,7 +29,7 @@ COVERED = (
     "rotoscope.cli.answers",
     "rotoscope.cli.options",
     "rotoscope.export.checkpoint",
-    "rotoscope.export.safe_file",
+    "rotoscope.weights",
     "rotoscope.networks.recognise",
     "rotoscope.runtime.media",
     "rotoscope.runtime.models",

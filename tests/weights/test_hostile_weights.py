@@ -5,6 +5,7 @@ import os
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,6 +162,15 @@ def test_a_special_file_is_refused_before_it_is_read(kind, ending, tmp_path):
     for check in checks:
         with pytest.raises(ModelRefused, match=words):
             check(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no such file here")
+@pytest.mark.parametrize("ending", ["pth", "safetensors", "npz", "onnx"])
+def test_a_file_that_opens_and_cannot_be_read_is_refused(ending, tmp_path):
+    path = tmp_path / f"net.{ending}"
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(ModelRefused, match="Input/output error"):
+        model_path(path)
 
 
 def test_the_weights_of_metrics_go_through_the_same_reader(tmp_path):

@@ -43,6 +43,18 @@ def check_graph(path: Path, proto: onnx.ModelProto, *, has_op_library: bool = Fa
             _check_external(path, {entry.key: entry.value for entry in tensor.external_data})
 
 
+def check_text(path: Path, proto: onnx.ModelProto) -> None:
+    """Raise ModelRefused for names that are not UTF-8: protobuf gives them as bytes."""
+    values = [*proto.graph.input, *proto.graph.output, *proto.graph.initializer, *proto.functions, *attributes(proto)]
+    texts = [value.name for value in (*values, *tensors(proto))]
+    texts += [word for node in nodes(proto) for word in (node.op_type, node.domain, *node.input, *node.output)]
+    texts += [function.domain for function in proto.functions]
+    texts += [word for entry in proto.metadata_props for word in (entry.key, entry.value)]
+    texts += [word for tensor in tensors(proto) for entry in tensor.external_data for word in (entry.key, entry.value)]
+    if not all(isinstance(text, str) for text in texts):
+        raise ModelRefused(f"{path}: holds names that are not text in UTF-8; damaged: fetch it again")
+
+
 def external_files(path: Path, proto: onnx.ModelProto) -> list[Path]:
     """Return the files that hold weights of the model, besides the model itself, each once."""
     places = [

@@ -14,7 +14,7 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import describe_file, file_digest, why_unusable
 from rotoscope.base.manifest import METADATA_KEY, FrameInput, FrameOutput, Manifest
 from rotoscope.base.text import printable, shortened
-from rotoscope.runtime.models.gate import check_graph, external_files, nodes, tensors
+from rotoscope.runtime.models.gate import check_graph, check_text, external_files, nodes, tensors
 
 _DTYPES: dict[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
 MAX_ONNX_BYTES = 2 << 30  # more a protobuf message cannot have
@@ -64,6 +64,7 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
         proto = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf and onnx raise many kinds for damaged files
         raise ModelRefused(f"{path}: not an ONNX file but {describe_file(path)}") from error
+    check_text(path, proto)
     check_graph(path, proto, has_op_library=has_op_library)
     entry = {prop.key: prop.value for prop in proto.metadata_props}.get(METADATA_KEY)
     inferred: tuple[str, ...]

@@ -106,6 +106,15 @@ def test_names_of_the_graph_are_cut_in_messages(name, tmp_path):
     assert len(str(error.value)) < 400 + len(str(path))
 
 
+@pytest.mark.parametrize("place", [b"\x0a\x02in", b"\x0a\x03out", b"\x22\x08Identity", b"\x0a\x09rotoscope", b'"name"'])
+def test_names_that_are_not_text_are_refused(place, tmp_path):
+    path = described(tmp_path / "m.onnx", {})
+    data = path.read_bytes()
+    assert place in data
+    path.write_bytes(data.replace(place, place[:-2] + b"\xff\xfe"))
+    assert "not text" in refused(path)
+
+
 def external(location):
     tensor = numpy_helper.from_array(np.zeros(1, np.float32), "w")
     tensor.ClearField("raw_data")

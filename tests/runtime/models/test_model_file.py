@@ -174,7 +174,7 @@ def test_overrides_are_applied_and_no_longer_called_inferred(identity):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"multiple": 0}, "multiple=0"), ({"input_range": (1.0, 1.0)}, "range must not be empty")]
+    ("options", "words"), [({"multiple": 0}, "multiple=0"), ({"input_range": (1.0, 1.0)}, "two different numbers")]
 )
 def test_impossible_overrides_are_usage_errors(options, words, identity):
     with pytest.raises(rotoscope.UsageError, match=words):

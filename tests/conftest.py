@@ -8,12 +8,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 import tiny_models
 from said import said
 from shared_data import IS_REQUIRED, SHARED, need_shared
 
 from rotoscope.base.cache import folder_of
+
+# No examples are too slow, and no deadline: the suite must be green on a machine that is ten times as busy.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 def pytest_configure(config):

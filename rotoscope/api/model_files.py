@@ -153,6 +153,8 @@ def info(
     options = ModelOptions(**overrides)
     name = str(file)
     is_weights, is_graph = is_checkpoint(Path(name)), is_model_name(name)
+    if options.hints and not is_weights:
+        raise UsageError(f"--hint {options.hints[0]}: hints are for checkpoints, and {name} is none")
     if write is not None and is_weights:
         raise UsageError(f"--write is for model files; rotoscope export {name} makes one")
     if write is not None and not is_graph:

@@ -14,7 +14,7 @@ import numpy as np
 
 from rotoscope.assembly.engines import device_of, engine_of, make_engine
 from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
-from rotoscope.assembly.models import bundled_looks, open_named
+from rotoscope.assembly.models import bundled_looks, is_checkpoint, open_named
 from rotoscope.base.device import Device
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
@@ -220,6 +220,9 @@ def device_of_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> Device:
 
 def open_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> list[Model]:
     """Open the models of a chain; the keywords go to all of them, `norm` to the first, which alone sees the source."""
+    names = [item for item in chain if not isinstance(item, Model)]
+    if names and given.get("hints") and not any(is_checkpoint(Path(name)) for name in names):
+        raise UsageError(f"--hint {given['hints'][0]}: hints are for checkpoints, and {names[0]} is none")
     models = []
     for place, item in enumerate(chain):
         own = {name: value for name, value in given.items() if place == 0 or name != "norm"}

@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from rotoscope.base.errors import OutputFailed
+from rotoscope.base.errors import OutputFailed, UsageError
 from rotoscope.base.placing import finish_move, holds_old_files
 
 if sys.platform != "win32":
@@ -85,6 +85,10 @@ class Part:
 
 def part_name(target: Path) -> Path:
     """Return a new hidden name beside the target, with the target's ending."""
+    if not target.name:
+        target = target.absolute()
+    if not target.name:
+        raise UsageError(f"{target}: no name for a result; accepted: the name of a file or folder")
     # A long name must stay below the file system's limit with its addition.
     return target.with_name(f".{target.stem[:40]}.part-{_host()}-{secrets.token_hex(4)}{target.suffix}")
 

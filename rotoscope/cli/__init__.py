@@ -1,5 +1,6 @@
 """The command line: one module per command, which imports what it needs when it runs. docs/command-line.md lists exit codes."""
 
+import errno
 import logging
 import os
 import signal
@@ -113,6 +114,8 @@ def _failed(error: BaseException, options: Everywhere) -> int:
     if isinstance(error, KeyboardInterrupt):
         number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
         return _fail(stopped_line(number), 128 + number, options)
+    if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return _fail(f"{str(error.filename)[:100]} ...: {error.strerror}", UsageError.exit_code, options)
     if isinstance(error, OSError):
         name = error.filename or ("standard output" if _output_is_broken() else "system")
         return _fail(f"{name}: {error.strerror or error}", RotoscopeError.exit_code, options)

@@ -142,8 +142,23 @@ def _content(path: Path) -> dict[str, Any]:
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
         raise UsageError(f"{path}: not a regular file of at most {MAX_BYTES} bytes")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        _check_numbers(content)
+        return content
     except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise UsageError(f"{path}: not TOML ({error})") from error
     except RecursionError:
         raise UsageError(f"{path}: nested too deeply; accepted: tables of options, [translate] for example") from None
+
+
+def _check_numbers(content: object) -> None:
+    """Raise ValueError for a whole number that does not fit into 64 bits; Python cannot even print one of 5,000 digits."""
+    waiting = [content]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, int) and item.bit_length() > 64:
+            raise ValueError(f"a whole number of {item.bit_length()} bits; accepted: at most 64")

@@ -113,7 +113,7 @@ def test_a_value_is_frozen_hashable_and_equal_to_its_like(kind):
     (ModelOptions, "output_range", (0, 10**400), "two numbers"),
     (ModelOptions, "input_range", (float("-inf"), 1), "two numbers"),
     (ModelOptions, "engine", "tensorflow", "onnxruntime, openvino"),
-    (ModelOptions, "precision", "fp64", "fp32, fp16, bf16"),
+    (ModelOptions, "precision", "fp64", "fp32, tf32, fp16, bf16"),
     (ModelOptions, "fit", "squeeze", "pad, crop, stretch"),
     (ModelOptions, "compiled", 1, "True or False"),
     (ModelOptions, "multiple", True, "a whole number"),

@@ -57,7 +57,7 @@ def test_a_file_of_the_folder_may_not_set_it(command, key, here, rotoscope_main)
 
 
 def test_every_command_has_its_list():
-    names = {function.__name__ for function in cli.COMMANDS} | {"train"}
+    names = {function.__name__ for function in cli.COMMANDS} | {"train", "cache"}
     assert names == set(HARMLESS)
 
 

@@ -243,15 +243,15 @@ def _load_operators(options: Any, library: Path, model: Path) -> None:
     """Let a session find operators in a library, and log a warning; raise UsageError if it cannot be loaded."""
     if not library.is_file():
         raise UsageError(f"--op-library {library}: no such file, or not a regular one; accepted: a shared library")
-    logging.getLogger("rotoscope").warning(
-        "%s: operators come from %s, a program that runs with your rights", model, library
-    )
     try:
         # An absolute path: the system looks for a name without a folder in folders of its own.
         options.register_custom_ops_library(str(library.resolve()))
     except Exception as error:
         reason = (str(error).rpartition(" with error: ")[2].splitlines() or [type(error).__name__])[0]
         raise UsageError(f"--op-library {library}: ONNX Runtime cannot load it: {reason}") from error
+    logging.getLogger("rotoscope").warning(
+        "%s: operators come from %s, a program that runs with your rights", model, library
+    )
 
 
 def _missing_library(kind: str) -> str:

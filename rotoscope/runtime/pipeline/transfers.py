@@ -48,7 +48,8 @@ class ToDevice:
 class ToHost:
     """The last stage: downloads results; sources become black, motion None.
 
-    A frame is held until SLOTS later ones are enqueued. So the host waits for work that it enqueued some frames ago, the GPU always has work, and at most SLOTS frames are on it.
+    A frame is held until SLOTS later ones are enqueued: the host waits for work that it enqueued some frames ago, the GPU
+    always has work, and at most SLOTS frames are on it.
     """
 
     look_ahead = 0

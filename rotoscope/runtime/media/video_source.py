@@ -82,6 +82,7 @@ class VideoSource:
             context.options = {"max_pixels": str(MAX_PIXELS)}
             self._opened_state = self._file_state()
             self._packets, self._read_bytes, self._silent = 0, 0, SilentPackets()
+            self._shown_packets, self._ends_in_a_packet = 0, False
             self._decoded = self._decode()
             first = next(self._decoded, None)
             if first is None:
@@ -230,7 +231,9 @@ class VideoSource:
         # The index of a mov file lacks what an edit list hides; the number in its header does not.
         promised = self._stream.frames
         promised = min(promised, len(self._stream.index_entries)) if container.startswith("mov") else promised
-        counted = _above_zero(MISSING_AT_END, promised - self._packets)
+        lost = sum(self.losses[loss] for loss in LOST_FRAMES)
+        is_cut_off = self._ends_in_a_packet and delivered + lost < self._shown_packets
+        counted = _above_zero(MISSING_AT_END, promised - self._packets + is_cut_off)
         if container.startswith("mov") or container == "ivf":
             return counted
         is_broken = bytes_missing(self._opened_path, container)
@@ -272,6 +275,8 @@ class VideoSource:
                 packet = None
             if packet is not None and packet.size:
                 self._packets += 1
+                self._shown_packets += not packet.is_discard
+                self._ends_in_a_packet = packet.is_corrupt  # FFmpeg's mark of a packet that the end of the file cut off
                 self._read_bytes = max(self._read_bytes, (packet.pos or 0) + packet.size)
                 if not packet.is_discard:
                     self._silent.sent(packet.pts)

@@ -70,6 +70,17 @@ def test_frames_missing_at_the_end_are_counted(ending, share, tmp_path):
     assert num + losses[AT_END] + losses.get(UNDECODED, 0) == pytest.approx(FRAMES, abs=2)
 
 
+def test_a_packet_that_the_end_of_an_mp4_cuts_off_is_counted(tmp_path):
+    """So little of it is left that the decoder gives no picture, and no error."""
+    path = tiny_clips.write_clip(
+        tmp_path / "clip.mp4", frames=8, make=noise, options={"movflags": "faststart", "bf": "0"}
+    )
+    with av.open(str(path)) as container:
+        last = max(packet.pos for packet in container.demux(video=0) if packet.size)
+    path.write_bytes(path.read_bytes()[: last + 4])
+    assert counted(path) == (7, {AT_END: 1})
+
+
 @pytest.mark.parametrize("ending", [".mkv", ".webm", ".avi"])
 def test_a_hole_in_the_middle_is_counted(ending, tmp_path):
     path = clip(tmp_path / f"clip{ending}")

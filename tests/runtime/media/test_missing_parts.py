@@ -73,7 +73,7 @@ def test_frames_missing_at_the_end_are_counted(ending, share, tmp_path):
 def test_a_packet_that_the_end_of_an_mp4_cuts_off_is_counted(tmp_path):
     """So little of it is left that the decoder gives no picture, and no error."""
     path = tiny_clips.write_clip(
-        tmp_path / "clip.mp4", frames=8, make=noise, options={"movflags": "faststart", "bf": "0"}
+        tmp_path / "clip.mp4", frames=8, make=noise, options={"bf": "0"}, muxer_options={"movflags": "faststart"}
     )
     with av.open(str(path)) as container:
         last = max(packet.pos for packet in container.demux(video=0) if packet.size)

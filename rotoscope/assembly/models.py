@@ -107,10 +107,13 @@ def exported(
 
     def make(part: Path) -> None:
         check_torch(path)
+        from rotoscope.base.manifest import name_from
         from rotoscope.export.convert import convert
         from rotoscope.export.options import ExportOptions
 
-        options = ExportOptions(name=path.stem, hints=hints, precision=precision, shared_statistics=shared_statistics)
+        options = ExportOptions(
+            name=name_from(path), hints=hints, precision=precision, shared_statistics=shared_statistics
+        )
         report = convert([path], part, options, proving_engine, overwrite=True)
         log = logging.getLogger("rotoscope")
         log.info("%s; exported once (parity %.0e)", report.network, report.parity.largest)

@@ -5,12 +5,13 @@ Unknown keys are refused, because a misspelt field would otherwise silently beco
 
 import math
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rotoscope.base.errors import ModelRefused
-from rotoscope.base.text import shortened
+from rotoscope.base.text import printable, shortened
 
 METADATA_KEY = "rotoscope"
 
@@ -381,3 +382,8 @@ def _dimension(item: int | str, values: dict[str, int]) -> int:
     if parts is None:
         raise ModelRefused(f"state shape {item!r}; accepted: a number, N, H, W, H/4, W/4 ...")
     return -(-values[parts.group(1)] // int(parts.group(2) or 1))
+
+
+def name_from(path: Path) -> str:
+    """Return the name of a model without one: that of its file, without characters that a name may not have."""
+    return printable(path.stem).replace("\\", "?").lstrip(".")[:100] or "model"

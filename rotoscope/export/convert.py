@@ -16,7 +16,7 @@ from rotoscope.base.engine import Engine
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import file_digest, part_file
 from rotoscope.base.frame import Picture
-from rotoscope.base.manifest import Manifest
+from rotoscope.base.manifest import Manifest, name_from
 from rotoscope.base.times import StageTimes
 from rotoscope.export.checkpoint import DESCRIPTION_KEY, open_checkpoint
 from rotoscope.export.graph import Graph, as_graph
@@ -92,7 +92,7 @@ def open_network(paths: Sequence[Path], options: ExportOptions) -> OpenedNetwork
     if options.part is not None:
         loaded = encoder_of(loaded, options.part)
     first_frame = [Path(options.first_frame)] if options.first_frame else []
-    named = replace(options, name=options.name or paths[0].stem)
+    named = replace(options, name=options.name or name_from(paths[0]))
     module, manifest = as_graph(loaded, named, first_frame=open_checkpoint(*first_frame) if first_frame else None)
     origin = {
         "direction": str(hints.get("direction", "")) or direction_of(paths[0]),

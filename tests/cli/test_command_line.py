@@ -153,7 +153,7 @@ def test_y4m_from_a_pipe_into_a_file(here, identity):
     (["translate", "clip.mp4", "-m", "M", "--mix", "2"], 2, "mix"),
     (["translate", "clip.mp4", "-m", "M", "--mix", "much"], 2, "much"),
     (["translate", "clip.mp4", "-m", "M", "--threads", "0"], 2, "threads"),
-    (["translate", "clip.mp4", "-m", "M", "--in-flight", "0"], 2, "in-flight"),
+    (["translate", "clip.mp4", "-m", "M", "--in-flight", "0"], 2, "in_flight=0; accepted: 1 to 256"),
     (["translate", "clip.mp4", "-m", "M", "--working-size", "big"], 2, "'big'; accepted: WIDTHxHEIGHT"),
     (["translate", "clip.mp4", "-m", "M", "--start", "-1"], 2, "seconds from the first frame"),
     (["translate", "clip.mp4", "-m", "M", "--start", "nan"], 2, "start"),

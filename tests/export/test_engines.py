@@ -79,7 +79,7 @@ def test_the_torch_engine_leaves_the_network_as_it_is(graph):
 
 
 def test_the_torch_engine_refuses_what_it_cannot_do(graph):
-    with pytest.raises(UsageError, match="--precision int8 with torch; accepted: fp64, fp32, fp16, bf16"):
+    with pytest.raises(UsageError, match="--precision int8 with torch; accepted: fp64, fp32, tf32, fp16, bf16"):
         TorchEngine(graph, precision="int8")
     with pytest.raises(UsageError, match="--device tpu with torch; this machine has: cpu"):
         TorchEngine(graph, device="tpu")

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import describe_file, file_digest, why_unusable
-from rotoscope.base.manifest import METADATA_KEY, FrameInput, FrameOutput, Manifest
-from rotoscope.base.text import printable, shortened
+from rotoscope.base.manifest import METADATA_KEY, FrameInput, FrameOutput, Manifest, name_from
+from rotoscope.base.text import shortened
 from rotoscope.runtime.models.gate import check_graph, check_text, external_files, nodes, tensors
 
 _DTYPES: dict[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
@@ -146,12 +146,7 @@ def infer_manifest(proto: onnx.ModelProto, path: Path, *, layout: Any = None) ->
     )  # fmt: skip
     if output.scale > 1:
         reasons.append(f"scale: {output.scale}, from the upsampling in the graph")
-    return Manifest(name=_name_of(path), frame=frame, output=output), tuple(reasons)
-
-
-def _name_of(path: Path) -> str:
-    """Return the name of a model without a description: that of its file, without characters that a name may not have."""
-    return printable(path.stem).replace("\\", "?").lstrip(".")[:100] or "model"
+    return Manifest(name=name_from(path), frame=frame, output=output), tuple(reasons)
 
 
 def _infer_order(proto: onnx.ModelProto) -> tuple[Any, str]:

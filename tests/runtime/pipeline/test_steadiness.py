@@ -25,7 +25,7 @@ def write_recurrent(path):
 
     from onnx import TensorProto, helper
 
-    state = {"input": "before", "output": "after", "shape": ["N", "3", "H", "W"], "initial": "zeros"}
+    state = {"input": "before", "output": "after", "shape": ["N", 3, "H", "W"], "initial": "zeros"}
     content = {
         "schema_version": 1,
         "name": "recurrent",
@@ -74,9 +74,9 @@ def test_hypercon_refuses_what_it_cannot_do(options, reason, identity):
 @pytest.mark.parametrize(("options", "reason"), [
     ({"steady": "on"}, "steady='on'; accepted: off, blend, hypercon"),
     ({"strength": 1.5}, "strength=1.5; accepted: 0"),
-    ({"keyframes": 0}, "keyframes=0; at least 1"),
-    ({"insert": -1}, "insert=-1; at least 0"),
-    ({"dilation": 0}, "dilation=0; at least 1"),
+    ({"keyframes": 0}, "keyframes=0; accepted: 1 to 1000"),
+    ({"insert": -1}, "insert=-1; accepted: 0 to 63"),
+    ({"dilation": 0}, "dilation=0; accepted: 1 to 64"),
 ])  # fmt: skip
 def test_values_that_make_no_sense_are_named(options, reason):
     with pytest.raises(rotoscope.UsageError, match=reason):

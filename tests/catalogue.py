@@ -200,7 +200,7 @@ CASES = [
         lambda: transformnet.TransformNet(4, 2, norm="batch_running"),
         pictures(2, low=0),
     ),
-    Case("Super SloMo", superslomo.SuperSloMo, with_time),
+    Case("Super SloMo", superslomo.SuperSloMo, with_time, slow_to_trace=True),
     Case("PWC-Net", pwcnet.PWCNet, pictures(2, height=128, width=150, low=0), slow_to_trace=True),
     Case("RAFT-small", raft.RaftSmall, pictures(2, height=128, width=136, low=0, high=255), {"iterations": 2}),
     Case("VINet", vinet.VINet, window, {"size": 256}, slow_to_trace=True),
@@ -212,7 +212,7 @@ CASES = [
         "VINet at double size",
         traced=False,
     ),
-    Case("contextual attention", lambda: contextual_attention.ContextualInpainter(4), with_mask),
+    Case("contextual attention", lambda: contextual_attention.ContextualInpainter(4), with_mask, slow_to_trace=True),
     Case("compact student", lambda: compact.CompactGenerator(8, 2)),
 ]
 

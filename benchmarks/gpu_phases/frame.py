@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from gpu_phases.cases import F32, Case, Material, Work
+from gpu_phases.table import STEADYING
 from rotoscope.kernels.blend import blend
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.color_out import color_out
@@ -17,7 +18,6 @@ from rotoscope.kernels.sums import sums, sums_scratch
 from rotoscope.kernels.trust import trust
 from rotoscope.runtime.motion.inverse_search import Workspace, flow_both_ways, grey_pyramid
 
-STEADYING = "a frame of blend without network and flow search"
 SEARCH = "dense inverse search, half size, both ways"
 
 

@@ -1,6 +1,8 @@
 """What the card can do at most: copies, a matrix product, and what launches, graphs, events and waits cost."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -47,13 +49,7 @@ def transfers(phase: Phase) -> None:
         count = int(megabytes * 1e6) // 4
         array = cupy.zeros(count, np.float32)
         pinned, pageable = cupyx.zeros_pinned(count, np.float32), np.zeros(count, np.float32)
-        moves = {
-            "to the device, pinned": lambda: array.set(pinned, stream=stream),
-            "to the host, pinned": lambda: array.get(stream=stream, out=pinned, blocking=False),
-            "to the device, pageable": lambda: array.set(pageable, stream=stream),
-            "to the host, pageable": lambda: array.get(stream=stream, out=pageable),
-        }
-        for name, move in moves.items():
+        for name, move in moves(array, pinned, pageable, stream).items():
             times = []
             for _ in range(rounds):
                 stream.synchronize()
@@ -66,6 +62,16 @@ def transfers(phase: Phase) -> None:
                 seconds = float(np.median(times))
                 row.update(us=round(seconds * 1e6, 1), gb_per_second=round(array.nbytes / seconds / 1e9, 2))
             phase.add("transfers", row)
+
+
+def moves(array: Any, pinned: Any, pageable: Any, stream: Any) -> dict[str, Callable[[], object]]:
+    """Return the four copies between an array of the device and two of the host."""
+    return {
+        "to the device, pinned": lambda: array.set(pinned, stream=stream),
+        "to the host, pinned": lambda: array.get(stream=stream, out=pinned, blocking=False),
+        "to the device, pageable": lambda: array.set(pageable, stream=stream),
+        "to the host, pageable": lambda: array.get(stream=stream, out=pageable),
+    }
 
 
 def overheads(phase: Phase) -> None:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from gpu_phases.cases import F32, Case, Material, Work
+from gpu_phases.case import F32, Case, Material, Work
 from gpu_phases.table import STEADYING
 from rotoscope.kernels.blend import blend
 from rotoscope.kernels.color_in import color_in
@@ -71,7 +71,11 @@ def search_work(m: Material) -> Work:
         flow_both_ways(grey_pyramid(a.first, a.scratch[0]), grey_pyramid(a.second, a.scratch[1]), a.scratch[2])
 
     def scratch(a: SimpleNamespace) -> tuple:
-        return grey_pyramid(a.first)[1:], grey_pyramid(a.second)[1:], Workspace(*a.first.shape, a.first)
+        return (
+            grey_pyramid(a.first)[1:],
+            grey_pyramid(a.second)[1:],
+            Workspace(a.first.shape[0], a.first.shape[1], a.first),
+        )
 
     return Work({"first": first, "second": second}, {}, run, lambda _arrays: {}, scratch)
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gpu_phases.cases import CASES, Case, Material, on_device
+from gpu_phases.case import Case, Material, on_device
 from gpu_phases.frame import FRAME_CASES
+from gpu_phases.motion_cases import MOTION_CASES
 from gpu_phases.phase import Phase
+from gpu_phases.picture_cases import PICTURE_CASES
 from gpu_phases.timing import graph_microseconds, host_microseconds
 
 SIZES = ((720, 1280), (1080, 1920), (2160, 3840))  # (height, width)
@@ -23,7 +25,7 @@ def run(phase: Phase) -> None:
     if phase.simulated:
         sizes = ((48, 64),) if phase.smallest else ((48, 64), (96, 128))
     for size in sizes:
-        for case in (*CASES, *FRAME_CASES):
+        for case in (*PICTURE_CASES, *MOTION_CASES, *FRAME_CASES):
             with cupy.cuda.Stream(non_blocking=True):
                 try:
                     phase.add("rows", timed(phase, case, size))
@@ -59,5 +61,7 @@ def timed(phase: Phase, case: Case, size: tuple[int, int]) -> dict:
 
 def finite(sets: list[SimpleNamespace]) -> bool:
     """Whether the results of all sets are finite: memory that a graph lost would be NaN."""
-    arrays = [getattr(arrays, name) for arrays in sets for name in vars(arrays) if name in ("out", "to", "sure", "luma")]
+    arrays = [
+        getattr(arrays, name) for arrays in sets for name in vars(arrays) if name in ("out", "to", "sure", "luma")
+    ]
     return all(bool(np.isfinite(array.get()).all()) for array in arrays)

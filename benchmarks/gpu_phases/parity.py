@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from gpu_phases.cases import CASES, Case, Material, Work, on_device
+from gpu_phases.case import Case, Material, Work, on_device
+from gpu_phases.motion_cases import MOTION_CASES
 from gpu_phases.networks import engines_for_looks
 from gpu_phases.phase import Phase
+from gpu_phases.picture_cases import PICTURE_CASES
 from rotoscope.assembly.models import bundled_looks
 from rotoscope.kernels.rows import usable_cores
 
@@ -30,7 +32,9 @@ def run(phase: Phase) -> None:
                     reason = f"{type(error).__name__}: {error}"[:300]
                     phase.add("kernels", {"kernel": case.name, "size": shown(size), "agrees": False, "reason": reason})
     disagreeing = [f"{row['kernel']} at {row['size']}" for row in phase.results["kernels"] if not row["agrees"]]
-    wrong = [f"{row['look']} on {row['engine']}" for row in phase.results.get("looks", ()) if not row.get("agrees", True)]
+    wrong = [
+        f"{row['look']} on {row['engine']}" for row in phase.results.get("looks", ()) if not row.get("agrees", True)
+    ]
     if disagreeing or wrong:
         phase.save(state="disagrees", reason="; ".join([*disagreeing, *wrong])[:1000])
 
@@ -48,7 +52,9 @@ def references(size: tuple[int, int]) -> Iterator[tuple[Case, Work, Any]]:
             return case, work, work.reference(SimpleNamespace(**work.given))
 
     with ThreadPoolExecutor(usable_cores()) as pool:
-        running = [pool.submit(prepared, case) for case in CASES if min(size) >= case.smallest_side]
+        running = [
+            pool.submit(prepared, case) for case in (*PICTURE_CASES, *MOTION_CASES) if min(size) >= case.smallest_side
+        ]
         for ready in as_completed(running):
             yield ready.result()
 
@@ -61,9 +67,9 @@ def compared(work: Work, expected: Any) -> dict:
     arrays = on_device(work)
     work.run(arrays)
     largest, more, count = 0.0, 0, 0
-    for name, exact in expected.items():
+    for name, reference in expected.items():
         made = getattr(arrays, name).get().astype(np.float64)
-        exact = np.asarray(exact, np.float64)
+        exact = np.asarray(reference, np.float64)
         with np.errstate(invalid="ignore"):
             difference = np.abs(made - exact)
         difference[(made == exact) | (np.isnan(made) & np.isnan(exact))] = 0

@@ -1,4 +1,4 @@
-"""The loop that others run: torch eager, the flow of OpenCV on the CPU, grid_sample, and a copy of every picture to the host."""
+"""The loop that others run: torch eager, flow of OpenCV on the CPU, grid_sample, and every picture copied to the host."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

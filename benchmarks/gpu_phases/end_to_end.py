@@ -55,11 +55,14 @@ def run(phase: Phase) -> None:
             network=model.name, engine=f"{model.options.engine} {model.options.precision or model.file.precision}"
         )
         sizes = ((192, 128),) if phase.simulated else SIZES  # smaller ones are enlarged for the motion, on the CPU only
+        made = {}
         for size in reversed(sizes):  # the goals are those of the last size
             engine_rate(phase, model, size)
             for method in METHODS:
-                both_paths(phase, model, size, method, Path(folder))
+                made[size, method] = device_path(phase, model, size, method, Path(folder))
         on_a_clock(phase, model, sizes[-1])
+        for (size, method), pictures in made.items():
+            host_path(phase, model, size, method, pictures)
         for size, method in itertools.product(reversed(sizes), ("off", "blend")):
             peers(phase, size, method)
     wrong = [
@@ -95,27 +98,32 @@ def model_of(phase: Phase, folder: Path) -> tuple[Any, str]:
     return None, "neither ONNX Runtime with CUDA nor torch with CUDA is installed"
 
 
-def both_paths(phase: Phase, model: Any, size: tuple[int, int], method: str, folder: Path) -> None:
-    """Translate on the device with both sinks, then around it on the host; compare the first pictures."""
-    made: dict[str, list[Any]] = {}
-    for path in ("device", "host"):
-        # The search of the device; on the host what runs there by default, but where pictures are compared the same.
-        flow = "inverse-search" if path == "device" or phase.simulated else "dis"
-        with_x264 = path == "device" and (method == "off" or not phase.smallest)
-        for sink in ("null", "x264") if with_x264 else ("null",):
-            num_frames = SIMULATED_FRAMES if phase.simulated else FRAMES[path]
-            target = NULL if sink == "null" else str(folder / f"{size[1]}-{method}.mp4")
-            row, pictures = translated(
-                phase, model, size, method, flow, target, num_frames, keeps_on_gpu=path == "device"
-            )
-            phase.add("runs", {"path": path, "method": method, "size": shown(size), "sink": sink, **row})
-            made.setdefault(path, pictures)
-    if method == "off" or phase.simulated:
-        pairs = zip(made["device"], made["host"], strict=True)
+def device_path(phase: Phase, model: Any, size: tuple[int, int], method: str, folder: Path) -> list[Any]:
+    """Translate on the device with both sinks; return the first pictures."""
+    pictures: list[Any] = []
+    for sink in ("null", "x264") if method == "off" or not phase.smallest else ("null",):
+        target = NULL if sink == "null" else str(folder / f"{size[1]}-{method}.mp4")
+        row, made = translated(phase, model, size, method, "inverse-search", target, "device")
+        phase.add("runs", {"path": "device", "method": method, "size": shown(size), "sink": sink, **row})
+        pictures = pictures or made
+    return pictures
+
+
+def host_path(phase: Phase, model: Any, size: tuple[int, int], method: str, pictures: list[Any]) -> None:
+    """Translate around the network on the host, and compare with the first pictures of the device path.
+
+    The flow is what runs on the host by default; where pictures are compared, it is the search that runs on the device.
+    """
+    compares = method == "off" or phase.simulated
+    flow = "inverse-search" if compares else "dis"
+    row, made = translated(phase, model, size, method, flow, NULL, "host")
+    phase.add("runs", {"path": "host", "method": method, "size": shown(size), "sink": "null", **row})
+    if compares:
+        pairs = zip(pictures, made, strict=True)
         differences = np.concatenate([np.abs(a.astype(int) - b).ravel() for a, b in pairs])
         share = float((differences > 1).mean())
-        row = {"method": method, "size": shown(size), "largest": int(differences.max()), "share_above_1": share}
-        phase.add("differences", {**row, "agrees": share <= 1e-4})
+        difference = {"method": method, "size": shown(size), "largest": int(differences.max()), "share_above_1": share}
+        phase.add("differences", {**difference, "agrees": share <= 1e-4})
 
 
 def translated(
@@ -125,12 +133,16 @@ def translated(
     method: str,
     flow: str,
     target: str,
-    num_frames: int,
-    *,
-    keeps_on_gpu: bool,
+    path: str,
     clock: Any = None,
 ) -> tuple[dict, list[Any]]:
-    """Run one translation; return its figures and the luma of the first pictures."""
+    """Run one translation; return its figures and the luma of the first pictures.
+
+    path   "device" or "host"
+    clock  waits until a frame is due; None: frames come as fast as they are asked for
+    """
+    keeps_on_gpu = path == "device"
+    num_frames = SIMULATED_FRAMES if phase.simulated else FRAMES[path] if clock is None else CLOCK_FPS * CLOCK_SECONDS
     times: list[float] = []
     pictures: list[Any] = []
     counters: list[Any] = []
@@ -207,7 +219,6 @@ def engine_rate(phase: Phase, model: Any, size: tuple[int, int]) -> None:
 
 def on_a_clock(phase: Phase, model: Any, size: tuple[int, int]) -> None:
     """Deliver frames at the pace of a camera: whether the run keeps up."""
-    num_frames = 12 if phase.simulated else CLOCK_FPS * CLOCK_SECONDS
     for method in ("off", "blend"):
         due: list[float] = []
         stopped = threading.Event()
@@ -218,8 +229,7 @@ def on_a_clock(phase: Phase, model: Any, size: tuple[int, int]) -> None:
                 stopped.wait(max(0.0, begin + seconds - time.perf_counter()))
             due.append(begin + seconds)
 
-        options: Any = (phase, model, size, method, "inverse-search", NULL, num_frames)
-        row, _ = translated(*options, keeps_on_gpu=True, clock=wait_until)
+        row, _ = translated(phase, model, size, method, "inverse-search", NULL, "device", wait_until)
         row.pop("stages", None)
         if not phase.simulated:
             row["is_sustained"] = row["fps"] >= 0.99 * CLOCK_FPS

@@ -24,9 +24,9 @@ def run(phase: Phase) -> None:
     sizes = SIZES
     if phase.simulated:
         sizes = ((48, 64),) if phase.smallest else ((48, 64), (96, 128))
-    for size in sizes:
-        for case in (*PICTURE_CASES, *MOTION_CASES, *FRAME_CASES):
-            with cupy.cuda.Stream(non_blocking=True):
+    with cupy.cuda.Stream(non_blocking=True):  # one for all: CuPy keeps freed memory for the stream that used it
+        for size in sizes:
+            for case in (*PICTURE_CASES, *MOTION_CASES, *FRAME_CASES):
                 try:
                     phase.add("rows", timed(phase, case, size))
                 except Exception as error:  # recorded: the other kernels are still of interest

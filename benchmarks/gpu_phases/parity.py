@@ -22,7 +22,8 @@ def run(phase: Phase) -> None:
     import cupy
 
     sizes = ((1, 1), (1, 7), (33, 47)) if phase.smallest or phase.simulated else SIZES
-    looks(phase)
+    if phase.simulated or not phase.smallest:  # the sanitizer is there for our kernels only
+        looks(phase)
     with cupy.cuda.Stream(non_blocking=True):
         for size in sizes:
             for case, work, expected in references(size):

@@ -19,10 +19,15 @@ def run(phase: Phase) -> None:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+        before = os.environ.get("PYTHONPATH")
         done = subprocess.run(
             [*command, f"--junitxml={report}", *FOLDERS],
             cwd=ROOT,
-            env={**os.environ, "ROTOSCOPE_REQUIRE_GPU": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+            env={
+                **os.environ,
+                "ROTOSCOPE_REQUIRE_GPU": "1",
+                "PYTHONPATH": os.pathsep.join([str(ROOT), *([before] if before else [])]),
+            },
             capture_output=True,
             text=True,
             check=False,

@@ -5,6 +5,7 @@ On the simulated GPU the same statements run, and no time is returned.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -22,8 +23,13 @@ def graph_microseconds(calls: Sequence[Callable[[], object]], *, rounds: int, si
             call()
     stream.synchronize()
     stream.begin_capture()
-    for call in calls:
-        call()
+    try:
+        for call in calls:
+            call()
+    except BaseException:
+        with suppress(Exception):  # the stream is used again for other kernels
+            stream.end_capture()
+        raise
     graph = stream.end_capture()
     times = event_microseconds(lambda: graph.launch(stream), rounds=rounds, warm_up=min(rounds, 10))
     return None if simulated else float(np.median(times)) / len(calls)

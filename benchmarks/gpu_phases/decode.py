@@ -33,9 +33,13 @@ def run(phase: Phase) -> None:
                     phase.add("clips", {**row, **decoded(phase, path)})
                 except Exception as error:  # recorded: FFmpeg may be built without an encoder
                     phase.add("clips", {**row, "reason": f"{type(error).__name__}: {error}"[:300]})
-    wrong = [row["clip"] for row in phase.results["clips"] if "reason" in row or not row["is_equal"]]
+    clips = phase.results["clips"]
+    failed = [f"{row['clip']} {row['size']}" for row in clips if "reason" in row]
+    wrong = [f"{row['clip']} {row['size']}" for row in clips if not row.get("is_equal", True)]
     if wrong:
         phase.save(state="disagrees", reason=f"not equal to software decoding: {', '.join(wrong)}")
+    elif failed:
+        phase.save(state="failed", reason=f"not decoded: {', '.join(failed)}")
 
 
 def make_clip(path: Path, size: str, num_frames: int, codec: str, pixel_format: str, options: dict[str, str]) -> None:

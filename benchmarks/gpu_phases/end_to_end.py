@@ -49,7 +49,7 @@ def run(phase: Phase) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model, why_not = model_of(phase, Path(folder))
         if model is None:
-            phase.save(state="failed", reason=why_not)
+            phase.save(state="not run", reason=why_not)
             return
         phase.save(
             network=model.name, engine=f"{model.options.engine} {model.options.precision or model.file.precision}"

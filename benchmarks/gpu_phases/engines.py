@@ -40,6 +40,8 @@ def run(phase: Phase) -> None:
         phase.save(torch="not installed, or without a GPU")
     if not has_cuda_onnxruntime(simulated=phase.simulated):
         phase.save(onnxruntime="not installed, or without its CUDA provider")
+        if "rows" not in phase.results:
+            phase.save(state="not run", reason="neither ONNX Runtime with CUDA nor torch with CUDA is installed")
         return
     on_onnxruntime(phase, LOOK, model_path(LOOK), sizes)
     if not phase.simulated:  # the export takes the longest, so it is last

@@ -54,7 +54,7 @@ def references(size: tuple[int, int]) -> Iterator[tuple[Case, Work, Any]]:
 
     with ThreadPoolExecutor(usable_cores()) as pool:
         running = [
-            pool.submit(prepared, case) for case in (*PICTURE_CASES, *MOTION_CASES) if min(size) >= case.smallest_side
+            pool.submit(prepared, case) for case in (*MOTION_CASES, *PICTURE_CASES) if min(size) >= case.smallest_side
         ]
         for ready in as_completed(running):
             yield ready.result()

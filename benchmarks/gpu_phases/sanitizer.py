@@ -19,7 +19,7 @@ def run(phase: Phase) -> None:
         return
     program = shutil.which("compute-sanitizer")
     if program is None:
-        phase.save(state="done", reason="compute-sanitizer is not installed")
+        phase.save(state="not run", reason="compute-sanitizer is not installed")
         return
     for tool in TOOLS:
         with tempfile.TemporaryDirectory() as folder:
@@ -31,3 +31,5 @@ def run(phase: Phase) -> None:
         verdict = {0: "nothing found", FOUND: "ERRORS"}.get(done.returncode, f"did not run: code {done.returncode}")
         row = {"tool": tool, "verdict": verdict, "summary": summary[-1:]}
         phase.add("tools", row if done.returncode == 0 else {**row, "log": lines[-30:]})
+        if done.returncode == FOUND:
+            phase.save(state="failed", reason=f"{tool} found errors")

@@ -35,7 +35,10 @@ def run(phase: Phase) -> None:
         if not report.exists():
             phase.save(state="failed", reason=f"pytest ended with code {done.returncode}", log=tail(done.stdout))
             return
-        phase.save(**counts(report), last_lines=tail(done.stdout))
+        found = counts(report)
+        phase.save(**found, last_lines=tail(done.stdout))
+        if found["failed"]:
+            phase.save(state="failed", reason=f"{len(found['failed'])} tests failed; the file names them")
 
 
 def counts(report: Path) -> dict:

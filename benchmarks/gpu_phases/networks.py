@@ -35,7 +35,7 @@ def has_cuda_onnxruntime(*, simulated: bool) -> bool:
 
 
 def look_module(look: str) -> Any:
-    """Return a bundled look as a torch module with its weights: by name, or by order if the exporter renamed them."""
+    """Return a bundled look as a torch module with its weights."""
     import onnx
     import torch
     from onnx import numpy_helper
@@ -43,7 +43,10 @@ def look_module(look: str) -> Any:
     from rotoscope.networks.compact import CompactGenerator
 
     network = CompactGenerator().eval()
-    stored = {item.name: numpy_helper.to_array(item) for item in onnx.load(model_path(look)).graph.initializer}
+    stored = {
+        item.name.removeprefix("network."): numpy_helper.to_array(item)
+        for item in onnx.load(model_path(look)).graph.initializer
+    }
     network.load_state_dict({name: torch.from_numpy(stored[name].copy()) for name in network.state_dict()})
     return network
 

@@ -1,6 +1,6 @@
 """PyTorch as an engine: a network straight from its checkpoint, eager or compiled, on the CPU or one GPU.
 
-The CUDA half is not run by the tests, whose machine has no GPU.
+The CUDA half ran on an H200; the tests, whose machine has no GPU, do not run it.
 """
 
 import copy

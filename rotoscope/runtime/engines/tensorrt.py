@@ -1,6 +1,6 @@
 """TensorRT: engines built from ONNX files for one GPU, kept in the user's cache (`tensorrt_build`).
 
-Not run by the tests, whose machine has no GPU. The names used are those of the bindings of TensorRT 10.16.
+It never ran on a card; the tests run it on a stand-in for TensorRT. The names used are those of the bindings of TensorRT 10.16.
 """
 
 import logging

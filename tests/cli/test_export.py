@@ -46,7 +46,7 @@ def test_export_says_what_it_found_how_well_it_agrees_and_what_it_wrote(checkpoi
     assert first.startswith("compact student, AtoB, 6 k parameters, ") and first.endswith("GMAC at 256x256")
     assert (
         second.startswith("torch fp32 cpu and onnxruntime fp32 cpu: max ")
-        and "(max 0.001, mean 1e-05 allowed)" in second
+        and "(allowed: max 0.001, mean 1e-05)" in second
     )
     assert third.startswith("written: net.onnx (0.")
     manifest = rotoscope.load("net.onnx").file.manifest

@@ -1,5 +1,6 @@
 """The command line: help, one-line errors with their exit codes, reports, progress, settings and their precedence."""
 
+import importlib.util
 import json
 import re
 import signal
@@ -366,6 +367,16 @@ def test_doctor_says_what_works(rotoscope_main):
         assert any(row.startswith(name) for row in rows), name
     assert any(row.startswith("libx264") and row.endswith("ok") for row in rows)
     assert "differs by" in out and "WRONG RESULTS" not in out
+
+
+@pytest.mark.parametrize("there", [(), ("torch",)], ids=["none", "torch, which runs checkpoints only"])
+def test_doctor_without_an_engine_for_onnx_files_says_so_and_fails(there, monkeypatch, rotoscope_main):
+    find = importlib.util.find_spec
+    missing = {"onnxruntime", "openvino", "tensorrt", "torch"} - {*there}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in missing else find(name, *rest))
+    code, out, _ = rotoscope_main("doctor")
+    assert code == 1
+    assert 'MISSING: no engine that runs .onnx files is installed; this installs one: pip install ".[cpu]"' in out
 
 
 @pytest.mark.slow

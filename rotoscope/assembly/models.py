@@ -48,13 +48,13 @@ def bundled_looks() -> list[str]:
 
 
 def model_path(model: str | Path) -> Path:
-    """The file of a bundled look or of a path; raises ModelRefused with the looks there are."""
+    """The file of a bundled look or of a path; raises ModelRefused. For a name that could be a look, the error lists the looks."""
     looks = bundled_looks()
     if str(model) in looks:
         return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
     path = Path(model)
     reason = why_unusable(path, MAX_BYTES)
-    if reason == "no such file":
+    if reason == "no such file" and path.name == str(model) and not path.suffix:
         raise ModelRefused(f"{model}: neither a file nor a bundled look (those are: {', '.join(looks) or 'none'})")
     if reason is not None:
         raise ModelRefused(f"{path}: {reason}")

@@ -47,10 +47,10 @@ class MeasureOptions:
     """x of the column of pixels that the plot follows through time; by default the middle one."""
 
     start: Annotated[float | None, SECONDS] = None
-    """Seconds of the source to skip: the --start that the result was translated with."""
+    """Seconds of the source to skip, or hh:mm:ss: the --start that the result was translated with."""
 
     duration: Annotated[float | None, SECONDS] = None
-    """Seconds to measure; by default all. For a result translated with --duration, give the same value."""
+    """Seconds to measure, or hh:mm:ss; by default all. For a result translated with --duration, give the same value."""
 
     rate: float = 25.0
     """Frames per second of image sequences."""

@@ -28,7 +28,7 @@ def chosen_target(
     if by_position is not None:
         path = Path(by_position)
         if path.is_file() or (overwrite and path.is_dir() and any(path.iterdir())):
-            raise UsageError(f"{path} exists, and might be a second source; to replace it: -o {path} --overwrite")
+            raise UsageError(f"{path} exists; to replace it: -o {path} --overwrite")
     return None if target is None else str(target)
 
 

@@ -114,7 +114,7 @@ def test_bisection_finds_nothing_where_nothing_differs(here, rotoscope_main):
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [
-    (["none.onnx"], 4, "none.onnx: neither a file nor a bundled look"),
+    (["none.onnx"], 4, "none.onnx: no such file"),
     (["identity.onnx@fast"], 2, "--device fast with onnxruntime; accepted: cpu"),
     (["identity.onnx@torch"], 2, "--engine torch runs checkpoints"),
     (["identity.onnx@compiled"], 2, "--compiled is for the torch engine"),

@@ -10,9 +10,9 @@ from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.cli.options import SECONDS
+from rotoscope.cli.overwrite_rules import refuse_inputs
 from rotoscope.cli.progress import Style, counted
 from rotoscope.cli.sweep import parse_fixed, run_sweep
-from rotoscope.cli.targets import refuse_inputs
 
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation, Numbers

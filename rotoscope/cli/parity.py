@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rotoscope.cli.targets import refuse_inputs
+from rotoscope.cli.overwrite_rules import refuse_inputs
 
 if TYPE_CHECKING:
     from rotoscope.export.comparison import Flicker, ParityReport

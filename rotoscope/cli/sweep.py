@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.options import TRANSLATE_VALUES, check_fields, check_options
-from rotoscope.cli.answers import no_such_option
 from rotoscope.cli.options import RunFlags
 from rotoscope.cli.progress import Style, counted, shown_progress
+from rotoscope.cli.usage_errors import no_such_option
 
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation

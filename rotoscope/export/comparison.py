@@ -11,7 +11,6 @@ import numpy as np
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import part_file
-from rotoscope.export.conversion import recoded
 from rotoscope.export.parity import (
     EXACT,
     WORST_WARPING_RATIO,
@@ -22,6 +21,7 @@ from rotoscope.export.parity import (
     measure_rounding,
     run_random,
 )
+from rotoscope.export.recode import recoded
 from rotoscope.metrics.paired_warping_error import PairedWarpingError, error_ratio, result_pixels, source_pixels
 from rotoscope.runtime.models.golden import golden_inputs
 

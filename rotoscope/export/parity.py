@@ -17,8 +17,8 @@ from rotoscope.base.device import CPU, Device
 from rotoscope.base.engine import Engine, Tensors
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.manifest import Manifest
-from rotoscope.export.conversion import Arrays, in_common_units, recoded, restated
 from rotoscope.export.difference import Difference
+from rotoscope.export.recode import Arrays, in_common_units, recoded, restated
 from rotoscope.runtime.models.golden import golden_inputs
 
 

@@ -17,7 +17,7 @@ SIZES = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
 def folder(tmp_path_factory):
     """pair.pt, and its translation and style encoder from A to B as munit.onnx and style.onnx."""
     from rotoscope.assembly.engines import proving_engine
-    from rotoscope.export.convert import convert
+    from rotoscope.export.export_checkpoint import export_checkpoint
     from rotoscope.export.options import ExportOptions
 
     folder = tmp_path_factory.mktemp("munit")
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     torch.save(MunitPair(SIZES, SIZES, "AtoB").state_dict(), folder / "pair.pt")
     for name, part in (("munit", None), ("style", "style-encoder")):
         options = ExportOptions(part=part, hints=("direction=AtoB",))
-        convert([folder / "pair.pt"], folder / f"{name}.onnx", options, proving_engine)
+        export_checkpoint([folder / "pair.pt"], folder / f"{name}.onnx", options, proving_engine)
     return folder
 
 

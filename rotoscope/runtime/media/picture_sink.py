@@ -65,7 +65,8 @@ class PictureSink:
             there = bool(numbered(target)) if is_pattern else any(self._folder.iterdir())
             if there:
                 raise UsageError(
-                    f"{target}: there are files already; --overwrite (in Python overwrite=True) replaces files of the same names"
+                    f"{target}: there are files already; --overwrite (in Python overwrite=True) replaces those of the same "
+                    "names"
                 )
         self._staging = self._part.path
         try:

@@ -8,7 +8,7 @@ import pytest
 import tiny_clips
 
 from rotoscope.base.errors import UsageError
-from rotoscope.cli.targets import chosen_target, refuse_inputs
+from rotoscope.cli.overwrite_rules import chosen_target, refuse_inputs
 
 
 @pytest.fixture

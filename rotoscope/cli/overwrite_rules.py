@@ -1,6 +1,7 @@
-"""Where a result goes. No file is replaced because of its position on the command line, and no input is ever written to.
+"""Decide whether a named result may be written: one given without -o never replaces a file, and no input is ever written to.
 
-A shell turns `*.mp4` into the names of all videos: the second would stand where the target does.
+A shell turns `*.mp4` into the names of all videos: the second would stand where the target does. `rotoscope.runtime.pipeline.output`
+chooses the name of a result that has none.
 """
 
 from collections.abc import Iterable

@@ -101,7 +101,7 @@ def open_network(paths: Sequence[Path], options: ExportOptions) -> OpenedNetwork
     return OpenedNetwork(loaded, Graph(module, manifest.model_copy(update=origin)), options)
 
 
-def convert(
+def export_checkpoint(
     paths: Sequence[Path],
     target: Path,
     options: ExportOptions,

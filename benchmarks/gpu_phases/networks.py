@@ -1,0 +1,92 @@
+"""The networks that are timed: the bundled looks, and a ResNet of nine blocks with random weights."""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rotoscope.assembly.engines import make_engine
+from rotoscope.assembly.models import model_path
+from rotoscope.base.engine import Engine
+from rotoscope.base.manifest import Manifest
+from rotoscope.runtime.models.model_file import open_model
+
+LOOK = "starry"  # the looks are one architecture
+
+
+def has_cuda_torch() -> bool:
+    """Whether torch is installed and finds a GPU."""
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def has_cuda_onnxruntime(*, simulated: bool) -> bool:
+    """Whether ONNX Runtime is installed with its CUDA provider; the simulated machine has it."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return False
+    if simulated:
+        return True
+    from rotoscope.runtime.engines.onnxruntime import providers
+
+    return "CUDAExecutionProvider" in providers()
+
+
+def look_module(look: str) -> Any:
+    """Return a bundled look as a torch module with its weights."""
+    import onnx
+    import torch
+    from onnx import numpy_helper
+
+    from rotoscope.networks.compact import CompactGenerator
+
+    network = CompactGenerator().eval()
+    stored = {
+        item.name.removeprefix("network."): numpy_helper.to_array(item)
+        for item in onnx.load(model_path(look)).graph.initializer
+    }
+    network.load_state_dict({name: torch.from_numpy(stored[name].copy()) for name in network.state_dict()})
+    return network
+
+
+def resnet_module() -> Any:
+    """Return CycleGAN's generator with nine blocks; the weights are random and the same in every run."""
+    import torch
+
+    from rotoscope.networks.resnet import ResnetGenerator
+
+    torch.manual_seed(0)
+    return ResnetGenerator().eval()
+
+
+def resnet_checkpoint(folder: Path) -> Path:
+    """Write the weights of `resnet_module` as a checkpoint."""
+    import torch
+
+    path = folder / "resnet9.pth"
+    torch.save(resnet_module().state_dict(), path)
+    return path
+
+
+def engines_for_looks(look: str, *, simulated: bool) -> Iterator[tuple[str, Manifest, Callable[[], Engine]]]:
+    """Yield every engine for a look on the GPU that is installed here: its name, the look's manifest, and how to make it."""
+    file = open_model(model_path(look))
+    if has_cuda_onnxruntime(simulated=simulated):
+        yield "onnxruntime fp32", file.manifest, lambda: make_engine(file, engine="onnxruntime", device="cuda")
+    if importlib.util.find_spec("tensorrt") is not None and not simulated:
+        yield "tensorrt fp32", file.manifest, lambda: make_engine(file, engine="tensorrt", device="cuda")
+    if simulated or not has_cuda_torch():
+        return
+    from rotoscope.export.graph import Graph
+
+    for precision in ("fp32", "fp16"):  # tf32 is a choice of the whole process: not beside fp32
+        graph = Graph(look_module(look), file.manifest)
+        yield (
+            f"torch {precision}",
+            file.manifest,
+            lambda graph=graph, precision=precision: make_engine(
+                file, engine="torch", device="cuda", precision=precision, graph=graph
+            ),
+        )

@@ -1,7 +1,7 @@
 """Decide whether a named result may be written: one given without -o never replaces a file, and no input is ever written to.
 
-A shell turns `*.mp4` into the names of all videos: the second would stand where the target does. `rotoscope.runtime.pipeline.output`
-chooses the name of a result that has none.
+A shell turns `*.mp4` into the names of all videos: the second would stand where the target does. The name of a result that is
+not named is chosen in `rotoscope.runtime.pipeline.output`.
 """
 
 from collections.abc import Iterable

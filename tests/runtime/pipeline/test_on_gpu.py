@@ -23,7 +23,13 @@ def planes(path):
 def test_a_translation_on_the_gpu_equals_that_on_the_cpu(options, clip, tmp_path):
     for device in ("cpu", "cuda"):
         run = rotoscope.translate(
-            clip, tmp_path / f"{device}.mkv", model="starry", device=device, codec="ffv1", flow="inverse-search", **options
+            clip,
+            tmp_path / f"{device}.mkv",
+            model="starry",
+            device=device,
+            codec="ffv1",
+            flow="inverse-search",
+            **options,
         )
         assert device in run.engine  # what really ran
     for on_cpu, on_gpu in zip(planes(tmp_path / "cpu.mkv"), planes(tmp_path / "cuda.mkv"), strict=True):

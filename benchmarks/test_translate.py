@@ -1,7 +1,7 @@
 """Time a whole translation of a clip with sound through the bundled look, and loops without Rotoscope.
 
-In one run, at the same precision: the common loop ("loop of today": OpenCV, NumPy, the same ONNX Runtime session on all cores),
-a PyTorch eager loop of the same network, and a tuned loop ("expert's loop": OpenVINO's asynchronous queue). The loops keep
+In one run, at the same precision: the common loop (OpenCV, NumPy, the same ONNX Runtime session on all cores),
+a PyTorch eager loop of the same network, and a tuned loop (OpenVINO's asynchronous queue). The loops keep
 neither times nor sound.
 """
 
@@ -165,13 +165,13 @@ def measured(benchmark, run, clip, target, group):
     assert psnr(first_frame(target), expected) > 20
 
 
-@pytest.mark.parametrize("kind", ["rotoscope", "loop of today", "torch eager loop"])
+@pytest.mark.parametrize("kind", ["rotoscope", "common loop", "PyTorch eager loop"])
 def test_fp32(benchmark, clip, tmp_path, kind):
-    makers = {"rotoscope": rotoscope_run, "loop of today": onnxruntime_loop, "torch eager loop": torch_loop}
+    makers = {"rotoscope": rotoscope_run, "common loop": onnxruntime_loop, "PyTorch eager loop": torch_loop}
     measured(benchmark, makers[kind](), clip, tmp_path / "out.mp4", "fp32")
 
 
-@pytest.mark.parametrize("kind", ["rotoscope", "expert's loop"])
+@pytest.mark.parametrize("kind", ["rotoscope", "tuned loop"])
 def test_bf16(benchmark, clip, tmp_path, kind):
     pytest.importorskip("openvino")
     from rotoscope.runtime.engines.openvino import has_bf16

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from rotoscope.base.frame import VideoInfo
     from rotoscope.base.sizes import Size
-    from rotoscope.export.convert import ExportReport
+    from rotoscope.export.export_checkpoint import ExportReport
     from rotoscope.export.options import ExportKeywords
     from rotoscope.runtime.models.model_file import ModelFile
 
@@ -68,11 +68,11 @@ def export_model(
         check_target(Path(target), source=item, overwrite=overwrite)
     if (chosen.precision == "int8") != (calibrate is not None):
         raise UsageError("--precision int8 and --calibrate CLIP go together")
-    from rotoscope.export.convert import convert
+    from rotoscope.export.export_checkpoint import export_checkpoint
     from rotoscope.metrics.matched import spread_frames
 
     pictures = [] if calibrate is None else spread_frames(str(calibrate), CALIBRATION_FRAMES)[0]
-    return convert(
+    return export_checkpoint(
         paths, Path(target), chosen, proving_engine, pictures=[Picture((picture,)) for picture in pictures],
         overwrite=overwrite,
     )  # fmt: skip

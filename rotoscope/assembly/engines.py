@@ -51,7 +51,7 @@ ENGINES = {
         ("fp64", "fp32", "tf32", "fp16", "bf16"),
     ),
 }
-INSTALL_AN_ENGINE = 'no engine is installed; this installs one: pip install ".[cpu]"'
+INSTALL_AN_ENGINE = 'no engine that runs .onnx files is installed; this installs one: pip install ".[cpu]"'
 
 
 def installed_engines() -> list[str]:

@@ -48,13 +48,13 @@ def bundled_looks() -> list[str]:
 
 
 def model_path(model: str | Path) -> Path:
-    """The file of a bundled look or of a path; raises ModelRefused with the looks there are."""
+    """The file of a bundled look or of a path; raises ModelRefused, which lists the looks if the name could be one."""
     looks = bundled_looks()
     if str(model) in looks:
         return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
     path = Path(model)
     reason = why_unusable(path, MAX_BYTES)
-    if reason == "no such file":
+    if reason == "no such file" and path.name == str(model) and not path.suffix:
         raise ModelRefused(f"{model}: neither a file nor a bundled look (those are: {', '.join(looks) or 'none'})")
     if reason is not None:
         raise ModelRefused(f"{path}: {reason}")
@@ -78,7 +78,7 @@ def is_model_name(name: str) -> bool:
 def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]:
     """Open a checkpoint for the torch engine, which runs it without an export."""
     check_torch(path)
-    from rotoscope.export.convert import open_network
+    from rotoscope.export.export_checkpoint import open_network
     from rotoscope.export.options import ExportOptions
     from rotoscope.runtime.models.model_file import ModelFile, overridden
 
@@ -108,13 +108,13 @@ def exported(
     def make(part: Path) -> None:
         check_torch(path)
         from rotoscope.base.manifest import name_from
-        from rotoscope.export.convert import convert
+        from rotoscope.export.export_checkpoint import export_checkpoint
         from rotoscope.export.options import ExportOptions
 
         options = ExportOptions(
             name=name_from(path), hints=hints, precision=precision, shared_statistics=shared_statistics
         )
-        report = convert([path], part, options, proving_engine, overwrite=True)
+        report = export_checkpoint([path], part, options, proving_engine, overwrite=True)
         log = logging.getLogger("rotoscope")
         log.info("%s; exported once (parity %.0e)", report.network, report.parity.largest)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rotoscope.assembly.engines import make_engine
 from rotoscope.assembly.models import open_named
 from rotoscope.base.device import CPU, Device
-from rotoscope.base.errors import UsageError
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.options import ModelOptions, SteadyOptions
 from rotoscope.kernels.rows import usable_cores
 
@@ -53,5 +54,7 @@ def _pair_network(
     word, _, path = value.partition(":")
     if word != "onnx" or not path:
         raise UsageError(f"{flag} {value}; accepted: {', '.join(built_in)}, or onnx:FILE with a model of kind {kind}")
+    if not Path(path).exists():
+        raise ModelRefused(f"{flag} {value}: no such file")
     file, _ = open_named(path, ModelOptions())
     return file, make_engine(file, threads=threads, device=str(device))

@@ -90,7 +90,7 @@ def check_target(target: Path, *, source: Path | None, overwrite: bool, may_be_f
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise UsageError(f"{target}: not a regular file")
     if target.is_file() and not overwrite:
-        raise UsageError(f"{target} exists; --overwrite replaces it")
+        raise UsageError(f"{target} exists; --overwrite (in Python overwrite=True) replaces it")
     if target.is_dir() and (target.suffix or not may_be_folder):
         raise UsageError(f"{target} is a folder; give the name of a file in it")
     folder = target.parent

@@ -36,10 +36,10 @@ class SourceOptions:
     """The part of a source that is read, and its masks and instance maps."""
 
     start: Annotated[float | None, Within(0, MOST_SECONDS, "seconds from the first frame")] = None
-    """Seconds from the first frame at which to begin; the result then starts at 0."""
+    """Seconds from the first frame at which to begin, on the command line also hh:mm:ss; the result then starts at 0."""
 
     duration: Annotated[float | None, Within(1e-6, MOST_SECONDS, "seconds")] = None
-    """Seconds to translate."""
+    """Seconds to translate, on the command line also hh:mm:ss."""
 
     rate: Annotated[float, Within(0.001, 1000, "frames per second")] = 25.0
     """Frames per second of an image sequence, which has no times of its own; 29.97 means 30000/1001."""
@@ -148,10 +148,10 @@ class SteadyOptions:
     """Estimator of the motion: dis (OpenCV), inverse-search (less error, 6 times the time of dis on a CPU), or onnx:FILE."""
 
     keyframes: Annotated[int, Within(1, 1000)] = 1
-    """Translate every n-th frame at least and move its result along the motion for the frames in between."""
+    """Translate at least one frame in n, and move its result along the motion for the frames in between."""
 
     interpolator: str = "flow"
-    """hypercon: maker of the frames between two: flow, which moves both, or onnx:FILE for an interpolation network."""
+    """hypercon: how inserted frames are made: flow (moves both neighbours) or onnx:FILE (an interpolation network)."""
 
     insert: Annotated[int, Within(0, 63)] = 3
     """hypercon: frames inserted between two, each translated too."""

@@ -33,7 +33,7 @@ def rename_to_new(part: Path, target: Path) -> None:
 
 def appeared(target: Path) -> str:
     """The error message for a target that another program made during the run."""
-    return f"{target} appeared while the result was being made; --overwrite replaces it"
+    return f"{target} appeared while the result was being made; --overwrite (in Python overwrite=True) replaces it"
 
 
 def move_files(hidden: Path, folder: Path, *, overwrite: bool) -> None:

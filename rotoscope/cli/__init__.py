@@ -15,16 +15,15 @@ from rotoscope import __version__
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.signals import Interrupts, Terminated, stopped_line
 from rotoscope.base.text import one_line, printable
-from rotoscope.cli.answers import answer
 from rotoscope.cli.build import build
 from rotoscope.cli.cache import cache
+from rotoscope.cli.common_options import CommonOptions, refuse_empty, shown, split_words
 from rotoscope.cli.compare import compare
 from rotoscope.cli.demo import demo
 from rotoscope.cli.distill import distill
 from rotoscope.cli.doctor import doctor
 from rotoscope.cli.encode import encode
 from rotoscope.cli.evaluate import evaluate
-from rotoscope.cli.everywhere import Everywhere, refuse_empty, shown, split_words
 from rotoscope.cli.export import export
 from rotoscope.cli.frames import frames
 from rotoscope.cli.info import info
@@ -34,6 +33,7 @@ from rotoscope.cli.parity import parity
 from rotoscope.cli.settings import folder_settings, used_files, user_settings
 from rotoscope.cli.train import train
 from rotoscope.cli.translate import translate
+from rotoscope.cli.usage_errors import answer
 from rotoscope.cli.version import version
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def show_help(*command: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; the entry point passes it to the shell. May be called in any thread."""
-    options = Everywhere(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
+    options = CommonOptions(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
     used_files.set(())
     stop = Interrupts()
     try:
@@ -102,7 +102,7 @@ def _run(words: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _failed(error: BaseException, options: Everywhere) -> int:
+def _failed(error: BaseException, options: CommonOptions) -> int:
     """Say what ended a command and return its exit code."""
     if isinstance(error, RotoscopeError):
         return _fail(str(error), error.exit_code, options)
@@ -141,7 +141,7 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _fail(message: str, code: int, options: Everywhere) -> int:
+def _fail(message: str, code: int, options: CommonOptions) -> int:
     """Print an error as one line without control characters, with `debug` after its traceback; return the exit code."""
     if options.debug:
         lines = traceback.format_exc().splitlines()

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import EngineName, Precision
-from rotoscope.cli.targets import chosen_target, refuse_inputs
+from rotoscope.cli.overwrite_rules import chosen_target, refuse_inputs
 
 if TYPE_CHECKING:
     from rotoscope.plots.contact_sheet import Image

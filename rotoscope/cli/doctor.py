@@ -65,10 +65,11 @@ def doctor(*, warm: bool = False) -> int:
     for index, name in enumerate(found):
         row(f"cuda:{index}", name)
     print()
-    healthy = bool(installed)
-    if not healthy:
-        row("engines", INSTALL_AN_ENGINE)
-    for engine in proving_engines():
+    proving = proving_engines()
+    healthy = bool(proving)
+    if not proving:
+        row("engines", f"MISSING: {INSTALL_AN_ENGINE}")
+    for engine in proving:
         for look in bundled_looks():
             verdict, works = _proof(engine, look, "cpu")
             healthy = healthy and works

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from rotoscope.cli.targets import required_target
+from rotoscope.cli.overwrite_rules import required_target
 
 
 def encode(

@@ -10,9 +10,9 @@ from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.cli.options import SECONDS
+from rotoscope.cli.overwrite_rules import refuse_inputs
 from rotoscope.cli.progress import Style, counted
 from rotoscope.cli.sweep import parse_fixed, run_sweep
-from rotoscope.cli.targets import refuse_inputs
 
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation, Numbers
@@ -47,10 +47,10 @@ class MeasureOptions:
     """x of the column of pixels that the plot follows through time; by default the middle one."""
 
     start: Annotated[float | None, SECONDS] = None
-    """Seconds of the source to skip: the --start that the result was translated with."""
+    """Seconds of the source to skip, or hh:mm:ss: the --start that the result was translated with."""
 
     duration: Annotated[float | None, SECONDS] = None
-    """Seconds to measure; by default all. For a result translated with --duration, give the same value."""
+    """Seconds to measure, or hh:mm:ss; by default all. For a result translated with --duration, give the same value."""
 
     rate: float = 25.0
     """Frames per second of image sequences."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from rotoscope.cli.options import as_keywords, flags
-from rotoscope.cli.targets import required_target
+from rotoscope.cli.overwrite_rules import required_target
 from rotoscope.export.options import ExportOptions
 
 if TYPE_CHECKING:

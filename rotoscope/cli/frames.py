@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
-from rotoscope.cli.targets import required_target
+from rotoscope.cli.overwrite_rules import required_target
 
 
 def frames(

@@ -117,9 +117,10 @@ def _video_json(info: "VideoInfo", notes: "Sequence[str]") -> dict[str, Any]:
 def _model_rows(model: "ModelFile") -> list[tuple[str, Any]]:
     manifest = model.manifest
     frame, output = manifest.frame, manifest.output
-    size = (
-        f"{frame.width}x{frame.height} only" if frame.fixed_size else f"any, padded to a multiple of {frame.multiple}"
-    )
+    least = f" from {frame.minimum}x{frame.minimum} on" if frame.minimum > 1 else ""
+    size = f"{frame.width}x{frame.height} only" if frame.fixed_size else f"any{least}"
+    if not frame.fixed_size and frame.multiple > 1:
+        size += f", padded to a multiple of {frame.multiple}"
     coming_in, coming_out = _picture_coding(frame), _picture_coding(output)
     if frame.labels is not None and frame.is_ids:
         coming_in = f"{frame.dtype}, numbers of {frame.labels.num} classes"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from rotoscope.cli.targets import refuse_inputs
+from rotoscope.cli.overwrite_rules import refuse_inputs
 
 if TYPE_CHECKING:
     from rotoscope.export.comparison import Flicker, ParityReport
@@ -51,7 +51,7 @@ def parity(
     working_size
         Size at which the networks see the clip, "640x360", or "360p" for the shorter side; by default the size of the clip.
     size
-        Size of the random inputs, such as 256x256; by default 128x96 and 136x72. Rounded up to what the network takes.
+        Size of the random inputs, such as 256x256; by default 128x96 and 136x72. Rounded up to what both forms take.
     hint
         KEY=VALUE that an ambiguous checkpoint needs (repeat it).
     save
@@ -121,6 +121,7 @@ def show_verdict(report: "ParityReport") -> None:
 
     is_measured = report.flicker is not None and report.flicker.num_pairs > 0
     steadiness = f", E_warp ratio at most {WORST_WARPING_RATIO:g}" if is_measured else ""
-    print(f"bound: {report.random.bound}{steadiness}: {'within' if report.is_within else 'BEYOND'}")
+    rounded = next((pair for pair in report.judged if pair.rounding_ratio is not None), report.last)
+    print(f"bound: {rounded.allowed}{steadiness}: {'within' if report.is_within else 'BEYOND'}")
     if report.is_bisected:
         print(f"first tensor beyond {EXACT.largest:g} of its largest value: {report.first_different or 'none'}")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.options import TRANSLATE_VALUES, check_fields, check_options
-from rotoscope.cli.answers import no_such_option
 from rotoscope.cli.options import RunFlags
 from rotoscope.cli.progress import Style, counted, shown_progress
+from rotoscope.cli.usage_errors import no_such_option
 
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation
+    from rotoscope.metrics.pareto import Setting
     from rotoscope.metrics.sweep import SweepRow
 
 WITH_COMMA = {"input_range", "output_range"}  # pairs of numbers, which NAME=VALUE,VALUE cannot express
@@ -73,12 +74,15 @@ def run_sweep(
     best = settings.index(recommended(settings))
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in grid[best].items())
     print(f"recommended: {flags}")
+    reason = _reason(settings, settings[best], rows[best].distance_name)
+    print(reason)
     content = {
         "source": source,
         "models": list(model),
         "fixed": dict(fixed),
         "settings": [_json(row, response=response) for row in rows],
         "recommended": grid[best],
+        "reason": reason,
     }
     title = f"{source} by {' + '.join(model)}: {names}"
     return content, pareto_chart(settings, settings[best], distance_name=rows[0].distance_name, title=title)
@@ -151,6 +155,18 @@ def _row(row: "SweepRow") -> str:
     octaves = " ".join(f"{between[f'gradient energy, octave {octave}']:.0%}" for octave in range(1, 5))
     lower = f"{plain / error:.2f}x lower" if error > 0 else ""
     return f"{row.setting.label:32}{error:10.5f}{lower:>14}{row.setting.distance:10.4f}{octaves:>28}"
+
+
+def _reason(settings: "Sequence[Setting]", best: "Setting", distance_name: str) -> str:
+    """Say by which rule a setting was chosen, and which settings are steadier."""
+    from rotoscope.metrics.pareto import largest_near_distance
+
+    steadier = [setting.label for setting in settings if setting.warping_error < best.warping_error]
+    return (
+        f"why: the lowest E_warp of the settings nearest to frame by frame ({distance_name} at most "
+        f"{largest_near_distance(settings):.4f}: the smallest, and a tenth of the range of this column)"
+        + (f"; steadier, but farther from frame by frame: {'; '.join(steadier)}" if steadier else "")
+    )
 
 
 def _response(row: "SweepRow") -> str:

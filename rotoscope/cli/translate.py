@@ -14,7 +14,6 @@ from cyclopts import Parameter
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import ModelOptions, SourceOptions, SteadyOptions
 from rotoscope.base.text import printable
-from rotoscope.cli.answers import no_such_option
 from rotoscope.cli.options import (
     MODEL,
     OUTPUT,
@@ -28,9 +27,10 @@ from rotoscope.cli.options import (
     SteadyArguments,
     as_keywords,
 )
+from rotoscope.cli.overwrite_rules import chosen_target, refuse_inputs
 from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.settings import used_files
-from rotoscope.cli.targets import chosen_target, refuse_inputs
+from rotoscope.cli.usage_errors import no_such_option
 from rotoscope.cli.version import versions
 
 if TYPE_CHECKING:

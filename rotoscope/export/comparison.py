@@ -11,8 +11,17 @@ import numpy as np
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import part_file
-from rotoscope.export.conversion import recoded
-from rotoscope.export.parity import EXACT, WORST_WARPING_RATIO, Form, Pair, is_coarser, run_random
+from rotoscope.export.parity import (
+    EXACT,
+    WORST_WARPING_RATIO,
+    Form,
+    Pair,
+    common_size,
+    is_coarser,
+    measure_rounding,
+    run_random,
+)
+from rotoscope.export.recode import recoded
 from rotoscope.metrics.paired_warping_error import PairedWarpingError, error_ratio, result_pixels, source_pixels
 from rotoscope.runtime.models.golden import golden_inputs
 
@@ -101,8 +110,14 @@ class ParityReport:
     @property
     def is_within(self) -> bool:
         """Every bound holds. Of a lower precision, which is meant for pictures, only the clip counts if there is one."""
-        judged = [self.last] if self.random.bound.psnr_db is not None else [self.random, self.last]
-        return (self.flicker is None or self.flicker.is_within) and all(pair.is_within for pair in judged)
+        return (self.flicker is None or self.flicker.is_within) and all(pair.is_within for pair in self.judged)
+
+    @property
+    def judged(self) -> list[Pair]:
+        """The comparisons whose bounds count."""
+        if self.clip is None:
+            return [self.random]
+        return [self.clip] if self.random.bound.psnr_db is not None else [self.random, self.clip]
 
 
 def compare_forms(
@@ -117,11 +132,11 @@ def compare_forms(
 ) -> ParityReport:
     """Run two forms on the same inputs and the same state, call by call, and return how far they differ.
 
-    sizes    (width, height) of the random inputs, rounded up to what the network takes
+    sizes    (width, height) of the random inputs, rounded up to what both forms take
     frames   decodes the frames of a clip, each time it is called, for both forms
     flow     motion of the clip for E_warp; needed with `frames`
     bisect   also name the first tensor beyond the bound; two .onnx files only
-    threads  of the fp64 reference, which a checkpoint with state is compared with
+    threads  of the network in fp32 and fp64, which a checkpoint with state, or beyond the bound, is compared with
     Raises ModelRefused for forms of different networks, UsageError for forms that cannot be bisected.
     """
     # Pictures in uint8 can be given to both forms; float pictures would have to be rounded for one of them.
@@ -129,13 +144,28 @@ def compare_forms(
     reference = fp64_form(first.graph or second.graph, threads)
     random = Pair(first.form, second.form, reference=reference)
     calls = RECURRENT_CALLS if first.form.manifest.state else CALLS
-    for width, height in sizes:
-        run_random(random, height=height, width=width, calls=calls)
+    ours, theirs = first.form.manifest, second.form.manifest
+    drawn = [common_size(ours, theirs, height, width) for width, height in sizes]
+
+    def on_random(pair: Pair) -> None:
+        for height, width in drawn:
+            run_random(pair, height=height, width=width, calls=calls)
+
+    on_random(random)
+    allow_rounding(random, first if first.graph else second, on_random, threads)
     clip, flicker = None, None
     if frames is not None:
         assert flow is not None
         clip = Pair(first.form, second.form, reference=reference)
         flicker = run_clip(clip, first, second, frames, flow)
+        network = first if first.graph else second
+
+        def on_clip(pair: Pair) -> None:
+            with closing(network.translate(frames(), pair)) as stream:
+                for _ in stream:
+                    pass
+
+        allow_rounding(clip, network, on_clip, threads)
     found = first_different_tensor(first, second) if bisect else None
     return ParityReport(random, clip, flicker, is_bisected=bisect, first_different=found)
 
@@ -147,6 +177,20 @@ def fp64_form(graph: Graph | None, threads: int) -> Form | None:
     from rotoscope.export.torch_engine import TorchEngine
 
     return Form("fp64", graph.manifest, TorchEngine(graph, precision="fp64", threads=threads), "fp64")
+
+
+def allow_rounding(pair: Pair, network: OpenedForm, drive: Callable[[Pair], None], threads: int) -> None:
+    """Measure the rounding of a checkpoint on the inputs of a pair that is beyond its bound; without a checkpoint do nothing.
+
+    drive  runs a pair on the inputs
+    """
+    if pair.is_within or network.graph is None:
+        return
+    from rotoscope.export.rounding import rounding_pair
+
+    rounding = rounding_pair(network.graph, threads=threads)
+    drive(rounding)
+    measure_rounding(pair, rounding)
 
 
 def run_clip(
@@ -183,8 +227,8 @@ def first_different_tensor(first: OpenedForm, second: OpenedForm) -> Parting | N
         raise UsageError("--bisect needs files with the same inputs")
     from rotoscope.export.bisect import first_difference
 
-    side = -(-max(ours.frame.minimum, 64) // ours.frame.multiple) * ours.frame.multiple
-    inputs, state = golden_inputs(ours, seed=0, height=side, width=side)
+    height, width = common_size(ours, theirs, 64, 64)
+    inputs, state = golden_inputs(ours, seed=0, height=height, width=width)
     assert EXACT.largest is not None
     return first_difference(
         first.file.path, first.make_engine, second.file.path, second.make_engine,

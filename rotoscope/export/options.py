@@ -35,7 +35,7 @@ class ExportOptions:
     """Pictures go in and come out as uint8 (N,H,W,3) RGB."""
 
     shared_statistics: bool = False
-    """Keep the statistics of instance norms from frame to frame, which reduces flicker."""
+    """Keep the statistics of instance norms from frame to frame, which keeps colours from drifting."""
 
     warp: Literal["inside", "outside"] = "inside"
     """vid2vid only: "outside" leaves warping and blending to the runtime, for engines without the operator GridSample."""

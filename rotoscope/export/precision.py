@@ -1,9 +1,12 @@
 """Reduce the precision of an exported graph to fp16 or int8, with ONNX Runtime's converters."""
 
 import importlib.util
+import io
+import logging
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +149,7 @@ def _quantised(proto: onnx.ModelProto, frames: list[dict[str, Array]], in_fp32: 
     with without_telemetry():
         from onnxruntime import quantization
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _silent_calibration():
         written = Path(folder) / "int8.onnx"
         quantization.quantize_static(
             onnx.ModelProto.FromString(proto.SerializeToString()),  # a copy: quantize_static changes its argument
@@ -162,6 +165,24 @@ def _quantised(proto: onnx.ModelProto, frames: list[dict[str, Array]], in_fp32: 
             extra_options={"CalibPercentile": PERCENTILE},
         )
         return onnx.load(written)
+
+
+@contextmanager
+def _silent_calibration() -> Iterator[None]:
+    """Drop what ONNX Runtime's quantiser prints, and what it logs on the root logger."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)  # without a handler, `logging.warning` would install one for the rest of the process
+    root.addFilter(_nothing)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        root.removeFilter(_nothing)
+        root.removeHandler(handler)
+
+
+def _nothing(_record: logging.LogRecord) -> bool:
+    return False
 
 
 def _made(proto: onnx.ModelProto, frames: list[dict[str, Array]], manifest: Manifest) -> list[Array]:

@@ -45,8 +45,12 @@ def warm() -> Iterator[str]:
     large = np.zeros((SMALLEST_PX, SMALLEST_PX, 4), np.float32)
     patches, flows = np.zeros((2, 1, 2, 2), np.float32), np.zeros((2, HEIGHT, WIDTH, 2), np.float32)
     work: dict[str, Callable[[], Any]] = {
-        "color_in": lambda: [color_in(planes, out) for planes in _decoded() for out in (planar, picture.copy())],
-        "color_out": lambda: [color_out(picture, planes) for planes in _decoded()],
+        "color_in": lambda: [
+            color_in(planes, out, depth=8 * min(planes[0].itemsize, 2))
+            for planes in [*_coded(), [picture]]
+            for out in (planar, planar.astype(np.float16), picture.copy())
+        ],
+        "color_out": lambda: [color_out(picture, planes, depth=8 * planes[0].itemsize) for planes in _coded()],
         "interleave": lambda: interleave(planar, picture.copy()),
         "resize": lambda: resize(picture, (3, 3)),
         "resize_grey": lambda: [
@@ -83,12 +87,19 @@ def warm() -> Iterator[str]:
         yield name
 
 
-def _decoded() -> list[list[Any]]:
-    """Return planes of one small picture as I420, as NV12 and as RGB, uint8."""
+def _coded() -> list[list[Any]]:
+    """Return planes of one small picture as decoders and encoders have them, uint8 and uint16: Y'CbCr, NV12, grey and RGB.
+
+    4:2:0, 4:2:2 and 4:4:4 run the same compiled code: their sizes are arguments.
+    """
     half = (HEIGHT // 2, WIDTH // 2)
-    luma, chroma = np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros(half, np.uint8)
-    return [
-        [luma, chroma, chroma.copy()],
-        [luma, np.zeros((*half, 2), np.uint8)],
-        [np.zeros((HEIGHT, WIDTH, 3), np.uint8)],
-    ]
+    coded: list[list[Any]] = []
+    for dtype in (np.uint8, np.uint16):
+        luma, chroma = np.zeros((HEIGHT, WIDTH), dtype), np.zeros(half, dtype)
+        coded += [
+            [luma, chroma, chroma.copy()],
+            [luma, np.zeros((*half, 2), dtype)],
+            [luma],
+            [np.zeros((HEIGHT, WIDTH, 3), dtype)],
+        ]
+    return coded

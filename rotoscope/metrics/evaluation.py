@@ -26,9 +26,11 @@ Numbers = dict[str, dict[str, float]]
 """Numbers by "source", "result", "frame by frame" and "to frame by frame" (the distance between the last two), then by name."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Evaluation:
     """Curves and numbers of the result, of the frame-by-frame reference, and of the distance between them.
+
+    `summary()` gives the numbers of the whole video, `curves()` those of every frame.
 
     `reference` is None and the lists psnr, ssim and lpips are empty if there is no reference.
     """
@@ -45,6 +47,13 @@ class Evaluation:
         default_factory=dict
     )  # FID, VFID and VLPIPS to the reference, if asked for
     worst: tuple[MatchedFrame, ...] = ()  # up to three frames; the last two are the pair with the largest warping error
+
+    def __repr__(self) -> str:
+        """One line: number of frames, E_warp, and where the other numbers are."""
+        found = [f"E_warp {self.result.summary()['E_warp']:.3g}"]
+        if self.reference is not None:
+            found.append(f"frame by frame {self.reference.summary()['E_warp']:.3g}")
+        return f"<Evaluation of {len(self.seconds)} frames: {', '.join(found)}; summary() gives all numbers>"
 
     @property
     def sharpness(self) -> list[float]:

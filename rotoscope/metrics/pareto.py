@@ -51,10 +51,15 @@ def recommended(settings: Sequence[Setting], slack: float = 0.1) -> Setting:
             f"none of {len(settings)} settings has a finite E_warp and a finite distance to frame by frame; "
             "accepted: at least one (E_warp is NaN if the flow finds no pixel visible in two neighbouring frames)"
         )
-    distances = [setting.distance for setting in candidates]
-    limit = min(distances) + slack * (max(distances) - min(distances))
+    limit = largest_near_distance(candidates, slack)
     near = [setting for setting in candidates if setting.distance <= limit]
     return min(near, key=lambda setting: (setting.warping_error, setting.distance))
+
+
+def largest_near_distance(settings: Sequence[Setting], slack: float = 0.1) -> float:
+    """Return the largest distance that `recommended` takes for nearly the smallest one, of settings with a measured one."""
+    distances = [setting.distance for setting in _measured(settings)]
+    return min(distances) + slack * (max(distances) - min(distances))
 
 
 def _measured(settings: Sequence[Setting]) -> list[Setting]:

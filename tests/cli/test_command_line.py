@@ -1,5 +1,6 @@
 """The command line: help, one-line errors with their exit codes, reports, progress, settings and their precedence."""
 
+import importlib.util
 import json
 import re
 import signal
@@ -170,6 +171,10 @@ def test_y4m_from_a_pipe_into_a_file(here, identity):
     (["translate", "text.mp4", "-m", "M"], 3, "not a video or picture"),
     (["translate", "http://x.test/a.mp4", "-m", "M"], 3, "addresses are not read"),
     (["translate", "clip.mp4", "-m", "stary"], 4, "neither a file nor a bundled look (those are:"),
+    (["translate", "clip.mp4", "-m", "no.onnx"], 4, "rotoscope: no.onnx: no such file\n"),
+    (["translate", "clip.mp4", "-m", "M", "--flow", "onnx:no.onnx"], 4, "rotoscope: --flow onnx:no.onnx: no such file\n"),
+    (["info", "no.onnx"], 4, "rotoscope: no.onnx: no such file\n"),
+    (["info", "no.pth"], 4, "rotoscope: no.pth: no such file\n"),
     (["translate", "clip.mp4", "-m", "text.onnx"], 4, "not an ONNX file"),
     (["translate", "clip.mp4", "-m", "NAN"], 1, "frame 0 (0.000 s)"),
     (["translate", "clip.mp4", "-m", "."], 4, "a folder; give the file in it"),
@@ -178,7 +183,6 @@ def test_y4m_from_a_pipe_into_a_file(here, identity):
     (["export", "M", "copy.onnx"], 4, "a model file already"),
     (["parity", "M", "M", "--frames", "0"], 2, "at least 1"),
     (["info", "missing.mp4"], 3, "no such file"),
-    (["info", "missing.onnx"], 4, "neither a file"),
     (["info", "clip.mp4", "--write", "copy.onnx"], 2, "--write is for models"),
 ])  # fmt: skip
 def test_errors_are_one_line_with_their_exit_code(words, code, said, clip, here, identity, rotoscope_main):
@@ -366,6 +370,16 @@ def test_doctor_says_what_works(rotoscope_main):
         assert any(row.startswith(name) for row in rows), name
     assert any(row.startswith("libx264") and row.endswith("ok") for row in rows)
     assert "differs by" in out and "WRONG RESULTS" not in out
+
+
+@pytest.mark.parametrize("there", [(), ("torch",)], ids=["none", "torch, which runs checkpoints only"])
+def test_doctor_without_an_engine_for_onnx_files_says_so_and_fails(there, monkeypatch, rotoscope_main):
+    find = importlib.util.find_spec
+    missing = {"onnxruntime", "openvino", "tensorrt", "torch"} - {*there}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name in missing else find(name, *rest))
+    code, out, _ = rotoscope_main("doctor")
+    assert code == 1
+    assert 'MISSING: no engine that runs .onnx files is installed; this installs one: pip install ".[cpu]"' in out
 
 
 @pytest.mark.slow

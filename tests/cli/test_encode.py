@@ -17,7 +17,7 @@ SIZES = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
 def folder(tmp_path_factory):
     """pair.pt, and its translation and style encoder from A to B as munit.onnx and style.onnx."""
     from rotoscope.assembly.engines import proving_engine
-    from rotoscope.export.convert import convert
+    from rotoscope.export.export_checkpoint import export_checkpoint
     from rotoscope.export.options import ExportOptions
 
     folder = tmp_path_factory.mktemp("munit")
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     torch.save(MunitPair(SIZES, SIZES, "AtoB").state_dict(), folder / "pair.pt")
     for name, part in (("munit", None), ("style", "style-encoder")):
         options = ExportOptions(part=part, hints=("direction=AtoB",))
-        convert([folder / "pair.pt"], folder / f"{name}.onnx", options, proving_engine)
+        export_checkpoint([folder / "pair.pt"], folder / f"{name}.onnx", options, proving_engine)
     return folder
 
 
@@ -78,7 +78,7 @@ def test_a_code_that_exists_is_replaced_only_when_asked(folder, photo, here, rot
     (here / "code.npy").write_text("mine")
     words = ["encode", photo, "-o", "code.npy", "-m", folder / "style.onnx"]
     code, _, err = rotoscope_main(*words)
-    assert (code, err) == (2, "rotoscope: code.npy exists; --overwrite replaces it\n")
+    assert (code, err) == (2, "rotoscope: code.npy exists; --overwrite (in Python overwrite=True) replaces it\n")
     assert (here / "code.npy").read_text() == "mine"
     assert rotoscope_main(*words, "--overwrite")[0] == 0
     assert np.load("code.npy").shape == (1, 3, 1, 1)
@@ -88,7 +88,7 @@ def test_a_code_that_exists_is_replaced_only_when_asked(folder, photo, here, rot
     (["none.png", "x.npy", "-m", "STYLE"], 3, "none.png: no such file"),
     (["photo.png", "x.bin", "-m", "STYLE"], 2, "x.bin: a code ends in .npy"),
     (["photo.png", "no/x.npy", "-m", "STYLE"], 2, "no: no such folder"),
-    (["photo.png", "x.npy", "-m", "none.onnx"], 4, "neither a file"),
+    (["photo.png", "x.npy", "-m", "none.onnx"], 4, "none.onnx: no such file"),
     (["photo.png", "x.npy", "-m", "MUNIT"], 2, "of kind translate; encode takes one of kind encode, such as export --part"),
     (["photo.png", "x.npy", "-m", "STYLE", "--engine", "torch"], 2, "torch"),
     (["photo.png", "x.npy", "-m", "STYLE", "--working-size", "big"], 2, "'big'; accepted: WIDTHxHEIGHT"),

@@ -105,7 +105,10 @@ def test_equal_videos_leave_gaps_in_the_json_instead_of_infinity(clips, rotoscop
 def test_existing_files_are_kept_without_overwrite(clips, rotoscope_main):
     (clips / "steady.evaluation.svg").write_text("mine")
     code, _, err = rotoscope_main("evaluate", "source.mkv", "steady.mkv")
-    assert (code, err) == (2, "rotoscope: steady.evaluation.svg exists; --overwrite replaces it\n")
+    assert (code, err) == (
+        2,
+        "rotoscope: steady.evaluation.svg exists; --overwrite (in Python overwrite=True) replaces it\n",
+    )
     assert rotoscope_main("evaluate", "source.mkv", "steady.mkv", "--overwrite")[0] == 0
     assert (clips / "steady.evaluation.svg").read_text() != "mine"
 
@@ -204,6 +207,13 @@ def test_a_sweep_prints_a_row_for_each_setting_and_recommends_one(clips, rotosco
     assert [row["options"] for row in content["settings"]] == [{"strength": 0.25}, {"strength": 1}]
     assert content["recommended"] in ({"strength": 0.25}, {"strength": 1})
     assert f"recommended: --strength {content['recommended']['strength']}" in out
+    assert (
+        content["reason"] in out and "lowest E_warp of the settings nearest to frame by frame (1 - SSIM at most" in out
+    )
+    errors = {row["options"]["strength"]: row["summary"]["result"]["E_warp"] for row in content["settings"]}
+    steadier = [word for word, error in errors.items() if error < errors[content["recommended"]["strength"]]]
+    said = f"steadier, but farther from frame by frame: {'; '.join(map(str, steadier))}"
+    assert (said in out) if steadier else ("steadier, but" not in out)
     assert [line.split()[0] for line in out.splitlines()[:3]] == ["strength", "0.25", "1"]
     distances = [1 - row["summary"]["to frame by frame"]["SSIM"] for row in content["settings"]]
     assert distances[0] < distances[1]  # the weaker one stays closer to frame by frame

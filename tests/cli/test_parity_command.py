@@ -10,8 +10,10 @@ import torch
 from onnx import TensorProto, helper
 
 import rotoscope
+from rotoscope.export.parity import Bound
 from rotoscope.metrics.paired_warping_error import PairedWarpingError, error_ratio
 from rotoscope.networks.compact import CompactGenerator
+from rotoscope.networks.raft import RaftSmall
 from rotoscope.runtime.motion.dis import DisFlow
 
 
@@ -58,6 +60,38 @@ def test_a_checkpoint_is_measured_against_its_export(here, rotoscope_main):
     assert code == 0 and "bound: PSNR at least 40 dB: within" in out
 
 
+def test_a_network_that_needs_large_pictures_is_measured_at_a_size_that_both_forms_take(here, rotoscope_main):
+    torch.manual_seed(0)
+    torch.save(RaftSmall().state_dict(), "raft.pth")
+    hint = ("--hint", "iterations=2")
+    code, _, err = rotoscope_main("export", "raft.pth", "raft.onnx", *hint)
+    assert code == 0, err
+    for forms in (("raft.pth", "raft.onnx"), ("raft.onnx", "raft.pth")):
+        code, out, _ = rotoscope_main("parity", *forms, *hint)
+        assert code == 0 and "inf" not in out and "nan" not in out, out
+    shown = rotoscope_main("info", "raft.onnx")[1]
+    assert "any from 128x128 on, padded to a multiple of 8" in shown
+
+
+def test_what_export_proved_by_the_rounding_of_the_network_parity_allows_too(here, monkeypatch, rotoscope_main):
+    """Both are as strict as the network allows; here every bound is too strict."""
+    torch.manual_seed(0)
+    torch.save(CompactGenerator(8, 2).state_dict(), "net.pth")
+    monkeypatch.setattr("rotoscope.export.parity.EXACT", Bound(largest=0.0, mean=0.0))
+    monkeypatch.setattr("rotoscope.export.parity.MAGNIFICATION", 100.0)
+    rule = "or 100 times the difference of the network in fp32 from fp64: it is "
+    code, _, err = rotoscope_main("export", "net.pth", "net.onnx")
+    assert code == 0 and f"(allowed: max 0, mean 0, {rule}" in err
+    clip = tiny_clips.write_clip(here / "clip.mp4")
+    for more in ((), ("--clip", clip, "--frames", "2")):
+        code, out, _ = rotoscope_main("parity", "net.onnx", "net.pth", *more)
+        assert code == 0 and rule in out.splitlines()[-1] and out.endswith(": within\n"), out
+    monkeypatch.setattr("rotoscope.export.parity.MAGNIFICATION", 1e-3)
+    code, _, err = rotoscope_main("export", "net.pth", "other.onnx")
+    assert code == 4 and "0.001 times the difference of the network in fp32 from fp64" in err
+    assert rotoscope_main("parity", "net.onnx", "net.pth")[0] == 1
+
+
 @pytest.mark.parametrize("place", [0, 2, 4])
 def test_bisection_names_the_tensor_where_two_files_part(place, here, rotoscope_main):
     factors = [0.9, 0.8, 1.1, 1.2, 0.7]
@@ -80,7 +114,7 @@ def test_bisection_finds_nothing_where_nothing_differs(here, rotoscope_main):
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [
-    (["none.onnx"], 4, "none.onnx: neither a file nor a bundled look"),
+    (["none.onnx"], 4, "none.onnx: no such file"),
     (["identity.onnx@fast"], 2, "--device fast with onnxruntime; accepted: cpu"),
     (["identity.onnx@torch"], 2, "--engine torch runs checkpoints"),
     (["identity.onnx@compiled"], 2, "--compiled is for the torch engine"),

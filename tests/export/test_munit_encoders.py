@@ -8,7 +8,7 @@ from catalogue import CASES, build
 import rotoscope
 from rotoscope.assembly import engines
 from rotoscope.base.errors import UsageError
-from rotoscope.export.convert import convert, open_network
+from rotoscope.export.export_checkpoint import export_checkpoint, open_network
 from rotoscope.export.options import ExportOptions
 from rotoscope.networks import from_state_dict
 from rotoscope.networks.munit import MunitGenerator, MunitPair
@@ -26,7 +26,7 @@ def pair(here):
 
 
 def exported(path, folder, part, **options):
-    convert([path], folder / "part.onnx", ExportOptions(part=part, **options), engines.proving_engine)
+    export_checkpoint([path], folder / "part.onnx", ExportOptions(part=part, **options), engines.proving_engine)
     return rotoscope.load(folder / "part.onnx")
 
 
@@ -110,12 +110,12 @@ def test_other_networks_have_no_such_part(case, here):
 def test_what_is_for_whole_networks_is_refused(part, target, options, said, pair, here):
     chosen = ExportOptions(part=part, hints=("direction=AtoB",), **options)
     with pytest.raises(UsageError, match=said):
-        convert([here / "pair.pt"], here / target, chosen, engines.proving_engine)
+        export_checkpoint([here / "pair.pt"], here / target, chosen, engines.proving_engine)
     assert not (here / target).exists()
 
 
 def test_a_part_that_computes_something_else_is_not_written(pair, here, monkeypatch):
-    from rotoscope.export import convert as module
+    from rotoscope.export import export_checkpoint as module
 
     def of_the_other_domain(graph, path, **options):
         other = open_network([here / "pair.pt"], ExportOptions(part="style-encoder", hints=("direction=BtoA",)))

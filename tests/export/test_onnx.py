@@ -1,5 +1,7 @@
 """Networks as ONNX files: the same numbers on ONNX Runtime at odd sizes and batches, and files that describe themselves."""
 
+import logging
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -247,10 +249,16 @@ def test_halved_files_keep_float32_at_both_ends_and_the_picture(exported):
         assert golden_difference(manifest, OnnxRuntimeEngine(path)) <= manifest.golden.tolerance
 
 
-def test_eight_bit_weights_keep_thirty_four_decibels_on_what_they_were_calibrated_on(exported, tmp_path):
+def test_eight_bit_weights_keep_thirty_four_decibels_on_what_they_were_calibrated_on(
+    exported, tmp_path, capsys, caplog
+):
     path, _, _ = exported(named("CycleGAN ResNet-6"))
     frames = [Picture((tiny_clips.pattern(index, 48, 32),)) for index in range(3)]
+    handlers = list(logging.getLogger().handlers)
     written, psnr_db = to_int8(open_model(path), frames, tmp_path / "int8.onnx")
+    assert capsys.readouterr().out == ""  # the quantiser prints, and logs on the root logger
+    assert not [record for record in caplog.records if record.name == "root"]
+    assert logging.getLogger().handlers == handlers and not logging.getLogger().filters
     assert psnr_db >= 34
     model = open_model(tmp_path / "int8.onnx")
     assert (model.precision, model.manifest) == ("int8", written)

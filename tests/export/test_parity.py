@@ -8,7 +8,7 @@ import pytest
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.manifest import FrameInput, FrameOutput, Manifest, StateTensor
 from rotoscope.export.difference import Difference
-from rotoscope.export.parity import Form, Pair, run_random
+from rotoscope.export.parity import Form, Pair, common_size, measure_rounding, run_random
 
 
 class NumpyEngine:
@@ -157,7 +157,7 @@ def test_several_inputs_go_through_at_once():
         return x, None
 
     measured(form(identity), form(watched, frame={"multiple": 4}), batch=2)
-    assert set(seen) == {(2, 3, 9, 7)}
+    assert set(seen) == {(2, 3, 12, 8)}
 
 
 # State
@@ -188,3 +188,45 @@ def test_drift_of_a_reference_stands_beside_it():
     pair = Pair(a, b, reference=form(doubling(0.25), recurrent=True, precision="fp64"))
     run_random(pair, height=4, width=4, calls=2)
     assert pair.drift == pytest.approx([1, 3]) and pair.reference_drift == pytest.approx([0.25, 0.75])
+
+
+# Sizes and rounding
+
+
+def needs_128(frame, state):
+    assert min(frame.shape[2:]) >= 128 and frame.shape[2] % 24 == frame.shape[3] % 24 == 0
+    return frame, None
+
+
+def test_random_inputs_have_a_size_that_both_forms_take():
+    """A checkpoint does not know from which size on it runs; its export does."""
+    plain, exported = form(identity, frame={"multiple": 8}), form(needs_128, frame={"minimum": 128, "multiple": 12})
+    for a, b in ((plain, exported), (exported, plain)):
+        assert measured(a, b).is_within
+    assert common_size(plain.manifest, exported.manifest, 9, 150) == (144, 168)
+
+
+def test_the_only_size_of_one_form_is_that_of_both():
+    fixed = form(identity, frame={"width": 40, "height": 24})
+    for a, b in ((form(identity), fixed), (fixed, form(identity))):
+        assert common_size(a.manifest, b.manifest, 9, 7) == (24, 40)
+
+
+def off_by(value):
+    return measured(form(identity), form(lambda x, _: (x + np.float32(value), None)))
+
+
+@pytest.mark.parametrize(("own", "is_within"), [(0.005, True), (0.002, False), (0.0, False), (math.nan, False)])
+def test_a_network_that_magnifies_rounding_may_differ_by_four_times_its_own(own, is_within):
+    pair = off_by(0.01)
+    assert not pair.is_within
+    measure_rounding(pair, off_by(own))
+    assert pair.is_within == is_within
+    assert "or 4 times the difference of the network in fp32 from fp64" in pair.allowed
+
+
+def test_the_bound_that_decided_is_named():
+    assert off_by(0.0).allowed == "max 0.001, mean 1e-05"
+    pair = off_by(0.01)
+    measure_rounding(pair, off_by(0.005))
+    assert pair.allowed.endswith("it is 2 times that")

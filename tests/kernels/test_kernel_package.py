@@ -1,5 +1,6 @@
 """What holds for all kernels: light imports, warm starts, threads, arrays from elsewhere."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 from rotoscope.base.cache import LIMIT_BYTES
 from rotoscope.base.errors import UsageError
 from rotoscope.kernels import arrays, compile, rows
+from rotoscope.kernels.color_in import color_in
+from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.warm import warm
 from rotoscope.kernels.warp import warp, warp_reference
 
@@ -188,6 +191,41 @@ def test_warm_runs_every_operation_that_has_a_cpu_version():
         name for name in MODULES if f"def {name}_cpu(" in Path(rows.__file__).with_name(f"{name}.py").read_text()
     }
     assert set(warm()) == operations
+
+
+def compiled_signatures():
+    """How often each kernel that is in use was compiled, by module and name."""
+    return {
+        (module, name): len(value.compiled().signatures)
+        for module in MODULES
+        for name, value in vars(importlib.import_module(f"rotoscope.kernels.{module}")).items()
+        if isinstance(value, compile.CpuKernel)
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shapes", [
+    [(12, 16), (6, 8), (6, 8)], [(12, 16), (12, 8), (12, 8)], [(12, 16), (12, 16), (12, 16)],
+    [(12, 16), (6, 8, 2)], [(12, 16), (12, 16, 2)], [(12, 16)], [(12, 16, 3)],
+], ids=["420", "422", "444", "nv12", "nv24", "grey", "rgb"])  # fmt: skip
+def test_after_warm_no_decoded_picture_waits_for_the_compiler(shapes, dtype):
+    list(warm())
+    before = compiled_signatures()
+    planes = [np.zeros(shape, dtype) for shape in shapes]
+    depth = 8 if dtype == np.uint8 else 10
+    for siting, full_range, bgr in (((0.0, 0.5), False, False), ((0.5, 0.5), True, True)):
+        picture = np.zeros((12, 16, 4), np.float32)
+        for out in (picture, np.zeros((3, 12, 16), np.float32), np.zeros((3, 16, 24), np.float16)):
+            color_in(planes, out, depth=depth, siting=siting, full_range=full_range, bgr=bgr)
+        color_out(picture, planes, depth=depth, siting=(0.0, 0.5) if len(shapes) > 1 else (0.0, 0.0))
+    assert compiled_signatures() == before
+
+
+def test_after_warm_no_resized_picture_waits_for_the_compiler():
+    list(warm())
+    before = compiled_signatures()
+    color_in([np.zeros((12, 16, 4), np.float32)], np.zeros((3, 12, 16), np.float32))
+    assert compiled_signatures() == before
 
 
 def test_an_error_in_one_part_waits_for_the_others():

@@ -33,6 +33,9 @@ def blinking(step, frames=6):
 
 def test_a_brightness_that_alternates_gives_the_known_numbers():
     found = evaluate_frames(matched(blinking(20), blinking(40)), still)
+    error = found.summary()["result"]["E_warp"]
+    assert repr(found).startswith(f"<Evaluation of {len(found.seconds)} frames: E_warp {error:.3g}, frame by frame ")
+    assert len(repr(found)) < 120
     numbers = found.summary()
     assert numbers["result"]["E_warp"] == pytest.approx((20 / 255) ** 2, rel=1e-4)
     assert numbers["result"]["E_warp as printed"] == pytest.approx(PRINTED * (20 / 255) ** 2, rel=1e-4)

@@ -25,8 +25,8 @@ SECONDS_FOR_ONE, MEGABYTES = 25, 2560  # the limits of OSS-Fuzz
 COVERED = (
     "rotoscope.base",
     "rotoscope.cli.settings",
-    "rotoscope.cli.everywhere",
-    "rotoscope.cli.answers",
+    "rotoscope.cli.common_options",
+    "rotoscope.cli.usage_errors",
     "rotoscope.cli.options",
     "rotoscope.export.checkpoint",
     "rotoscope.weights",

@@ -73,8 +73,8 @@ def _words(path: Path) -> None:
     from cyclopts import CycloptsError
 
     from rotoscope.cli import app
-    from rotoscope.cli.answers import answer
-    from rotoscope.cli.everywhere import split_words
+    from rotoscope.cli.common_options import split_words
+    from rotoscope.cli.usage_errors import answer
 
     _, words = split_words(path.read_bytes().decode("utf-8", "replace").split("\n"))
     try:

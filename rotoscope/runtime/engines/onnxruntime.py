@@ -22,8 +22,8 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.gpu_run import CAPTURE_LOCK
 from rotoscope.base.telemetry import without_telemetry
 from rotoscope.base.tf32 import choose_tf32
-from rotoscope.runtime.models.gate import check_it_ends
 from rotoscope.runtime.models.model_file import ModelFile
+from rotoscope.runtime.models.refuse_unsafe import check_it_ends
 
 with without_telemetry():
     import onnxruntime

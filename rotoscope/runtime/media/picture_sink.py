@@ -64,7 +64,10 @@ class PictureSink:
         if not self._single and not overwrite and self._folder.is_dir():
             there = bool(numbered(target)) if is_pattern else any(self._folder.iterdir())
             if there:
-                raise UsageError(f"{target}: there are files already; --overwrite replaces those of the same names")
+                raise UsageError(
+                    f"{target}: there are files already; --overwrite (in Python overwrite=True) replaces those of the same "
+                    "names"
+                )
         self._staging = self._part.path
         try:
             self._part.create()

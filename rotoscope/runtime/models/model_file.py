@@ -1,6 +1,6 @@
 """Open a model file: check it, read its manifest, or infer one for a foreign ONNX and say how.
 
-The file is not trusted: `gate` refuses what is dangerous before an engine opens it.
+The file is not trusted: `refuse_unsafe` refuses what is dangerous before an engine opens it.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import describe_file, file_digest, why_unusable
 from rotoscope.base.manifest import METADATA_KEY, FrameInput, FrameOutput, Manifest, name_from
 from rotoscope.base.text import shortened
-from rotoscope.runtime.models.gate import check_graph, check_text, external_files, nodes, tensors
+from rotoscope.runtime.models.refuse_unsafe import check_graph, check_text, external_files, nodes, tensors
 
 _DTYPES: dict[int, str] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
 MAX_ONNX_BYTES = 2 << 30  # more a protobuf message cannot have

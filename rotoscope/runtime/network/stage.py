@@ -13,8 +13,8 @@ from rotoscope.base.sizes import Size
 from rotoscope.kernels.float_picture import float_picture, resized
 from rotoscope.kernels.rows import SERIAL
 from rotoscope.runtime.network.call import filled
+from rotoscope.runtime.network.frame_windows import Neighbours, Windows
 from rotoscope.runtime.network.network import CallInput, Network
-from rotoscope.runtime.network.windows import Neighbours, Windows
 
 MAX_CARRIED = 16  # frames between key frames that may wait for one of them
 

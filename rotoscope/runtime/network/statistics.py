@@ -19,9 +19,9 @@ from rotoscope.runtime.models.golden import first_state
 from rotoscope.runtime.models.model_file import ModelFile
 from rotoscope.runtime.network.call import call
 from rotoscope.runtime.network.feed import Feed
+from rotoscope.runtime.network.frame_windows import Neighbours, windows
 from rotoscope.runtime.network.network import CallInput, Network
 from rotoscope.runtime.network.style import style_codes
-from rotoscope.runtime.network.windows import Neighbours, windows
 
 EVERY = 8  # at most every 8th frame is measured
 MOST_FRAMES = 16  # in the batch

@@ -168,7 +168,7 @@ class Stages:
     @property
     def notes(self) -> list[str]:
         """Sentences for the user about steadying and statistics."""
-        notes = [self.steadiness.note] if self.steadiness.note else []
+        notes = [*self.steadiness.notes]
         if self._why_on_cpu:
             notes.append(f"pictures were on the CPU around the networks: {self._why_on_cpu}")
         if self._calibration is not None:

@@ -1,7 +1,7 @@
 """Which steadying stages go together: decided from the options and the models, before the first frame."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.gpu_run import GpuRun
@@ -33,7 +33,7 @@ class Steadiness:
     description what is done, in words: "off", "blend 0.75", "blend 0.75, key frames 4"
     before      stages that decoded frames pass: motion, inserted frames, key frames
     after       stages that translated frames pass
-    note        its cost, for the user; empty if it needs no line
+    notes       lines for the user: its cost, options without effect
     flicker     measures the effect; None without a frame-wise result to compare with
     blend       the stage whose `strength` can be changed between two frames; None for other methods
     """
@@ -41,7 +41,7 @@ class Steadiness:
     description: str
     before: tuple[Stage, ...] = ()
     after: tuple[Stage, ...] = ()
-    note: str = ""
+    notes: tuple[str, ...] = ()
     flicker: FlickerMeter | None = None
     blend: Blend | None = None
 
@@ -63,8 +63,9 @@ def plan_steadiness(
     gpu           of a run whose pictures stay on it: motion is estimated there, by our own dense inverse search in place of DIS
     """
     method = chosen_method(models, options)
+    notes = without_effect(method, options)
     if method == "off" and options.keyframes == 1:
-        return Steadiness("off")
+        return Steadiness("off", notes=notes)
     both_ways = method == "hypercon"
     motion: Stage
     if gpu is not None:
@@ -77,18 +78,21 @@ def plan_steadiness(
         estimator = MotionEstimator(flow, scale=1.0, sees_colour=True, both_ways=both_ways)
         motion = MotionStage(estimator, times)
     if method == "hypercon":
-        return _hypercon(options, motion, region, times, interpolator, gpu)
+        steadiness = _hypercon(options, motion, region, times, interpolator, gpu)
+        return replace(steadiness, notes=steadiness.notes + notes)
     blend = Blend(options.strength, region, times) if method == "blend" else None
     description = f"blend {options.strength:g}" if blend else "off"
     if options.keyframes == 1:
         assert blend is not None
         meter = FlickerMeter(region, times, gpu)
-        return Steadiness(description, (motion,), (meter.entering, blend, meter.leaving), flicker=meter, blend=blend)
+        after = meter.entering, blend, meter.leaving
+        return Steadiness(description, (motion,), after, notes=notes, flicker=meter, blend=blend)
     carry = Carry(region, times)
     return Steadiness(
         f"{description}, key frames {options.keyframes}",
         (motion, ChooseKeys(options.keyframes)),
         (carry, blend) if blend else (carry,),
+        notes=notes,
         blend=blend,
     )
 
@@ -110,14 +114,31 @@ def _hypercon(
     ).needed()
     inserted = f"{around.insert} inserted{f' by {interpolator.name}' if interpolator else ''}"
     how = f"weighted mean {options.strength:g}" if options.pool == "weighted" else options.pool
+    plural = "" if around.reach == 1 else "s"
     meter = FlickerMeter(region, times, gpu)
     return Steadiness(
         f"hypercon, {inserted}, {how} of {2 * options.window + 1}",
         (motion, InsertFrames(around.insert, times, interpolator)),
         (meter.entering, HyperCon(around, region, times), meter.leaving),
-        note=f"hypercon: the network runs {around.steps} times for a frame; each is shown {around.reach} late",
+        notes=(f"hypercon: network calls per frame: {around.steps}; delay: {around.reach} frame{plural}",),
         flicker=meter,
     )
+
+
+def without_effect(method: str, options: SteadyOptions) -> tuple[str, ...]:
+    """A line that names the options that differ from their defaults and that the method does not use; () if there are none."""
+    name = f"--steady {method}"
+    unused: tuple[str, ...] = ()
+    if method != "hypercon":
+        unused = ("insert", "window", "dilation", "pool")
+    elif options.pool != "weighted":
+        unused, name = ("strength",), f"{name} --pool {options.pool}"
+    if method == "off":
+        unused += ("strength",) if options.keyframes > 1 else ("strength", "flow")
+    defaults = SteadyOptions()
+    given = [word for word in unused if getattr(options, word) != getattr(defaults, word)]
+    flags = ", ".join(f"--{word} {getattr(options, word)}" for word in given)
+    return (f"no effect with {name}: {flags}",) if given else ()
 
 
 def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:

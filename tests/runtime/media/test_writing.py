@@ -364,7 +364,7 @@ def test_sound_of_a_transport_stream_loses_its_headers_only(identity, tmp_path):
 
 def test_an_existing_result_needs_overwrite(translate, tmp_path):
     (tmp_path / "out.mp4").write_bytes(b"old")
-    with pytest.raises(rotoscope.UsageError, match="exists; --overwrite replaces it"):
+    with pytest.raises(rotoscope.UsageError, match=r"exists; --overwrite \(in Python overwrite=True\) replaces it"):
         translate(tmp_path / "out.mp4")
     assert (tmp_path / "out.mp4").read_bytes() == b"old"
     translate(tmp_path / "out.mp4", overwrite=True)

@@ -116,7 +116,7 @@ class Counting:
 
 
 @pytest.mark.parametrize(("target", "options", "reason"), [
-    ("there.mp4", {}, "there.mp4 exists; --overwrite replaces it"),
+    ("there.mp4", {}, "there.mp4 exists; --overwrite (in Python overwrite=True) replaces it"),
     ("clip.mp4", {"overwrite": True}, "input and output are the same file"),
     ("nowhere/out.mp4", {}, "nowhere: no such folder"),
     ("out.xyz", {}, "unknown ending .xyz"),

@@ -142,10 +142,36 @@ def test_the_network_runs_as_often_as_promised(options, calls, tmp_path, identit
     assert len(counted) == calls + 1  # one more tells the size of the results
 
 
+@pytest.mark.parametrize(("options", "said"), [
+    ({"window": 3}, "no effect with --steady blend: --window 3"),
+    ({"steady": "blend", "insert": 1, "dilation": 1, "pool": "median"},
+     "no effect with --steady blend: --insert 1, --dilation 1, --pool median"),
+    ({"steady": "off", "strength": 1.0, "window": 3}, "no effect with --steady off: --window 3, --strength 1.0"),
+    ({"steady": "off", "flow": "inverse-search"}, "no effect with --steady off: --flow inverse-search"),
+    ({"steady": "off", "keyframes": 3, "strength": 1.0}, "no effect with --steady off: --strength 1.0"),
+    ({"steady": "hypercon", "strength": 0.5}, "no effect with --steady hypercon --pool mean: --strength 0.5"),
+    ({"steady": "hypercon", "strength": 0.5, "pool": "weighted", "insert": 0, "window": 1, "dilation": 1}, None),
+    ({"strength": 0.5, "flow": "inverse-search", "keyframes": 3}, None),
+    ({"steady": "off", "keyframes": 3, "flow": "inverse-search"}, None),
+    ({"steady": "off"}, None),
+])  # fmt: skip
+def test_options_that_the_method_does_not_use_are_named(options, said, identity):
+    plan = plan_steadiness(
+        [rotoscope.load(identity).file], SteadyOptions(**options), lambda size: (0, 0, *size), StageTimes()
+    )
+    assert [note for note in plan.notes if "no effect" in note] == ([] if said is None else [said])
+
+
+def test_a_run_prints_the_options_without_effect(tmp_path, identity):
+    clip = moving_clip(tmp_path / "clip.mp4", frames=2)
+    run = rotoscope.translate(clip, tmp_path / "out.mp4", model=identity, window=3)
+    assert "no effect with --steady blend: --window 3" in run.notes
+
+
 def test_hypercon_says_what_it_costs(tmp_path, identity):
     run = rotoscope.translate(
         moving_clip(tmp_path / "clip.mp4"), tmp_path / "out.mp4", model=identity, steady="hypercon"
     )
-    cost = "hypercon: the network runs 2 times for a frame; each is shown 1 late"
+    cost = "hypercon: network calls per frame: 2; delay: 1 frame"
     assert cost in run.notes and "hypercon, 1 inserted, mean of 5" in run.steady
     assert run.frames_out == 12

@@ -95,7 +95,7 @@ def test_a_network_is_named_on_the_command_line(here, identity, rotoscope_main):
     (["onnx:between.onnx", "--steady", "off"], "off inserts no frames"),
     (["slomo", "--steady", "hypercon"], "--interpolator slomo; accepted: flow, or onnx:FILE with a model of kind interpolate"),
     (["onnx:identity.onnx", "--steady", "hypercon"], "of kind translate; this needs one of kind interpolate"),
-    (["onnx:none.onnx", "--steady", "hypercon"], "none.onnx: neither a file nor"),
+    (["onnx:none.onnx", "--steady", "hypercon"], "--interpolator onnx:none.onnx: no such file"),
 ])  # fmt: skip
 def test_networks_that_do_not_fit_are_refused_in_one_line(words, reason, here, identity, rotoscope_main):
     tiny_clips.write_clip(here / "clip.mp4", frames=2)

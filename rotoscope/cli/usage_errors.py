@@ -1,4 +1,4 @@
-"""The one-line answers to a command line that cannot be understood, in one form for every command."""
+"""The one-line errors for a command line that cannot be understood, in one form for every command."""
 
 import re
 from collections.abc import Iterable

@@ -7,7 +7,7 @@ import pytest
 
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.manifest import Window
-from rotoscope.runtime.network.windows import windows
+from rotoscope.runtime.network.frame_windows import windows
 
 PICTURE = Picture((np.zeros((2, 2, 3), np.uint8),))
 

@@ -16,7 +16,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True)
-class Everywhere:
+class CommonOptions:
     """What the options ask for."""
 
     level: str = "info"
@@ -29,7 +29,7 @@ class Everywhere:
     """Show the traceback of an error, and messages from the level debug on."""
 
 
-def split_words(words: Sequence[str]) -> tuple[Everywhere, list[str]]:
+def split_words(words: Sequence[str]) -> tuple[CommonOptions, list[str]]:
     """Take the options out of a command line; return them and the other words. Words after -- are left as they are."""
     rest: list[str] = []
     level: str | None = None
@@ -48,7 +48,7 @@ def split_words(words: Sequence[str]) -> tuple[Everywhere, list[str]]:
                 raise UsageError(f"--log-level {level or 'without a value'}; accepted: {', '.join(LEVELS)}")
         else:
             rest.append(word)
-    return Everywhere(level or ("debug" if debug else "warning" if quiet else "info"), quiet, debug), rest
+    return CommonOptions(level or ("debug" if debug else "warning" if quiet else "info"), quiet, debug), rest
 
 
 def refuse_empty(words: Sequence[str]) -> None:
@@ -60,7 +60,7 @@ def refuse_empty(words: Sequence[str]) -> None:
 
 
 @contextmanager
-def shown(options: Everywhere) -> Iterator[None]:
+def shown(options: CommonOptions) -> Iterator[None]:
     """Send the messages of the package to standard error within the block, from the level asked for.
 
     With `quiet`, what commands print on standard error themselves is dropped.

@@ -9,7 +9,7 @@ import pytest
 import tiny_clips
 
 import rotoscope
-from rotoscope.cli.everywhere import Everywhere, split_words
+from rotoscope.cli.common_options import CommonOptions, split_words
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def clip(here):
 
 
 @pytest.mark.parametrize(("words", "options", "rest"), [
-    ("looks", Everywhere(), "looks"),
-    ("--quiet looks", Everywhere("warning", quiet=True), "looks"),
-    ("looks --quiet", Everywhere("warning", quiet=True), "looks"),
-    ("looks --debug --json", Everywhere("debug", debug=True), "looks --json"),
-    ("--log-level error looks", Everywhere("error"), "looks"),
-    ("looks --log-level=debug --quiet", Everywhere("debug", quiet=True), "looks"),
-    ("info -- --quiet", Everywhere(), "info -- --quiet"),
+    ("looks", CommonOptions(), "looks"),
+    ("--quiet looks", CommonOptions("warning", quiet=True), "looks"),
+    ("looks --quiet", CommonOptions("warning", quiet=True), "looks"),
+    ("looks --debug --json", CommonOptions("debug", debug=True), "looks --json"),
+    ("--log-level error looks", CommonOptions("error"), "looks"),
+    ("looks --log-level=debug --quiet", CommonOptions("debug", quiet=True), "looks"),
+    ("info -- --quiet", CommonOptions(), "info -- --quiet"),
 ])  # fmt: skip
 def test_the_options_of_every_command_stand_before_or_after_it(words, options, rest):
     assert split_words(words.split()) == (options, rest.split())

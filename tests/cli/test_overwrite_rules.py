@@ -8,7 +8,7 @@ import pytest
 import tiny_clips
 
 from rotoscope.base.errors import UsageError
-from rotoscope.cli.targets import chosen_target, refuse_inputs
+from rotoscope.cli.overwrite_rules import chosen_target, refuse_inputs
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_it_is_refused_and_every_file_is_as_before(words, folder, rotoscope_main
 
 def test_the_answer_to_two_videos_says_what_to_do(folder, rotoscope_main):
     _, _, err = rotoscope_main("translate", "a.mp4", "b.mp4", "-m", "m.onnx", "--overwrite")
-    assert "b.mp4 exists, and might be a second source; to replace it: -o b.mp4 --overwrite" in err
+    assert "b.mp4 exists; to replace it: -o b.mp4 --overwrite" in err
     _, _, err = rotoscope_main("translate", "a.mp4", "b.mp4", "hard.mp4", "-m", "m.onnx")
     assert "3 names" in err and 'for f in *.mp4; do rotoscope translate "$f" -m MODEL; done' in err
 

@@ -1,6 +1,7 @@
-"""Where a result goes. No file is replaced because of its position on the command line, and no input is ever written to.
+"""Decide whether a named result may be written: one given without -o never replaces a file, and no input is ever written to.
 
-A shell turns `*.mp4` into the names of all videos: the second would stand where the target does.
+A shell turns `*.mp4` into the names of all videos: the second would stand where the target does. The name of a result that is
+not named is chosen in `rotoscope.runtime.pipeline.output`.
 """
 
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ def chosen_target(
     if by_position is not None:
         path = Path(by_position)
         if path.is_file() or (overwrite and path.is_dir() and any(path.iterdir())):
-            raise UsageError(f"{path} exists, and might be a second source; to replace it: -o {path} --overwrite")
+            raise UsageError(f"{path} exists; to replace it: -o {path} --overwrite")
     return None if target is None else str(target)
 
 

@@ -12,7 +12,7 @@ import tiny_models
 from onnx import TensorProto, helper
 
 import rotoscope
-from rotoscope.runtime.models import gate as model_gate
+from rotoscope.runtime.models import refuse_unsafe
 
 
 def refused(path):
@@ -98,7 +98,7 @@ def test_a_file_that_is_too_short_is_refused(folder):
 
 
 def test_a_model_that_never_ends_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(model_gate, "LOOP_SECONDS", 0.5)
+    monkeypatch.setattr(refuse_unsafe, "LOOP_SECONDS", 0.5)
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["go_on"]), helper.make_node("Cos", ["x"], ["y"])],
         "body",

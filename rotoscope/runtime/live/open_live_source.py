@@ -1,0 +1,55 @@
+"""Open the live source that a user's word names: a network stream, a camera, a screen, the demo, generated frames, a pipe."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+from rotoscope.base.errors import UsageError
+from rotoscope.base.live import LiveSource
+from rotoscope.runtime.live.interruption import Interruption
+from rotoscope.runtime.live.network_addresses import network_address
+from rotoscope.runtime.live.network_source import NetworkConnection
+from rotoscope.runtime.live.reconnecting import ReconnectingSource
+from rotoscope.runtime.live.synthetic_camera import SyntheticCamera
+from rotoscope.runtime.media.synthetic import PREFIX, parse_synthetic
+
+DEMO = "demo:"
+DECODER_THREADS = 2
+ACCEPTED = (
+    "an address (rtsp://, rtmp://, http://, udp:// ...), /dev/videoN, screen:, demo:, synthetic:640x360@30, "
+    "- for y4m on standard input"
+)
+
+
+def open_live_source(
+    text: str,
+    *,
+    give_up_after_s: float | None = None,
+    rtsp_transport: str = "tcp",
+    with_sound: bool = True,
+    demo_clip: Callable[[], Path] | None = None,
+    threads: int = DECODER_THREADS,
+) -> LiveSource:
+    """Make a live source; it connects when it is iterated.
+
+    text             what the user named; see ACCEPTED
+    give_up_after_s  raise InputRefused after so many seconds without a picture; None: connect again for ever
+    rtsp_transport   "tcp" or "udp"
+    with_sound       decode the sound of the source
+    demo_clip        returns the file that demo: plays, and makes it if need be; called when the source is iterated
+    threads          of the decoder
+
+    Raises UsageError for a word that is not accepted.
+    """
+    if give_up_after_s is not None and not give_up_after_s > 0:
+        raise UsageError(f"give up after {give_up_after_s} s; accepted: a number of seconds above 0")
+    if text.startswith(PREFIX):
+        return SyntheticCamera(*parse_synthetic(text))
+    if "://" in text:
+        address = network_address(text, rtsp_transport=rtsp_transport)
+        interruption = Interruption()
+        connect = functools.partial(NetworkConnection, address, interruption=interruption, threads=threads)
+        return ReconnectingSource(
+            address.shown, connect, give_up_after_s=give_up_after_s, with_sound=with_sound, interruption=interruption
+        )
+    raise UsageError(f"live source {text!r}; accepted: {ACCEPTED}")

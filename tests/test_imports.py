@@ -32,7 +32,7 @@ ROOMS = {
     "runtime.pipeline": "base kernels runtime.live runtime.media runtime.models runtime.motion runtime.network runtime.steady",
     "metrics": "base kernels networks runtime.media",
     "plots": "metrics",
-    "demo": "base metrics plots runtime.pipeline",
+    "demo": "base metrics plots runtime.models runtime.pipeline",
     "export": "base metrics networks runtime.models runtime.network weights",
     "training.options": "base",
     "training.data": "base kernels networks runtime.media runtime.motion",

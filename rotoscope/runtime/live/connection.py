@@ -5,15 +5,17 @@ from __future__ import annotations  # av.Packet is generic for type checkers onl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 import av.container
 
 from rotoscope.base.frame import Picture, VideoInfo
 from rotoscope.runtime.live.backlog import Backlog
+from rotoscope.runtime.live.disconnects import disconnects
 from rotoscope.runtime.live.key_frame_gate import KeyFrameGate
 from rotoscope.runtime.live.sound import SoundTrack
 from rotoscope.runtime.media.decoded import picture_of
@@ -45,31 +47,39 @@ class Connection:
     """An open container that is read as it comes.
 
     losses          counts the frames that are not delivered
+    read_limit_s    PyAV's time limit for a read, with which the container was opened; 0: none
+    has_times       whether the times of its packets mean anything; if not, frames are delivered without a time
     skips_backlog   leave out what was recorded before now; for streams that are sent as they are recorded
     wait_until_due  called with the time of each picture on the stream's clock before it is delivered, for streams that come in
-                    bursts or from a file; it returns True to end the stream
+                    bursts or from a file; when it returns True, the pictures end
     """
 
     def __init__(
         self,
         name: str,
-        container: av.container.InputContainer,
+        opened: AbstractContextManager[av.container.InputContainer],
         *,
-        threads: int,
         losses: Counter[str],
-        skips_backlog: bool,
+        threads: int,
+        read_limit_s: float = 0,
+        has_times: bool = True,
+        skips_backlog: bool = True,
         wait_until_due: Callable[[Fraction], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name, self._container, self._losses, self._clock = name, container, losses, clock
-        self._stream, note = choose_stream(container, name)
-        self._sound = next(iter(container.streams.audio), None)
+        self._name, self._losses, self._clock = name, losses, clock
+        self._read_limit_s, self._has_times = read_limit_s, has_times
+        with ExitStack() as stack:
+            self._container = stack.enter_context(opened)
+            self._stream, note = choose_stream(self._container, name)
+            self._closing = stack.pop_all()
+        self._sound = next(iter(self._container.streams.audio), None)
         context = self._stream.codec_context
         context.thread_type = "SLICE"  # frame threads delay by a frame each
         context.thread_count = threads
         context.options = {"max_pixels": str(MAX_PIXELS)}
         self._backlog = Backlog()
-        self._backlog.is_over = not skips_backlog
+        self._backlog.is_over = not (skips_backlog and has_times)
         self._gate = KeyFrameGate()
         self._wait_until_due = wait_until_due
         self._form: tuple[object, ...] = ()
@@ -83,7 +93,7 @@ class Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._container.close()
+        self._closing.close()
 
     @property
     def has_sound(self) -> bool:
@@ -93,26 +103,37 @@ class Connection:
     def pictures(self, sound: SoundTrack | None) -> Iterator[Received]:
         """Decode and yield the pictures in presentation order, and hand packets of the sound to its track.
 
-        Ends where the stream ends; errors of the network are raised as PyAV raises them.
+        Ends where the stream ends; raises Disconnected when a read fails.
         """
         heard = self._sound if sound is not None else None
-        for packet in self._container.demux([stream for stream in (self._stream, heard) if stream is not None]):
+        packets = self._container.demux([stream for stream in (self._stream, heard) if stream is not None])
+        while True:
+            with disconnects("reading", self._read_limit_s):
+                packet = next(packets, None)
+            if packet is None:
+                return
             if packet.stream is not self._stream:
                 if sound is not None:
-                    sound.received(packet)
+                    sound.received(cast(av.Packet[av.AudioStream], packet))
                 continue
             arrival_s = self._clock()
             for frame in self._decoded(packet, arrival_s):
-                received = self._delivered(frame, arrival_s)
-                if received is not None:
-                    yield received
+                stream_s = self._seconds(frame.pts, frame.time_base or self._stream.time_base)
+                if not self._is_wanted(frame, stream_s, arrival_s):
+                    continue
+                if self._wait_until_due is not None and stream_s is not None:
+                    if self._wait_until_due(stream_s):
+                        return
+                    arrival_s = self._clock()
+                yield self._received(frame, stream_s, arrival_s)
 
     def _decoded(self, packet: av.Packet[Any], arrival_s: float) -> list[av.VideoFrame]:
         if packet.size:
             time_base = packet.time_base
-            self._backlog.received(_seconds(packet.dts if packet.dts is not None else packet.pts, time_base), arrival_s)
+            ticks = packet.pts if packet.dts is None else packet.dts
+            self._backlog.received(self._seconds(ticks, time_base), arrival_s)
             self._gate.packet(
-                _seconds(packet.pts, time_base), arrival_s, is_key=packet.is_keyframe, is_damaged=packet.is_corrupt
+                self._seconds(packet.pts, time_base), arrival_s, is_key=packet.is_keyframe, is_damaged=packet.is_corrupt
             )
             if not self._gate.has_begun:
                 self._losses[NOT_BEGUN] += 1
@@ -124,26 +145,24 @@ class Connection:
             self._gate.damaged(arrival_s)
             return []
 
-    def _delivered(self, frame: av.VideoFrame, arrival_s: float) -> Received | None:
-        time_base = frame.time_base or self._stream.time_base
-        stream_s = _seconds(frame.pts, time_base)
+    def _is_wanted(self, frame: av.VideoFrame, stream_s: Fraction | None, arrival_s: float) -> bool:
+        """Whether a picture may be delivered; the others are counted."""
         if frame.is_corrupt:
             self._gate.damaged(arrival_s)
         if not self._backlog.is_over:
             self._losses[OLD] += 1
-            return None
+            return False
         if not self._gate.delivers(stream_s):
             self._losses[DAMAGED] += 1
-            return None
-        if self._wait_until_due is not None and stream_s is not None:
-            if self._wait_until_due(stream_s):
-                return None
-            arrival_s = self._clock()
+            return False
+        return True
+
+    def _received(self, frame: av.VideoFrame, stream_s: Fraction | None, arrival_s: float) -> Received:
         self._describe(frame, arrival_s)
         assert self.info is not None
         picture = picture_of(frame, self.info.orientation, is_jpeg=is_jpeg(self._stream))
         rate = self.info.average_rate
-        stated = _seconds(frame.duration or None, time_base)
+        stated = self._seconds(frame.duration or None, frame.time_base or self._stream.time_base)
         duration_s = stated if stated is not None else 1 / rate if rate else Fraction(0)
         return Received(picture, stream_s, duration_s, arrival_s)
 
@@ -162,6 +181,5 @@ class Connection:
         if is_first:
             self.notes.extend(filter(None, (odd_angle, *notes_on(self.info, self._stream, frame, unconverted=False))))
 
-
-def _seconds(ticks: int | None, time_base: Fraction | None) -> Fraction | None:
-    return None if ticks is None or time_base is None else ticks * time_base
+    def _seconds(self, ticks: int | None, time_base: Fraction | None) -> Fraction | None:
+        return None if ticks is None or time_base is None or not self._has_times else ticks * time_base

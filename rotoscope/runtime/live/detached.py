@@ -27,7 +27,7 @@ class Detached(Generic[T]):
         self._thread: threading.Thread | None = None
 
     def __iter__(self) -> Iterator[T]:
-        if self._thread is None and not self._interruption.is_set:
+        if self._thread is None and not self._interruption.is_set():
             context = contextvars.copy_context()
             self._thread = threading.Thread(
                 target=context.run, args=(self._produce,), name="rotoscope-live-source", daemon=True
@@ -39,7 +39,7 @@ class Detached(Generic[T]):
                 item = self._waiting.popleft()
                 self._interruption.notify()
                 yield item
-            elif self._error is not None and not self._interruption.is_set:
+            elif self._error is not None and not self._interruption.is_set():
                 error, self._error = self._error, None
                 raise error
             else:
@@ -55,7 +55,7 @@ class Detached(Generic[T]):
         try:
             for item in self._items:
                 self._interruption.wait_for(lambda: not self._waiting)
-                if self._interruption.is_set:
+                if self._interruption.is_set():
                     break
                 self._waiting.append(item)
                 self._interruption.notify()

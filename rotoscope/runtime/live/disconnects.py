@@ -10,7 +10,7 @@ import av.error
 from rotoscope.base.errors import InputRefused
 
 
-class Disconnected(Exception):  # noqa: N818  # said where it happens: "except Disconnected"
+class Disconnected(Exception):
     """A connection could not be made, or was lost; the text says why, without the address."""
 
 

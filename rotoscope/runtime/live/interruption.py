@@ -17,7 +17,6 @@ class Interruption:
         self._changed = threading.Condition(threading.RLock())
         self._is_set = False
 
-    @property
     def is_set(self) -> bool:
         """Whether `set` was called."""
         return self._is_set

@@ -1,7 +1,7 @@
 """Hold back the pictures that depend on lost packets: the last good picture stays until a key frame comes.
 
-Decoders conceal what is lost and say nothing: of 267 pictures with 2 % of the datagrams lost, one was marked as damaged. MPEG-TS
-marks the packets, by their counter. So from a marked packet on, pictures are not delivered until the next key frame.
+Decoders conceal what is lost and say nothing: of 267 pictures with 2 % of the datagrams lost, one was marked as damaged.
+MPEG-TS marks the packets, by their counter. So from a marked packet on, pictures are not delivered until the next key frame.
 """
 
 from fractions import Fraction
@@ -42,7 +42,7 @@ class KeyFrameGate:
             self.is_waiting, self._closed_s = True, arrival_s
 
     def delivers(self, stream_s: Fraction | None) -> bool:
-        """Whether a picture with this time may be delivered: none before the key frame, which comes out of the decoder later."""
+        """Whether a picture with this time may be delivered: not before the key frame comes out of the decoder."""
         return not self.is_waiting and (self._from is None or stream_s is None or stream_s >= self._from)
 
     def _open(self, stream_s: Fraction | None) -> None:

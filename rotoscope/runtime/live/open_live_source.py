@@ -1,14 +1,15 @@
 """Open the live source that a user's word names: a network stream, a camera, a screen, the demo, generated frames, a pipe."""
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.live import LiveSource
+from rotoscope.runtime.live.file_camera import file_camera
 from rotoscope.runtime.live.interruption import Interruption
 from rotoscope.runtime.live.network_addresses import network_address
-from rotoscope.runtime.live.network_source import NetworkConnection
+from rotoscope.runtime.live.network_source import NetworkStream
+from rotoscope.runtime.live.piped_source import PipedSource
 from rotoscope.runtime.live.reconnecting import ReconnectingSource
 from rotoscope.runtime.live.synthetic_camera import SyntheticCamera
 from rotoscope.runtime.media.synthetic import PREFIX, parse_synthetic
@@ -43,13 +44,23 @@ def open_live_source(
     """
     if give_up_after_s is not None and not give_up_after_s > 0:
         raise UsageError(f"give up after {give_up_after_s} s; accepted: a number of seconds above 0")
+    if text == "-":
+        return PipedSource()
+    if text == DEMO:
+        if demo_clip is None:
+            raise UsageError(f"{DEMO} needs a clip; `rotoscope live` brings one, other callers pass demo_clip")
+        return file_camera(DEMO, demo_clip, with_sound=with_sound, threads=threads)
     if text.startswith(PREFIX):
         return SyntheticCamera(*parse_synthetic(text))
     if "://" in text:
         address = network_address(text, rtsp_transport=rtsp_transport)
         interruption = Interruption()
-        connect = functools.partial(NetworkConnection, address, interruption=interruption, threads=threads)
+        stream = NetworkStream(address, interruption=interruption, threads=threads)
         return ReconnectingSource(
-            address.shown, connect, give_up_after_s=give_up_after_s, with_sound=with_sound, interruption=interruption
+            address.shown,
+            stream.connect,
+            give_up_after_s=give_up_after_s,
+            with_sound=with_sound,
+            interruption=interruption,
         )
     raise UsageError(f"live source {text!r}; accepted: {ACCEPTED}")

@@ -30,6 +30,7 @@ class ReconnectingSource:
                      reading from it
     give_up_after_s  raise InputRefused after so many seconds without a picture; None: never
     with_sound       decode the sound too
+    repeats          the stream is a file that is played again and again: its end is no lost connection
     """
 
     is_endless = True
@@ -41,6 +42,7 @@ class ReconnectingSource:
         *,
         give_up_after_s: float | None = None,
         with_sound: bool = True,
+        repeats: bool = False,
         interruption: Interruption | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -50,7 +52,7 @@ class ReconnectingSource:
         self._reconnects: Counter[str] = Counter()
         self._notes: list[str] = []
         self._connect, self._give_up_after_s, self._clock = connect, give_up_after_s, clock
-        self._with_sound = with_sound
+        self._with_sound, self._repeats = with_sound, repeats
         self._interruption = interruption or Interruption()
         self._backoff = backoff or Backoff()
         self._times = LiveClock()
@@ -119,17 +121,20 @@ class ReconnectingSource:
         """Connect, deliver, and connect again. Runs in the thread that reads."""
         lost, begin_s = "", self._clock()
         try:
-            while not self._interruption.is_set:
+            while not self._interruption.is_set():
                 self._state = "connecting"
+                before = self._index
                 try:
                     with self._connect(self._losses) as connection:
                         for frame in self._frames_of(connection, lost):
                             lost = ""
                             yield frame
+                    if self._repeats and self._index > before:
+                        continue
                     reason = "the stream ended"
                 except Disconnected as error:
                     reason = str(error)
-                if self._interruption.is_set:
+                if self._interruption.is_set():
                     return
                 lost = lost or (reason if self._index else "")
                 self._wait_to_reconnect(reason, begin_s)
@@ -141,7 +146,7 @@ class ReconnectingSource:
         track = SoundTrack(self._sounds, self._times) if self._with_sound else None
         first_s: float | None = None
         for received in connection.pictures(track):
-            if self._interruption.is_set:
+            if self._interruption.is_set():
                 return
             is_first = first_s is None
             if first_s is None:

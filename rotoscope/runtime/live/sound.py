@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.error
@@ -59,7 +58,7 @@ class SoundTrack:
         self._begin: Fraction | None = None
         self._end: Fraction | None = None  # of the last piece, on the stream's clock
 
-    def received(self, packet: av.Packet[Any]) -> None:
+    def received(self, packet: av.Packet[av.AudioStream]) -> None:
         """Decode a packet of the sound; a damaged one leaves a gap."""
         try:
             frames = packet.decode()

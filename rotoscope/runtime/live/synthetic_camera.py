@@ -32,7 +32,7 @@ class SyntheticCamera:
         self._interruption = Interruption()
         self._clock = clock
         self._pace = Pace(wait or self._interruption.wait, clock)
-        self._source = SyntheticSource(size, rate, num_frames, wait_until=self._pace.wait_until_due)
+        self._source = SyntheticSource(size, rate, num_frames, wait_until=self._wait_until)
         self._has_begun = self._has_ended = False
 
     def __enter__(self) -> "SyntheticCamera":
@@ -69,7 +69,7 @@ class SyntheticCamera:
     @property
     def state(self) -> SourceState:
         """What the source does now."""
-        if self._has_ended or self._interruption.is_set:
+        if self._has_ended or self._interruption.is_set():
             return "ended"
         return "playing" if self._has_begun else "connecting"
 
@@ -84,11 +84,14 @@ class SyntheticCamera:
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._source:
-            if self._interruption.is_set:
+            if self._interruption.is_set():
                 break
             self._has_begun = True
             yield replace(frame, arrival_s=self._clock())
         self._has_ended = True
+
+    def _wait_until(self, seconds: float) -> None:
+        self._pace.wait_until_due(seconds)
 
     def interrupt(self) -> None:
         """End the stream, and a wait for the next frame, from any thread or signal handler."""

@@ -154,7 +154,7 @@ def live_run(
     )
     return LiveRun(
         job,
-        open_source=lambda: source,
+        source=source,
         open_sink=lambda word, video: _told(by_word[word], video),
         open_page=None,
         make_stages=make_stages,

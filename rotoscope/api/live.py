@@ -26,7 +26,7 @@ from rotoscope.base.options import (
 )
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
-from rotoscope.runtime.live.open_live_source import check_live_source, open_live_source
+from rotoscope.runtime.live.open_live_source import open_live_source
 from rotoscope.runtime.pipeline.live_run import PAGE, LiveJob, LiveRun, StagesRequest
 from rotoscope.runtime.pipeline.live_size import AUTO
 from rotoscope.runtime.pipeline.stages import Stages
@@ -76,7 +76,7 @@ def live(
         live_options=options_from(LiveOptions, options),
     )
     output_options = job.output_options
-    check_live_source(job.source)
+    opened = open_live_source(job.source, give_up_after_s=job.live_options.give_up_after, demo_clip=_demo_clip)
     for word in job.outputs:
         if word != PAGE:
             check_live_sink(word, overwrite=output_options.overwrite)
@@ -93,9 +93,7 @@ def live(
 
     run = LiveRun(
         job,
-        open_source=lambda: open_live_source(
-            job.source, give_up_after_s=job.live_options.give_up_after, demo_clip=_demo_clip
-        ),
+        source=opened,
         open_sink=open_sink,
         open_page=lambda control: _open_page(control, job.live_options),
         make_stages=models.stages,

@@ -186,8 +186,8 @@ def print_summary(report: "LiveReport") -> None:
         details = [f"{output['frames']} frames"]
         details += [f"{output[key]} {key}" for key in ("dropped", "reconnects") if output[key]]
         details += [f"lost: {cause} {count}" for cause, count in output["losses"].items()]
-        rows.append(f"{name}: {', '.join(details)}{'; ' + output['error'] if output['error'] else ''}")
-    rows += [f"lost: {cause} {count}" for cause, count in report.losses.items()]
+        rows.append(f"output {name} {', '.join(details)}{'; ' + output['error'] if output['error'] else ''}")
+    rows += [f"lost: {count} {cause}" for cause, count in report.losses.items()]
     rows += [f"note: {note}" for note in report.notes]
     for row in rows:
         print(printable(row), file=sys.stderr)

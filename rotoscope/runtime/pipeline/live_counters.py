@@ -31,11 +31,14 @@ class LiveCounters:
     """Counts of a live run, from any thread.
 
     clock  monotonic seconds, the clock of `Frame.arrival_s`
-    delivered, dropped, out, carried   frames so far; delivered are those that the source gave
+    delivered, early, dropped, out, carried   frames so far: given by the source, replaced before the run was ready, replaced
+                                              later, handed to the outputs, of these carried
+    is_ready   whether the models are warm: set by the run
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.delivered = self.dropped = self.out = self.carried = 0
+        self.delivered = self.early = self.dropped = self.out = self.carried = 0
+        self.is_ready = False
         self._clock, self._begin_s = clock, clock()
         self._lock = threading.Lock()
         self._arrivals: deque[float] = deque()
@@ -60,7 +63,10 @@ class LiveCounters:
     def drop(self, _frame: Frame) -> None:
         """Count a frame that a newer one replaced."""
         with self._lock:
-            self.dropped += 1
+            if self.is_ready:
+                self.dropped += 1
+            else:
+                self.early += 1
 
     def finished(self, frame: Frame) -> None:
         """Count a result that is handed to the outputs now, and its latency."""

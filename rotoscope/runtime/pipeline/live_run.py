@@ -31,6 +31,7 @@ from rotoscope.runtime.pipeline.stages import Stages
 
 log = logging.getLogger(__name__)
 
+BEFORE_READY = "before the models were ready"  # a cause of losses
 PAGE = "page:"  # the output that is a web page
 DEFAULT_RATE = Fraction(30)  # of a source that does not say
 PACE_S = 0.5  # time between two decisions on key frames
@@ -97,7 +98,7 @@ class LiveReport:
 class LiveRun:
     """A live run on a thread of its own; made by `rotoscope.live`, which starts it. A `LiveControl`.
 
-    open_source  makes the source
+    source       connects when it is iterated; closed at the end
     open_sink    makes a sink for an output's word
     open_page    starts the web page, and makes its sink; for the word "page:"
     make_stages  makes stages; opening a model can take minutes
@@ -109,7 +110,7 @@ class LiveRun:
         self,
         job: LiveJob,
         *,
-        open_source: Callable[[], LiveSource],
+        source: LiveSource,
         open_sink: Callable[[str, LiveFormat], LiveSink],
         open_page: Callable[[LiveControl], LiveSink],
         make_stages: Callable[[StagesRequest], Stages],
@@ -117,20 +118,18 @@ class LiveRun:
         recorded: Callable[[], str],
     ) -> None:
         self._job, self._models = job, tuple(models)
-        self._open_source, self._open_sink, self._open_page = open_source, open_sink, open_page
+        self._source, self._open_sink, self._open_page = source, open_sink, open_page
         self._make_stages, self._recorded = make_stages, recorded
         self._request = StagesRequest(job.working_size, job.steady_options)
         self._counters = LiveCounters()
         self._lock = threading.RLock()
         self._stopping, self._ended = threading.Event(), threading.Event()
-        self._source: LiveSource | None = None
         self._line: LiveLine | None = None
         self._format: LiveFormat | None = None
         self._outputs: list[LiveOutput] = []
         self._recording: tuple[str, LiveOutput] | None = None
         self._sounds: deque[Sound] = deque()
         self._paced_s = 0.0
-        self._is_ready = False
         self._messages: deque[str] = deque(maxlen=3)
         self._error: BaseException | None = None
         self._report: LiveReport | None = None
@@ -150,9 +149,7 @@ class LiveRun:
     def stop(self) -> None:
         """End the run, from any thread or signal handler; frames in work are finished."""
         self._stopping.set()
-        source = self._source
-        if source is not None:
-            source.interrupt()
+        self._source.interrupt()
 
     def wait(self, timeout_s: float | None = None) -> LiveReport | None:
         """Wait for the end and return the report; None if it has not come in time. Raises the error that ended the run."""
@@ -170,7 +167,9 @@ class LiveRun:
         info = _info(source)
         recent = counters.recent(self._frame_s(info))
         blend = None if stages is None else stages.steadiness.blend
-        losses = {} if source is None else dict(source.losses)
+        losses = dict(source.losses)
+        if counters.early:
+            losses[BEFORE_READY] = counters.early
         return LiveStatus(
             seconds=counters.seconds,
             source=self._job.source if info is None else info.path,
@@ -180,7 +179,7 @@ class LiveRun:
             engine="" if stages is None else stages.description,
             steady="" if stages is None else stages.steadiness.description,
             working_size=self._request.working_size or "",
-            frames_in=counters.delivered + sum(losses.values()),
+            frames_in=counters.delivered + sum(source.losses.values()),
             frames_out=counters.out,
             carried=counters.carried,
             dropped=counters.dropped,
@@ -190,7 +189,7 @@ class LiveRun:
             latency_p50_ms=recent.p50_ms,
             latency_p99_ms=recent.p99_ms,
             late_share=recent.late_share,
-            reconnects={} if source is None else dict(source.reconnects),
+            reconnects=dict(source.reconnects),
             outputs=tuple(output.status() for output in self._all_outputs()),
             stages={} if stages is None else stages.times.summary(),
             latency_counts=counters.latency_counts(),
@@ -198,7 +197,7 @@ class LiveRun:
             mix=self._job.output_options.mix if line is None else line.finish.mix,
             keyframes=1 if stages is None or stages.steadiness.keys is None else stages.steadiness.keys.every,
             is_paused=line is not None and line.is_paused,
-            is_ready=self._is_ready,
+            is_ready=counters.is_ready,
             memory_mb=peak_memory_mb(),
             notes=tuple(self._notes()),
             models=self._models,
@@ -260,16 +259,13 @@ class LiveRun:
 
     def _translate(self, stack: ExitStack) -> None:
         waits = self._job.live_options.policy == "every"
+        source = self._source
+        stack.callback(source.close)
         stack.callback(self._end_outputs)
         if PAGE in self._job.outputs:  # it shows how the rest comes up
             self._outputs.append(LiveOutput(self._open_page(self), waits=waits))
         stages = self._make_stages(self._with_plain_size(self._request))
         stack.callback(lambda: None if self._line is None else self._line.close())
-        source = self._open_source()
-        stack.callback(source.close)
-        self._source = source
-        if self._stopping.is_set():
-            source.interrupt()
         frames = stack.enter_context(
             closing(
                 prefetch(
@@ -295,13 +291,13 @@ class LiveRun:
         self._line = LiveLine(stages, finish)
         if not waits:
             self._counters.drop(first)  # the stages were made and warmed up with it: it is old by now
-        self._is_ready = True
+        stages.times.clear()
+        self._counters.is_ready = True
         with closing(run_stage(self._line, frames if not waits else chain([first], frames))) as results:
             self._hand_over(results)
 
     def _begin(self, stages: Stages, first: Frame) -> tuple[Stages, Finish]:
         """Choose the sizes, warm up, and start the clock of --duration; return the stages to run, and the last one."""
-        assert self._source is not None
         info = self._source.info
         if self._request.working_size == AUTO:
             chosen = choose_working_size(
@@ -342,7 +338,6 @@ class LiveRun:
 
     def _due_sound(self, seconds: Fraction) -> Iterator[Sound]:
         """The sound that began before this time: it leaves with the pictures of its time."""
-        assert self._source is not None
         self._sounds.extend(self._source.take_sound())
         while self._sounds and self._sounds[0].seconds <= seconds:
             yield self._sounds.popleft()
@@ -350,7 +345,7 @@ class LiveRun:
     def _keep_pace(self) -> None:
         """Translate fewer frames and carry more where the machine is too slow, and the other way round."""
         now, line = time.monotonic(), self._line
-        assert line is not None and self._source is not None
+        assert line is not None
         keys = line.stages.steadiness.keys
         if keys is None or now - self._paced_s < PACE_S or line.translated_s is None:
             return
@@ -376,7 +371,6 @@ class LiveRun:
             stages = self._make_stages(request)
             last = line.last_source
             if last is not None:
-                assert self._source is not None
                 warmed_up(stages, self._finish(stages, self._source.info, last), last)
         except RotoscopeError as error:
             self._messages.append(str(error))
@@ -418,13 +412,10 @@ class LiveRun:
         return float(1 / ((info.average_rate if info is not None else None) or DEFAULT_RATE))
 
     def _source_state(self) -> SourceState:
-        if self._ended.is_set():
-            return "ended"
-        return "connecting" if self._source is None else self._source.state
+        return "ended" if self._ended.is_set() else self._source.state
 
     def _notes(self) -> list[str]:
-        line, source = self._line, self._source
-        notes = [] if source is None else list(source.notes)
+        line, notes = self._line, list(self._source.notes)
         if line is not None:
             notes += line.stages.notes
         for output in self._outputs:
@@ -465,10 +456,8 @@ class LiveRun:
         )  # fmt: skip
 
 
-def _info(source: LiveSource | None) -> VideoInfo | None:
+def _info(source: LiveSource) -> VideoInfo | None:
     """What the source says about itself; None before its first frame."""
-    if source is None:
-        return None
     try:
         return source.info
     except UsageError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -95,7 +96,7 @@ def live(
         job,
         source=opened,
         open_sink=open_sink,
-        open_page=lambda control: _open_page(control, job.live_options),
+        open_page=lambda control: _page(control, job.live_options),
         make_stages=models.stages,
         models=tuple(dict.fromkeys([*map(str, models.names), *bundled_looks()])),
         recorded=_recording_name,
@@ -107,9 +108,7 @@ def live(
 class _Models:
     """The models of a live run by the names that were given, opened once, and the stages made of them."""
 
-    def __init__(
-        self, chain: Sequence[Named], given: dict[str, Any], steady: SteadyOptions, workers: Workers
-    ) -> None:
+    def __init__(self, chain: Sequence[Named], given: dict[str, Any], steady: SteadyOptions, workers: Workers) -> None:
         self.names = tuple(item.name if isinstance(item, Model) else str(item) for item in chain)
         self._chain, self._workers = chain, workers
         self._given = {name: value for name, value in given.items() if name != "working_size"}
@@ -143,10 +142,16 @@ def _demo_clip() -> Path:
     return cached_clip()
 
 
-def _open_page(control: LiveControl, options: LiveOptions) -> LiveSink:
-    from rotoscope.runtime.live.page.server import open_page
+@contextmanager
+def _page(control: LiveControl, options: LiveOptions) -> Iterator[LiveSink]:
+    """Serve the web page of a run within the block; yield its sink."""
+    from rotoscope.runtime.live.page.page_sink import PageSink
+    from rotoscope.runtime.live.page.server import PageServer
 
-    return open_page(control, host=options.host, port=options.port, token=options.token)
+    sink = PageSink()
+    with PageServer(control, sink, host=options.host, port=options.port, token=options.token) as server:
+        sink.name = f"page {server.url}"
+        yield sink
 
 
 def _recording_name() -> str:

@@ -89,9 +89,7 @@ def live(  # noqa: D417  cyclopts takes the help of flattened options from their
     return 0
 
 
-def _watched(
-    run: "LiveRun", show: Callable[[LiveStatus], None], is_stopped: Callable[[], bool]
-) -> "LiveReport | None":
+def _watched(run: "LiveRun", show: Callable[[LiveStatus], None], is_stopped: Callable[[], bool]) -> "LiveReport | None":
     """Show the state until the run ends; None if it does not end within STOP_S after a stop."""
     stopped_s: float | None = None
     while (finished := run.wait(SHOWN_EVERY_S if stopped_s is None else 0.2)) is None:
@@ -180,7 +178,9 @@ def print_summary(report: "LiveReport") -> None:
         + (f"; working size {report.working_size}" if report.working_size else ""),
     ]
     if report.latency:
-        rows.append("latency " + ", ".join(f"{name[:-3]} {report.latency[f'{name[:-3]}_ms']:.0f} ms" for name in LATENCIES))
+        rows.append(
+            "latency " + ", ".join(f"{name[:-3]} {report.latency[f'{name[:-3]}_ms']:.0f} ms" for name in LATENCIES)
+        )
     rows += [f"reconnects: {count} ({reason})" for reason, count in report.reconnects.items()]
     for name, output in report.outputs.items():
         details = [f"{output['frames']} frames"]

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
@@ -100,7 +100,7 @@ class LiveRun:
 
     source       connects when it is iterated; closed at the end
     open_sink    makes a sink for an output's word
-    open_page    starts the web page, and makes its sink; for the word "page:"
+    open_page    serves the web page within a block, and gives its sink; for the word "page:"
     make_stages  makes stages; opening a model can take minutes
     models       names that `change(model=...)` accepts without a path
     recorded     makes the name of a new recording
@@ -112,7 +112,7 @@ class LiveRun:
         *,
         source: LiveSource,
         open_sink: Callable[[str, LiveFormat], LiveSink],
-        open_page: Callable[[LiveControl], LiveSink],
+        open_page: Callable[[LiveControl], AbstractContextManager[LiveSink]],
         make_stages: Callable[[StagesRequest], Stages],
         models: Sequence[str] = (),
         recorded: Callable[[], str],
@@ -261,9 +261,10 @@ class LiveRun:
         waits = self._job.live_options.policy == "every"
         source = self._source
         stack.callback(source.close)
+        page = stack.enter_context(self._open_page(self)) if PAGE in self._job.outputs else None
         stack.callback(self._end_outputs)
-        if PAGE in self._job.outputs:  # it shows how the rest comes up
-            self._outputs.append(LiveOutput(self._open_page(self), waits=waits))
+        if page is not None:  # it shows how the rest comes up
+            self._outputs.append(LiveOutput(page, waits=False))
         stages = self._make_stages(self._with_plain_size(self._request))
         stack.callback(lambda: None if self._line is None else self._line.close())
         frames = stack.enter_context(

@@ -1,7 +1,6 @@
 """Record a live run into a video file, with its sound; the file appears under its name when the run ends."""
 
 from collections import Counter
-from fractions import Fraction
 from pathlib import Path
 
 from rotoscope.base.frame import Frame

@@ -1,6 +1,5 @@
 """An output of a live run that keeps nothing, for measurements."""
 
-from rotoscope.base.frame import Frame
 from rotoscope.base.live import SinkState, Sound
 from rotoscope.runtime.media.null import NullSink
 

@@ -1,6 +1,7 @@
 """Record a live run into a video file, with its sound; the file appears under its name when the run ends."""
 
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 from rotoscope.base.frame import Frame
@@ -42,6 +43,9 @@ class FileSink:
         """What the container could not keep."""
         if self._sink is None:
             return [f"{self.name}: not written, there was no frame"] if self.state == "closed" else []
+        if self._target.suffix.lower() == ".y4m":
+            length = 1 / (self._video.rate or Fraction(25))
+            return [*self._sink.notes, f"{self.name}: y4m has no times; each frame lasts {length} s"]
         return self._sink.notes
 
     @property

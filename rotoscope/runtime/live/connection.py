@@ -114,7 +114,7 @@ class Connection:
                 return
             if packet.stream is not self._stream:
                 if sound is not None:
-                    sound.received(cast(av.Packet[av.AudioStream], packet))
+                    sound.received(cast("av.Packet[av.AudioStream]", packet))
                 continue
             arrival_s = self._clock()
             for frame in self._decoded(packet, arrival_s):

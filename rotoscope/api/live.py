@@ -128,7 +128,7 @@ class _Models:
         models = [model.with_options(changed) for model in self._of(request.models)]
         return Stages(
             models, request.steady, workers=self._workers, in_flight=1, flow=self._flow,
-            interpolator=self._interpolator, may_carry=True,
+            interpolator=self._interpolator, gpu_slots=0, may_carry=True,
         )  # fmt: skip
 
     def _of(self, names: tuple[str, ...]) -> list[Model]:

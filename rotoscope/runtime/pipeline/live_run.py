@@ -392,7 +392,7 @@ class LiveRun:
             size = parse_size(options.output_size, stages.region(frame.source.size)[2:])
         return Finish(
             size=even(size), region=stages.region, pixel_format="yuv420p", colour=_colour(info), depth=8,
-            mix=options.mix, compare=options.compare, times=stages.times, keeps_aspect=True,
+            mix=options.mix, compare=options.compare, times=stages.times, device=stages.device, keeps_aspect=True,
         )  # fmt: skip
 
     def _set_strength(self, line: LiveLine, value: float) -> None:

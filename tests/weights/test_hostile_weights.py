@@ -96,7 +96,7 @@ def test_a_pickle_is_bounded_before_anything_is_built(attack, write, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["info"], ["export", "-o", "x.onnx"], ["translate", "synthetic:64x48@25", "x.mp4", "-m"]]
+    "words", [["info"], ["export", "-o", "x.onnx"], ["translate", "synthetic:64x64@25", "x.mp4", "-m"]]
 )
 def test_what_is_refused_is_refused_before_torch_is_imported(words, tmp_path):
     """The import takes seconds; a file that is made to cost time may take some more, and 10 s are promised for both."""

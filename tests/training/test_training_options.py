@@ -1,14 +1,26 @@
 """The options of training refuse numbers that cannot be meant, with one line that names the option and what is accepted."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import ClassVar, get_args, get_origin, get_type_hints
 
 import pytest
+import torch
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within, plain_type
-from rotoscope.training.options import SYSTEMS, DistillOptions, RunOptions
+from rotoscope.training.loop.run import run_training
+from rotoscope.training.options import (
+    SYSTEMS,
+    DistillOptions,
+    DualGanOptions,
+    InpaintingOptions,
+    Pix2PixOptions,
+    RunOptions,
+    Vid2VidOptions,
+)
 from rotoscope.training.options.config_file import CONFIG, as_toml, from_toml
+from rotoscope.training.systems.catalogue import make_system
 
 KINDS = [*SYSTEMS, DistillOptions, RunOptions]
 NAMES = [getattr(kind, "system", "run") for kind in KINDS]
@@ -56,7 +68,7 @@ def test_absurd_numbers_are_refused(kind, number):
 
 @pytest.mark.parametrize("value", [True, "3", None, [1], 1.5])
 def test_a_value_of_another_type_is_refused(value):
-    with pytest.raises(UsageError, match="batch=.*; accepted: a whole number"):
+    with pytest.raises(UsageError, match=r"batch=.*; accepted: a whole number"):
         made(SYSTEMS[0], batch=value)
 
 
@@ -86,7 +98,9 @@ def test_a_config_that_was_changed_names_itself(line, tmp_path):
     ],
 )  # fmt: skip
 def test_the_command_answers_in_one_line(words, rotoscope_main, tmp_path):
-    code, _, err = rotoscope_main("train", "cyclegan", "--a", tmp_path, "--b", tmp_path, "--out", tmp_path, *words.split())
+    code, _, err = rotoscope_main(
+        "train", "cyclegan", "--a", tmp_path, "--b", tmp_path, "--out", tmp_path, *words.split()
+    )
     assert code == 2 and err.count("\n") == 1 and "accepted" in err and len(err) < 600, err
 
 
@@ -102,6 +116,41 @@ def test_a_budget_that_cannot_be_meant_is_refused_before_the_teacher_is_opened(w
         "distill", "missing.onnx", "--frames", tmp_path, "--out", tmp_path / "run", *words.split()
     )
     assert code == 2 and err.count("\n") == 1 and "accepted" in err and len(err) < 600, err
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu", "python"])
+def test_memory_that_is_short_is_named(name, tmp_path):
+    def make():
+        if name == "cpu":
+            torch.empty(1 << 60, dtype=torch.uint8)
+        raise torch.OutOfMemoryError("CUDA out of memory") if name == "gpu" else MemoryError
+
+    with pytest.raises(UsageError, match="not enough memory for this run"):
+        run_training(make, made(SYSTEMS[0]), RunOptions(out=tmp_path / "run", device="cpu"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_errors_of_torch_stay_bugs(tmp_path):
+    with pytest.raises(RuntimeError, match="inconsistent"):
+        run_training(lambda: torch.zeros(2) @ torch.zeros(3), made(SYSTEMS[0]), RunOptions(out=tmp_path, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        (DualGanOptions, {"crop": 16}, "accepted: a multiple of 256"),
+        (Pix2PixOptions, {"downs": 1}, "accepted: 2 to 10"),
+        (InpaintingOptions, {"width": 1}, "accepted: 2 to 1024"),
+        (Vid2VidOptions, {"width": 2, "scales": 8}, "accepted: a width of 128 or more"),
+    ],
+)
+def test_the_least_numbers_are_those_that_networks_can_be_made_of(kind, values, words, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        make_system(made(kind, **values), None)
+
+
+def test_texts_become_paths():
+    assert made(SYSTEMS[0]).a == Path("somewhere") == made(RunOptions).out
 
 
 def test_milestones_are_whole_numbers(rotoscope_main, tmp_path):

@@ -51,7 +51,7 @@ class InpaintingOptions(SystemOptions):
     resize: Side = 256
     learning_rate: Rate = 1e-4
     epochs: NumEpochs = 50
-    width: Channels = 32
+    width: Annotated[int, Within(2, 1024)] = 32
     discriminator_width: Channels = 64
     hole: Annotated[int, Within(1, 16384, "pixels")] = 128
     jitter: Side = 32

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rotoscope.training.options.ranges import Channels, Layers, Weight
+from rotoscope.training.options.ranges import Channels, Downs, Layers, Weight
 from rotoscope.training.options.system import Epochs
 
 
@@ -38,7 +38,7 @@ class Pix2PixOptions(Epochs):
     a: Path
     b: Path
     width: Channels = 64
-    downs: Layers = 8
+    downs: Downs = 8
     dropout: bool = True
     discriminator_width: Channels = 64
     discriminator_layers: Layers = 3

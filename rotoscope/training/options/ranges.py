@@ -12,13 +12,16 @@ Blocks = Annotated[int, Within(1, 64)]
 """Residual blocks"""
 
 Channels = Annotated[int, Within(1, 1024)]
-NumEpochs = Annotated[int, Within(0, 1_000_000)]
+Downs = Annotated[int, Within(2, 10)]
+"""Levels of a U-Net"""
+
 Interval = Annotated[int, Within(1, 1_000_000)]
 """Epochs between two changes"""
 
 Layers = Annotated[int, Within(1, 8)]
 """Layers, scales or levels, each at half the size of the one before"""
 
+NumEpochs = Annotated[int, Within(0, 1_000_000)]
 Pool = Annotated[int, Within(0, 100_000, "pictures")]
 Rate = Annotated[float, Within(1e-12, 10)]
 """Learning rate"""

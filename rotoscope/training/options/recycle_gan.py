@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from rotoscope.training.options.ranges import Blocks, Channels, Layers, Pool, Weight
+from rotoscope.training.options.ranges import Blocks, Channels, Downs, Layers, Pool, Weight
 from rotoscope.training.options.system import Epochs
 
 
@@ -53,7 +53,7 @@ class RecycleGanOptions(Epochs):
     width: Channels = 64
     blocks: Blocks = 6
     predictor_width: Channels = 64
-    predictor_downs: Layers = 8
+    predictor_downs: Downs = 8
     discriminator_width: Channels = 64
     discriminator_layers: Layers = 3
     recurrent: Weight = 10.0

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from rotoscope.base.limits import Within
 from rotoscope.base.options import check_fields
 from rotoscope.training.options.ranges import Steps
+from rotoscope.training.options.system import as_paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,3 +70,4 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        as_paths(self)

@@ -2,11 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_type_hints
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import check_fields
 from rotoscope.training.options.ranges import BatchSize, NumEpochs, Rate, Side
+
+
+def as_paths(options: object) -> None:
+    """Turn texts into paths, in the fields that are paths: Python functions take both."""
+    for name, kind in get_type_hints(type(options)).items():
+        value = getattr(options, name)
+        if kind in (Path, Path | None) and value is not None:
+            object.__setattr__(options, name, Path(value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,7 @@ class SystemOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        as_paths(self)
         if self.crop > self.resize > 0:
             raise UsageError(f"--crop {self.crop} does not fit into --resize {self.resize}")
 

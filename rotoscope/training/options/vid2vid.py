@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within
 from rotoscope.training.options.ranges import Blocks, Channels, Layers, NumEpochs, Side, Weight
 from rotoscope.training.options.system import Epochs
@@ -94,3 +95,10 @@ class Vid2VidOptions(Epochs):
     flow: Weight = 10.0
     vgg19: Path | None = None
     encoder_features: Annotated[int, Within(0, 64)] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width >> (self.scales - 1) == 0:
+            raise UsageError(
+                f"--scales {self.scales} --width {self.width}; accepted: a width of {2 ** (self.scales - 1)} or more"
+            )

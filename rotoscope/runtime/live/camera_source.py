@@ -44,7 +44,7 @@ class Camera:
     def connect(self, losses: Counter[str]) -> Connection:
         """Open the device in its best mode; raises Disconnected if it is not there, or busy."""
         mode = self.mode()
-        options = {"input_format": mode.format, "video_size": f"{mode.width}x{mode.height}"}
+        options = {"input_format": mode.format, "video_size": f"{mode.width}x{mode.height}", "fpsprobesize": "0"}
         if mode.rate:
             options["framerate"] = str(mode.rate)
         with disconnects("opening", 0):
@@ -52,7 +52,7 @@ class Camera:
                 container = av.open(str(self.device), "r", format="v4l2", options=options)
             except OSError as error:
                 raise self._refusal(error) from None
-            return Connection(str(self.device), container, losses=losses, threads=self._threads, skips_backlog=False)
+            return Connection(str(self.device), container, losses=losses, threads=self._threads)
 
     def mode(self) -> CameraMode:
         """Ask the device and choose; raises InputRefused if it cannot deliver what is wanted."""

@@ -13,7 +13,9 @@ from rotoscope.runtime.live.disconnects import disconnects
 
 PREFIX = "screen:"
 FORM = f"{PREFIX}[:DISPLAY[+X,Y]][,WIDTHxHEIGHT][@RATE], for example {PREFIX}, {PREFIX}:0.0, {PREFIX}:0.0+100,50,1280x720@30"
-_WORD = re.compile(rf"{PREFIX}(?P<display>:\d+(\.\d+)?)?(?P<corner>\+\d+,\d+)?,?(?P<size>\d+x\d+)?(?:@(?P<rate>\d+))?")
+_WORD = re.compile(
+    rf"{PREFIX}(?:(?P<display>:\d+(\.\d+)?)(?P<corner>\+\d+,\d+)?(?:,(?P<part>\d+x\d+))?|(?P<size>\d+x\d+))?(?:@(?P<rate>\d+))?"
+)
 DEFAULT_RATE = 30
 
 
@@ -31,14 +33,12 @@ class Screen:
             raise UsageError(f"{text}: DISPLAY is not set; name a display, for example {PREFIX}:0.0")
         self._display = f"{display}{found['corner'] or ''}"
         self._threads = threads
-        self._options = {"framerate": found["rate"] or str(DEFAULT_RATE)}
-        if found["size"] is not None:
-            self._options["video_size"] = found["size"]
+        self._options = {"framerate": found["rate"] or str(DEFAULT_RATE), "fpsprobesize": "0"}
+        if size := found["size"] or found["part"]:
+            self._options["video_size"] = size
 
     def connect(self, losses: Counter[str]) -> Connection:
         """Open the display; raises Disconnected if it is not there."""
         with disconnects("opening the display", 0):
             container = av.open(self._display, "r", format="x11grab", options=dict(self._options))
-            return Connection(
-                f"{PREFIX}{self._display}", container, losses=losses, threads=self._threads, skips_backlog=False
-            )
+            return Connection(f"{PREFIX}{self._display}", container, losses=losses, threads=self._threads)

@@ -64,6 +64,7 @@ class Stages:
     flow, interpolator  networks in place of DIS and of moving both frames
     calibration         frozen statistics for the first network; None: they follow the stream
     keeps_on_gpu        keep pictures on the GPU from the first stage to the last, if all networks run on it and every stage can
+    may_carry           plan for key frames that may be chosen while the stream runs
     Raises UsageError for models and options that do not go together. Serves one stream at a time.
     """
 
@@ -78,6 +79,7 @@ class Stages:
         interpolator: InterpolationModel | None = None,
         calibration: Calibration | None = None,
         keeps_on_gpu: bool = False,
+        may_carry: bool = False,
     ) -> None:
         if not models:
             raise UsageError("no model given")
@@ -111,7 +113,9 @@ class Stages:
             for place, (model, engine, code) in enumerate(zip(models, engines, codes, strict=True))
         ]
         self.network = NetworkStage(networks, in_flight=1 if self.gpu else self.in_flight)
-        self.steadiness = plan_steadiness(files, steady, self.region, self.times, flow, interpolator, self.gpu)
+        self.steadiness = plan_steadiness(
+            files, steady, self.region, self.times, flow, interpolator, self.gpu, may_carry=may_carry
+        )
         fills_hole = self.steadiness.after and files[0].manifest.mask and len(files) == 1
         keep: tuple[Stage, ...] = (KeepSource(self.network),) if fills_hole else ()
         self.before: tuple[Stage, ...] = (CutAtSizeChange(), *self.steadiness.before)

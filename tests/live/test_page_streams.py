@@ -78,7 +78,9 @@ class Packets:
     """The packets of a WebSocket."""
 
     def __init__(self, page, codec="jpeg", source=0):
-        self.connecting = connect(f"ws://127.0.0.1:{page.server.port}/stream?codec={codec}&source={source}", open_timeout=SECONDS)
+        self.connecting = connect(
+            f"ws://127.0.0.1:{page.server.port}/stream?codec={codec}&source={source}", open_timeout=SECONDS
+        )
 
     def __enter__(self):
         self.socket = self.connecting.__enter__()
@@ -118,7 +120,9 @@ def test_mjpeg_with_the_source_of_the_same_frame_below(page):
             found, picture = parts.next()
             assert found == index and picture.shape == (360, 320, 3)
             assert far_apart(picture[:180], rgb_picture(frame.result)) < 3
-            assert far_apart(picture[180:], rgb_picture(moving_frame(index).source)) < 9  # the bar moves at its own size
+            assert (
+                far_apart(picture[180:], rgb_picture(moving_frame(index).source)) < 9
+            )  # the bar moves at its own size
             assert far_apart(picture[180:, :40], np.median(rgb_picture(frame.source), (0, 1))) < 60
 
 

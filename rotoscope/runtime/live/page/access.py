@@ -101,7 +101,11 @@ class Access:
             same = parts.netloc.lower() == host.lower() or _host_name(parts.netloc) in self._given_names
             return parts.scheme in ("http", "https") and same
         site = headers.get("sec-fetch-site", "none")
-        is_link = method == "GET" and headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        is_link = (
+            method == "GET"
+            and headers.get("sec-fetch-mode") == "navigate"
+            and headers.get("sec-fetch-dest") == "document"
+        )
         return site in ("none", "same-origin") or is_link
 
     def _has_token(self, headers: Mapping[str, str], query: str) -> bool:

@@ -18,4 +18,6 @@ def application(control: LiveControl, sink: PageSink, access: Access) -> Any:
 
     routes = [*static_routes(), *stream_routes(sink), *control_routes(control, sink), *metrics_routes(control, sink)]
     handlers: dict[Any, Any] = dict(ERRORS)
-    return Starlette(routes=routes, middleware=[Middleware(AccessMiddleware, access=access)], exception_handlers=handlers)
+    return Starlette(
+        routes=routes, middleware=[Middleware(AccessMiddleware, access=access)], exception_handlers=handlers
+    )

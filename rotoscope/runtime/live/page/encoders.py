@@ -11,7 +11,14 @@ from rotoscope.base.errors import OutputFailed
 
 JPEG_QUALITY = 85
 # Nearly transparent at the sizes of a page; limited, because a noisy picture would fill a slow network.
-H264 = {"preset": "superfast", "tune": "zerolatency", "profile": "baseline", "crf": "22", "maxrate": "12M", "bufsize": "6M"}
+H264 = {
+    "preset": "superfast",
+    "tune": "zerolatency",
+    "profile": "baseline",
+    "crf": "22",
+    "maxrate": "12M",
+    "bufsize": "6M",
+}
 SPS = 7  # type of the NAL unit that names profile and level
 
 

@@ -43,7 +43,9 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
 
     info = InfoMetricFamily("rotoscope", "What runs.")
     facts = {"model": status.model, "engine": status.engine, "version": rotoscope.__version__, "steady": status.steady}
-    info.add_metric([], {**facts, "source": status.source, "source_size": status.source_size, "working_size": status.working_size})
+    info.add_metric(
+        [], {**facts, "source": status.source, "source_size": status.source_size, "working_size": status.working_size}
+    )
     yield info
 
     def gauge(name: str, text: str, value: float) -> Any:
@@ -58,18 +60,26 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
     yield CounterMetricFamily("rotoscope_frames_received", "Frames that the source received.", value=status.frames_in)
     translated = status.frames_out - status.carried
     results = {"out": translated, "carried": status.carried, "dropped": status.dropped}
-    yield counter("frames", "Frames by what became of them; carried ones were moved along the motion.", "result", results)
+    yield counter(
+        "frames", "Frames by what became of them; carried ones were moved along the motion.", "result", results
+    )
     yield counter("losses", "Frames and packets that could not be used.", "cause", dict(status.losses))
     yield counter("reconnects", "Connections of the source that were made again.", "reason", dict(status.reconnects))
     yield gauge("source_up", "1 while the source delivers pictures.", status.source_state == "playing")
     yield gauge("ready", "1 when the models are warm and the source has delivered a picture.", status.is_ready)
     yield gauge("paused", "1 while the run is paused.", status.is_paused)
-    rates = GaugeMetricFamily("rotoscope_frames_per_second", "Frames per second of the last two seconds.", labels=["place"])
+    rates = GaugeMetricFamily(
+        "rotoscope_frames_per_second", "Frames per second of the last two seconds.", labels=["place"]
+    )
     rates.add_metric(["in"], status.in_fps)
     rates.add_metric(["out"], status.out_fps)
     yield rates
-    yield gauge("late_share", "Share of the frames that took longer than the time between two source frames.", status.late_share)
-    yield histogram("latency_seconds", "From arrival to the hand-over to the outputs.", {(): status.latency_counts}, status)
+    yield gauge(
+        "late_share", "Share of the frames that took longer than the time between two source frames.", status.late_share
+    )
+    yield histogram(
+        "latency_seconds", "From arrival to the hand-over to the outputs.", {(): status.latency_counts}, status
+    )
     yield from _stages(status)
     yield from _outputs(status)
     yield gauge("viewers", "Viewers of the page.", sink.num_viewers)
@@ -82,7 +92,9 @@ def _stages(status: LiveStatus) -> Iterator[Any]:
 
     seconds = CounterMetricFamily("rotoscope_stage_seconds", "Seconds spent in a stage.", labels=["stage"])
     quantiles = GaugeMetricFamily(
-        "rotoscope_stage_latency_seconds", "Time of one frame in a stage, since the begin.", labels=["stage", "quantile"]
+        "rotoscope_stage_latency_seconds",
+        "Time of one frame in a stage, since the begin.",
+        labels=["stage", "quantile"],
     )
     for stage, numbers in status.stages.items():
         if "seconds" in numbers:
@@ -98,8 +110,12 @@ def _outputs(status: LiveStatus) -> Iterator[Any]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     frames = CounterMetricFamily("rotoscope_output_frames", "Frames of an output.", labels=["output", "result"])
-    losses = CounterMetricFamily("rotoscope_output_losses", "What an output could not deliver.", labels=["output", "cause"])
-    reconnects = CounterMetricFamily("rotoscope_output_reconnects", "Connections of an output made again.", labels=["output"])
+    losses = CounterMetricFamily(
+        "rotoscope_output_losses", "What an output could not deliver.", labels=["output", "cause"]
+    )
+    reconnects = CounterMetricFamily(
+        "rotoscope_output_reconnects", "Connections of an output made again.", labels=["output"]
+    )
     is_open = GaugeMetricFamily("rotoscope_output_up", "1 while an output is open.", labels=["output"])
     for output in status.outputs:
         frames.add_metric([output.name, "out"], output.frames)

@@ -76,7 +76,9 @@ class Stream:
         self._needs_key = False
         self._last_key_s = 0.0
 
-    def encode(self, shown: av.VideoFrame, index: int, seconds: float, *, key: bool, loop: asyncio.AbstractEventLoop) -> None:
+    def encode(
+        self, shown: av.VideoFrame, index: int, seconds: float, *, key: bool, loop: asyncio.AbstractEventLoop
+    ) -> None:
         """Encode one picture and hand it to all viewers; from one thread at a time, which is not the loop's."""
         if self._encoder is None:
             self._encoder = self._open_encoder()

@@ -78,3 +78,10 @@ def _bar(index, size, code, colour):
     luma[height // 4 : -height // 4, left : left + 32] = 230
     half = (height // 2, width // 2)
     return Picture((luma, np.full(half, code[1], np.uint8), np.full(half, code[2], np.uint8)), colour)
+
+
+def noisy_frame(index):
+    """A frame whose JPEG is large: about 100 kB."""
+    frame = moving_frame(index, (480, 270))
+    frame.result.planes[0].base[...] = np.random.default_rng(index).integers(16, 235, (270, 480), np.uint8)
+    return frame

@@ -4,6 +4,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from rotoscope.base.frame import Frame, Picture
@@ -44,7 +45,9 @@ def source_planes(source: Picture, like: Picture) -> list[Bytes]:
         format="yuv420p",
         dst_colorspace=space_of(like.colour),
         dst_color_range=range_of(like.colour),
-        interpolation="BILINEAR",
+        interpolation=Interpolation.BILINEAR
+        | Interpolation.ACCURATE_RND,  # without it a change of matrix darkens by 1 or 2
+        threads=1,  # the run needs the other cores
     )
     left, top = (scaled[0] - width) // 4 * 2, (scaled[1] - height) // 4 * 2
     planes = []

@@ -23,7 +23,11 @@ from servers import (
 )
 
 from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.runtime.live.interruption import Interruption
+from rotoscope.runtime.live.network_addresses import network_address
+from rotoscope.runtime.live.network_source import NetworkStream
 from rotoscope.runtime.live.open_live_source import open_live_source
+from rotoscope.runtime.live.reconnecting import ReconnectingSource
 from rotoscope.runtime.media.synthetic import SyntheticSource, read_number
 
 
@@ -250,19 +254,42 @@ def test_a_server_that_ends_is_no_end(tmp_path):
         assert sum(source.reconnects.values()) == 1
 
 
-def test_size_and_sound_may_change_at_a_reconnect(nginx):
+def test_size_and_rate_may_change_between_publishers(nginx):
+    """nginx keeps the connection of its readers: the size changes within it, and the publisher's clock begins again."""
     source = open_live_source(nginx.rtmp("changing"))
     with reading(source) as found:
-        with published(nginx.rtmp("changing"), "flv", sound=False):
+        with published(nginx.rtmp("changing"), "flv"):
             found.wait_for_frames(10)
             assert (source.info.width, source.info.height) == (320, 180)
         with published(nginx.rtmp("changing"), "flv", size=(480, 640), rate=15, gop=15):
             found.wait_for(lambda: found.frames[-1][4] == (480, 640), "the other size")
             found.wait_for_frames(10)
-            found.wait_for(lambda: len(found.sound) > 3, "sound")
+            begin = found.frames[-1][1]
+            found.wait_for(lambda: found.sound[-1].seconds > begin, "sound")
             assert (source.info.width, source.info.height) == (480, 640)
     check_times(found.frames)
-    assert [frame[4] for frame in found.frames if frame[2]][-1] == (480, 640)
+
+
+def test_size_may_change_at_a_reconnect(nginx):
+    with published(nginx.rtmp("small"), "flv"), published(nginx.rtmp("large"), "flv", size=(480, 640), sound=False):
+        with fault_proxy(nginx.rtmp_port) as proxy:
+            names = iter(["small", "large", "large", "large"])
+            addresses = (f"rtmp://127.0.0.1:{proxy.port}/live/{name}" for name in names)
+            interruption = Interruption()
+
+            def connect(losses):
+                stream = NetworkStream(network_address(next(addresses)), interruption=interruption, threads=1)
+                return stream.connect(losses)
+
+            source = ReconnectingSource("rtmp://changing", connect, interruption=interruption)
+            with reading(source) as found:
+                found.wait_for_frames(10)
+                proxy.cut()
+                found.wait_for(lambda: found.frames[-1][4] == (480, 640), "the other size")
+                found.wait_for_frames(10)
+                assert (source.info.width, source.info.height) == (480, 640)
+    check_times(found.frames)
+    assert [frame[4] for frame in found.frames if frame[2]] == [(480, 640)]
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "rtmp", "http"])

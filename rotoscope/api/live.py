@@ -13,6 +13,7 @@ from rotoscope.assembly.model import Model, Named, as_chain, device_of_chain, mo
 from rotoscope.assembly.models import bundled_looks
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.errors import UsageError
+from rotoscope.base.manifest import Manifest
 from rotoscope.base.options import (
     THREADS,
     EngineName,
@@ -126,6 +127,7 @@ class _Models:
         if request.style is not None:
             changed["style"] = request.style
         models = [model.with_options(changed) for model in self._of(request.models)]
+        _refuse_what_a_camera_lacks(models[0].file.manifest)
         return Stages(
             models, request.steady, workers=self._workers, in_flight=1, flow=self._flow,
             interpolator=self._interpolator, gpu_slots=0, may_carry=True,
@@ -143,6 +145,16 @@ def _demo_clip() -> Path:
     from rotoscope.demo.cached_clip import cached_clip
 
     return cached_clip()
+
+
+def _refuse_what_a_camera_lacks(manifest: Manifest) -> None:
+    """Raise UsageError for a model that needs more than pictures in colour."""
+    needs = (("label maps", manifest.frame.labels), ("a mask", manifest.mask), ("instance maps", manifest.instances))
+    for what, is_needed in needs:
+        if is_needed:
+            raise UsageError(
+                f"{manifest.name} takes {what}, which a live source does not have; translate reads them from files"
+            )
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from rotoscope.base.errors import OutputFailed, RotoscopeError, UsageError
-from rotoscope.base.frame import Colour, Frame, VideoInfo
+from rotoscope.base.frame import Colour, Frame, Picture, VideoInfo
 from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, LiveSource, LiveStatus, Sound, SourceState
 from rotoscope.base.options import LiveOptions, OutputOptions, SteadyOptions
 from rotoscope.base.prefetch import prefetch
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 
 BEFORE_READY = "before the models were ready"  # a cause of losses
 PAGE = "page:"  # the output that is a web page
+USUAL_SIZE = (640, 360)
 DEFAULT_RATE = Fraction(30)  # of a source that does not say
 PACE_S = 0.5  # time between two decisions on key frames
 FINISH_S = 1.5  # time that outputs have to finish before their waits are ended
@@ -266,6 +269,7 @@ class LiveRun:
         if page is not None:  # it shows how the rest comes up
             self._outputs.append(LiveOutput(page, waits=False))
         stages = self._make_stages(self._with_plain_size(self._request))
+        _load_kernels(stages)
         stack.callback(lambda: None if self._line is None else self._line.close())
         frames = stack.enter_context(
             closing(
@@ -459,6 +463,18 @@ class LiveRun:
             notes=status.notes,
             peak_memory_mb=status.memory_mb,
         )  # fmt: skip
+
+
+def _load_kernels(stages: Stages) -> None:
+    """Pass a black frame through the stages before the source is connected: loading the kernels takes seconds."""
+    width, height = USUAL_SIZE
+    luma, chroma = np.zeros((height, width), np.uint8), np.full((height // 2, width // 2), 128, np.uint8)
+    frame = Frame(0, 0, 1 / DEFAULT_RATE, 1, Picture((luma, chroma, chroma)))
+    finish = Finish(
+        size=USUAL_SIZE, region=stages.region, pixel_format="yuv420p", colour=Colour(), depth=8, mix=0.0, compare=False,
+        times=stages.times, device=stages.device,
+    )  # fmt: skip
+    warmed_up(stages, finish, frame)
 
 
 def _info(source: LiveSource) -> VideoInfo | None:

@@ -271,23 +271,25 @@ def test_size_and_rate_may_change_between_publishers(nginx):
 
 
 def test_size_may_change_at_a_reconnect(nginx):
-    with published(nginx.rtmp("small"), "flv"), published(nginx.rtmp("large"), "flv", size=(480, 640), sound=False):
-        with fault_proxy(nginx.rtmp_port) as proxy:
-            names = iter(["small", "large", "large", "large"])
-            addresses = (f"rtmp://127.0.0.1:{proxy.port}/live/{name}" for name in names)
-            interruption = Interruption()
+    with (
+        published(nginx.rtmp("small"), "flv"),
+        published(nginx.rtmp("large"), "flv", size=(480, 640), sound=False),
+        fault_proxy(nginx.rtmp_port) as proxy,
+    ):
+        names = itertools.chain(["small"], itertools.repeat("large"))
+        interruption = Interruption()
 
-            def connect(losses):
-                stream = NetworkStream(network_address(next(addresses)), interruption=interruption, threads=1)
-                return stream.connect(losses)
+        def connect(losses):
+            address = network_address(f"rtmp://127.0.0.1:{proxy.port}/live/{next(names)}")
+            return NetworkStream(address, interruption=interruption, threads=1).connect(losses)
 
-            source = ReconnectingSource("rtmp://changing", connect, interruption=interruption)
-            with reading(source) as found:
-                found.wait_for_frames(10)
-                proxy.cut()
-                found.wait_for(lambda: found.frames[-1][4] == (480, 640), "the other size")
-                found.wait_for_frames(10)
-                assert (source.info.width, source.info.height) == (480, 640)
+        source = ReconnectingSource("rtmp://changing", connect, interruption=interruption)
+        with reading(source) as found:
+            found.wait_for_frames(10)
+            proxy.cut()
+            found.wait_for(lambda: found.frames[-1][4] == (480, 640), "the other size")
+            found.wait_for_frames(10)
+            assert (source.info.width, source.info.height) == (480, 640)
     check_times(found.frames)
     assert [frame[4] for frame in found.frames if frame[2]] == [(480, 640)]
 

@@ -1,8 +1,8 @@
 """Find where "now" is in a stream that begins with a backlog.
 
 After connecting, a server first sends what it has kept, and FFmpeg has kept what it read to recognise the streams (up to 6 s of
-RTMP without sound). These packets come faster than they were recorded. Now is where they come at PACE of the speed of their times
-at least: over STEPS packets, because one may be late by itself, or after a wait that is long for any machine.
+RTMP without sound). These packets come faster than they were recorded. Now is where they come at PACE of the speed of their
+times at least: over STEPS packets, because one may be late by itself, or after a wait that is long for any machine.
 """
 
 from collections import deque

@@ -14,8 +14,8 @@ from rotoscope.runtime.media.local_file import INDEXED
 
 # Formats without times of their own: their frames are placed by their arrival.
 UNTIMED = {"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo"}
-# A server of RTMP sends sound at once, and pictures from the next key frame on. A probe ends when both are found: it may be long
-# only for a stream that has sound.
+# A server of RTMP sends sound at once, and pictures from the next key frame on. A probe ends when both are found: it may be
+# long only for a stream that has sound.
 LONG_PROBE_SECONDS = 6
 NO_PICTURES = "there are no pictures in the stream"
 

@@ -135,6 +135,9 @@ def test_without_key_frames_pictures_come_again_after_the_limit():
     gate.packet(F(3), 201.0, is_key=False, is_damaged=True)  # a limit is counted from the first damage
     gate.packet(F(4), 200.1 + LONGEST_HOLD_SECONDS, is_key=False, is_damaged=False)
     assert gate.delivers(F(4))
+    # A sender that counts its packets wrong marks all of them: they are not believed for ever.
+    gate.packet(F(5), 201.0 + LONGEST_HOLD_SECONDS, is_key=False, is_damaged=True)
+    assert gate.delivers(F(5))
 
 
 class Hands:
@@ -173,6 +176,18 @@ def test_pace_catches_up_a_little_and_begins_again_when_much_too_late():
     pace.wait_until_due(F(5, 10))
     pace.wait_until_due(F(6, 10))
     assert hands.delays == pytest.approx([0.1, 0.1])
+
+
+def test_pace_does_not_wait_for_a_jump():
+    hands = Hands()
+    pace = Pace(hands.wait, hands.clock)
+    for stream_s in (0, 100, 101, 50):
+        pace.wait_until_due(stream_s)
+    assert hands.delays == pytest.approx([1])
+    pace = Pace(hands.wait, hands.clock, longest_gap_s=1000)
+    for stream_s in (0, 100):
+        pace.wait_until_due(stream_s)
+    assert hands.delays == pytest.approx([1, 100])
 
 
 def test_pace_says_when_its_wait_was_ended():

@@ -40,7 +40,7 @@ def open_live_source(
     text             what the user named: an address, /dev/videoN[,WIDTHxHEIGHT][@RATE],
                      screen:[:DISPLAY[+X,Y]][,WIDTHxHEIGHT][@RATE], demo:, synthetic:WIDTHxHEIGHT[@RATE[:FRAMES]], or - for y4m
                      on standard input
-    give_up_after_s  raise InputRefused after so many seconds without a picture, 0: at the first failure; None: connect again for ever
+    give_up_after_s  raise InputRefused after so many seconds without a picture, 0: at the first failure; None: never
     rtsp_transport   "tcp" or "udp"
     with_sound       decode the sound of the source
     demo_clip        returns the file that demo: plays, and makes it if need be; called when the source is iterated

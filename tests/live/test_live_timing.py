@@ -119,9 +119,23 @@ def test_nothing_is_delivered_before_a_key_frame_and_after_damage():
     assert packet(5, key=True, damaged=True) == (True, False)
     # A mark comes up to two packets early: these key frames may be what was damaged.
     assert [packet(at, key=True) for at in (6, 7)] == [(True, False)] * 2
-    assert packet(8, key=True) == (True, True)
+    gate.packet(F(8), 8.0, is_key=True, is_damaged=False)
     # The decoder delays: what it shows now was damaged before.
-    assert not gate.delivers(F(4)) and gate.delivers(None)
+    assert not gate.delivers(F(4)) and gate.delivers(F(8))
+    assert gate.delivers(None)
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_a_clock_that_begins_again_closes_nothing(is_shown):
+    """A publisher that was replaced counts from 0; the gate is open, whether or not its key frame was shown before that."""
+    gate = KeyFrameGate()
+    gate.packet(F(100), 1.0, is_key=True, is_damaged=False)
+    if is_shown:
+        assert gate.delivers(F(100))
+    gate.packet(F(0), 2.0, is_key=True, is_damaged=False)
+    assert gate.delivers(F(0))
+    gate.packet(F(1), 3.0, is_key=False, is_damaged=False)
+    assert gate.delivers(F(1))
 
 
 def test_without_key_frames_pictures_come_again_after_the_limit():

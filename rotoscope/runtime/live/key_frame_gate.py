@@ -39,6 +39,8 @@ class KeyFrameGate:
             self.damaged(arrival_s)
         elif self.is_waiting and is_key and self._num_since_mark > EARLY_MARK_PACKETS:
             self._open(stream_s)
+        elif self._from is not None and is_key and stream_s is not None and stream_s < self._from:
+            self._from = stream_s  # the clock of the sender begins again
         if self._closed_s is None:
             self._closed_s = arrival_s
         elif self.is_waiting and arrival_s - self._closed_s > LONGEST_HOLD_SECONDS:
@@ -52,7 +54,13 @@ class KeyFrameGate:
 
     def delivers(self, stream_s: Fraction | None) -> bool:
         """Whether a picture with this time may be delivered: not before the key frame comes out of the decoder."""
-        return not self.is_waiting and (self._from is None or stream_s is None or stream_s >= self._from)
+        if self.is_waiting:
+            return False
+        if self._from is not None and stream_s is not None:
+            if stream_s < self._from:
+                return False
+            self._from = None
+        return True
 
     def _open(self, stream_s: Fraction | None) -> None:
         self.is_waiting, self._from, self.has_begun = False, stream_s, True

@@ -2,7 +2,7 @@
 
 config.toml                        every option of the run
 log.jsonl, run.html, samples/, tensorboard/
-checkpoints/step-00001000.pt       what `resume` reads
+checkpoints/step-00001000.safetensors  what `resume` reads
 NAME.safetensors                   the weights at the newest checkpoint; with --best-by also best/NAME.safetensors
 not-finite-step-00001000.rank0.pt  the batch whose loss was infinite or NaN
 """
@@ -75,7 +75,7 @@ def is_not_started(out: Path) -> bool:
     return (
         CONFIG in names
         and all(name in own or name.startswith("not-finite-step-") for name in names)
-        and all(re.fullmatch(r"step-\d+\.rank\d+\.pt", name) for name in visible_names(out / CHECKPOINTS))
+        and all(re.fullmatch(r"step-\d+\.rank\d+\.safetensors", name) for name in visible_names(out / CHECKPOINTS))
     )
 
 

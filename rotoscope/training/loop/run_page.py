@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rotoscope.base.files import part_file
+from rotoscope.base.text import markup
 from rotoscope.plots.chart import Series, chart
 
 REFRESH_SECONDS = 20
@@ -33,20 +33,20 @@ def read_log(path: Path) -> list[dict[str, float]]:
 def write_page(folder: Path, options: Mapping[str, Any], *, state: str, is_running: bool) -> None:
     """Write folder/run.html from folder/log.jsonl and folder/samples. While the run is running, the page reloads itself."""
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if is_running else ""
-    title = escape(f"{folder.name}: {options.get('system', '')}")
+    title = markup(f"{folder.name}: {options.get('system', '')}")
     head = (
         f"<!doctype html><html><head><meta charset='utf-8'>{refresh}<title>{title}</title><style>{STYLE}</style></head>"
     )
-    body = [f"<h1>{title}</h1><p>{escape(state)}</p>", *_curves(read_log(folder / "log.jsonl"))]
+    body = [f"<h1>{title}</h1><p>{markup(state)}</p>", *_curves(read_log(folder / "log.jsonl"))]
     grids = sorted((folder / "samples").glob("step-*.jpg"))
     shown = _spread(grids, MAX_GRIDS)
     for grid in reversed(shown):
         uri = f"data:image/jpeg;base64,{base64.b64encode(grid.read_bytes()).decode()}"
         body.append(f"<h3>step {int(grid.stem[5:]):,}</h3><img src='{uri}' alt='samples'>")
-    rows = "".join(f"<tr><td>{escape(key)}<td>{escape(str(value))}" for key, value in options.items())
+    rows = "".join(f"<tr><td>{markup(key)}<td>{markup(str(value))}" for key, value in options.items())
     body.append(f"<h2>Options</h2><table>{rows}</table>")
     with part_file(folder / "run.html", overwrite=True) as part:
-        part.write_text(f"{head}<body>{''.join(body)}</body></html>\n")
+        part.write_text(f"{head}<body>{''.join(body)}</body></html>\n", encoding="utf-8")
 
 
 def _curves(log: Sequence[Mapping[str, float]]) -> Iterator[str]:

@@ -65,7 +65,7 @@ def create_run(out: Path, options: SystemOptions, run: RunOptions) -> None:
         raise OutputFailed(f"{out}: {error.strerror or error}") from error
     config = out / CONFIG
     with part_file(config, overwrite=config.exists()) as part:
-        part.write_text(as_toml(options, run))
+        part.write_text(as_toml(options, run), encoding="utf-8")
 
 
 def is_not_started(out: Path) -> bool:
@@ -84,7 +84,7 @@ def is_unchanged_and_not_started(out: Path) -> bool:
     if not is_not_started(out):
         return False
     try:
-        text = (out / CONFIG).read_text()
+        text = (out / CONFIG).read_text(encoding="utf-8")
         return text == as_toml(*from_toml(out / CONFIG))
     except (UsageError, OSError, UnicodeDecodeError):
         return False

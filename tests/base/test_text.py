@@ -49,7 +49,7 @@ def test_names_in_a_chart_are_text():
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\xff", "not TOML"), (b"a", "not TOML"), (b"a = " + b"9" * 5000, "not TOML"), 
+        (b"\xff", "not TOML"), (b"a", "not TOML"), (b"a = " + b"9" * 5000, "not TOML"),
         (b"a = [{b = 1234567890123456789012}]", "bits"),
         (b"a = " + b"[" * 5000 + b"]" * 5000, "nested too deeply"), (b"#" * (MAX_BYTES + 1), "bytes"),
     ],

@@ -151,6 +151,7 @@ function stateText(status) {
   if (status.frames_in !== lastPicture.frames) lastPicture = {frames: status.frames_in, seconds: status.seconds};
   const silence = Math.round(status.seconds - lastPicture.seconds);
   if (status.source_state === "playing" && status.is_paused) return "paused";
+  if (!status.model) return "opening the models";
   return {
     connecting: "connecting to the source",
     playing: status.frames_in ? "playing" : "connected, waiting for the first picture",
@@ -178,7 +179,7 @@ function showControls(status) {
     get(id).value = status[id];
     setText(`${id}-value`, status[id].toFixed(2));
   }
-  const names = status.models.includes(status.model) ? status.models : [status.model, ...status.models];
+  const names = [...new Set([status.model, ...status.models])].filter(Boolean).sort();
   const look = get("look");
   if (names.join("\n") !== [...look.options].map(option => option.value).join("\n")) {
     look.replaceChildren(...names.map(name => new Option(name, name)));

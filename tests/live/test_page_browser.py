@@ -185,6 +185,24 @@ def test_a_refused_change_is_shown_in_one_line(chromium, page):
     until(chromium, "return document.getElementById('error').hidden")
 
 
+def test_a_model_that_opens_slowly_or_not_at_all(chromium, page):
+    page.run.change = page.run._ask  # it is opened beside the running one
+    opened(chromium, page)
+    until(chromium, "return document.getElementById('look').value == 'starry'")
+    chromium.find_element(By.ID, "look").send_keys("scream")
+    words = "Opening scream; starry goes on meanwhile."
+    until(chromium, "return document.getElementById('look-help').textContent == arguments[0]", words)
+    assert chromium.find_element(By.ID, "look").get_property("value") == "scream"
+    page.run.now = FakeRun(model="scream").now
+    until(chromium, "return document.getElementById('look-help').textContent.startsWith('The network')")
+    chromium.find_element(By.ID, "path").send_keys("no.onnx", Keys.ENTER)
+    page.run.wait_for(lambda asked: asked[-1] == {"model": "no.onnx"})
+    page.run.now = FakeRun(model="scream", notes=("no.onnx: there is no such file",)).now
+    until(chromium, "return document.getElementById('error').textContent == 'no.onnx: there is no such file'")
+    until(chromium, "return document.getElementById('look-help').textContent.startsWith('The network')")
+    assert chromium.find_element(By.ID, "look").get_property("value") == "scream"
+
+
 def test_pause_and_record(chromium, page):
     opened(chromium, page)
     until(chromium, "return document.getElementById('state-text').textContent == 'playing'")

@@ -1,7 +1,7 @@
 // The page: shows the state of the run and sends what the user changes.
 
 import {Graph} from "./graph.js";
-import {PictureStream, decodesH264} from "./picture.js";
+import {PictureStream, chooseCodec} from "./picture.js";
 
 const STATUS_MS = 1000;
 const MAX_OPENING_MS = 300000;  // an engine may compile for minutes
@@ -291,4 +291,4 @@ async function refresh() {
 setInterval(() => { if (!document.hidden) refresh(); }, STATUS_MS);
 refresh();
 moveWipe(50);
-decodesH264().then(isThere => { pictures.codec = isThere ? "h264" : "jpeg"; pictures.open(false); });
+chooseCodec().then(codec => pictures.open(view !== "result", codec));

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from flash_and_click import RATE, TOLERANCE_MS, Seen, frame, live_format, send, watch, watching
+from flash_and_click import RATE, TOLERANCE_MS, Seen, frame, live_format, send, sound, watch, watching
 from servers import (
     HERE,
     SYSTEM_PYTHON,
@@ -94,6 +94,21 @@ def test_pictures_go_on_when_the_source_sends_no_sound(tmp_path):
             send(sink, enough.is_set, has_sound=False)
             sink.finish()
     assert np.all(np.diff(seen.numbers) > 0)
+
+
+@pytest.mark.parametrize("kind", ["rtmp", "udp"])
+def test_sound_may_come_after_the_first_picture(kind, tmp_path):
+    with rtmp_server(tmp_path) as server:
+        address = {"rtmp": server.rtmp("key"), "udp": f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"}[kind]
+        sink = open_live_sink(address, live_format())
+        wait_until(lambda: sink.state == "open", "a connection")
+        sink.write(frame(0, 0))
+        sink.write_sound(sound(0, 1600))
+        send(sink, lambda: sink.num_frames > RATE, first=1, paced=False)
+        process = sink._sender._process
+        sink.finish()
+        assert process.returncode == 0
+    assert sink.losses == {}
 
 
 def test_a_server_that_dies_and_comes_back_gets_pictures_again(tmp_path):

@@ -23,6 +23,7 @@ from servers import (
 )
 
 from rotoscope.runtime.live.open_live_sink import open_live_sink
+from rotoscope.runtime.live.sender import limit_unsent
 
 LONG_S = 60  # for waits that a test expects to end
 NOT_SENT = "frames without a connection"
@@ -268,3 +269,9 @@ def test_the_end_of_a_run_leaves_no_process_and_no_thread(tmp_path):
         sink.finish()
         assert process.returncode == 0  # it ended the stream by itself
     assert threading.active_count() == before
+
+
+def test_the_system_holds_little_that_is_not_sent():
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        limit_unsent(65_536)
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 65_536  # the system doubles it

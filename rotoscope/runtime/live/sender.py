@@ -65,7 +65,6 @@ class Sender:
         stream = self._output.add_stream(setup.codec, rate=self._video.rate, options=dict(setup.options))
         self._stream = stream = cast("av.VideoStream", stream)
         configure(stream.codec_context, self._video, setup.pixel_format, setup.threads)
-        stream.codec_context.thread_type = "SLICE"  # threads that take frames in turn would hold them back
         stream.time_base = time_base
         stream.codec_context.open()  # outside the time limit of the network
         if self._sound is not None:

@@ -29,7 +29,8 @@ from rotoscope.base.options import (
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
 from rotoscope.runtime.live.open_live_source import open_live_source
-from rotoscope.runtime.pipeline.live_run import PAGE, LiveJob, LiveRun, StagesRequest
+from rotoscope.runtime.pipeline.live_job import LiveJob, StagesRequest
+from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun
 from rotoscope.runtime.pipeline.live_size import AUTO
 from rotoscope.runtime.pipeline.stages import Stages
 
@@ -152,9 +153,7 @@ def _refuse_what_a_camera_lacks(manifest: Manifest) -> None:
     needs = (("label maps", manifest.frame.labels), ("a mask", manifest.mask), ("instance maps", manifest.instances))
     for what, is_needed in needs:
         if is_needed:
-            raise UsageError(
-                f"{manifest.name} takes {what}, which a live source does not have; translate reads them from files"
-            )
+            raise UsageError(f"{manifest.name} takes {what}, which a live source does not have; translate reads them")
 
 
 @contextmanager

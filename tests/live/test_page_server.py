@@ -424,7 +424,7 @@ BAD_BODIES = [
 
 @pytest.mark.parametrize(("body", "status", "message"), BAD_BODIES, ids=[str(n) for n in range(len(BAD_BODIES))])
 def test_a_bad_change_is_one_line_and_reaches_nothing(page, body, status, message):
-    found, headers, answer = page.ask("/change", "POST", body)
+    found, _, answer = page.ask("/change", "POST", body)
     error = json.loads(answer)["error"]
     assert found == status and message in error and "\n" not in error and error.isprintable() and len(error) < 600
     assert page.run.asked == []

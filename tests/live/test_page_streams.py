@@ -251,7 +251,8 @@ def test_a_new_viewer_gets_a_key_picture_and_the_others_go_on(page):
         decoder = av.CodecContext.create("h264", "r")
         decoder.decode(av.Packet(first.next()[3]))
         page.sink.write(moving_frame(1))
-        assert not (packet := first.next())[0]
+        packet = first.next()
+        assert not packet[0]
         decoder.decode(av.Packet(packet[3]))
         with Packets(page, "h264") as second:
             second.announced()

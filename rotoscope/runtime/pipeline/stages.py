@@ -64,8 +64,8 @@ class Stages:
     in_flight  frames in the network at once; None: one for each thread, at most 8, and 1 for models with state
     flow, interpolator  networks in place of DIS and of moving both frames
     calibration         frozen statistics for the first network; None: they follow the stream
-    gpu_slots           keep pictures on the GPU from the first stage to the last, if all networks run on it and every stage can,
-                        with as many slots (`GpuRun`); None: pictures are on the host around the networks
+    gpu_slots           slots of the `GpuRun`: pictures stay on the GPU from the first stage to the last, if all networks run on
+                        it and every stage can; None: pictures are on the host around the networks
     may_carry           plan for key frames that may be chosen while the stream runs
     Raises UsageError for models and options that do not go together. Serves one stream at a time.
     """

@@ -22,7 +22,7 @@ Layers = Annotated[int, Within(1, 8)]
 """Layers, scales or levels, each at half the size of the one before"""
 
 NumEpochs = Annotated[int, Within(0, 1_000_000)]
-Pool = Annotated[int, Within(0, 100_000, "pictures")]
+Pool = Annotated[int, Within(0, 5000, "pictures")]
 Rate = Annotated[float, Within(1e-12, 10)]
 """Learning rate"""
 

@@ -14,7 +14,16 @@ def as_paths(options: object) -> None:
     for name, kind in get_type_hints(type(options)).items():
         value = getattr(options, name)
         if kind in (Path, Path | None) and value is not None:
+            check_utf8(name, str(value))
             object.__setattr__(options, name, Path(value))
+
+
+def check_utf8(name: str, path: str) -> None:
+    """Raise UsageError for a name of a file that config.toml cannot hold."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(f"{name}={path}; accepted: a path in UTF-8, as config.toml is") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,7 +69,7 @@ class Sender:
         stream.codec_context.open()  # outside the time limit of the network
         if self._sound is not None:
             self._sound.attach(self._output, setup.muxer, Fraction(0))
-        # FLV names no other streams, so this one is seen by nobody.
+        # The header of FLV names pictures and sound only: readers do not see this stream.
         self._ahead = self._output.add_data_stream() if setup.muxer == "flv" and setup.has_sound else None
 
     def connect(self) -> None:

@@ -1,6 +1,9 @@
 """The process that sends a stream: what its encoder does with frames, and that it never outlives its run."""
 
+import contextlib
 import dataclasses
+import os
+import signal
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -114,3 +117,21 @@ def test_no_server_can_delay_the_end(scheme):
         process = sink._sender._process
         sink.finish()
         assert process.poll() is not None and sink.state == "closed"
+
+
+def test_a_process_that_takes_nothing_more_cannot_delay_the_end(tmp_path):
+    with rtmp_server(tmp_path) as server:
+        sink = open_sink(server.rtmp("key"), live_format())
+        wait_until(lambda: sink.state == "open", "a connection")
+        process, pipe = sink._sender._process, sink._sender._pipe.fileno()
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        os.set_blocking(pipe, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(pipe, bytes(4096))
+        os.set_blocking(pipe, True)
+        ending = threading.Thread(target=sink.finish, daemon=True)
+        ending.start()
+        ending.join(60)
+        assert not ending.is_alive() and process.returncode == -signal.SIGKILL

@@ -20,6 +20,7 @@ EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Decode = Literal["auto", "cpu", "cuda"]
 Fit = Literal["pad", "crop", "stretch"]
+Policy = Literal["newest", "every"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
 Range = tuple[float, float]
@@ -202,6 +203,36 @@ class OutputOptions:
         check_fields(self, OutputOptions)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LiveOptions:
+    """How a live run keeps up, ends and is shown."""
+
+    policy: Policy = "newest"
+    """When the machine is too slow: newest drops older frames, so that the delay cannot grow; every makes the source wait."""
+
+    duration: Annotated[float | None, Within(0.001, MOST_SECONDS, "seconds")] = None
+    """Seconds after which the run ends, on the command line also hh:mm:ss; by default when it is stopped."""
+
+    give_up_after: Annotated[float | None, Within(0, MOST_SECONDS, "seconds")] = None
+    """Seconds without a connection to the source after which the run ends with an error; by default it tries again for ever."""
+
+    most_carried: Annotated[int, Within(1, 64, "frames")] = 4
+    """When the machine is too slow, translate at least one frame in n and move its result along the motion for the others,
+    before frames are dropped; 1 never does. Only with blend."""
+
+    host: str = "127.0.0.1"
+    """Address on which the page is served; any other than this machine's own needs --token."""
+
+    port: Annotated[int, Within(0, 65535)] = 8000
+    """Port of the page; 0 takes a free one."""
+
+    token: str | None = None
+    """Secret that a browser must know to see the page: http://HOST:PORT/?token=SECRET."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, LiveOptions)
+
+
 class SourceKeywords(TypedDict, total=False):
     """`SourceOptions` as keywords."""
 
@@ -257,6 +288,22 @@ class OutputKeywords(TypedDict, total=False):
     overwrite: bool
 
 
+class LiveOnlyKeywords(TypedDict, total=False):
+    """`LiveOptions` as keywords."""
+
+    policy: Policy
+    duration: float | None
+    give_up_after: float | None
+    most_carried: int
+    host: str
+    port: int
+    token: str | None
+
+
+class LiveKeywords(ModelKeywords, SteadyKeywords, OutputKeywords, LiveOnlyKeywords, total=False):
+    """Options of a live run, except `engine`."""
+
+
 class StreamKeywords(ModelKeywords, SteadyKeywords, total=False):
     """Options of a translator of streams, except `engine`."""
 
@@ -265,7 +312,7 @@ class TranslateKeywords(SourceKeywords, ModelKeywords, SteadyKeywords, OutputKey
     """Options of a translation from file to file, except `engine`."""
 
 
-Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
+Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
 
 
 def options_from(kind: type[Options], given: Mapping[str, object]) -> Options:

@@ -27,6 +27,7 @@ from rotoscope.cli.evaluate import evaluate
 from rotoscope.cli.export import export
 from rotoscope.cli.frames import frames
 from rotoscope.cli.info import info
+from rotoscope.cli.live import live
 from rotoscope.cli.looks import looks
 from rotoscope.cli.options import refuse_fractions
 from rotoscope.cli.parity import parity
@@ -52,7 +53,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    translate, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, frames, distill, version,
+    translate, live, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, frames, distill, version,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command)

@@ -152,7 +152,7 @@ class ResultTrack(MediaStreamTrack):
 
     def __init__(self, sink: PageSink) -> None:
         super().__init__()
-        self._sink, self._events = sink, asyncio.get_running_loop()
+        self._sink, self._page_loop = sink, asyncio.get_running_loop()
         self._newest: av.VideoFrame | None = None
         self._changed = asyncio.Event()
         sink.add_listener(self._show)
@@ -179,8 +179,8 @@ class ResultTrack(MediaStreamTrack):
         for mine, theirs in zip(picture.planes, shown.planes, strict=True):
             mine.update(bytes(theirs))
         picture.pts, picture.time_base = round(seconds / RTP_CLOCK), RTP_CLOCK
-        if not self._events.is_closed():
-            self._events.call_soon_threadsafe(self._offer, picture)
+        if not self._page_loop.is_closed():
+            self._page_loop.call_soon_threadsafe(self._offer, picture)
 
     def _offer(self, picture: av.VideoFrame) -> None:
         self._newest = picture

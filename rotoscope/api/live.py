@@ -96,7 +96,7 @@ def live(
     def open_sink(word: str, video: LiveFormat) -> LiveSink:
         return open_live_sink(
             word, video, overwrite=output_options.overwrite, codec=output_options.codec,
-            encoder_options=output_options.encoder_options,
+            encoder_options=output_options.encoder_options, threads=workers.threads,
         )  # fmt: skip
 
     run = LiveRun(
@@ -148,7 +148,11 @@ def _opened(job: LiveJob) -> tuple[LiveSource, BrowserCamera | None]:
     """The source of a job; and once more if it is the camera of a browser, which the server of the page feeds."""
     give_up_after_s = job.live_options.give_up_after
     if job.source != PAGE:
-        return open_live_source(job.source, give_up_after_s=give_up_after_s, demo_clip=_demo_clip), None
+        transport = job.live_options.rtsp_transport
+        opened = open_live_source(
+            job.source, give_up_after_s=give_up_after_s, rtsp_transport=transport, demo_clip=_demo_clip
+        )
+        return opened, None
     if PAGE not in job.outputs:
         raise UsageError(f"source {PAGE}: a browser sends its camera to the page; give {PAGE} as an output too")
     camera = BrowserCamera(give_up_after_s=give_up_after_s)

@@ -216,6 +216,9 @@ class LiveOptions:
     give_up_after: Annotated[float | None, Within(0, MOST_SECONDS, "seconds")] = None
     """Seconds without a connection to the source after which the run ends with an error; by default it tries again for ever."""
 
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    """How RTSP sends: udp does not wait for lost packets."""
+
     most_carried: Annotated[int, Within(1, 64, "frames")] = 4
     """When the machine is too slow, translate at least one frame in n and move its result along the motion for the others,
     before frames are dropped; 1 never does. Only with blend."""
@@ -294,6 +297,7 @@ class LiveOnlyKeywords(TypedDict, total=False):
     policy: Policy
     duration: float | None
     give_up_after: float | None
+    rtsp_transport: Literal["tcp", "udp"]
     most_carried: int
     host: str
     port: int

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import threading
 
@@ -95,7 +96,7 @@ def test_a_sender_of_whip_is_the_camera_and_is_ended_by_delete(page, camera):
     asyncio.run(send())
     assert len(found) == 5
     assert found[0].source.size == (320, 180)
-    assert all(later.seconds > earlier.seconds for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later.seconds > earlier.seconds for earlier, later in itertools.pairwise(found))
 
 
 def test_a_viewer_of_whep_sees_the_result(page):
@@ -103,7 +104,7 @@ def test_a_viewer_of_whep_sees_the_result(page):
         async with peer() as connection:
             connection.addTransceiver("video", direction="recvonly")
             arrived = asyncio.get_running_loop().create_future()
-            connection.on("track", lambda track: arrived.set_result(track))
+            connection.on("track", arrived.set_result)
             await connect(connection, page, "/whep")
             track = await asyncio.wait_for(arrived, SECONDS)
             sent = asyncio.create_task(write())

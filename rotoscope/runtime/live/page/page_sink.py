@@ -29,6 +29,7 @@ class PageSink:
 
     keeps_every_frame = False
     reconnects = 0
+    reason = ""
 
     def __init__(self, name: str = "page:") -> None:
         self.name = name

@@ -471,7 +471,7 @@ def test_a_huge_body_is_not_read(page):
 @pytest.mark.parametrize("error", [UsageError, ModelRefused])
 def test_a_refusal_of_the_run_is_shown(page, error):
     def refuse(changes):
-        raise error(f"model {changes['model']}:\nthere is no such file")
+        raise error(f"model {changes['model']}: there is no such file")
 
     page.run.change = refuse
     status, _, body = page.ask("/change", "POST", {"model": "no.onnx"})

@@ -5,7 +5,6 @@ import errno
 import ipaddress
 import socket
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -31,7 +30,6 @@ class PageServer:
     sink        the pictures; the run writes to it
     host, port  where it listens; port 0 takes a free one. A host that other machines can reach demands a token
     token       at least 8 characters of ASCII; None: everyone who can reach the server may use it
-    host_names  further names in the Host header, if a proxy or a name server sends visitors here
 
     Errors: UsageError if a package is missing, the token is missing or too short, or the address cannot be had.
     """
@@ -44,7 +42,6 @@ class PageServer:
         host: str = "127.0.0.1",
         port: int = 8000,
         token: str | None = None,
-        host_names: Sequence[str] = (),
     ) -> None:
         with needs_extra("live"):
             import prometheus_client  # noqa: F401
@@ -55,7 +52,7 @@ class PageServer:
         self._sink, self._host = sink, host
         self._socket = _listening(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self._access = Access(token, host_names, self.port)
+        self._access = Access(token, self.port)
         self._control = control
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Any = None

@@ -5,7 +5,6 @@ import errno
 import ipaddress
 import socket
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -36,7 +35,6 @@ class PageServer:
     host, port  where it listens; port 0 takes a free one. A host that other machines can reach demands a token
     token       at least 8 characters of ASCII; None: everyone who can reach the server may use it
     camera      takes the pictures that a browser sends; None: the run has another source
-    host_names  further names in the Host header, if a proxy or a name server sends visitors here
 
     Errors: UsageError if a package is missing, the token is missing or too short, or the address cannot be had.
     """
@@ -49,7 +47,6 @@ class PageServer:
         host: str = "127.0.0.1",
         port: int = 8000,
         token: str | None = None,
-        host_names: Sequence[str] = (),
         camera: BrowserCamera | None = None,
     ) -> None:
         with needs_extra("live"):
@@ -62,7 +59,7 @@ class PageServer:
         self._sink, self._host = sink, host
         self._socket = _listening(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self._access = Access(token, host_names, self.port)
+        self._access = Access(token, self.port)
         self._control, self._camera = control, camera
         self._peers: Peers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -48,7 +48,7 @@ def load(
     threads: int | None = None,
     **options: Unpack[ModelKeywords],
 ) -> Model:
-    """Open a model: the name of a bundled look, the path of an .onnx file, or of a checkpoint; or a style encoder with its model.
+    """Open a model: the name of a bundled look, the path of an .onnx file or of a checkpoint, or a style encoder and its model.
 
     A checkpoint is exported once, proved against the original, and kept in the user's cache; with `engine="torch"` the
     checkpoint itself runs, without an export.

@@ -48,12 +48,15 @@ def open_named(name: str | Path, options: ModelOptions) -> tuple[ModelFile, Grap
 
 
 def open_onnx(path: Path, options: ModelOptions) -> ModelFile:
-    """Open an ONNX file; one without a description is also called on small pictures, if an engine is there for it."""
+    """Open an ONNX file; one without a description is also called on small pictures, if an engine is there for it.
+
+    Not with a library of operators: it is loaded once, by the run.
+    """
     from rotoscope.runtime.models.model_file import open_model
     from rotoscope.runtime.models.trial import tried
 
     file = open_model(path, options.overrides(), has_op_library=options.op_library is not None)
-    if not file.inferences:
+    if not file.inferences or options.op_library is not None:
         return file
     try:
         if options.engine in installed_engines() and ENGINES[options.engine].runs == "onnx":

@@ -80,8 +80,8 @@ def _with_picture(model: Model, picture: NDArray[np.uint8] | None, encoders: Seq
     code = encode(encoder.file, engine, Picture((picture,)), fit="crop")
     if code.size != manifest.style.num_styles:
         raise UsageError(
-            f"{encoder.name} makes a code of {list(code.shape)}, and {model.name} takes {list(manifest.style.shape)}; accepted: "
-            "an encoder and a transformer that were trained together"
+            f"{encoder.name} makes a code of {list(code.shape)}, and {model.name} takes {list(manifest.style.shape)}; "
+            "accepted: an encoder and a transformer that were trained together"
         )
     return model.styled_with(code.reshape(manifest.style.shape), encoder)
 

@@ -9,12 +9,8 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within, plain_type
@@ -79,7 +75,7 @@ class ModelOptions:
     compiled: bool = False
     """Of the torch engine: through torch.compile, which takes minutes once for every size."""
 
-    style: Annotated[int | str | NDArray[Any] | None, Within(0, 2**63 - 1)] = None
+    style: Annotated[Any, Within(0, 2**63 - 1)] = None
     """For models with a style: the number of a style, a blend such as 3:0.5,12:0.5, a picture (as --like), a seed, or a .npy
     file such as rotoscope encode writes; in Python also a picture or a code as an array."""
 
@@ -231,7 +227,7 @@ class ModelKeywords(TypedDict, total=False):
     precision: Precision | None
     device: str
     compiled: bool
-    style: int | str | NDArray[Any] | None
+    style: Any
     like: str | None
     keep_colour: bool
     settings: tuple[str, ...]
@@ -287,13 +283,12 @@ def _check_style(style: Any, like: str | None) -> None:
     """Raise UsageError for a style of no known form."""
     if style is not None and like is not None:
         raise UsageError("style and like together; accepted: one of them")
-    if style is None or isinstance(style, np.ndarray):
+    if style is None or hasattr(style, "__array__") or hasattr(style, "__dlpack__"):
         return
     is_seed = isinstance(style, int) and not isinstance(style, bool) and style >= 0
-    is_file = isinstance(style, str | os.PathLike) and bool(Path(style).suffix)
-    is_blend = (
-        isinstance(style, str) and re.fullmatch(r"\s*\d+(:[\d.eE+-]+)?(,\s*\d+(:[\d.eE+-]+)?)*\s*", style) is not None
-    )
+    is_file = isinstance(style, str | os.PathLike) and re.search(r"\.[A-Za-z]\w*$", str(style)) is not None
+    part = r"\s*\d+(:[\d.eE+-]+)?\s*"
+    is_blend = isinstance(style, str) and re.search("[:,]", style) and re.fullmatch(f"{part}(,{part})*", style)
     if not is_seed and not is_file and not is_blend:
         raise UsageError(
             f"style={style}; accepted: a whole number from 0 on, a blend such as 3:0.5,12:0.5, a picture, or a .npy file"
@@ -354,8 +349,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return is_pair and all(_fits(each, float) and abs(each) <= LARGEST_VALUE for each in value)
     if get_origin(kind) is tuple:
         return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
-    if get_origin(kind) is np.ndarray:
-        return isinstance(value, np.ndarray)
+    if kind is Any:
+        return True
     return isinstance(value, kind)
 
 
@@ -367,8 +362,6 @@ def _accepted(kind: Any) -> str:
         return f"two numbers, such as (0, 255), of at most {LARGEST_VALUE:.0f}"
     if get_origin(kind) is tuple:
         return "a tuple of texts"
-    if get_origin(kind) is np.ndarray:
-        return "an array"
     return {float: "a number", int: "a whole number", str: "text", bool: "True or False"}.get(kind, str(kind))
 
 

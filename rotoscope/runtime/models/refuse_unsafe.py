@@ -148,8 +148,7 @@ def _check_external(path: Path, entry: dict[str, str]) -> None:
         and not PureWindowsPath(location).drive
     )
     is_below = not PurePosixPath(location).is_absolute() and ".." not in PurePosixPath(location).parts
-    is_there = inside.resolve() == path.parent.resolve() / location or inside.resolve().parent == path.resolve().parent
-    if not is_plain or not is_below or not is_there:
+    if not is_plain or not is_below or not _is_beside(path, location):
         raise ModelRefused(
             f"{path}: keeps weights in {name!r}, outside its folder; save it as one file (onnx.save does), or copy both files "
             "into one folder, links followed (cp -L)"
@@ -168,3 +167,9 @@ def _check_external(path: Path, entry: dict[str, str]) -> None:
         raise ModelRefused(f"{path}: {name!r} has {found.st_size:,} bytes; at most {MAX_EXTERNAL_BYTES:,} are accepted")
     if not 0 <= end <= found.st_size:
         raise ModelRefused(f"{path}: {name!r} has {found.st_size:,} bytes, fewer than the model says; fetch it again")
+
+
+def _is_beside(path: Path, location: str) -> bool:
+    """Whether a place below the model's folder is really there, or in the folder that the model really is in."""
+    inside = (path.parent / location).resolve()
+    return inside == path.parent.resolve() / location or inside.parent == path.resolve().parent

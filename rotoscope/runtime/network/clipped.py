@@ -44,6 +44,6 @@ class ClippedShare:
             text for span, text in (((0, 255), "0,255"), ((-1, 1), "-1,1"), ((0, 1), "0,1")) if span != (black, white)
         ]
         return (
-            f"{self._name}: {share:.0%} of its output lay outside the output range {black:g}..{white:g} and was clipped; if the "
-            f"result looks wrong: --output-range or --input-range {' or '.join(others)}"
+            f"{self._name}: {share:.0%} of its output lay outside the output range {black:g}..{white:g} and was clipped; "
+            f"if the result looks wrong: --output-range or --input-range {' or '.join(others)}"
         )

@@ -18,8 +18,8 @@ STYLE_SEED = 0  # the default
 def style_codes(models: Sequence[Manifest], chosen: Sequence[Any]) -> list[Array | None]:
     """The style of each model of a chain; None for a model without one.
 
-    chosen  for each model: a seed, or the number of a style; a blend such as "3:0.5,12:0.5"; a .npy file; an array: a code, or a
-            picture (H,W,3) uint8; None for the first style or the seed 0
+    chosen  for each model: a seed, or the number of a style; a blend such as "3:0.5,12:0.5"; a .npy file; an array: a code, or
+            a picture (H,W,3) uint8; None for the first style or the seed 0
     Raises UsageError for what does not fit, and for a choice if no model of the chain takes a style.
     """
     choices = [choice for choice in chosen if choice is not None]
@@ -55,7 +55,8 @@ def style_code(style: StyleInput, chosen: Any) -> Array:
         return first_style(style)
     code, name = (chosen, "style") if isinstance(chosen, np.ndarray) else (read_array(Path(chosen)), chosen)
     is_vector = code.ndim == 1 and style.what == "weights" and code.size == style.num_styles
-    if (code.shape != style.shape and not is_vector) or code.dtype.kind != "f":
+    is_float = code.dtype == np.float32 or (isinstance(chosen, np.ndarray) and code.dtype.kind == "f")
+    if (code.shape != style.shape and not is_vector) or not is_float:
         raise UsageError(f"{name}: holds {code.dtype} {code.shape}; accepted: float32 {style.shape}")
     if not np.isfinite(code).all():
         raise UsageError(f"{name}: not all of its values are finite")

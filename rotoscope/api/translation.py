@@ -64,9 +64,7 @@ def load(
     check_count("threads", threads, THREADS)
     if isinstance(model, str | Path):
         return styled([Model.open(model, ModelOptions(engine=engine, **options), threads=threads)])[0]
-    opened = styled(
-        [Model.open(name, ModelOptions(engine=engine, **options), threads=threads) for name in as_chain(model)]
-    )
+    opened = styled([Model.open(name, ModelOptions(engine=engine, **options), threads=threads) for name in model])
     if len(opened) != 1:
         raise UsageError(
             f"{len(opened)} models; accepted: one, or a style encoder and its model. translate takes a chain"

@@ -89,8 +89,8 @@ class Model:
         """Translate one picture, without a past.
 
         image  (H,W,3) uint8 RGB, a NumPy array or a torch tensor on the CPU
-        mask   (H,W) bool, True in the hole; for models that fill holes. If the mask input was inferred, None is no hole: the image
-               comes back
+        mask   (H,W) bool, True in the hole; for models that fill holes. None is an error, or if the mask input was inferred, no
+               hole
         Returns the same kind, of the same size times the scale of an upscaling network. Raises UsageError for other images.
         """
         array = image_array(image)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rotoscope.assembly.images import image_array
+from rotoscope.base.cache import cache_folder
 from rotoscope.base.errors import InputRefused, ModelRefused, UsageError
 from rotoscope.base.frame import Picture
 from rotoscope.kernels.float_picture import rgb_picture
@@ -99,7 +100,12 @@ def _encoder_beside(model: Model) -> Model:
     style, path = model.file.manifest.style, model.file.path
     assert style is not None
     found: list[tuple[bool, Path]] = []
-    files = [file for file in sorted(path.parent.glob("*.onnx")) if file.name != path.name and file.is_file()]
+    is_cached = path.parent == cache_folder("models")  # the export of a checkpoint, among others
+    files = (
+        []
+        if is_cached
+        else [file for file in sorted(path.parent.glob("*.onnx")) if file.name != path.name and file.is_file()]
+    )
     for file in files[:MOST_BESIDE]:
         if file.stat().st_size > LARGEST_BESIDE:
             continue

@@ -73,7 +73,7 @@ def _enlarges(view: GraphView, node: onnx.NodeProto) -> float:
     if node.op_type == "ConvTranspose" and strides is not None:
         return float(max(strides.ints))
     if node.op_type in ("Conv", "MaxPool", "AveragePool") and strides is not None:
-        return 1 / max(strides.ints)
+        return 1 / float(max(strides.ints))
     if node.op_type in ("Resize", "Upsample"):
         old = attribute(node, "scales")
         place = 2 if node.op_type == "Resize" and len(node.input) > 2 else 1

@@ -136,7 +136,7 @@ def _scalar(view: GraphView, name: str) -> float | None:
 
 def _data_input(view: GraphView, node: onnx.NodeProto) -> str:
     """The input that is not a constant."""
-    return next((item for item in node.input if item and view.constant(item) is None), node.input[0])
+    return str(next((item for item in node.input if item and view.constant(item) is None), node.input[0]))
 
 
 def _named(bounds: Range, after: _Affine, kind: str, *, is_scaled: bool) -> Ends:
@@ -399,7 +399,7 @@ def _batch_norm(view: GraphView, node: onnx.NodeProto) -> Ends:
 
 def _shown(view: GraphView, node: onnx.NodeProto) -> str:
     """Such as "/ 127.5"."""
-    sign = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}[node.op_type]
+    sign = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}[str(node.op_type)]
     values = next(value for item in reversed(node.input) if (value := view.constant(item)) is not None)
     return f"{sign} {_numbers(values)}"
 

@@ -6,11 +6,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rotoscope.base import sizes
 from rotoscope.base.device import CPU, Device
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Array, Picture
 from rotoscope.base.manifest import LUMA, FrameInput, Manifest
-from rotoscope.base.sizes import Placement, Size, place
+from rotoscope.base.sizes import Placement, Size
 from rotoscope.kernels.arrays import contiguous
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.float_picture import coding_of, float_picture, resized
@@ -81,7 +82,7 @@ class Feed:
         tensor = np.empty(self.arrays[example.tensor].shape, example.dtype)
         height, width = tensor.shape[-2:] if example.layout == "NCHW" else tensor.shape[-3:-1]
         sized = example.model_copy(update={"height": height, "width": width})
-        placement = place(picture.size, sized, working=None, fit="crop")
+        placement = sizes.place(picture.size, sized, working=None, fit="crop")
         written = _places(sized, tensor)[0]
         left, top, across, down = placement.crop
         part = float_picture(picture)[top : top + down, left : left + across]
@@ -163,14 +164,12 @@ def write_coded(planes: Sequence[Array], place: Array, frame: FrameInput, coding
     """
     low, high = frame.range
     target = place if frame.layout == "NCHW" else np.moveaxis(place, 2, 0)
-    affine = {
-        "scale": [(high - low) / std for std in frame.std],
-        "offset": [(low - mean) / std for mean, std in zip(frame.mean, frame.std, strict=True)],
-    }
+    scale = [(high - low) / std for std in frame.std]
+    offset = [(low - mean) / std for mean, std in zip(frame.mean, frame.std, strict=True)]
     colours = target[:3]
     if frame.channels == 1:
         colours = np.empty_like(target, dtype=np.float32, shape=(3, *target.shape[1:]), order="C")
-    color_in(planes, colours, **affine, bgr=frame.order == "BGR", pad=frame.padding, **coding)
+    color_in(planes, colours, scale=scale, offset=offset, bgr=frame.order == "BGR", pad=frame.padding, **coding)
     if frame.channels == 1:
         weights = LUMA if frame.order == "RGB" else LUMA[::-1]
         grey = sum(weight * plane for weight, plane in zip(weights, colours, strict=True))

@@ -101,13 +101,9 @@ def _encoder_beside(model: Model) -> Model:
     assert style is not None
     found: list[tuple[bool, Path]] = []
     is_cached = path.parent == cache_folder("models")  # the export of a checkpoint, among others
-    files = (
-        []
-        if is_cached
-        else [file for file in sorted(path.parent.glob("*.onnx")) if file.name != path.name and file.is_file()]
-    )
-    for file in files[:MOST_BESIDE]:
-        if file.stat().st_size > LARGEST_BESIDE:
+    files = [] if is_cached else sorted(path.parent.glob("*.onnx"))[:MOST_BESIDE]
+    for file in files:
+        if file.name == path.name or not file.is_file() or file.stat().st_size > LARGEST_BESIDE:
             continue
         try:
             manifest = open_model(file).manifest

@@ -166,9 +166,7 @@ def test_several_arrays_in_one_file_are_refused(styled, tmp_path):
 
 @pytest.mark.parametrize("style", [-1, 1.5, "7", "seven", ""])
 def test_what_is_neither_a_seed_nor_a_file_is_refused(style):
-    with pytest.raises(
-        rotoscope.UsageError, match=r"accepted: a whole number from 0 on, a blend such as 3:0.5,12:0.5, a picture"
-    ):
+    with pytest.raises(rotoscope.UsageError, match="accepted: a whole number from 0 on, a blend such as 3:0"):
         ModelOptions(style=style)
 
 

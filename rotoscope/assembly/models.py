@@ -16,7 +16,7 @@ from rotoscope.assembly.engines import (
     proving_engine,
     proving_engines,
 )
-from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.weights.archive import MAX_BYTES
 
@@ -62,7 +62,7 @@ def open_onnx(path: Path, options: ModelOptions) -> ModelFile:
         if options.engine in installed_engines() and ENGINES[options.engine].runs == "onnx":
             return tried(file, make_engine(file, **engine_of(options)))
         return tried(file, make_engine(file, engine=proving_engines()[0])) if proving_engines() else file
-    except UsageError:  # of options that the engine does not take: the run refuses them
+    except RotoscopeError:  # of a graph or of options that the engine does not take: the run says so
         return file
 
 

@@ -165,9 +165,11 @@ class MaskInput(_Strict):
     """The hole to fill: (N,1,H,W), with a window (N,K,1,H,W), in the layout of the frame.
 
     hole, known  values in the hole and where the picture is known
+    channels     that all hold the mask
     """
 
     tensor: Word
+    channels: Literal[1, 3] = 1
     dtype: Literal["float32", "float16", "uint8", "bool"] = "float32"
     hole: Number = 1.0
     known: Number = 0.0

@@ -32,7 +32,9 @@ def golden_inputs(manifest: Manifest, *, seed: int, height: int, width: int) -> 
     if manifest.second:
         inputs[manifest.second.tensor] = coded(frame, [_frame(manifest, random, height, width)])
     if manifest.mask:
-        mask = np.full(frame.shape(height, width, channels=1), manifest.mask.known, manifest.mask.dtype)
+        mask = np.full(
+            frame.shape(height, width, channels=manifest.mask.channels), manifest.mask.known, manifest.mask.dtype
+        )
         middle = slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)
         mask[(..., *middle, slice(None)) if frame.layout == "NHWC" else (..., *middle)] = manifest.mask.hole
         inputs[manifest.mask.tensor] = mask

@@ -43,7 +43,7 @@ class GraphView:
         """The nodes that read a value."""
         return self._users.get(name, [])
 
-    def dims(self, name: str) -> list[int] | None:
+    def dims(self, name: str, depth: int = 8) -> list[int] | None:
         """Shape of an initialiser or of the value of a Constant node, without reading it; None for other values."""
         tensor = self.initialisers.get(name)
         node = self.maker(name)
@@ -51,8 +51,8 @@ class GraphView:
             tensor = next((item.t for item in node.attribute if item.name == "value"), None)
         if tensor is not None:
             return list(tensor.dims)
-        if node is not None and node.op_type in ("Identity", "Cast", "DequantizeLinear"):
-            return self.dims(node.input[0])
+        if node is not None and node.op_type in ("Identity", "Cast", "DequantizeLinear") and depth:
+            return self.dims(node.input[0], depth - 1)
         return None
 
     def constant(self, name: str, depth: int = 8) -> NDArray[np.float64] | None:

@@ -138,7 +138,8 @@ def _is_content(item: PictureTensor) -> tuple[bool, int, bool]:
 
 def _is_mask(item: PictureTensor, frame: PictureTensor) -> bool:
     words = item.tensor.words
-    return item.tensor.dtype == "bool" or (item.channels == 1 and (bool(words & MASKS) or frame.channels != 1))
+    is_named = bool(words & MASKS) and item.channels in (1, 3, None)
+    return item.tensor.dtype == "bool" or is_named or (item.channels == 1 and frame.channels != 1)
 
 
 def _why_no_picture(view: GraphView, tensors: list[Tensor]) -> str:
@@ -262,7 +263,8 @@ def _mask(view: GraphView, mask: PictureTensor, frame: str, items: list[Inferred
     items.append(
         Inferred("mask", f"{hole:g} in the hole, {known:g} elsewhere", reason or "the usual values", certainty)
     )
-    return MaskInput(tensor=mask.tensor.name, dtype=mask.tensor.dtype, hole=hole, known=known)  # type: ignore[arg-type]
+    channels = 3 if mask.channels == 3 else 1
+    return MaskInput(tensor=mask.tensor.name, channels=channels, dtype=mask.tensor.dtype, hole=hole, known=known)  # type: ignore[arg-type]
 
 
 def _example(view: GraphView, found: PictureTensor, frame: FrameInput, items: list[Inferred]) -> FrameInput:
@@ -290,7 +292,7 @@ def _ranges(
     """The input with its range and order, and the output."""
     name = picture.tensor.name
     start = input_range(view, frame.tensor)
-    end = output_range(view, name, frame.tensor)
+    end = output_range(view, name)
     order = frame.order
     if not order_known:
         shown = start.order or end.order

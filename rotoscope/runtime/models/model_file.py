@@ -88,7 +88,7 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
     else:
         try:
             manifest, inferences = infer_manifest(proto, path, overrides or {})
-        except (ArithmeticError, ValueError) as error:  # sizes and strides of any value
+        except (ArithmeticError, LookupError, ValueError) as error:  # nodes without inputs, sizes of any value
             raise ModelRefused(
                 f"{path}: no description, and its shapes are not those of a network on pictures"
             ) from error

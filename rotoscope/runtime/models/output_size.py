@@ -21,46 +21,31 @@ def multiple_of(view: GraphView) -> int:
 
 
 def scale_of(view: GraphView, frame: FrameInput, picture: PictureTensor) -> int:
-    """Side of the output over side of the input: from fixed shapes, else from the operators on the way."""
+    """Side of the output over side of the input: from fixed shapes, else from the operators on the first way between them."""
     for inner, outer in ((frame.height, picture.height), (frame.width, picture.width)):
         if inner and outer:
             return min(16, max(1, outer // inner))
-    found = _factor(view, picture.tensor.name, frame.tensor, {})
-    return min(16, max(1, round(found))) if found else 1
-
-
-def _factor(view: GraphView, name: str, frame: str, known: dict[str, float | None], depth: int = 900) -> float | None:
-    """How much larger a value is than the input, along the first way to it that is found; None if there is none."""
-    way: list[onnx.NodeProto] = []
-    while name != frame:
+    reached = _reached(view, frame.tensor)
+    name, factor = picture.tensor.name, 1.0
+    for _ in range(len(view.nodes)):
         node = view.maker(name)
-        if node is None or len(way) > depth:
+        if node is None:
             break
-        way.append(node)
-        name = next((item for item in node.input if item == frame or _depends(view, item, frame, known)), "")
-    if name != frame:
-        return None
-    factor = 1.0
-    for node in way:
         factor *= _enlarges(view, node)
-    return factor
+        name = next((item for item in node.input if item in reached), "")
+    return min(16, max(1, round(factor))) if name == frame.tensor else 1
 
 
-def _depends(view: GraphView, name: str, frame: str, known: dict[str, float | None]) -> bool:
-    """Whether a value depends on the input, through anything but its shape."""
-    waiting, seen = [name], set[str]()
+def _reached(view: GraphView, frame: str) -> set[str]:
+    """The names of values that depend on the input, through anything but its shape."""
+    found, waiting = {frame}, [frame]
     while waiting:
-        item = waiting.pop()
-        if item == frame or known.get(item):
-            known[name] = 1.0
-            return True
-        if item in seen:
-            continue
-        seen.add(item)
-        node = view.maker(item)
-        if node is not None and node.op_type not in ("Shape", "Constant"):
-            waiting.extend(node.input)
-    return False
+        for node in view.users(waiting.pop()):
+            if node.op_type not in ("Shape", "Size"):
+                new = [item for item in node.output if item and item not in found]
+                found.update(new)
+                waiting += new
+    return found
 
 
 def _enlarges(view: GraphView, node: onnx.NodeProto) -> float:

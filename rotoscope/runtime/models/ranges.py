@@ -64,42 +64,50 @@ class _Affine(NamedTuple):
 IDENTITY = _Affine(np.ones(1), np.zeros(1))
 
 
-def output_range(view: GraphView, output: str, frame: str) -> Ends:
-    """The range of an output; `frame` is the picture input."""
-    return _backward(view, output, frame, IDENTITY)
+def output_range(view: GraphView, output: str) -> Ends:
+    """The range of an output."""
+    return _Backward(view).follow(output, IDENTITY)
 
 
-def _backward(view: GraphView, name: str, frame: str, after: _Affine) -> Ends:
-    """Follow a value back; `after` is what happens to it from here to the output."""
-    for _ in range(MOST_STEPS):
-        node = view.maker(name)
-        if node is None:
-            return Ends(None)
-        kind = node.op_type
-        if (bounds := _bounds(view, node)) is not None:
-            found = _named(bounds, after, kind, is_scaled=after is not IDENTITY)
-            if kind in BOUNDED:
-                return found
-            if found.range is not None:  # an activation before the clip shows what the network itself works with
-                inner = _backward(view, _data_input(view, node), frame, after)
-                return found._replace(own=inner.own or (bounds if bounds in USUAL else None))
-            name = _data_input(view, node)
-        elif kind in MOVES:
-            name = node.input[0]
-        elif kind in ("Clip", "Relu", "Max", "Min", "LeakyRelu"):
-            name = _data_input(view, node)
-        elif kind == "Concat":
-            return _agreeing([_backward(view, item, frame, after) for item in node.input])
-        elif kind in ARITHMETIC and (step := step_of(view, node)) is not None:
-            name, factor = step
-            after = _Affine(after.gain * factor.gain, after.gain * factor.shift + after.shift)
-            if shown := _undone_normalisation(after):
-                return shown
-        elif kind == "Add" and (blended := _blend(view, node)) is not None:
-            return _agreeing([found for item in blended if (found := _backward(view, item, frame, after)).range])
-        else:
-            return Ends(None)
-    return Ends(None)
+class _Backward:
+    """Follows values back to an operator with bounds, over at most MOST_STEPS nodes on all ways together."""
+
+    def __init__(self, view: GraphView) -> None:
+        self._view, self._steps_left = view, MOST_STEPS
+
+    def follow(self, name: str, after: _Affine) -> Ends:
+        """What bounds a value; `after` is what happens to it from here to the output."""
+        view = self._view
+        while self._steps_left > 0:
+            self._steps_left -= 1
+            node = view.maker(name)
+            if node is None or not node.input:
+                return Ends(None)
+            kind = node.op_type
+            if (bounds := _bounds(view, node)) is not None:
+                found = _named(bounds, after, kind, is_scaled=after is not IDENTITY)
+                if kind in BOUNDED:
+                    return found
+                if found.range is not None:  # an activation before the clip shows what the network itself works with
+                    inner = self.follow(_data_input(view, node), after)
+                    return found._replace(own=inner.own or (bounds if bounds in USUAL else None))
+                name = _data_input(view, node)
+            elif kind in MOVES:
+                name = node.input[0]
+            elif kind in ("Clip", "Relu", "Max", "Min", "LeakyRelu"):
+                name = _data_input(view, node)
+            elif kind == "Concat":
+                return _agreeing([self.follow(item, after) for item in node.input])
+            elif kind in ARITHMETIC and (step := step_of(view, node)) is not None:
+                name, factor = step
+                after = _Affine(after.gain * factor.gain, after.gain * factor.shift + after.shift)
+                if shown := _undone_normalisation(after):
+                    return shown
+            elif kind == "Add" and (blended := _blend(view, node)) is not None:
+                return _agreeing([found for item in blended if (found := self.follow(item, after)).range])
+            else:
+                return Ends(None)
+        return Ends(None)
 
 
 def _bounds(view: GraphView, node: onnx.NodeProto) -> Range | None:

@@ -45,7 +45,7 @@ class Feed:
         if manifest.second:
             self.arrays[manifest.second.tensor] = np.zeros(frame.shape(height, width), frame.dtype)
         if manifest.mask:
-            shape = frame.shape(height, width, channels=1)
+            shape = frame.shape(height, width, channels=manifest.mask.channels)
             self.arrays[manifest.mask.tensor] = np.full(shape, manifest.mask.known, manifest.mask.dtype)
         if manifest.instances:
             self.arrays[manifest.instances.tensor] = np.zeros(frame.shape(height, width, channels=1), np.int32)
@@ -120,7 +120,8 @@ class Feed:
             left, top, width, height = self._placement.crop
             hole = widened(mask[top : top + height, left : left + width], self._placement.content)
             values = np.where(hole, given.hole, given.known)
-            put_map(values, place[..., 0] if frame.layout == "NHWC" else place[0], self._placement)
+            for plane in np.moveaxis(place, 2, 0) if frame.layout == "NHWC" else place:
+                put_map(values, plane, self._placement)
         _fill_batch(frame, self.arrays[given.tensor])
 
     def instances(self, pictures: Sequence[Picture | None]) -> None:

@@ -109,7 +109,8 @@ class Network:
         gpu: GpuRun | None = None,
     ) -> None:
         self.model, self.engine = model, engine
-        self.style = style
+        given = manifest_style.tensor if (manifest_style := model.manifest.style) else ""
+        self.style = (settings or {}).get(given, style)
         self._working, self._fit, self._settings, self._times = working, fit, settings, times
         self._keeps_colour = keep_colour or model.manifest.output.keeps_colour
         self._clipped = ClippedShare(model.manifest.output, model.name)

@@ -12,25 +12,53 @@ from rotoscope.runtime.models.golden import default_setting
 
 def check_settings(models: Sequence[Manifest], given: Sequence[str]) -> None:
     """Raise UsageError for a setting that no model of a chain has."""
-    names = [setting.tensor for model in models for setting in model.settings]
+    inputs = [setting for model in models for setting in _inputs(model)]
     for text in given:
-        name = text.partition("=")[0]
-        if name not in names and "=" in text:
-            accepted = ", ".join(names) or f"none, {' and '.join(model.name for model in models)} takes no settings"
+        name, value = _parted(text)
+        if not name or not value:
+            raise UsageError(f"--set {text}; accepted: NAME=VALUE, such as --set strength=0.5")
+        if _named(inputs, name) is None:
+            names = ", ".join(setting.tensor for setting in inputs)
+            accepted = names or f"none, {' and '.join(model.name for model in models)} takes no settings"
             raise UsageError(f"--set {text}: no input of this name; accepted: {accepted}")
 
 
 def setting_arrays(manifest: Manifest, given: Sequence[str]) -> Mapping[str, Array]:
-    """The arrays of a model's settings by tensor name: those that are given as NAME=VALUE, and the defaults of the others."""
+    """The arrays of a model's settings by tensor name: those that are given as NAME=VALUE, and the defaults of the others.
+
+    The style input, unless it is a picture, is among them if it is given.
+    """
+    inputs = _inputs(manifest)
     values = {setting.tensor: default_setting(setting) for setting in manifest.settings}
     for text in given:
-        name, is_pair, value = text.rpartition("=") if text.count("=") > 1 else text.partition("=")
-        if not is_pair or not name or not value:
-            raise UsageError(f"--set {text}; accepted: NAME=VALUE, such as --set strength=0.5")
-        for setting in manifest.settings:
-            if setting.tensor == name:
-                values[name] = _parsed(setting, value, text)
+        name, value = _parted(text)
+        setting = _named(inputs, name)
+        if setting is not None:
+            values[setting.tensor] = _parsed(setting, value, text)
     return values
+
+
+def _inputs(manifest: Manifest) -> list[SettingInput]:
+    """The settings, and the style input as one of them."""
+    style = manifest.style
+    if style is None:
+        return list(manifest.settings)
+    zeros = (0.0,) * style.num_styles
+    as_setting = SettingInput.model_construct(tensor=style.tensor, dtype=style.dtype, shape=style.shape, values=zeros)
+    return [*manifest.settings, as_setting]
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """(name, value) of NAME=VALUE; a name may hold =, a value may not."""
+    name, _, value = text.rpartition("=")
+    return name, value
+
+
+def _named(inputs: Sequence[SettingInput], name: str) -> SettingInput | None:
+    """The input of this name; or the only one whose name is this after its last / and before its last :."""
+    exact = [setting for setting in inputs if setting.tensor == name]
+    short = [setting for setting in inputs if setting.tensor.rpartition("/")[2].partition(":")[0] == name]
+    return exact[0] if exact else short[0] if len(short) == 1 else None
 
 
 def _parsed(setting: SettingInput, value: str, text: str) -> Array:

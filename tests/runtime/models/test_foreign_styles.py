@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from foreign import FLOAT, NCHW, NHWC, const, ints, node, save, value
+from foreign import FLOAT, NCHW, const, ints, node, save, value
 from onnx import TensorProto
 
 import rotoscope

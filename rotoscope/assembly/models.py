@@ -53,10 +53,10 @@ def open_onnx(path: Path, options: ModelOptions) -> ModelFile:
     Not with a library of operators: it is loaded once, by the run.
     """
     from rotoscope.runtime.models.model_file import open_model
-    from rotoscope.runtime.models.trial import tried
+    from rotoscope.runtime.models.trial import is_worth_a_trial, tried
 
     file = open_model(path, options.overrides(), has_op_library=options.op_library is not None)
-    if not file.inferences or options.op_library is not None:
+    if not is_worth_a_trial(file) or options.op_library is not None:
         return file
     try:
         if options.engine in installed_engines() and ENGINES[options.engine].runs == "onnx":

@@ -24,10 +24,14 @@ FIXED_SIDES = (256, 512, 224, 384)  # tried if no other size works
 FAR = 4.0  # an output beyond -4..4 is in 8-bit units
 
 
+def is_worth_a_trial(file: ModelFile) -> bool:
+    """Whether calls can show more about a file without a description: its size may vary, or something is a guess."""
+    is_open = not file.manifest.frame.fixed_size or any(item.certainty == "a guess" for item in file.inferences)
+    return bool(file.inferences) and not file.has_loop and file.manifest.kind == "translate" and is_open
+
+
 def tried(file: ModelFile, engine: Engine) -> ModelFile:
     """The file with what calls on small pictures show; unchanged if the network cannot be called."""
-    if not file.inferences or file.has_loop or file.manifest.kind != "translate":
-        return file
     trial = _Trial(file, engine)
     if not trial.found_size():
         return file

@@ -146,3 +146,63 @@ def test_an_image_and_mask_as_lama_has_them(tmp_path):
     assert (found[~MASK] == PICTURE[~MASK]).all() and np.abs(
         found[12:16, 15:25].astype(int) - 255 / (1 + np.exp(-1))
     ).max() <= 2
+
+
+def test_a_mask_of_three_channels(tmp_path):
+    nodes = [
+        node("Sub", ["one", "mask"], ["r"]),
+        node("Mul", ["image", "r"], ["a"]),
+        node("Add", ["a", "mask"], ["b"]),
+        clipped("b", "y"),
+    ]
+    inputs = [value("image", NCHW), value("mask", NCHW)]
+    path = save(tmp_path / "m.onnx", nodes, [*LIMITS, const("one", 1.0)], inputs=inputs)
+    found = rotoscope.load(path)(PICTURE, mask=MASK)
+    assert (found[MASK] == 255).all() and (found[~MASK] == PICTURE[~MASK]).all()
+
+
+def test_a_described_copy_keeps_what_was_inferred(tmp_path):
+    """One channel, a batch of two, a style, a setting and a mask, all in the copy."""
+    nodes = [
+        node("ReduceSum", ["style"], ["s"], keepdims=0),
+        node("Mul", ["x", "s"], ["a"]),
+        node("Mul", ["a", "strength"], ["b"]),
+        node("Sub", ["one", "mask"], ["r"]),
+        node("Mul", ["b", "r"], ["c"]),
+        clipped("c", "y"),
+    ]
+    inputs = [
+        value("x", (2, 1, "H", "W")),
+        value("mask", (2, 1, "H", "W")),
+        value("style", (3,)),
+        value("strength", (1,)),
+    ]
+    shape = (2, 1, "H", "W")
+    path = save(tmp_path / "m.onnx", nodes, [*LIMITS, const("one", 1.0)], inputs=inputs, outputs=[value("y", shape)])
+    inferred = rotoscope.info(path, write=tmp_path / "described.onnx").manifest
+    described = rotoscope.info(tmp_path / "described.onnx")
+    assert described.manifest == inferred and described.inferred == ()
+    for options in ({}, {"style": 2, "settings": ("strength=0.5",)}):
+        made = [rotoscope.load(file, **options)(PICTURE, mask=MASK) for file in (path, tmp_path / "described.onnx")]
+        np.testing.assert_array_equal(*made)
+
+
+def test_a_style_and_names_inside_scopes_are_set_too(tmp_path):
+    nodes = [
+        node("ReduceSum", ["w"], ["s"], keepdims=0),
+        node("Mul", ["x", "s"], ["a"]),
+        node("Mul", ["a", "scope/alpha:0"], ["b"]),
+        clipped("b", "y"),
+    ]
+    inputs = [value("x", NCHW), value("w", (4,)), value("scope/alpha:0", ())]
+    path = save(tmp_path / "m.onnx", nodes, LIMITS, inputs=inputs)
+    assert np.abs(painted(path, settings=("w=1:0.5,2:0.5", "alpha=0.5")) - PICTURE / 2).max() <= 1
+    assert np.abs(painted(path, settings=("w=0.1,0.1,0.1,0.2",)) - PICTURE / 2).max() <= 1
+
+
+def test_an_earlier_frame_and_too_many_pictures_are_refused(tmp_path):
+    for names, said in ((("x", "prev_frame"), "a picture of an earlier frame"), ("abc", "3 pictures \\(a, b, c\\)")):
+        nodes = [node("Sum", list(names), ["a"]), clipped("a", "y")]
+        path = save(tmp_path / "m.onnx", nodes, LIMITS, inputs=[value(name, NCHW) for name in names])
+        with pytest.raises(rotoscope.ModelRefused, match=said):
+            rotoscope.load(path)

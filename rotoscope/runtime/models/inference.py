@@ -1,64 +1,24 @@
 """Infer the description of an ONNX file that has none, and say for each item why and how certain it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import onnx
 
 from rotoscope.base.errors import ModelRefused
-from rotoscope.base.manifest import (
-    FrameInput,
-    FrameOutput,
-    Manifest,
-    MaskInput,
-    SettingInput,
-    StyleInput,
-    name_from,
-)
+from rotoscope.base.manifest import FrameInput, FrameOutput, Manifest, MaskInput, SettingInput, StyleInput, name_from
 from rotoscope.base.text import shortened
+from rotoscope.runtime.models.arithmetic import Ends
 from rotoscope.runtime.models.graph_view import GraphView
+from rotoscope.runtime.models.inferred import TRY_RANGE, Certainty, Inferred, Span
+from rotoscope.runtime.models.input_range import channels_before_convolution, input_range
 from rotoscope.runtime.models.mask import hole_and_known
+from rotoscope.runtime.models.output_range import output_range, residual_of
 from rotoscope.runtime.models.output_size import multiple_of, scale_of
-from rotoscope.runtime.models.ranges import Ends, channels_before_convolution, input_range, output_range, residual_of
-from rotoscope.runtime.models.tensors import (
-    BESIDE,
-    CONTENTS,
-    EXAMPLES,
-    MASKS,
-    PICTURES,
-    PREVIOUS,
-    PictureTensor,
-    Tensor,
-    as_number,
-    as_picture,
-    tensor_of,
-    type_name,
-)
-
-Certainty = Literal["certain", "likely", "a guess"]
-Span = tuple[float, float]
-TRY_RANGE = "--input-range 0,255 or -1,1"
-
-
-@dataclass(frozen=True)
-class Inferred:
-    """One item of a description that the file itself does not have.
-
-    certainty  "certain": the graph or a type shows it; "likely": usual in files that look like this; "a guess"
-    hint       the flag to try if it is wrong; "" if there is none
-    """
-
-    item: str
-    value: str
-    reason: str
-    certainty: Certainty = "certain"
-    hint: str = ""
-
-    def __str__(self) -> str:
-        hint = f"; {self.hint} if it is wrong" if self.hint and self.certainty != "certain" else ""
-        return f"{self.item}: {self.value} ({self.certainty}), {self.reason}{hint}"
+from rotoscope.runtime.models.roles import input_roles, result_among
+from rotoscope.runtime.models.tensors import PictureTensor, Tensor, as_number, tensor_of
 
 
 def infer_manifest(
@@ -73,10 +33,10 @@ def infer_manifest(
     if not view.outputs:
         raise ModelRefused(f"{path}: the graph has no output")
     layout = given.get("frame.layout")
-    frame, mask, example, rest = _inputs(path, view, layout)
+    frame, mask, example, rest = input_roles(path, view, layout)
     items: list[Inferred] = []
     frame_item, order_known = _frame(view, frame, layout, items)
-    picture, others = _output(path, view, frame_item)
+    picture, others = result_among(path, view, frame_item.layout)
     settings = _numbers(path, rest, items)
     style = next((item for item in settings if isinstance(item, StyleInput)), None)
     if picture is None:
@@ -98,62 +58,6 @@ def infer_manifest(
         output=output_item,
     )
     return manifest, tuple(items)
-
-
-def _inputs(
-    path: Path, view: GraphView, layout: Any
-) -> tuple[PictureTensor, PictureTensor | None, PictureTensor | None, list[Tensor]]:
-    """(the frame, the mask, the example picture, the other inputs)."""
-    tensors = [tensor_of(path, value) for value in view.inputs.values()]
-    # A wrong --layout would make everything else unknown; it is for shapes that say nothing.
-    pictures = [found for tensor in tensors if (found := as_picture(tensor) or as_picture(tensor, layout))]
-    if not pictures:
-        raise ModelRefused(f"{path}: {_why_no_picture(view, tensors)}")
-    frame = max(pictures, key=_is_content)
-    others = [item for item in pictures if item is not frame]
-    mask = next((item for item in others if _is_mask(item, frame)), None)
-    example = next((item for item in others if item is not mask and item.channels != 1), None)
-    if example is not None and example.tensor.words & PREVIOUS:
-        raise ModelRefused(
-            f"{path}: takes {shortened(frame.tensor.name)} and {shortened(example.tensor.name)}, which is a picture of an "
-            "earlier frame by its name; a description says how it starts (docs/model-files.md)"
-        )
-    left = [item for item in others if item not in (mask, example)]
-    if left:
-        names = ", ".join(shortened(item.tensor.name, 40) for item in (frame, *others))
-        raise ModelRefused(
-            f"{path}: {1 + len(others)} pictures ({names}); accepted without a description: one picture, and beside it a "
-            "mask and a style picture"
-        )
-    used = {item.tensor.name for item in (frame, mask, example) if item is not None}
-    return frame, mask, example, [tensor for tensor in tensors if tensor.name not in used]
-
-
-def _is_content(item: PictureTensor) -> tuple[bool, int, bool]:
-    words = item.tensor.words
-    is_beside = bool(words & (MASKS | EXAMPLES | PREVIOUS)) or item.tensor.dtype == "bool"
-    is_picture = {3: 3, None: 2, 4: 1, 1: 0}[item.channels]
-    return not is_beside, is_picture, bool(words & CONTENTS)
-
-
-def _is_mask(item: PictureTensor, frame: PictureTensor) -> bool:
-    words = item.tensor.words
-    is_named = bool(words & MASKS) and item.channels in (1, 3, None)
-    return item.tensor.dtype == "bool" or is_named or (item.channels == 1 and frame.channels != 1)
-
-
-def _why_no_picture(view: GraphView, tensors: list[Tensor]) -> str:
-    if not tensors:
-        return "the graph has no input"
-    if len(tensors) > 1:
-        return f"{len(tensors)} inputs ({shortened(', '.join(item.name for item in tensors))}), and none is a picture"
-    (tensor,) = tensors
-    if tensor.dtype not in PICTURES.values():
-        kind = type_name(view.inputs[tensor.name])
-        return f"{shortened(tensor.name)} is {kind}; pictures are FLOAT, FLOAT16 or UINT8"
-    if tensor.dims is not None and len(tensor.dims) not in (3, 4):
-        return f"{shortened(tensor.name)} has {len(tensor.dims)} dimensions; a picture has 3 or 4, such as N,3,H,W or N,H,W,3"
-    return f"{shortened(tensor.name)} {tensor.shown} is no picture: none of its dimensions is 1, 3 or 4 channels"
 
 
 def _frame(view: GraphView, found: PictureTensor, layout: Any, items: list[Inferred]) -> tuple[FrameInput, bool]:
@@ -207,29 +111,6 @@ def _said_order(view: GraphView) -> tuple[Literal["RGB", "BGR"], str]:
     if said.lower().startswith(("bgr", "rgb")):
         return ("BGR" if said.lower().startswith("bgr") else "RGB"), f"the file says Image.BitmapPixelFormat={said}"
     return "RGB", ""
-
-
-def _output(path: Path, view: GraphView, frame: FrameInput) -> tuple[PictureTensor | None, list[Tensor]]:
-    """(the output that is the picture, the other outputs); None if no output has the shape of one."""
-    tensors = [tensor_of(path, value) for value in view.outputs.values()]
-    pictures: list[PictureTensor] = []
-    for tensor in tensors:
-        found = as_picture(tensor)
-        if found is None and tensor.dims is not None and len(tensor.dims) == 4 and tensor.dtype in PICTURES.values():
-            channels = tensor.dims[1] if frame.layout == "NCHW" else tensor.dims[3]
-            found = as_picture(tensor, frame.layout) if channels is None else None
-        if found is not None and found.tensor.dtype != "bool":
-            pictures.append(found)
-    if not pictures:
-        return None, tensors
-    best = max(pictures, key=_is_result)
-    return best, [tensor for tensor in tensors if tensor.name != best.tensor.name]
-
-
-def _is_result(item: PictureTensor) -> tuple[int, bool, int]:
-    sides = (item.height or 0) * (item.width or 0)
-    rank = {3: 3, 4: 2, None: 2, 1: 1}[item.channels]
-    return rank, not item.tensor.words & BESIDE, sides
 
 
 def _numbers(path: Path, tensors: list[Tensor], items: list[Inferred]) -> list[StyleInput | SettingInput]:
@@ -391,25 +272,3 @@ def _encoder(
     frame = frame.model_copy(update={"range": taken.span})
     output = FrameOutput(tensor=best.name, content="code", dtype=best.dtype)  # type: ignore[arg-type]
     return Manifest(kind="encode", name=name_from(path), frame=frame, output=output), tuple(items)
-
-
-def settled(items: tuple[Inferred, ...], item: str, change: Mapping[str, Any]) -> tuple[Inferred, ...]:
-    """The items with one of them changed."""
-    return tuple(replace(found, **change) if found.item == item else found for found in items)
-
-
-def guess_notes(name: str, items: tuple[Inferred, ...]) -> list[str]:
-    """Notes on what stays a guess, each with the flag to try; the ranges of both ends are one note."""
-    guesses = [item for item in items if item.certainty == "a guess"]
-    ranges = [item for item in guesses if item.item in ("input range", "output range")]
-    notes = []
-    if ranges:
-        values = " and ".join(f"{item.item} {item.value}" for item in ranges)
-        verb = "are guesses" if len(ranges) > 1 else "is a guess"
-        hint = TRY_RANGE if len(ranges) > 1 else ranges[0].hint
-        notes.append(f"{name}: {values} {verb}, nothing in the graph shows more; if the result is washed out: {hint}")
-    for item in guesses:
-        if item not in ranges:
-            hint = f"; to change it: {item.hint}" if item.hint else ""
-            notes.append(f"{name}: {item.item} {item.value} is a guess{hint}")
-    return notes

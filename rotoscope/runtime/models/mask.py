@@ -4,8 +4,8 @@ from collections import deque
 
 import numpy as np
 
+from rotoscope.runtime.models.arithmetic import ARITHMETIC, MOVES, step_of
 from rotoscope.runtime.models.graph_view import GraphView
-from rotoscope.runtime.models.ranges import ARITHMETIC, MOVES, step_of
 
 MOST_STEPS = 100
 

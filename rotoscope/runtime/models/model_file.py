@@ -14,7 +14,8 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import describe_file, file_digest, why_unusable
 from rotoscope.base.manifest import METADATA_KEY, Manifest
 from rotoscope.base.text import shortened
-from rotoscope.runtime.models.inference import Inferred, guess_notes, infer_manifest
+from rotoscope.runtime.models.inference import infer_manifest
+from rotoscope.runtime.models.inferred import Inferred, guess_notes
 from rotoscope.runtime.models.refuse_unsafe import check_graph, check_text, external_files, nodes, tensors
 
 MAX_ONNX_BYTES = 2 << 30  # more a protobuf message cannot have

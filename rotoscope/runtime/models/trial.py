@@ -14,7 +14,7 @@ from rotoscope.base.engine import Engine
 from rotoscope.base.errors import RotoscopeError
 from rotoscope.base.manifest import FrameInput, Manifest
 from rotoscope.runtime.models.golden import coded, first_state, golden_inputs
-from rotoscope.runtime.models.inference import Inferred, settled
+from rotoscope.runtime.models.inferred import Inferred, settled
 from rotoscope.runtime.models.model_file import ModelFile
 
 F64 = NDArray[np.float64]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +31,12 @@ class StageTimes:
             counts = self._counts.setdefault(stage, np.zeros(_BINS_PER_DECADE * _DECADES, np.int64))
             counts[min(int(position), len(counts) - 1)] += 1
             self._totals[stage] = self._totals.get(stage, 0.0) + seconds
+
+    def clear(self) -> None:
+        """Forget everything, for example the warm-up."""
+        with self._lock:
+            self._counts.clear()
+            self._totals.clear()
 
     @contextmanager
     def measure(self, stage: str) -> Generator[None, None, None]:
@@ -63,6 +69,17 @@ class StageTimes:
         with self._lock:
             whole = sum(self._totals.values())
             return {stage: total / whole for stage, total in self._totals.items()} if whole else {}
+
+    def cumulative(self, limits_ms: Sequence[float]) -> dict[str, dict[float, int]]:
+        """Per stage: upper limit in milliseconds -> pieces of work that took at most this long; limits within 2.3 %."""
+        with self._lock:
+            reached = {stage: np.cumsum(counts) for stage, counts in self._counts.items()}
+        upper_ms = _SHORTEST_SECONDS * 1e3 * 10 ** ((np.arange(_BINS_PER_DECADE * _DECADES) + 1) / _BINS_PER_DECADE)
+        places = {limit: int(np.searchsorted(upper_ms, limit, side="right")) for limit in limits_ms}
+        return {
+            stage: {limit: int(counts[place - 1]) if place else 0 for limit, place in places.items()}
+            for stage, counts in reached.items()
+        }
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Per stage: share, total seconds, and the milliseconds that 50, 95 and 99 of 100 pieces stay under."""

@@ -6,6 +6,7 @@ typed keywords (`SourceKeywords` and so on), which `options_from` turns into val
 
 import numbers
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -76,8 +77,18 @@ class ModelOptions:
     compiled: bool = False
     """Of the torch engine: through torch.compile, which takes minutes once for every size."""
 
-    style: Annotated[int | str | None, Within(0, 2**63 - 1)] = None
-    """For models with a style: the seed that it is drawn with, by default 0, or a .npy file such as rotoscope encode writes."""
+    style: Annotated[Any, Within(0, 2**63 - 1)] = None
+    """For models with a style: the number of a style, a blend such as 3:0.5,12:0.5, a picture (as --like), a seed, or a .npy
+    file such as rotoscope encode writes; in Python also a picture or a code as an array."""
+
+    like: str | None = None
+    """For models that take any style: a picture whose style the result takes."""
+
+    keep_colour: bool = False
+    """Give the result the colours of the source: only the brightness is the network's."""
+
+    settings: tuple[str, ...] = ()
+    """NAME=VALUE for a further input of the network, for example strength=0.5 (repeat it); rotoscope info names them."""
 
     working_size: str | None = None
     """Size that the network sees, "640x360", or "360p" for the shorter side; by default the source's size."""
@@ -111,9 +122,7 @@ class ModelOptions:
     """Shared library with the custom operators of an ONNX file, for onnxruntime: a program that runs with your rights."""
 
     def __post_init__(self) -> None:
-        is_seed = isinstance(self.style, int) and not isinstance(self.style, bool) and self.style >= 0
-        if self.style is not None and not is_seed and not str(self.style).lower().endswith(".npy"):
-            raise UsageError(f"style={self.style}; accepted: a whole number from 0 on, a seed, or a .npy file")
+        _check_style(self.style, self.like)
         check_fields(self, ModelOptions)
         for name in ("input_range", "output_range"):
             given = getattr(self, name)
@@ -253,7 +262,10 @@ class ModelKeywords(TypedDict, total=False):
     precision: Precision | None
     device: str
     compiled: bool
-    style: int | str | None
+    style: Any
+    like: str | None
+    keep_colour: bool
+    settings: tuple[str, ...]
     working_size: str | None
     fit: Fit
     norm: Literal["shared"] | None
@@ -319,6 +331,22 @@ class TranslateKeywords(SourceKeywords, ModelKeywords, SteadyKeywords, OutputKey
 Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
 
 
+def _check_style(style: Any, like: str | None) -> None:
+    """Raise UsageError for a style of no known form."""
+    if style is not None and like is not None:
+        raise UsageError("style and like together; accepted: one of them")
+    if style is None or hasattr(style, "__array__") or hasattr(style, "__dlpack__"):
+        return
+    is_seed = isinstance(style, int) and not isinstance(style, bool) and style >= 0
+    is_file = isinstance(style, str | os.PathLike) and re.search(r"\.[A-Za-z]\w*$", str(style)) is not None
+    part = r"\s*\d+(:[\d.eE+-]+)?\s*"
+    is_blend = isinstance(style, str) and re.search("[:,]", style) and re.fullmatch(f"{part}(,{part})*", style)
+    if not is_seed and not is_file and not is_blend:
+        raise UsageError(
+            f"style={style}; accepted: a whole number from 0 on, a blend such as 3:0.5,12:0.5, a picture, or a .npy file"
+        )
+
+
 def options_from(kind: type[Options], given: Mapping[str, object]) -> Options:
     """The value of this kind made of the keywords that belong to it; the others are left alone."""
     names = {field.name for field in fields(kind)}
@@ -381,6 +409,8 @@ def _fits(value: Any, kind: Any) -> bool:
     if kind == Range:
         is_pair = isinstance(value, tuple | list) and len(value) == 2
         return is_pair and all(_fits(each, float) and abs(each) <= LARGEST_VALUE for each in value)
+    if kind is Any:
+        return True
     if get_origin(kind) is tuple:  # of any length
         return isinstance(value, tuple | list) and all(_fits(each, get_args(kind)[0]) for each in value)
     return isinstance(value, kind)

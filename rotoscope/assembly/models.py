@@ -12,6 +12,7 @@ from rotoscope.assembly.engines import ENGINES, proving_engine
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.weights.archive import MAX_BYTES
+from rotoscope.weights.kind import kind_of_weights
 
 if TYPE_CHECKING:
     from rotoscope.base.options import ModelOptions
@@ -66,8 +67,8 @@ def model_path(model: str | Path) -> Path:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether the file name ends as checkpoints do (weights without a graph), in upper or lower case."""
-    return path.suffix.lower() in CHECKPOINTS
+    """Whether a file holds weights without a graph, by its first bytes; by its ending if they say nothing."""
+    return kind_of_weights(path) is not None or path.suffix.lower() in CHECKPOINTS
 
 
 def is_model_name(name: str) -> bool:

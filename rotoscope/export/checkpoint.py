@@ -12,6 +12,7 @@ from rotoscope.base.files import describe_file, why_unusable
 from rotoscope.networks import Loaded, from_state_dict
 from rotoscope.networks.torch_tensors import load_tensors
 from rotoscope.weights.archive import MAX_BYTES
+from rotoscope.weights.kind import kind_of_weights
 from rotoscope.weights.numpy_file import read_arrays
 from rotoscope.weights.safetensors_file import read_metadata
 
@@ -21,8 +22,8 @@ DESCRIPTION_KEY = "rotoscope"  # in the metadata of a .safetensors file: a JSON 
 def open_checkpoint(*paths: Path, **hints: Any) -> Loaded:
     """Return the network of a checkpoint file in eval mode with its weights, and its description.
 
-    paths  a file of torch.save (.pth, .pt, .ckpt, .bin ...), .safetensors, or .npz with TensorFlow's names; several files for
-           the scales of one vid2vid model, coarsest first
+    paths  a file of torch.save, of safetensors, or of NumPy (.npz) with TensorFlow's names, told by its content; several
+           files for the scales of one vid2vid model, coarsest first
     hints  keywords of `rotoscope.networks.from_state_dict`; they override the hints stored in a .safetensors of ours
     Raises ModelRefused that says what the file is and what is accepted.
     """
@@ -42,11 +43,12 @@ def read_checkpoint(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """Return (tensors of the file, hints stored in it); no code in the file is run."""
     if reason := why_unusable(path, MAX_BYTES):
         raise ModelRefused(f"{path}: {reason}")
-    if path.suffix.lower() == ".onnx":
+    kind = kind_of_weights(path) or path.suffix.lower().removeprefix(".")
+    if kind == "onnx":
         raise ModelRefused(f"{path}: a model file already, not a checkpoint: translate -m {path} runs it")
-    if path.suffix.lower() == ".safetensors":
+    if kind == "safetensors":
         return _read_safetensors(path)
-    if path.suffix.lower() == ".npz":
+    if kind == "npz":
         return read_arrays(path), {}
     return load_tensors(path), {}
 

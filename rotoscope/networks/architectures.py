@@ -265,15 +265,3 @@ ARCHITECTURES = (
         compact.compact_sizes,
     ),
 )
-
-# Files that are often given by mistake: (marks that all match, what the file is, what to give instead).
-UNSUPPORTED = (
-    ((r".*\.conv_block\.1\.conv\.0\.weight",), "a gan-compression student", "the uncompressed teacher"),
-    ((r"model\.0\.weight", r"model\.11\.weight"), "a PatchGAN discriminator", "the generator's file, *_net_G*.pth"),
-    ((r"net\.0\.weight", r"net\.5\.weight"), "a pixel discriminator", "the generator's file, *_net_G*.pth"),
-    ((r"([ab]\.)?cnns\.0\.0\.conv\.weight",), "a MUNIT discriminator (dis_*.pt)", "the generator's file, gen_*.pt"),
-    ((r"scale0_layer0\.0\.weight|layer0\.0\.weight",), "a vid2vid discriminator", "latest_net_G0.pth"),
-    ((r"mlp_0\.0\.weight",), "CUT's patch networks (latest_net_F.pth)", "latest_net_G.pth"),
-    ((r"update_block\.mask\.0\.weight",), "RAFT's large network", "raft-small.pth"),
-    ((r"flownetc\..*",), "FlowNet2", "RAFT-small or PWC-Net for flow"),
-)

@@ -152,7 +152,7 @@ REFUSED = [
         {},
         "CycleGAN ResNet, but model.23.weight missing",
     ),
-    ("unknown", lambda: nn.Linear(3, 4).state_dict(), {}, "no known architecture, 2 tensors such as weight, bias"),
+    ("unknown", lambda: nn.Linear(3, 4).state_dict(), {}, "an unknown network, 2 tensors such as weight, bias"),
     (
         "headless",
         lambda: changed(tiny().state_dict(), "model.1.weight"),

@@ -64,7 +64,7 @@ def as_graph(loaded: Loaded, options: ExportOptions = DEFAULTS, *, first_frame: 
     module, changed = make(Flattened(loaded, module, frame, labels, first_frame))
     fields: dict[str, Any] = {
         "frame": frame,
-        "output": FrameOutput(tensor="picture", range=signature.range, order=order),
+        "output": FrameOutput(tensor="picture", range=signature.range, order=order, scale=signature.scale),
         "normalisation": NORMS[description.norm],
         "state": state_tensors(loaded, network, multiple),
         **changed,

@@ -1,5 +1,6 @@
 """The architectures that checkpoints are recognised as: one table; the first row that fits decides."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -22,10 +23,12 @@ from rotoscope.networks import (
     superslomo,
     transformnet,
     unet,
+    unit,
     vid2vid,
     vinet,
 )
 from rotoscope.networks.description import Signature
+from rotoscope.networks.norms import norm_kind
 
 Weights = dict[str, Tensor]
 
@@ -75,14 +78,37 @@ def vid2vid_signature(sizes: Mapping[str, Any]) -> Signature:
 
 
 def is_predictor(weights: Mapping[str, Tensor]) -> bool:
-    """Whether a U-Net takes 6 channels, two frames, and makes 3."""
+    """Whether a U-Net takes 6 channels, two frames, and makes 3, without batch norm, which pix2pix has by default."""
     shapes = [weights[key].shape for key in ("model.model.0.weight", "model.model.3.weight") if key in weights]
-    return [shape[1:2] for shape in shapes] == [(6,), (3,)]
+    return [shape[1:2] for shape in shapes] == [(6,), (3,)] and norm_kind(weights, "frame") != "batch_by_frame"
+
+
+def has_two_levels(weights: Mapping[str, Tensor]) -> bool:
+    """Whether there are two levels before the first residual block, as in CycleGAN."""
+    return resnet.count_downs(weights) == 2
 
 
 def has_no_blocks(weights: Mapping[str, Tensor]) -> bool:
-    """Whether there are no residual blocks."""
-    return not any("conv_block" in key for key in weights)
+    """Whether a generator is numbered layers alone, the first and the last of them convolutions k7."""
+    names = (
+        re.fullmatch(r"model\.(\d+)\.(weight|bias|running_mean|running_var|num_batches_tracked)", key)
+        for key in weights
+    )
+    layers = [int(name[1]) for name in names if name]
+    ends = (weights.get(f"model.{layer}.weight") for layer in (1, max(layers, default=0)))
+    return all(map(re.compile(r"model\.\d+\..*").fullmatch, weights)) and all(
+        end is not None and end.shape[2:] == (7, 7) for end in ends
+    )
+
+
+def is_feature_encoder(weights: Mapping[str, Tensor]) -> bool:
+    """Whether a generator without blocks has the picture as input and the four levels of the encoder."""
+    return has_no_blocks(weights) and resnet.count_downs(weights) == 4 and weights["model.1.weight"].shape[1:2] == (3,)
+
+
+def inpainter_signature(sizes: Mapping[str, Any]) -> Signature:
+    """Return the signature of contextual attention: TensorFlow's code reads pictures as BGR, the PyTorch port as RGB."""
+    return Signature(("picture", "mask"), order="BGR" if sizes["tensorflow"] else "RGB")
 
 
 ARCHITECTURES = (
@@ -102,7 +128,7 @@ ARCHITECTURES = (
         ),
         contextual_attention.ContextualInpainter,
         contextual_attention.inpainter_sizes,
-        Signature(("picture", "mask"), order="BGR"),
+        inpainter_signature,
         convert=contextual_attention.convert_inpainter,
     ),
     Architecture(
@@ -126,6 +152,18 @@ ARCHITECTURES = (
         munit.MunitGenerator,
         munit.munit_sizes,
         Signature(("picture", "style")),
+    ),
+    Architecture(
+        "UNIT, both domains",
+        (r"a\.enc\.model\.0\.conv\.weight", r"b\.dec\.model\.0\.model\.0\.model\.0\.conv\.weight"),
+        unit.UnitPair,
+        unit.unit_pair_sizes,
+    ),
+    Architecture(
+        "UNIT",
+        (r"enc\.model\.0\.conv\.weight", r"dec\.model\.0\.model\.0\.model\.0\.conv\.weight"),
+        unit.UnitGenerator,
+        unit.unit_sizes,
     ),
     Architecture(
         "PWC-Net",
@@ -179,10 +217,11 @@ ARCHITECTURES = (
     ),
     Architecture(
         "CartoonGAN",
-        (r"conv01_1\.weight", r"in13_1\.weight"),
+        (r"conv01_1\.weight", r"in13_1\.(weight|scale)"),
         cartoongan.CartoonGenerator,
         cartoongan.cartoon_sizes,
         Signature(order="BGR"),
+        convert=cartoongan.convert_cartoon,
     ),
     Architecture(
         "AnimeGANv2",
@@ -232,13 +271,14 @@ ARCHITECTURES = (
     ),
     Architecture(
         "CycleGAN ResNet-{num_blocks}",
-        (r"model\.1\.weight", r"model\.10\.conv_block\.1\.weight"),
+        (r"model\.1\.weight", r"model\.10\.conv_block\.[01]\.weight"),
         resnet.ResnetGenerator,
         resnet.resnet_sizes,
+        when=has_two_levels,
     ),
     Architecture(
         "pix2pixHD global generator, {num_blocks} blocks",
-        (r"model\.1\.weight", r"model\.(13|16)\.conv_block\.1\.weight"),
+        (r"model\.1\.weight", r"model\.\d+\.conv_block\.[01]\.weight"),
         resnet.ResnetGenerator,
         resnet.resnet_sizes,
     ),
@@ -248,6 +288,13 @@ ARCHITECTURES = (
         pix2pixhd.FeatureEncoder,
         pix2pixhd.feature_encoder_sizes,
         Signature(("picture", "instances"), ("features",)),
+        when=is_feature_encoder,
+    ),
+    Architecture(
+        "pix2pixHD global generator, {num_blocks} blocks",
+        (r"model\.1\.weight", r"model\.4\.weight", r"model\.7\.weight"),
+        resnet.ResnetGenerator,
+        resnet.resnet_sizes,
         when=has_no_blocks,
     ),
     Architecture(

@@ -34,7 +34,6 @@ HINTS: dict[str, type | range | tuple[str, ...]] = {
     "padding": ("reflect", "replicate", "zero"),
     "activation": ("relu", "lrelu"),
     "output": str,
-    "encoder": bool,
     "align_corners": bool,
     "tensorflow": bool,
     "size": range(1, 4097),
@@ -43,6 +42,7 @@ HINTS: dict[str, type | range | tuple[str, ...]] = {
 }
 # Hints on arithmetic that files of the same names and shapes may differ in: what was assumed is said.
 ARITHMETIC = ("norm", "padding", "activation", "output", "align_corners")
+STORED = (("padding", "zero"),)  # values that the names in a file show
 
 
 def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
@@ -55,9 +55,9 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
 
     Hints decide what the file does not say: `part`, the network to take of several; `statistics` (frame, as published, or
     running) for batch norm; `direction` (AtoB, BtoA) for MUNIT, UNIT and DualGAN files with both; `norm`, `padding`,
-    `activation` and `output` of networks whose names and shapes fit several; `encoder` (true, false) of pix2pixHD;
-    `foreground` labels of vid2vid; `size` of VINet; `align_corners` of AnimeGANv2; `tensorflow` padding of contextual
-    attention; `iterations` of RAFT. Others are refused with UsageError.
+    `activation` and `output` of networks whose names and shapes fit several; `foreground` labels of vid2vid; `size` of VINet;
+    `align_corners` of AnimeGANv2; `tensorflow` padding of contextual attention; `iterations` of RAFT. Others are refused with
+    UsageError.
 
     Raises ModelRefused when the file is damaged, of an unknown architecture, or ambiguous (the message names the hint that
     decides).
@@ -146,15 +146,15 @@ def loaded_part(part: Part, hints: Mapping[str, Any]) -> Loaded:
 
 
 def assumed(architecture: Architecture, sizes: Mapping[str, Any], hints: Mapping[str, Any]) -> list[str]:
-    """Return a note for each choice of arithmetic that the file does not decide and no hint decided."""
+    """Return a note on the arithmetic that the file does not decide and no hint decided."""
     taken = inspect.signature(architecture.sizes).parameters
-    notes = []
-    for hint in ARITHMETIC:
-        if hint in taken and hint not in hints and hint in sizes:
-            value = sizes[hint]
-            shown = str(value).lower() if isinstance(value, bool) else value
-            notes.append(f"{hint}: {shown} is assumed, which the file does not say; --hint {hint}=... changes it")
-    return notes
+    open_hints = [hint for hint in ARITHMETIC if hint in taken and hint not in hints and hint in sizes]
+    found = {hint: sizes[hint] for hint in open_hints if (hint, sizes[hint]) not in STORED}
+    found = {hint: value for hint, value in found.items() if hint != "norm" or value == "none"}
+    if not found:
+        return []
+    shown = ", ".join(f"{hint}={str(value).lower()}" for hint, value in found.items())
+    return [f"assumed, as the file does not say: {shown} (--hint {next(iter(found))}=... changes it)"]
 
 
 def check_values(weights: Weights, name: str) -> None:

@@ -194,14 +194,12 @@ def resnet_sizes(
         "most_channels": most_channels_of(weights, num_downs),
     }
     if blocks:
-        inner = sorted(numbers(weights, rf"model\.{blocks[0]}\.conv_block\.(\d+)\.weight"))
-        convs = [layer for layer in inner if weights[f"model.{blocks[0]}.conv_block.{layer}.weight"].ndim == 4]
-        is_padded = convs[0] == 1
+        layers = {layer: weights.get(f"model.{blocks[0]}.conv_block.{layer}.weight") for layer in (1, 3, 5)}
+        convs = {layer for layer, weight in layers.items() if weight is not None and weight.ndim == 4}
+        is_padded = 1 in convs  # by a layer of its own, number 0
         if padding is not None and (padding != "zero") != is_padded:
             stored = "reflect or replicate" if is_padded else "zero"
             raise UsageError(f"hint padding={padding}: the names in this file are those of padding {stored}")
-        sizes |= {
-            "padding": padding or ("reflect" if is_padded else "zero"),
-            "dropout": convs[1] == (6 if is_padded else 4),
-        }
+        sizes["padding"] = padding or ("reflect" if is_padded else "zero")
+        sizes["dropout"] = (5 if is_padded else 3) not in convs
     return sizes

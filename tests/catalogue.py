@@ -19,13 +19,20 @@ from rotoscope.networks import (
     munit,
     pix2pixhd,
     pwcnet,
+    pytorch_gan,
     raft,
+    reconet,
     resnet,
+    rrdbnet,
+    srvgg,
     superslomo,
     transformnet,
+    ugatit,
     unet,
+    unit,
     vid2vid,
     vinet,
+    whitebox,
 )
 
 
@@ -93,6 +100,8 @@ def window(batch):
 
 
 MUNIT = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
+
+UNIT = {"width": 4, "num_blocks": 2}
 
 CASES = [
     Case("CycleGAN ResNet-6", lambda: resnet.ResnetGenerator(width=4, num_blocks=6)),
@@ -213,6 +222,33 @@ CASES = [
         traced=False,
     ),
     Case("contextual attention", lambda: contextual_attention.ContextualInpainter(4), with_mask, slow_to_trace=True),
+    Case("UNIT", lambda: unit.UnitGenerator(width=4, num_blocks=2)),
+    Case(
+        "UNIT, both domains",
+        lambda: unit.UnitPair(UNIT, UNIT | {"num_blocks": 1}, "AtoB"),
+        hints={"direction": "AtoB"},
+        traced=False,
+    ),
+    Case("Real-ESRGAN RRDBNet, 2 blocks", lambda: rrdbnet.RRDBNet(8, 2, 4), pictures(low=0)),
+    Case(
+        "Real-ESRGAN RRDBNet, 1 blocks",
+        lambda: rrdbnet.RRDBNet(8, 1, 4, fold=2),
+        pictures(low=0),
+        name="Real-ESRGAN RRDBNet, scale 2",
+    ),
+    Case("Real-ESRGAN SRVGGNetCompact, 3 convolutions", lambda: srvgg.CompactUpscaler(8, 3, 2), pictures(low=0)),
+    Case("White-box Cartoonization (torch)", lambda: whitebox.WhiteboxGenerator(4, 2)),
+    Case("U-GAT-IT, 2 blocks", lambda: ugatit.UgatitGenerator(width=4, num_blocks=2)),
+    Case(
+        "U-GAT-IT, 2 blocks",
+        lambda: ugatit.UgatitGenerator(width=4, num_blocks=2, size=48),
+        pictures(height=48, width=48),
+        name="U-GAT-IT of one size",
+    ),
+    Case("ReCoNet", lambda: reconet.ReCoNet(4), pictures(low=0, high=255)),
+    Case("ReCoNet with 2 blocks", lambda: reconet.SteadyReCoNet(4, 2)),
+    Case("PyTorch-GAN ResNet-2", lambda: pytorch_gan.ResampledResnet(width=4, num_blocks=2)),
+    Case("PyTorch-GAN U-Net", lambda: pytorch_gan.PlainUnet(width=4), pictures(height=256, width=256)),
     Case("compact student", lambda: compact.CompactGenerator(8, 2)),
 ]
 

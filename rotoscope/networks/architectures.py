@@ -18,14 +18,20 @@ from rotoscope.networks import (
     munit,
     pix2pixhd,
     pwcnet,
+    pytorch_gan,
     raft,
+    reconet,
     resnet,
+    rrdbnet,
+    srvgg,
     superslomo,
     transformnet,
+    ugatit,
     unet,
     unit,
     vid2vid,
     vinet,
+    whitebox,
 )
 from rotoscope.networks.description import Signature
 from rotoscope.networks.norms import norm_kind
@@ -109,6 +115,27 @@ def is_feature_encoder(weights: Mapping[str, Tensor]) -> bool:
 def inpainter_signature(sizes: Mapping[str, Any]) -> Signature:
     """Return the signature of contextual attention: TensorFlow's code reads pictures as BGR, the PyTorch port as RGB."""
     return Signature(("picture", "mask"), order="BGR" if sizes["tensorflow"] else "RGB")
+
+
+def rrdb_signature(sizes: Mapping[str, Any]) -> Signature:
+    """Return the signature of Real-ESRGAN's RRDBNet with its scale."""
+    return Signature(range=(0.0, 1.0), scale=2 ** sizes["num_ups"] // sizes["fold"])
+
+
+def srvgg_signature(sizes: Mapping[str, Any]) -> Signature:
+    """Return the signature of Real-ESRGAN's compact upscaler with its scale."""
+    return Signature(range=(0.0, 1.0), scale=sizes["scale"])
+
+
+def whitebox_signature(sizes: Mapping[str, Any]) -> Signature:
+    """Return the signature of White-box Cartoonization with the channel order of its dialect."""
+    return Signature(order=whitebox.DIALECTS[sizes["dialect"]].order)
+
+
+def is_compact_upscaler(weights: Mapping[str, Tensor]) -> bool:
+    """Whether the last of the numbered layers is a convolution to 3 * scale^2 channels."""
+    last = resnet.numbers(weights, r"body\.(\d+)\.weight")[-1]
+    return weights[f"body.{last}.weight"].shape[0] in [3 * scale**2 for scale in range(1, 9)]
 
 
 ARCHITECTURES = (
@@ -200,6 +227,68 @@ ARCHITECTURES = (
             state=("previous_source", "previous_output", "hidden", "cell", "begun"),
             range=(0.0, 1.0),
         ),
+    ),
+    Architecture(
+        "ReCoNet",
+        (r"conv1\.instance\.weight", r"res1\.conv1\.conv2d\.weight", r"deconv3\.conv2d\.weight"),
+        reconet.ReCoNet,
+        reconet.reconet_sizes,
+        RGB_255,
+    ),
+    Architecture(
+        "ReCoNet with {num_blocks} blocks",
+        (r"encoder\.layers\.0\.layers\.0\.layers\.1\.weight", r"decoder\.layers\.4\.layers\.0\.layers\.1\.weight"),
+        reconet.SteadyReCoNet,
+        reconet.steady_reconet_sizes,
+    ),
+    Architecture(
+        "Real-ESRGAN RRDBNet, {num_blocks} blocks",
+        (
+            r"conv_first\.weight|model\.0\.weight",
+            r"(body|RRDB_trunk)\.0\.(rdb1|RDB1)\.conv1\.weight|model\.1\.sub\.0\.RDB1\.conv1\.0\.weight",
+        ),
+        rrdbnet.RRDBNet,
+        rrdbnet.rrdb_sizes,
+        rrdb_signature,
+        convert=rrdbnet.convert_rrdb,
+    ),
+    Architecture(
+        "Real-ESRGAN SRVGGNetCompact, {num_convs} convolutions",
+        (r"body\.0\.weight", r"body\.2\.weight", r"body\.4\.weight"),
+        srvgg.CompactUpscaler,
+        srvgg.srvgg_sizes,
+        srvgg_signature,
+        when=is_compact_upscaler,
+    ),
+    Architecture(
+        "White-box Cartoonization ({dialect})",
+        (
+            r"(generator\.)?Conv\.weight|generator/Conv/weights|initial_down\.0\.weight",
+            r"(generator\.)?Conv_9\.weight|generator/Conv_9/weights|last\.2\.weight",
+            r"(generator\.)?block_0\.conv1\.weight|generator/block_0/conv1/weights|res_blocks\.0\.block\.0\.weight",
+        ),
+        whitebox.WhiteboxGenerator,
+        whitebox.whitebox_sizes,
+        whitebox_signature,
+        convert=whitebox.convert_whitebox,
+    ),
+    Architecture(
+        "U-GAT-IT, {num_blocks} blocks",
+        (r"DownBlock\.1\.weight", r"UpBlock1_1\.conv1\.weight", r"gmp_fc\.weight"),
+        ugatit.UgatitGenerator,
+        ugatit.ugatit_sizes,
+    ),
+    Architecture(
+        "PyTorch-GAN ResNet-{num_blocks}",
+        (r"model\.1\.weight", r"model\.10\.block\.1\.weight"),
+        pytorch_gan.ResampledResnet,
+        pytorch_gan.resampled_resnet_sizes,
+    ),
+    Architecture(
+        "PyTorch-GAN U-Net",
+        (r"down1\.model\.0\.weight", r"down8\.model\.0\.weight", r"final\.2\.weight"),
+        pytorch_gan.PlainUnet,
+        pytorch_gan.plain_unet_sizes,
     ),
     Architecture(
         "fast style transfer",

@@ -42,7 +42,7 @@ HINTS: dict[str, type | range | tuple[str, ...]] = {
 }
 # Hints on arithmetic that files of the same names and shapes may differ in: what was assumed is said.
 ARITHMETIC = ("norm", "padding", "activation", "output", "align_corners")
-STORED = (("padding", "zero"),)  # values that the names in a file show
+STORED = (("padding", "zero"), ("activation", "prelu"))  # values that the names in a file show
 
 
 def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
@@ -176,7 +176,7 @@ def check_values(weights: Weights, name: str) -> None:
 
 def plain_name(architecture: Architecture) -> str:
     """Return the name of an architecture without its sizes."""
-    return re.sub(r"[-,( ]*\{.*", "", architecture.name)
+    return re.sub(r"( with)?[-,( ]*\{.*", "", architecture.name)
 
 
 def example_key(mark: str) -> str:

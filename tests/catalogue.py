@@ -244,6 +244,7 @@ CASES = [
         lambda: ugatit.UgatitGenerator(width=4, num_blocks=2, size=48),
         pictures(height=48, width=48),
         name="U-GAT-IT of one size",
+        traced=False,
     ),
     Case("ReCoNet", lambda: reconet.ReCoNet(4), pictures(low=0, high=255)),
     Case("ReCoNet with 2 blocks", lambda: reconet.SteadyReCoNet(4, 2)),

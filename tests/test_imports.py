@@ -42,7 +42,7 @@ ROOMS = {
     "assembly": "base export kernels runtime.engines runtime.models runtime.motion runtime.network runtime.pipeline "
     "weights",
     "api": "assembly base export kernels metrics plots runtime.engines runtime.media runtime.models runtime.pipeline "
-    "training.loop training.options training.systems",
+    "training.loop training.options training.systems weights",
     "__init__": "api assembly base runtime.pipeline",
     "cli": "*",  # every room below it
     "__main__": "base cli",

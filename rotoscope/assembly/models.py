@@ -13,6 +13,7 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.weights.archive import MAX_BYTES
 from rotoscope.weights.kind import kind_of_weights
+from rotoscope.weights.run_folder import is_run_folder, weights_of_run
 
 if TYPE_CHECKING:
     from rotoscope.base.options import ModelOptions
@@ -54,6 +55,8 @@ def model_path(model: str | Path) -> Path:
     if str(model) in looks:
         return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
     path = Path(model)
+    if is_run_folder(path):
+        path = weights_of_run(path)
     reason = why_unusable(path, MAX_BYTES)
     if reason == "no such file" and path.name == str(model) and not path.suffix:
         raise ModelRefused(f"{model}: neither a file nor a bundled look (those are: {', '.join(looks) or 'none'})")
@@ -67,8 +70,8 @@ def model_path(model: str | Path) -> Path:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a file holds weights without a graph, by its first bytes; by its ending if they say nothing."""
-    return kind_of_weights(path) is not None or path.suffix.lower() in CHECKPOINTS
+    """Whether a file holds weights without a graph, by its first bytes, or by its ending if they say nothing; or a run does."""
+    return kind_of_weights(path) is not None or path.suffix.lower() in CHECKPOINTS or is_run_folder(path)
 
 
 def is_model_name(name: str) -> bool:
@@ -85,7 +88,10 @@ def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]
 
     opened = open_network([path], ExportOptions(hints=options.hints, shared_statistics=options.norm == "shared"))
     manifest = overridden(opened.graph.manifest, options.overrides())
-    file = ModelFile(path, manifest, manifest.checkpoint_sha256, opened.loaded.description.parameters, "fp32")
+    description = opened.loaded.description
+    file = ModelFile(
+        path, manifest, manifest.checkpoint_sha256, description.parameters, "fp32", inferred=description.notes
+    )
     return file, opened.graph
 
 
@@ -118,6 +124,8 @@ def exported(
         report = export_checkpoint([path], part, options, proving_engine, overwrite=True)
         log = logging.getLogger("rotoscope")
         log.info("%s; exported once (parity %.0e)", report.network, report.parity.largest)
+        for note in report.network.loaded.description.notes:
+            log.info("note: %s", note)
 
     key = key_of(
         checkpoint=file_digest(path),

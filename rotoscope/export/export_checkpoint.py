@@ -76,10 +76,11 @@ class ExportReport:
         return self.parity.a.manifest
 
     def __str__(self) -> str:
-        """Two lines: the network; the engines of the proof with the difference found and allowed."""
+        """The network, notes on what was chosen or assumed, and the engines of the proof with its differences; a line each."""
         pair = self.parity
         engines = f"{pair.b.engine.description} and {pair.a.engine.description}"
-        return f"{self.network}\n{engines}: {pair.found} (allowed: {pair.allowed})"
+        notes = "".join(f"note: {note}\n" for note in self.network.loaded.description.notes)
+        return f"{self.network}\n{notes}{engines}: {pair.found} (allowed: {pair.allowed})"
 
 
 def open_network(paths: Sequence[Path], options: ExportOptions) -> OpenedNetwork:

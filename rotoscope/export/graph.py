@@ -81,6 +81,8 @@ def as_graph(loaded: Loaded, options: ExportOptions = DEFAULTS, *, first_frame: 
     if options.eight_bit:
         module, fields = in_eight_bits(module, fields)
     name = options.name or system
+    if description.part:
+        system = f"{system} ({description.part})"
     manifest = Manifest(name=name, system=system, licence=options.licence, source=options.source, **fields)
     return Graph(module.eval(), manifest)
 

@@ -153,11 +153,12 @@ def choose(parts: Sequence[Part], wanted: str | None) -> tuple[Part, str]:
         if len(chosen) == 1:
             return chosen[0], ""
         raise ModelRefused(f"no network named {shortened(wanted)} here; there {one_of(parts)}")
-    named = without_averaged(parts)
+    pictures = [part for part in parts if not is_flow(part.architecture)]
+    named = without_averaged(pictures or parts)
     if len(named) > 1:
         raise ModelRefused(f"holds several networks: choose by {one_of(named)}")
     (part,) = named
-    others = [other.name or "the other" for other in parts if other is not part]
+    others = [other.name or "the other" for other in pictures if other is not part]
     note = f"part {part.name}: averaged weights, preferred to {', '.join(map(shortened, others))}" if others else ""
     return part, note
 

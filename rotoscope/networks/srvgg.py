@@ -21,6 +21,8 @@ from rotoscope.networks.resnet import numbers
 class CompactUpscaler(nn.Module):
     """SRVGGNetCompact, see the top of this file; activation "prelu", "relu" or "lrelu"."""
 
+    size_multiple = 1
+
     def __init__(self, width: int = 64, num_convs: int = 16, scale: int = 4, activation: str = "prelu") -> None:
         super().__init__()
 

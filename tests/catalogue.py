@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from rotoscope.networks import (
+    adain,
     animegan,
     cartoongan,
     compact,
@@ -16,6 +17,7 @@ from rotoscope.networks import (
     dualgan,
     fast_style,
     fast_style_deconv,
+    msgnet,
     munit,
     pix2pixhd,
     pwcnet,
@@ -99,7 +101,8 @@ def window(batch):
     return torch.rand(batch, 5, 3, 32, 32) * 2 - 1, mask
 
 
-MUNIT = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
+MADAIN = ((4, 4, 6, 6, 8, 8, 8, 8, 10), (8, 8, 8, 8, 6, 6, 4, 4, 3))
+UNIT = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
 
 UNIT = {"width": 4, "num_blocks": 2}
 
@@ -250,6 +253,8 @@ CASES = [
     Case("ReCoNet with 2 blocks", lambda: reconet.SteadyReCoNet(4, 2)),
     Case("PyTorch-GAN ResNet-2", lambda: pytorch_gan.ResampledResnet(width=4, num_blocks=2)),
     Case("PyTorch-GAN U-Net", lambda: pytorch_gan.PlainUnet(width=4), pictures(height=256, width=256)),
+    Case("MSG-Net", lambda: msgnet.MsgNet(4, 2), pictures(2, low=0, high=255), traced=False),
+    Case("AdaIN", lambda: adain.AdaIN(*ADAIN), pictures(2, low=0), traced=False),
     Case("compact student", lambda: compact.CompactGenerator(8, 2)),
 ]
 

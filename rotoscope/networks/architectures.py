@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from rotoscope.networks import (
+    adain,
     animegan,
     cartoongan,
     compact,
@@ -15,6 +16,7 @@ from rotoscope.networks import (
     dualgan,
     fast_style,
     fast_style_deconv,
+    msgnet,
     munit,
     pix2pixhd,
     pwcnet,
@@ -303,6 +305,22 @@ ARCHITECTURES = (
         fast_style_deconv.DeconvTransformerNet,
         fast_style_deconv.deconv_transformer_sizes,
         BGR_255,
+    ),
+    Architecture(
+        "MSG-Net",
+        (r"model\.1\.weight", r"model\.0\.0\.conv2d\.weight", r"model\.2\.conv_block\.2\.weight"),
+        msgnet.MsgNet,
+        msgnet.msgnet_sizes,
+        Signature(("picture", "example"), range=(0.0, 255.0), order="BGR"),
+        convert=msgnet.convert_msgnet,
+    ),
+    Architecture(
+        "AdaIN",
+        (r"(netG[01]|encoder|vgg)\.29\.weight", r"(netG[01]|decoder)\.28\.weight"),
+        adain.AdaIN,
+        adain.adain_sizes,
+        Signature(("picture", "example"), range=(0.0, 1.0)),
+        convert=adain.convert_adain,
     ),
     Architecture(
         "CartoonGAN",

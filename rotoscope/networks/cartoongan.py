@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from rotoscope.base.errors import UsageError
 from rotoscope.networks.fast_style_deconv import reflect_conv
+from rotoscope.networks.munit_layers import PADDING_MODES
 
 NUM_BLOCKS = 8
 
@@ -48,7 +49,7 @@ class CartoonGenerator(nn.Module):
     def __init__(self, width: int = 64, *, padding: str = "reflect") -> None:
         super().__init__()
         wide = 4 * width
-        mode = {"reflect": "reflect", "zero": "zeros"}[padding]
+        mode = PADDING_MODES[padding]
 
         def resampling_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
             return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, padding_mode=mode)

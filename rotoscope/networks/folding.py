@@ -60,7 +60,8 @@ def divide_by_largest_singular_value(weight: Tensor, u: Tensor, v: Tensor) -> Te
     Rows are dimension 0, and dimension 1 for transposed convolutions. Where both shapes fit, the row vector u is nearer to the
     direction of W v for the right one.
     """
-    best, cosine = None, -2.0
+    best: Tensor | None = None
+    cosine = -2.0
     for dim in range(min(weight.ndim, 2)):
         rows = weight.movedim(dim, 0).flatten(1) if weight.ndim > 1 else weight[:, None]
         if u.shape != rows.shape[:1] or v.shape != rows.shape[1:]:
@@ -77,8 +78,10 @@ def scale_directions(direction: Tensor, length: Tensor) -> Tensor | None:
     if length.ndim not in (0, direction.ndim):
         return None
     if length.ndim == 0:
-        return direction * (length / direction.norm())
+        norm: Tensor = direction.norm()
+        return direction * (length / norm)
     axes = [axis for axis, side in enumerate(length.shape) if side == 1]
     if any(side not in (1, whole) for side, whole in zip(length.shape, direction.shape, strict=True)):
         return None
-    return direction * (length / torch.linalg.vector_norm(direction, dim=axes, keepdim=True)) if axes else None
+    lengths: Tensor = torch.linalg.vector_norm(direction, dim=axes, keepdim=True)
+    return direction * (length / lengths) if axes else None

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from rotoscope.base.errors import ModelRefused
 from rotoscope.networks.munit_layers import (
-    ACTIVATIONS,
     Blocks,
     ContentBlock,
     ConvBlock,
     LayerNorm,
     LinearBlock,
     StyledBlocks,
+    activation_named,
     instance_block,
 )
 from rotoscope.networks.resnet import numbers
@@ -56,10 +56,10 @@ class StyleEncoder(nn.Module):
         self, in_channels: int, width: int, num_downs: int, style_channels: int, activation: str, padding: str
     ) -> None:
         super().__init__()
-        layers = [ConvBlock(in_channels, width, 7, activation=ACTIVATIONS[activation](), padding=padding)]
+        layers = [ConvBlock(in_channels, width, 7, activation=activation_named(activation), padding=padding)]
         for index in range(num_downs):
             wider = 2 * width if index < 2 else width
-            layers.append(ConvBlock(width, wider, 4, 2, activation=ACTIVATIONS[activation](), padding=padding))
+            layers.append(ConvBlock(width, wider, 4, 2, activation=activation_named(activation), padding=padding))
             width = wider
         self.model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, style_channels, 1))
 
@@ -74,7 +74,9 @@ def enlarging_layers(width: int, num_ups: int, out_channels: int, activation: st
     for _ in range(num_ups):
         norm = LayerNorm(width // 2)
         layers.append(nn.Upsample(scale_factor=2.0))
-        layers.append(ConvBlock(width, width // 2, 5, norm=norm, activation=ACTIVATIONS[activation](), padding=padding))
+        layers.append(
+            ConvBlock(width, width // 2, 5, norm=norm, activation=activation_named(activation), padding=padding)
+        )
         width //= 2
     return [*layers, ConvBlock(width, out_channels, 7, activation=nn.Tanh(), padding=padding)]
 
@@ -123,8 +125,8 @@ class MunitGenerator(nn.Module):
         self.enc_content = ContentEncoder(in_channels, width, num_downs, num_blocks, activation, padding)
         self.dec = Decoder(wide, num_downs, num_blocks, in_channels, activation, padding)
         self.mlp = Blocks(
-            LinearBlock(style_channels, hidden, ACTIVATIONS[activation]()),
-            LinearBlock(hidden, hidden, ACTIVATIONS[activation]()),
+            LinearBlock(style_channels, hidden, activation_named(activation)),
+            LinearBlock(hidden, hidden, activation_named(activation)),
             LinearBlock(hidden, 4 * num_blocks * wide, nn.Identity()),
         )
         self.size_multiple = 2**num_downs

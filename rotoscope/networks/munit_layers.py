@@ -1,6 +1,7 @@
 """Layers of MUNIT (Huang et al. 2018), with the names of its published files."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,13 @@ class LayerNorm(nn.Module):
         return (x - mean) / (deviation + EPSILON) * self.gamma.view(1, -1, 1, 1) + self.beta.view(1, -1, 1, 1)
 
 
-ACTIVATIONS = {"relu": nn.ReLU, "lrelu": lambda: nn.LeakyReLU(0.2)}
-PADDING_MODES = {"reflect": "reflect", "replicate": "replicate", "zero": "zeros"}
+PaddingMode = Literal["reflect", "replicate", "zeros"]
+PADDING_MODES: dict[str, PaddingMode] = {"reflect": "reflect", "replicate": "replicate", "zero": "zeros"}
+
+
+def activation_named(word: str) -> nn.Module:
+    """Return the activation of a configuration: "relu", or "lrelu", which is LeakyReLU 0.2."""
+    return nn.ReLU() if word == "relu" else nn.LeakyReLU(0.2)
 
 
 class ConvBlock(nn.Module):
@@ -57,7 +63,7 @@ class ContentBlock(nn.Module):
 
     def __init__(self, width: int, activation: str = "relu", padding: str = "reflect") -> None:
         super().__init__()
-        between = ACTIVATIONS[activation]()
+        between = activation_named(activation)
         self.model = nn.Sequential(
             ConvBlock(width, width, 3, norm=nn.InstanceNorm2d(width), activation=between, padding=padding),
             ConvBlock(width, width, 3, norm=nn.InstanceNorm2d(width), padding=padding),
@@ -79,7 +85,7 @@ def instance_block(
     """Return convolution, instance norm, activation."""
     return ConvBlock(
         in_channels, out_channels, kernel, stride, norm=nn.InstanceNorm2d(out_channels),
-        activation=ACTIVATIONS[activation](), padding=padding,
+        activation=activation_named(activation), padding=padding,
     )  # fmt: skip
 
 
@@ -100,7 +106,7 @@ class StyledBlock(nn.Module):
 
     def __init__(self, width: int, activation: str = "relu", padding: str = "reflect") -> None:
         super().__init__()
-        self.between = ACTIVATIONS[activation]()
+        self.between = activation_named(activation)
         self.model = nn.Sequential(
             ConvBlock(width, width, 3, norm=nn.InstanceNorm2d(width), padding=padding),
             ConvBlock(width, width, 3, norm=nn.InstanceNorm2d(width), padding=padding),

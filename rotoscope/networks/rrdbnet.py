@@ -41,7 +41,8 @@ class DenseBlock(nn.Module):
         found = x
         for number in range(1, 5):
             found = torch.cat([found, leaky_relu(self.get_submodule(f"conv{number}")(found), SLOPE)], dim=1)
-        return x + RESIDUAL * self.get_submodule("conv5")(found)
+        made: Tensor = self.get_submodule("conv5")(found)
+        return x + RESIDUAL * made
 
 
 class Block(nn.Module):
@@ -54,7 +55,8 @@ class Block(nn.Module):
         self.rdb3 = DenseBlock(width, growth)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + RESIDUAL * self.rdb3(self.rdb2(self.rdb1(x)))
+        made: Tensor = self.rdb3(self.rdb2(self.rdb1(x)))
+        return x + RESIDUAL * made
 
 
 class RRDBNet(nn.Module):

@@ -60,5 +60,15 @@ UNSUPPORTED = (
     Unsupported(
         (r"synthesis\.b4\..*|.*\.modulation\.weight",), "StyleGAN, which draws from noise", "give a translator"
     ),
+    Unsupported(
+        (r"1\.weight", r"5\.weight", r"8\.weight", r"28\.weight"),
+        "AdaIN's decoder, which runs behind its encoder",
+        "give both files: rotoscope export decoder.pth vgg_normalised.pth OUT.onnx",
+    ),
+    Unsupported(
+        (r"0\.weight", r"2\.weight", r"5\.weight", r"29\.weight"),
+        "VGG-19, the encoder of AdaIN",
+        "give both files: rotoscope export decoder.pth vgg_normalised.pth OUT.onnx",
+    ),
     Unsupported((r"layers\.0\.residual_group\..*",), "SwinIR", BY_OWN_CODE),
 )

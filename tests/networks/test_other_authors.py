@@ -13,15 +13,19 @@ from torch.nn.functional import (
     interpolate,
     leaky_relu,
     linear,
+    max_pool2d,
     pad,
     pixel_shuffle,
     prelu,
 )
 
+from rotoscope.base.errors import ModelRefused
 from rotoscope.networks import (
+    adain,
     cartoongan,
     fast_style_deconv,
     from_state_dict,
+    msgnet,
     munit,
     pytorch_gan,
     reconet,
@@ -486,3 +490,76 @@ def test_cartoongan_of_the_torch_files():
     expected = at("deconv03_1", y, reflect=3).tanh()
     assert from_state_dict(stored).description.sizes["padding"] == "zero"
     torch.testing.assert_close(from_state_dict(stored).network(x), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_msgnet():
+    weights = random_weights(msgnet.MsgNet(4, 2))
+    at, x, style = Layers(weights), picture(low=0, high=255), picture(24, 28, low=0, high=255)
+
+    def bottleneck(name, y, stride=1, double=lambda z: z):
+        z = at(f"{name}.conv_block.2", instance_norm(y).relu())
+        z = at(f"{name}.conv_block.5.conv2d", double(instance_norm(z).relu()), reflect=1, stride=stride)
+        return at(f"{name}.conv_block.8", instance_norm(z).relu())
+
+    def encoded(y):
+        y = instance_norm(at("model.0.0.conv2d", y, reflect=3)).relu()
+        for layer in (3, 4):
+            name = f"model.0.{layer}"
+            y = at(f"{name}.residual_layer", y, stride=2) + bottleneck(name, y, stride=2)
+        return y
+
+    features = encoded(style).flatten(2)
+    gram = torch.bmm(features, features.transpose(1, 2)) / features[0].numel()
+    y = encoded(x)
+    y = torch.bmm(torch.bmm(weights["model.1.weight"], gram).transpose(1, 2), y.flatten(2)).view_as(y)
+    for block in (2, 3):
+        y = y + bottleneck(f"model.{block}", y)
+    for block in (4, 5):
+        name = f"model.{block}"
+        y = at(f"{name}.residual_layer.conv2d", twice(y)) + bottleneck(name, y, double=twice)
+    expected = at("model.8.conv2d", instance_norm(y).relu(), reflect=3)
+    named_twice = {key.replace("model.0.", "model1."): value for key, value in weights.items() if "model.0." in key}
+    found = from_state_dict(weights | named_twice | {"ins.weight": weights["model.1.weight"]})
+    assert found.description.signature.order == "BGR"
+    torch.testing.assert_close(found.network(x, style), expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("first", ["decoder", "encoder"])
+def test_adain_of_two_files(first):
+    network = adain.AdaIN((4, 4, 6, 6, 8, 8, 8, 8, 10), (8, 8, 8, 8, 6, 6, 4, 4, 3))
+    weights = random_weights(network)
+    files = [
+        {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(name)}
+        for name in (first, "encoder" if first == "decoder" else "decoder")
+    ]
+    x, style = picture(low=0), picture(24, 28, low=0)
+
+    def encoded(y):
+        at = Layers({key: value for key, value in weights.items() if key.startswith("encoder")})
+        y = at("encoder.0", y)
+        for layer in (2, 5, 9, 12, 16, 19, 22, 25, 29):
+            y = at(f"encoder.{layer}", y, reflect=1).relu()
+            y = max_pool2d(y, 2, 2, ceil_mode=True) if layer in (5, 12, 25) else y
+        return y
+
+    y, z = encoded(x), encoded(style)
+    mean, deviation = y.mean((2, 3), keepdim=True), (y.flatten(2).var(2) + 1e-5).sqrt()[..., None, None]
+    y = (y - mean) / deviation * (z.flatten(2).var(2) + 1e-5).sqrt()[..., None, None] + z.mean((2, 3), keepdim=True)
+    at = Layers(weights)
+    for layer in (1, 5, 8, 11, 14, 18, 21, 25, 28):
+        y = at(f"decoder.{layer}", y, reflect=1)
+        y = y.relu() if layer < 28 else y
+        y = twice(y) if layer in (1, 14, 21) else y
+    later = {"32.weight": torch.zeros(4, 4, 3, 3), "51.bias": torch.zeros(4)}  # VGG's layers behind relu4_1
+    files[first == "decoder"] |= later
+    found = from_state_dict({f"netG{number}": file for number, file in enumerate(files)})
+    assert found.description.system == "AdaIN"
+    torch.testing.assert_close(found.network(x, style), y, atol=1e-5, rtol=1e-3)
+
+
+def test_one_file_of_adain_asks_for_the_other():
+    weights = adain.AdaIN((4, 4, 6, 6, 8, 8, 8, 8, 10), (8, 8, 8, 8, 6, 6, 4, 4, 3)).state_dict()
+    for part in ("decoder", "encoder"):
+        alone = {key.removeprefix(f"{part}."): value for key, value in weights.items() if key.startswith(part)}
+        with pytest.raises(ModelRefused, match="give both files: rotoscope export"):
+            from_state_dict(alone)

@@ -101,8 +101,8 @@ def window(batch):
     return torch.rand(batch, 5, 3, 32, 32) * 2 - 1, mask
 
 
-MADAIN = ((4, 4, 6, 6, 8, 8, 8, 8, 10), (8, 8, 8, 8, 6, 6, 4, 4, 3))
-UNIT = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
+ADAIN = ((4, 4, 6, 6, 8, 8, 8, 8, 10), (8, 8, 8, 8, 6, 6, 4, 4, 3))
+MUNIT = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
 
 UNIT = {"width": 4, "num_blocks": 2}
 

@@ -1,5 +1,4 @@
 """MSG-Net (Zhang and Dana 2017), which takes its style from a picture: zhanghang1989/PyTorch-Multi-Style-Transfer.
-Transfer.
 
 Encoder: conv k7 to 64 channels, instance norm, ReLU, two bottlenecks with stride 2. The Gram matrix of the style's features
 is multiplied by a learned matrix, and the features of the content by the result (CoMatch). Bottlenecks; two bottlenecks with

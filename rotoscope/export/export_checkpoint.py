@@ -96,7 +96,7 @@ def open_network(paths: Sequence[Path], options: ExportOptions) -> OpenedNetwork
     named = replace(options, name=options.name or name_from(paths[0]))
     module, manifest = as_graph(loaded, named, first_frame=open_checkpoint(*first_frame) if first_frame else None)
     origin = {
-        "direction": str(hints.get("direction", "")) or direction_of(paths[0]),
+        "direction": str((loaded.description.hints | hints).get("direction", "")) or direction_of(paths[0]),
         "checkpoint_sha256": file_digest(*paths, *first_frame),
     }
     return OpenedNetwork(loaded, Graph(module, manifest.model_copy(update=origin)), options)
@@ -128,7 +128,7 @@ def export_checkpoint(
     with part_file(target, overwrite=overwrite) as part:
         if target.suffix.lower() == ".safetensors":
             write_safetensors(opened, part)
-            again = open_network([part], options).graph
+            again = open_network([part], replace(options, hints=())).graph
             written = Form(target.name, again.manifest, TorchEngine(again), "fp32")
         else:
             manifest = write_model(opened, part, pictures)
@@ -195,7 +195,7 @@ def write_safetensors(opened: OpenedNetwork, path: Path) -> None:
         "system": opened.loaded.description.system,
         "direction": opened.graph.manifest.direction,
         "parameters": opened.loaded.description.parameters,
-        "hints": parse_hints(opened.options.hints),
+        "hints": dict(opened.loaded.description.hints),
         "licence": opened.options.licence,
         "source": opened.options.source,
         "checkpoint_sha256": opened.graph.manifest.checkpoint_sha256,

@@ -1,7 +1,7 @@
 """Describe a loaded network: its architecture, its sizes, its inputs and outputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -35,6 +35,7 @@ class Description:
     parameters     number of weights
     part           name of the network in its file; "" if it is the whole file
     notes          what was chosen or assumed, and how to change it
+    hints          that open the weights again under the names of our network
     """
 
     system: str
@@ -45,6 +46,7 @@ class Description:
     parameters: int
     part: str = ""
     notes: tuple[str, ...] = ()
+    hints: dict[str, Any] = field(default_factory=dict)
 
 
 class Loaded(NamedTuple):

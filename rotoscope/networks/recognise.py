@@ -34,6 +34,7 @@ HINTS: dict[str, type | range | tuple[str, ...]] = {
     "padding": ("reflect", "replicate", "zero"),
     "activation": ("relu", "lrelu"),
     "output": str,
+    "dialect": ("tensorflow", "torch", "port"),
     "align_corners": bool,
     "tensorflow": bool,
     "size": range(1, 4097),
@@ -56,8 +57,8 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
     Hints decide what the file does not say: `part`, the network to take of several; `statistics` (frame, as published, or
     running) for batch norm; `direction` (AtoB, BtoA) for MUNIT, UNIT and DualGAN files with both; `norm`, `padding`,
     `activation` and `output` of networks whose names and shapes fit several; `foreground` labels of vid2vid; `size` of VINet;
-    `align_corners` of AnimeGANv2; `tensorflow` padding of contextual attention; `iterations` of RAFT. Others are refused with
-    UsageError.
+    `align_corners` of AnimeGANv2; `dialect` of White-box Cartoonization; `tensorflow` padding of contextual attention;
+    `iterations` of RAFT. Others are refused with UsageError.
 
     Raises ModelRefused when the file is damaged, of an unknown architecture, or ambiguous (the message names the hint that
     decides).
@@ -77,7 +78,8 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
     if len(plain) < len(stored):
         notes.append("spectral or weight norm: folded into the weights")
     notes += assumed(part.architecture, loaded.description.sizes, hints)
-    return Loaded(loaded.network, replace(loaded.description, part=part.name, notes=tuple(notes)))
+    again = decided(part.architecture, loaded.description.sizes) | hints
+    return Loaded(loaded.network, replace(loaded.description, part=part.name, notes=tuple(notes), hints=again))
 
 
 def find_network(weights: Weights, wanted: str | None) -> tuple[Part, str]:
@@ -155,6 +157,16 @@ def assumed(architecture: Architecture, sizes: Mapping[str, Any], hints: Mapping
         return []
     shown = ", ".join(f"{hint}={str(value).lower()}" for hint, value in found.items())
     return [f"assumed, as the file does not say: {shown} (--hint {next(iter(found))}=... changes it)"]
+
+
+def decided(architecture: Architecture, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hints that stand for what the names in a file decided, which other names would not show."""
+    found = {}
+    for hint in inspect.signature(architecture.sizes).parameters:
+        allowed = HINTS.get(hint)
+        if hint in sizes and (allowed is bool or (isinstance(allowed, tuple) and sizes[hint] in allowed)):
+            found[hint] = sizes[hint]
+    return found
 
 
 def check_values(weights: Weights, name: str) -> None:

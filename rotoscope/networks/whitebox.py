@@ -167,12 +167,13 @@ def convert_whitebox(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def whitebox_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the arguments of `WhiteboxGenerator` for a state dict of any dialect."""
+def whitebox_sizes(weights: Mapping[str, Tensor], *, dialect: str | None = None) -> dict[str, Any]:
+    """Return the arguments of `WhiteboxGenerator` for a state dict of any dialect; `dialect` replaces what its names say."""
     ours = convert_whitebox(weights)
     is_tensorflow = any(key.startswith("generator/") for key in weights)
+    by_name = "tensorflow" if is_tensorflow else "port" if "initial_down.0.weight" in weights else "torch"
     return {
         "width": ours["generator.Conv.bias"].shape[0],
         "num_blocks": len(numbers(ours, r"generator\.block_(\d+)\.conv1\.weight")),
-        "dialect": "tensorflow" if is_tensorflow else "port" if "initial_down.0.weight" in weights else "torch",
+        "dialect": dialect or by_name,
     }

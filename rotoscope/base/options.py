@@ -101,7 +101,7 @@ class ModelOptions:
     stream they follow slowly. The default for models that were exported so."""
 
     hints: tuple[str, ...] = ()
-    """KEY=VALUE that an ambiguous checkpoint needs, for example direction=BtoA (repeat it)."""
+    """KEY=VALUE that an ambiguous checkpoint needs, for example direction=BtoA or part=G_A (repeat it)."""
 
     input_range: Range | None = None
     """Override for a model without a description: its input values for black and white, for example 0,255."""

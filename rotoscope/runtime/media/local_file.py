@@ -27,6 +27,7 @@ DEMUXERS = (
     "wtv", "dv", "h264", "hevc", "vvc", "av1", "obu", "m4v", "h263", "mjpeg", "yuv4mpegpipe", "dirac", "rm", "swf", "live_flv",
     "png_pipe", "jpeg_pipe", "jpegxl_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe", "gif_pipe", "pbm_pipe", "pgm_pipe",
     "ppm_pipe", "pam_pipe", "exr_pipe", "qoi_pipe", "j2k_pipe", "jpegls_pipe", "psd_pipe", "sgi_pipe", "sunrast_pipe",
+    "dpx_pipe",
 )  # fmt: skip
 
 # Demuxers whose files have an index in which a time can be found.
@@ -43,10 +44,13 @@ OPTIONS = {
 
 
 @contextmanager
-def open_local(path: Path, gpu: Device | None = None) -> Iterator[av.container.InputContainer]:
+def open_local(
+    path: Path, gpu: Device | None = None, *, demuxer: str | None = None
+) -> Iterator[av.container.InputContainer]:
     """Open a demuxer over one regular local file; raises InputRefused with one line for anything else.
 
-    gpu  decodes if it can, in frames that stay on it; its context must be current in this thread
+    gpu      decodes if it can, in frames that stay on it; its context must be current in this thread
+    demuxer  one of DEMUXERS; None: by content
     """
     descriptor = open_regular(path)
     try:
@@ -56,7 +60,7 @@ def open_local(path: Path, gpu: Device | None = None) -> Iterator[av.container.I
         lenient: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
         try:
             hwaccel = None if gpu is None else accelerator(gpu)
-            container = av.open(name, "r", options=dict(OPTIONS), hwaccel=hwaccel, **lenient)
+            container = av.open(name, "r", format=demuxer, options=dict(OPTIONS), hwaccel=hwaccel, **lenient)
         except (av.FFmpegError, ValueError, MemoryError) as error:
             raise InputRefused(f"{path}: {_why_not_opened(path)}") from error
         with container:

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 from rotoscope.base.device import Device
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.source import Source
-from rotoscope.runtime.media.local_file import open_local
+from rotoscope.runtime.media.open_file import open_file
 from rotoscope.runtime.media.picture_sequence import PictureSequence
 from rotoscope.runtime.media.sequence_files import ignored_files, sequence_files
 from rotoscope.runtime.media.standard_input import StandardInput
@@ -95,7 +95,4 @@ def open_source(
             duration=duration,
             unconverted=unconverted,
         )
-    path = Path(text)
-    opened = open_local(path, gpu)
-    threads = threads if gpu is None else 1  # each thread of FFmpeg would hold surfaces of the GPU's decoder
-    return VideoSource(text, opened, start=start, duration=duration, threads=threads, unconverted=unconverted)
+    return open_file(text, rate=rate, start=start, duration=duration, threads=threads, unconverted=unconverted, gpu=gpu)

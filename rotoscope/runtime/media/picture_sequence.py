@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Picture, VideoInfo
-from rotoscope.runtime.media.local_file import open_local
-from rotoscope.runtime.media.video_source import VideoSource
+from rotoscope.runtime.media.open_file import open_file
+from rotoscope.runtime.media.still_source import StillSource
 
 NAMED_IGNORED = 3  # names of ignored files that a note lists
 
@@ -119,10 +119,12 @@ class PictureSequence:
         return None
 
     def _read(self, file: Path) -> tuple[Picture, VideoInfo]:
-        with VideoSource(str(file), open_local(file), unconverted=self._unconverted) as source:
+        with open_file(str(file), unconverted=self._unconverted) as source:
             frames = iter(source)
             picture = next(frames).source
-            if not source.is_picture and next(frames, None) is not None:
+            if isinstance(source, StillSource) and not source.is_picture:
+                self.notes.append(f"{file.name}: {source.info.num_frames_from_header} pages; the first is used")
+            elif not source.is_picture and next(frames, None) is not None:
                 raise InputRefused(f"{file}: a video of several frames, not a picture of a sequence")
             self.losses += source.losses  # adds what is above zero
             if self._size is None:

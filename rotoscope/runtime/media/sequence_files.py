@@ -6,7 +6,10 @@ from pathlib import Path
 
 from rotoscope.base.errors import InputRefused
 
-READABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+READABLE = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".avif",
+    ".heic", ".heif", ".hif", ".jp2", ".j2k", ".exr", ".dpx", ".qoi", ".psd",
+)  # fmt: skip
 VIDEOS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif", ".y4m", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".3gp",
     ".3g2", ".mxf", ".ogv", ".wmv", ".asf", ".vob",

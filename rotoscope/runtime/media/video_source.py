@@ -22,10 +22,10 @@ from rotoscope.runtime.media.local_file import INDEXED, RESTARTING
 from rotoscope.runtime.media.missing_bytes import bytes_missing
 from rotoscope.runtime.media.silent_packets import SilentPackets
 from rotoscope.runtime.media.standard_input import StandardInput
+from rotoscope.runtime.media.still_file import MAX_PIXELS
 from rotoscope.runtime.media.timing import MOST_TICKS, TimeRepair
 from rotoscope.runtime.media.video_header import choose_stream, describe, is_jpeg, notes_on, stated_end
 
-MAX_PIXELS = 100_000_000  # per picture; a 35-byte GIF can claim a gigabyte
 DEFAULT_RATE = Fraction(25)  # frames per second of a stream that gives neither durations nor a believable rate
 CLOSE_SECONDS = 2.0  # how long `close` waits for a read in another thread
 
@@ -50,7 +50,8 @@ class VideoSource:
     `info` is filled from the header and the first decoded frame. `losses` counts what could not be delivered as it was
     recorded, and `notes` says what was done about the rest; both grow while frames are read.
 
-    pipe  what the container reads from, if that is no file; it makes the source endless
+    pipe      what the container reads from, if that is no file; it makes the source endless
+    is_still  the file is one picture, the first, whatever stands behind it
     """
 
     files: Sequence[Path] = ()  # a sequence has them
@@ -65,10 +66,11 @@ class VideoSource:
         threads: int = 1,
         unconverted: bool = False,
         pipe: StandardInput | None = None,
+        is_still: bool = False,
     ) -> None:
         self.losses: Counter[str] = Counter()
         self.notes: list[str] = []
-        self._pipe = pipe
+        self._pipe, self._is_still = pipe, is_still
         self._unconverted = unconverted
         self._start, self._duration = start, duration
         self._is_interrupted = self._is_closed = False
@@ -112,7 +114,9 @@ class VideoSource:
     @property
     def is_picture(self) -> bool:
         """A still picture, not a video (a GIF is a video)."""
-        return self._container.format.name.endswith("_pipe") and self._container.format.name != "yuv4mpegpipe"
+        return self._is_still or (
+            self._container.format.name.endswith("_pipe") and self._container.format.name != "yuv4mpegpipe"
+        )
 
     @property
     def is_cut(self) -> bool:
@@ -191,6 +195,8 @@ class VideoSource:
             last = seconds + length * time_base
             yield Frame(index, pts, time_base, length, self._picture(decoded))
             index += 1
+            if self._is_still:
+                break
         self._finish(index, float(last))
 
     def _picture(self, decoded: av.VideoFrame) -> Picture:

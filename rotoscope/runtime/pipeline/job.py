@@ -324,7 +324,7 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
     """The sink of a plan; the source's other streams are copied if they come from a file and go into a container."""
     encoding = None if plan.encoder is None or plan.video is None else (plan.video, plan.encoder)
     begin = reader.start_seconds if reader.is_cut else None
-    without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif", "synthetic")
+    without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif", "webp", "synthetic")
     copied = None
     if not without and plan.path is not None and encoding is not None:
         copied = CopiedStreams(Path(source), begin=begin, end=reader.end_seconds)

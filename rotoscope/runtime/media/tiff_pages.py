@@ -1,0 +1,108 @@
+"""TIFF files that FFmpeg reads in part or in wrong colours: several pages, JPEG compression, Y'CbCr, Lab, CMYK, profiles."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from rotoscope.base.frame import Orientation, Picture
+from rotoscope.runtime.media.colour_profile import UnusableProfile, deep_to_srgb, is_srgb
+from rotoscope.runtime.media.still_file import (
+    ORIENTATIONS,
+    StillFile,
+    check_pixels,
+    converted_from,
+    grey_picture,
+    has_other_profile,
+    pillow_pages,
+    rgb_picture,
+)
+
+MOST_PAGES = 100_000
+_NEW_SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 254, 258, 262, 274
+_REDUCED, _MASK = 1, 4  # of NewSubfileType: a thumbnail or a level of a pyramid, a transparency mask
+_SEPARATED, _YCBCR, _LAB = 5, 6, 8  # of PhotometricInterpretation
+_JPEG = ("jpeg", "tiff_jpeg")
+
+
+def open_tiff(path: Path, image: Any, *, unconverted: bool) -> StillFile | None:
+    """The pages of an opened TIFF; None if FFmpeg reads it rightly: one page of RGB, grey or a palette without a profile."""
+    pages, others = _full_pages(image)
+    tags = image.tag_v2
+    bits = max(tags.get(_BITS_PER_SAMPLE, (1,)))
+    is_odd = image.info.get("compression") in _JPEG or tags.get(_PHOTOMETRIC) in (_SEPARATED, _YCBCR, _LAB)
+    if len(pages) == 1 and not is_odd and (unconverted or not has_other_profile(image)):
+        return None
+    if bits > 8 and not image.mode.startswith("I;16"):
+        found = deep_pages(path, image, pages)
+    else:
+        found = pillow_pages(image, pages, unconverted=unconverted)
+    if len(pages) > 1:
+        found.notes.append(f"{len(pages)} pages, each a frame")
+    if others:
+        found.notes.append(f"{others} page{'s' * (others > 1)} left out: thumbnails, smaller copies or masks")
+    return found
+
+
+def _full_pages(image: Any) -> tuple[list[int], int]:
+    """Numbers of the pages that are full pictures, and how many others there are."""
+    full, others = [], 0
+    for number in range(min(getattr(image, "n_frames", 1), MOST_PAGES)):
+        image.seek(number)
+        if int(image.tag_v2.get(_NEW_SUBFILE_TYPE, 0)) & (_REDUCED | _MASK):
+            others += 1
+        else:
+            full.append(number)
+    image.seek(full[0] if full else 0)
+    return (full, others) if full else ([0], 0)
+
+
+def deep_pages(path: Path, image: Any, pages: list[int]) -> StillFile:
+    """Pages of 16 bits, which Pillow would give as 8: by OpenCV, with the profile of an opened Pillow image."""
+    turned = ORIENTATIONS.get(_orientation(image), Orientation())
+    profile, notes = image.info.get("icc_profile"), []
+    converts = False
+    if profile:
+        try:
+            converts = not is_srgb(profile, "RGB")
+            if converts:
+                deep_to_srgb(np.zeros((1, 1, 3), np.uint16), profile)
+                notes.append(converted_from(profile))
+        except UnusableProfile as error:
+            notes.append(f"the colour profile is not applied to 16 bits: {error}")
+            converts = False
+    image.close()
+
+    def read(number: int) -> Picture:
+        done, found = cv2.imreadmulti(str(path), start=pages[number], count=1, flags=cv2.IMREAD_UNCHANGED)
+        if not done or not found:
+            raise ValueError("it cannot be decoded")
+        page = found[0]
+        check_pixels((page.shape[1], page.shape[0]))
+        if page.dtype not in (np.uint8, np.uint16):
+            raise ValueError(
+                f"numbers of {page.dtype}, which do not say what is black and white; convert them to 16 bits"
+            )
+        depth = 8 * page.dtype.itemsize
+        if page.ndim == 2:
+            return turned.apply_to_picture(grey_picture(page, depth))
+        page = np.ascontiguousarray(page[..., [2, 1, 0, 3][: page.shape[2]]])
+        if converts and depth == 16:
+            page[..., :3] = deep_to_srgb(page[..., :3], profile)
+        return turned.apply_to_picture(rgb_picture(page, depth))
+
+    return StillFile(
+        kind=image.format,
+        pages=len(pages),
+        read=read,
+        close=lambda: None,
+        pixel_format="rgb48le",
+        depth=16,
+        notes=notes,
+    )
+
+
+def _orientation(image: Any) -> int:
+    tag = image.tag_v2.get(_ORIENTATION, 1) if image.format == "TIFF" else image.getexif().get(_ORIENTATION, 1)
+    return int(tag)

@@ -10,7 +10,7 @@ from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.source import Source
 from rotoscope.runtime.media.open_file import open_file
 from rotoscope.runtime.media.picture_sequence import PictureSequence
-from rotoscope.runtime.media.sequence_files import ignored_files, sequence_files
+from rotoscope.runtime.media.sequence_files import PATTERN, ignored_files, sequence_files
 from rotoscope.runtime.media.standard_input import StandardInput
 from rotoscope.runtime.media.synthetic import PREFIX, SyntheticSource, parse_synthetic
 from rotoscope.runtime.media.video_source import VideoSource
@@ -94,5 +94,6 @@ def open_source(
             start=start,
             duration=duration,
             unconverted=unconverted,
+            is_pattern=PATTERN.search(Path(text).name) is not None and not Path(text).is_dir(),
         )
     return open_file(text, rate=rate, start=start, duration=duration, threads=threads, unconverted=unconverted, gpu=gpu)

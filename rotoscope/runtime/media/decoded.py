@@ -4,12 +4,14 @@ Kept AVFrames hold decoder buffers and, once converted, a scaler with its thread
 copied as they are; every other one is converted by one scaler to the nearest of them:
 
     4:2:0, 4:2:2, 4:4:4 at 8 to 12 bits, NV12, P010, grey 8 to 16 bits, RGB 8 and 16   as they are
+    planar RGB of 9 to 16 bits, floats                                                 exactly, see `planar_rgb`
     other Y'CbCr (4:1:1, 4:4:0, high bit depths, big endian)                           4:4:4 at 8 or 16 bits
     palettes, packed and planar RGB                                                    RGB 8, or 16 if deeper
     anything with alpha                                                                RGB over black, with a note
 """
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import av
@@ -17,9 +19,10 @@ import av.video.reformatter
 import numpy as np
 
 from rotoscope.base.errors import InputRefused
-from rotoscope.base.frame import Array, Orientation, Picture
+from rotoscope.base.frame import Array, Colour, Orientation, Picture
 from rotoscope.runtime.media.colour_tags import FULL, LIMITED, colour_of
 from rotoscope.runtime.media.nvdec import is_surface, surface_picture
+from rotoscope.runtime.media.planar_rgb import LINEAR, SRGB, is_exact, rgb_codes
 
 _PLANAR = {
     f"yuv{j}{chroma}p{bits}": int(bits[:2] or 8)
@@ -98,6 +101,8 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool)
     )
     if is_surface(frame):
         return surface_picture(frame, colour, LEFT)
+    if is_exact(name):
+        return orientation.apply_to_picture(_exact_picture(frame, colour))
     if target != name:
         full = FULL if colour.full_range else LIMITED
         ranges = {} if target.startswith("rgb") else {"src_color_range": full, "dst_color_range": full}
@@ -126,6 +131,14 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool)
     return orientation.apply_to_picture(Picture(planes, colour, depth, siting))
 
 
+def _exact_picture(frame: av.VideoFrame, colour: Colour) -> Picture:
+    codes, depth = rgb_codes(frame)
+    colour = replace(colour, full_range=True, transfer=SRGB if colour.transfer == LINEAR else colour.transfer)
+    if codes.ndim == 3 and codes.shape[2] == 4:
+        codes = _over_black(codes, top=(1 << depth) - 1)
+    return Picture((np.ascontiguousarray(codes),), colour, depth)
+
+
 def _plane(frame: av.VideoFrame, index: int, channels: int, dtype: Any) -> Array:
     """A contiguous copy of one plane, (h,w) or (h,w,channels)."""
     plane = frame.planes[index]
@@ -136,9 +149,9 @@ def _plane(frame: av.VideoFrame, index: int, channels: int, dtype: Any) -> Array
     return copy.reshape(height, width, channels) if channels > 1 else copy
 
 
-def _over_black(rgba: Array) -> Array:
-    """Lay straight alpha over black: (H,W,4) uint8 or uint16 -> (H,W,3) of the same type, rounded."""
-    top = np.iinfo(rgba.dtype).max
+def _over_black(rgba: Array, top: int | None = None) -> Array:
+    """Lay straight alpha over black: (H,W,4) uint8 or uint16 -> (H,W,3) of the same type, rounded; `top` is opaque."""
+    top = np.iinfo(rgba.dtype).max if top is None else top
     alpha = rgba[..., 3:].astype(np.uint64)
     flat: Array = ((rgba[..., :3] * alpha + top // 2) // top).astype(rgba.dtype)
     return flat

@@ -17,6 +17,7 @@ from av.codec.context import CodecContext, OptionFlags
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Colour
 from rotoscope.runtime.media.colour_tags import range_of, space_of
+from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURES
 
 # Container by file name ending: FFmpeg's muxer and the encoder that nearly every player can decode.
 CONTAINERS = {
@@ -260,7 +261,7 @@ def output_suffix(path: Path) -> str:
     """The container ending of an output file; raises UsageError with the list of known ones."""
     suffix = path.suffix.lower()
     if suffix not in CONTAINERS:
-        known = ", ".join([*CONTAINERS, ".png", ".jpg", ".webp"])
+        known = ", ".join([*CONTAINERS, *PICTURES])
         raise UsageError(f"{path}: unknown ending {suffix or '(none)'}; accepted: {known}, or a folder")
     return suffix
 

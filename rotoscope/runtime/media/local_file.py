@@ -44,13 +44,10 @@ OPTIONS = {
 
 
 @contextmanager
-def open_local(
-    path: Path, gpu: Device | None = None, *, demuxer: str | None = None
-) -> Iterator[av.container.InputContainer]:
+def open_local(path: Path, gpu: Device | None = None) -> Iterator[av.container.InputContainer]:
     """Open a demuxer over one regular local file; raises InputRefused with one line for anything else.
 
-    gpu      decodes if it can, in frames that stay on it; its context must be current in this thread
-    demuxer  one of DEMUXERS; None: by content
+    gpu  decodes if it can, in frames that stay on it; its context must be current in this thread
     """
     descriptor = open_regular(path)
     try:
@@ -60,7 +57,7 @@ def open_local(
         lenient: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
         try:
             hwaccel = None if gpu is None else accelerator(gpu)
-            container = av.open(name, "r", format=demuxer, options=dict(OPTIONS), hwaccel=hwaccel, **lenient)
+            container = av.open(name, "r", options=dict(OPTIONS), hwaccel=hwaccel, **lenient)
         except (av.FFmpegError, ValueError, MemoryError) as error:
             raise InputRefused(f"{path}: {_why_not_opened(path)}") from error
         with container:

@@ -17,6 +17,8 @@ from rotoscope.runtime.media.video_source import VideoSource
 _HEAD_BYTES = 4096
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _PILLOW_SIGNS = (_JPEG, _PNG, b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF")
+_DPX = (b"SDPX", b"XPDS")
+_DPX_TRANSFER = 801  # offset of the transfer of the first element: 1 printing density, 3 logarithmic (SMPTE ST 268)
 _JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".insp")
 
 
@@ -42,7 +44,7 @@ def open_file(
     num_pictures = getattr(image, "n_frames", 1) if is_photo else 1
     if image is not None:
         image.close()
-    opened = open_local(path, gpu, demuxer="jpeg_pipe" if is_photo else None)
+    opened = open_local(path, gpu)
     threads = threads if gpu is None else 1  # each thread of FFmpeg would hold surfaces of the GPU's decoder
     source = VideoSource(
         name, opened, start=start, duration=duration, threads=threads, unconverted=unconverted,
@@ -50,6 +52,8 @@ def open_file(
     )  # fmt: skip
     if num_pictures > 1:
         source.notes.append(f"{num_pictures} pictures in this file; the first is used")
+    if head[:4] in _DPX and len(head) > _DPX_TRANSFER and head[_DPX_TRANSFER] in (1, 3):
+        source.notes.append("logarithmic film densities (DPX); code values are used as they are")
     return source
 
 

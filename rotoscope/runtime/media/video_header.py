@@ -13,6 +13,7 @@ from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Orientation, StreamInfo, VideoInfo
 from rotoscope.runtime.media.decoded import depth_of, format_name, has_alpha, picture_of
 from rotoscope.runtime.media.orientation import orientation_of
+from rotoscope.runtime.media.planar_rgb import LINEAR, is_exact
 from rotoscope.runtime.media.side_data import HDR_KINDS, display_matrix, has_side_data
 
 BELIEVABLE_RATE = 480  # frames per second; FLV and Matroska report their 1 ms clock as 1000
@@ -95,6 +96,8 @@ def notes_on(
     info: VideoInfo, stream: av.video.stream.VideoStream, first: av.VideoFrame, *, unconverted: bool
 ) -> Iterator[str]:
     """What is done with a source that is interlaced, transparent or HDR, in sentences."""
+    if int(first.color_trc) == LINEAR and is_exact(first.format.name):
+        yield "linear light becomes sRGB for the network; values above 1 are clipped"
     if info.is_interlaced:
         yield "interlaced; frames are used as they are, combing and all"
     # A CMYK JPEG comes out of its decoder as RGB with an opaque fourth channel.

@@ -20,7 +20,8 @@ from rotoscope.runtime.media.encoder import (
 )
 from rotoscope.runtime.media.open_sink import NULL
 from rotoscope.runtime.media.open_source import MediaSource
-from rotoscope.runtime.media.picture_sink import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.picture_codecs import bits_of
 from rotoscope.runtime.media.picture_sink import is_picture_target
 from rotoscope.runtime.media.sequence_files import PATTERN
 from rotoscope.runtime.pipeline.finish import Finish
@@ -120,8 +121,8 @@ def plan_output(
         return OutputPlan(Path(NULL), replace(finish, pixel_format="yuv420p"))
     if is_picture_target(path):
         assert path is not None
-        deep = info.depth > 8 and (path.suffix.lower() in ("", ".png"))
-        return OutputPlan(path, replace(finish, depth=16 if deep else 8, pixel_format="rgb48le" if deep else "rgb24"))
+        bits = bits_of("" if path.is_dir() else path.suffix.lower(), info.depth)
+        return OutputPlan(path, replace(finish, depth=bits, pixel_format="rgb48le" if bits == 16 else "rgb24"))
     width, height = finish.written_size
     aspect = info.sample_aspect * Fraction(region[2], region[3]) / Fraction(size[0], size[1])
     video = VideoFormat(

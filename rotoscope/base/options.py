@@ -21,6 +21,7 @@ Decode = Literal["auto", "cpu", "cuda"]
 Fit = Literal["pad", "crop", "stretch"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
+AudioMode = Literal["copy", "auto", "none"]
 Range = tuple[float, float]
 
 MOST_SECONDS = 1e9  # 31 years; in nanoseconds it still fits into 64 bits
@@ -194,6 +195,10 @@ class OutputOptions:
     encoder_options: tuple[str, ...] = ()
     """key=value for the encoder, for example -e crf=23 (repeat it); also pix_fmt, and movflags for mp4."""
 
+    audio: AudioMode = "copy"
+    """Sound of the source: copy keeps it if the container takes it; auto recodes it otherwise, as AAC, Opus or FLAC; none drops
+    it."""
+
     overwrite: bool = False
     """Replace a result that exists."""
 
@@ -253,6 +258,7 @@ class OutputKeywords(TypedDict, total=False):
     compare: bool
     codec: str | None
     encoder_options: tuple[str, ...]
+    audio: AudioMode
     overwrite: bool
 
 

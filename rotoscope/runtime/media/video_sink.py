@@ -14,12 +14,13 @@ from typing import Any, BinaryIO
 import av
 import av.container
 import numpy as np
+from av.codec.context import Flags
 
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.files import place
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.parts import Part
-from rotoscope.runtime.media.copied_streams import REFUSED, CopiedStreams
+from rotoscope.runtime.media.copied_streams import REFUSED, CopiedStreams, tee_name
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     RGB_FORMATS,
@@ -213,6 +214,15 @@ class VideoSink:
         options = dict(self._encoder.muxer_options)
         if muxer in ("mp4", "mov"):
             options["movie_timescale"] = str(_movie_timescale(video.time_base, self._copied))
+        if muxer == "mp4" and self._copied is not None and self._copied.timecode:
+            options["write_tmcd"] = "1"
+        if (
+            muxer == "matroska"
+            and self._part is not None
+            and self._copied is not None
+            and self._copied.needs_tee(muxer)
+        ):
+            return av.open(tee_name(muxer, self._part.path, ":fflags=+bitexact"), "w", format="tee")
         if muxer in ("matroska", "webm"):
             options["fflags"] = "+bitexact"  # no random identifiers: the same frames give the same bytes
         file = _standard_output() if self._part is None else f"file:{self._part.path}"
@@ -228,6 +238,8 @@ class VideoSink:
         configure(stream.codec_context, video, pixel_format, encoder.threads)
         stream.codec_context.time_base = self.time_base
         stream.time_base = self.time_base
+        if container.format.name == "tee":  # which does not say that its muxer wants the header beside the packets
+            stream.codec_context.flags |= Flags.global_header
         if container.format.name in ("mp4", "mov") and av.Codec(encoder.codec, "w").canonical_name == "hevc":
             stream.codec_context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
         return stream

@@ -327,7 +327,7 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
     without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif", "webp", "synthetic")
     copied = None
     if not without and plan.path is not None and encoding is not None:
-        copied = CopiedStreams(Path(source), begin=begin, end=reader.end_seconds)
+        copied = CopiedStreams(Path(source), begin=begin, end=reader.end_seconds, audio=options.audio)
     starts = [reader.start_seconds, copied.earliest_start(plan.muxer) if copied is not None else None]
     earliest = min(start for start in starts if start is not None)
     return open_sink(

@@ -21,6 +21,7 @@ Decode = Literal["auto", "cpu", "cuda"]
 Fit = Literal["pad", "crop", "stretch"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
+Quality = Literal["preview", "good", "delivery", "lossless"]
 AudioMode = Literal["copy", "auto", "none"]
 Range = tuple[float, float]
 
@@ -195,6 +196,13 @@ class OutputOptions:
     encoder_options: tuple[str, ...] = ()
     """key=value for the encoder, for example -e crf=23 (repeat it); also pix_fmt, and movflags for mp4."""
 
+    quality: Quality | None = None
+    """Settings of the encoder by name: preview is small and quick, good the default, delivery slower and better, lossless keeps
+    every code value. -e overrides single ones."""
+
+    tag: str | None = None
+    """Four letters of the codec in mp4 and mov, for example hev1; by default hvc1 for H.265, which Apple's players need."""
+
     audio: AudioMode = "copy"
     """Sound of the source: copy keeps it if the container takes it; auto recodes it otherwise, as AAC, Opus or FLAC; none drops
     it."""
@@ -258,6 +266,8 @@ class OutputKeywords(TypedDict, total=False):
     compare: bool
     codec: str | None
     encoder_options: tuple[str, ...]
+    quality: Quality | None
+    tag: str | None
     audio: AudioMode
     overwrite: bool
 

@@ -17,6 +17,7 @@ from av.codec.context import CodecContext, OptionFlags
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Colour
 from rotoscope.runtime.media.colour_tags import range_of, space_of
+from rotoscope.runtime.media.encoder_settings import settings_of
 from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURES
 
 # Container by file name ending: FFmpeg's muxer and the encoder that nearly every player can decode.
@@ -28,24 +29,9 @@ CONTAINERS = {
     ".webm": ("webm", "libvpx-vp9"),
     ".gif": ("gif", "gif"),
     ".y4m": ("yuv4mpegpipe", "rawvideo"),
+    ".mxf": ("mxf", "dnxhd"),
 }
-
-# FFmpeg's own default for NVENC is 2 Mbit/s.
-NVENC = {"preset": "p4", "tune": "hq", "rc": "vbr", "cq": "19", "b": "0", "spatial-aq": "1"}
-
-# Near-transparent quality at a speed that leaves the cores to the network; `-e` overrides each.
-DEFAULTS: dict[str, dict[str, str]] = {
-    "libx264": {"crf": "18", "preset": "superfast"},
-    "libx265": {"crf": "20", "preset": "veryfast", "x265-params": "log-level=none"},
-    "libvpx-vp9": {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
-    "libsvtav1": {"crf": "26", "preset": "8"},
-    "prores_ks": {"profile": "hq"},
-    "h264_nvenc": NVENC,
-    "hevc_nvenc": NVENC,
-    "av1_nvenc": NVENC,
-    "rawvideo": {"chroma_sample_location": "left"},
-    "ffv1": {"level": "3", "slicecrc": "1"},
-}
+_MXF_CODECS = {"dnxhd", "prores_ks", "mpeg2video", "libx264", "h264_nvenc"}  # FFmpeg's MXF muxer has no list of its own
 
 os.environ.setdefault("SVT_LOG", "1")  # errors only; SVT-AV1 greets on standard error otherwise
 
@@ -71,6 +57,12 @@ class VideoFormat:
     depth: int
 
 
+_TRIAL = VideoFormat(
+    width=256, height=256, time_base=Fraction(1, 25), rate=Fraction(25), sample_aspect=Fraction(1),
+    colour=Colour(), chroma="420", depth=8,
+)  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
     """An encoder that has been opened once with exactly these settings."""
@@ -80,6 +72,7 @@ class Encoder:
     options: Mapping[str, str]
     muxer_options: Mapping[str, str]
     threads: int
+    tag: str = ""
 
     @property
     def depth(self) -> int:
@@ -88,13 +81,22 @@ class Encoder:
 
 
 def choose_encoder(
-    video: VideoFormat, *, suffix: str, codec: str | None, options: Mapping[str, str], threads: int
+    video: VideoFormat,
+    *,
+    suffix: str,
+    codec: str | None,
+    options: Mapping[str, str],
+    threads: int,
+    quality: str | None = None,
+    tag: str | None = None,
 ) -> Encoder:
     """Choose the encoder for a container and open it once; raises UsageError for an unknown codec, option, value or size.
 
     suffix   ending of the file, a key of CONTAINERS
     codec    name of an encoder; None is the container's default
     options  encoder options, with pix_fmt and movflags among them
+    quality  a name of `encoder_settings`; None: good
+    tag      the codec's four letters in mp4 and mov; None: the container's own, hvc1 for H.265
     """
     default_codec = CONTAINERS[suffix][1]
     name = codec or default_codec
@@ -108,20 +110,22 @@ def choose_encoder(
     wanted = given.pop("pix_fmt", None)
     muxer_options = {key: given.pop(key) for key in list(given) if key in MUXER_OPTIONS}
     _check_names(name, given)
-    merged = {**DEFAULTS.get(name, {}), **given}
-    if {"qp", "b"} & set(given):  # another kind of rate control was asked for
-        for quality in {"crf", "cq"} - set(given):
-            merged.pop(quality, None)
     candidates = [wanted] if wanted else _pixel_formats(name, video)
     if wanted and wanted not in WRITABLE:
         raise UsageError(f"-e pix_fmt={wanted}; accepted: {', '.join(WRITABLE)}")
     reason = ""
+    tag = _checked_tag(tag, name, suffix)
     for pixel_format in candidates:
+        merged = {**settings_of(name, quality, pixel_format), **given}
+        if {"qp", "b"} & set(given):  # another kind of rate control was asked for
+            for control in {"crf", "cq"} - set(given):
+                merged.pop(control, None)
         reason = _try_to_open(name, pixel_format, video, merged, threads)
         if not reason:
             return Encoder(
-                codec=name, pixel_format=pixel_format, options=merged, muxer_options=muxer_options, threads=threads
-            )
+                codec=name, pixel_format=pixel_format, options=merged, muxer_options=muxer_options, threads=threads,
+                tag=tag,
+            )  # fmt: skip
     settings = " ".join(f"{key}={value}" for key, value in merged.items()) or "its defaults"
     picture = f"{video.width}x{video.height} {'/'.join(candidates)}"
     raise UsageError(f"{name} does not open for {picture} with {settings}: {reason}")
@@ -168,11 +172,8 @@ def why_not_opened(name: str) -> str:
         return "not in this FFmpeg"
     if not av.Codec(name, "w").video_formats:
         return "takes no pixel format"
-    video = VideoFormat(
-        width=256, height=256, time_base=Fraction(1, 25), rate=Fraction(25), sample_aspect=Fraction(1),
-        colour=Colour(), chroma="420", depth=8,
-    )  # fmt: skip
-    return _try_to_open(name, _pixel_formats(name, video)[0], video, DEFAULTS.get(name, {}), 1)
+    pixel_format = _pixel_formats(name, _TRIAL)[0]
+    return _try_to_open(name, pixel_format, _TRIAL, settings_of(name, None, pixel_format), 1)
 
 
 def _pixel_formats(name: str, video: VideoFormat) -> list[str]:
@@ -224,8 +225,34 @@ def _check_container(name: str, suffix: str) -> None:
         raise UsageError(f"--codec {name}: {suffix} does not take it; {hint}")
 
 
+def _checked_tag(tag: str | None, codec: str, suffix: str) -> str:
+    """The tag of the stream; raises UsageError for one that the container does not take for this codec."""
+    muxer = CONTAINERS[suffix][0]
+    if tag is None:
+        # Apple's players refuse FFmpeg's default for H.265, hev1.
+        return "hvc1" if muxer in ("mp4", "mov") and av.Codec(codec, "w").canonical_name == "hevc" else ""
+    if muxer not in ("mp4", "mov"):
+        raise UsageError(f"--tag {tag}: {suffix} has no such tags; accepted with .mp4 and .mov")
+    if len(tag) != 4 or not tag.isascii() or not tag.isprintable():
+        raise UsageError(f"--tag {tag}: accepted: four letters, such as hvc1 or hev1")
+    try:
+        with av.open(io.BytesIO(), "w", format=muxer) as trial, ordinary_priority():
+            stream = trial.add_stream(codec, rate=25)
+            assert isinstance(stream, av.VideoStream)
+            stream.width = stream.height = 64
+            stream.pix_fmt = _pixel_formats(codec, _TRIAL)[0]
+            stream.options = settings_of(codec, None, stream.pix_fmt)
+            stream.codec_context.codec_tag = tag
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError) as error:
+        raise UsageError(f"--tag {tag}: {suffix} does not take it for {codec}; for H.265: hvc1 or hev1") from error
+    return tag
+
+
 def _codecs_of(muxer: str) -> set[str]:
     """Names of the codecs and encoders that a container takes."""
+    if muxer == "mxf":
+        return _MXF_CODECS
     with av.open(io.BytesIO(), "w", format=muxer) as trial:
         return set(trial.supported_codecs)
 

@@ -8,17 +8,16 @@ import numpy as np
 
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.frame import Array
+from rotoscope.runtime.media.encoder_settings import picture_quality
 from rotoscope.runtime.media.planar_rgb import linear_from_srgb
 
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".exr", ".dpx")
 DEEP = ("", ".png", ".tif", ".tiff")  # 16 bits for sources of more than 8; "" is a folder of PNG
 ALWAYS_DEEP = (".exr", ".dpx")
 
+_QUALITY = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".jpeg": cv2.IMWRITE_JPEG_QUALITY, ".webp": cv2.IMWRITE_WEBP_QUALITY}
 _OPENCV = {
     ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
-    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
-    ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
-    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
     ".tif": [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE],
     ".tiff": [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_ADOBE_DEFLATE],
 }
@@ -30,8 +29,10 @@ def bits_of(suffix: str, source_depth: int) -> int:
     return 16 if suffix in ALWAYS_DEEP or (source_depth > 8 and suffix in DEEP) else 8
 
 
-def encode_picture(suffix: str, rgb: Array) -> bytes:
+def encode_picture(suffix: str, rgb: Array, quality: str | None = None) -> bytes:
     """(H,W,3) uint8 or uint16 RGB as a file with this ending; JPEG and WebP take uint8, EXR and DPX uint16.
+
+    quality  a name of `encoder_settings`, for JPEG and WebP; None: good
 
     EXR holds linear light in half floats, DPX 10 bits; both take the values for sRGB.
     """
@@ -40,7 +41,9 @@ def encode_picture(suffix: str, rgb: Array) -> bytes:
             return _encoded("exr", _planar("gbrpf32le", linear_from_srgb(rgb / np.float32(65535)), "<f4"), _EXR)
         if suffix == ".dpx":
             return _encoded("dpx", _planar("gbrp10be", np.rint(rgb / 65535 * 1023), ">u2"), {})
-        done, data = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _OPENCV[suffix])
+        number = picture_quality(suffix, quality)
+        settings = _OPENCV[suffix] if number is None else [_QUALITY[suffix], number]
+        done, data = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), settings)
     except (cv2.error, av.FFmpegError) as error:
         raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}") from error
     if not done:

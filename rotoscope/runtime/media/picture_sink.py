@@ -31,10 +31,12 @@ class PictureSink:
     No source is ever replaced: UsageError if one would be.
     """
 
-    def __init__(self, target: Path, *, overwrite: bool, sources: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, target: Path, *, overwrite: bool, sources: Sequence[Path] = (), quality: str | None = None
+    ) -> None:
         if target.name in ("", ".."):
             target = target.resolve()  # "." has no name that a hidden folder could have beside it
-        self._target, self._overwrite = target, overwrite
+        self._target, self._overwrite, self._quality = target, overwrite, quality
         self._names, self._numbers = _png_names(sources), frame_numbers(sources)
         self.num_frames = 0
         self.notes: list[str] = []
@@ -73,7 +75,9 @@ class PictureSink:
             raise UsageError(f"{self._target}: the source has more than one frame; give a folder or {pattern}")
         path = self._path(frame.index)
         try:
-            (self._staging / path.name).write_bytes(encode_picture(path.suffix.lower(), frame.result.planes[0]))
+            (self._staging / path.name).write_bytes(
+                encode_picture(path.suffix.lower(), frame.result.planes[0], self._quality)
+            )
         except OSError as error:
             raise OutputFailed(f"{path}: {error.strerror or error}") from error
         self.num_frames += 1

@@ -12,7 +12,7 @@ import av.container
 
 # FFmpeg's encoder for the sound of a container; None: the container holds no sound.
 ENCODERS = {"mp4": "aac", "mov": "aac", "matroska": "flac", "webm": "libopus", "mxf": "pcm_s24le"}
-OPUS_RATE = 48000  # Hz; Opus knows no other in a file
+RATES = {"libopus": 48000, "pcm_s24le": 48000}  # Hz; Opus knows no other in a file, and FFmpeg's MXF writes no other
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}  # by the number of channels
 _DEFAULT_FRAME = 1024  # samples, for encoders that take any number
 _BITS_PER_CHANNEL = {"aac": 128_000, "libopus": 96_000}
@@ -25,7 +25,7 @@ class RecodedSound:
 
     def __init__(self, source: av.audio.stream.AudioStream, output: av.container.OutputContainer, codec: str) -> None:
         context = source.codec_context
-        rate = OPUS_RATE if codec == "libopus" else context.sample_rate
+        rate = RATES.get(codec, context.sample_rate)
         channels = context.layout.nb_channels
         layout = _LAYOUTS.get(2 if channels > 2 and codec == "libopus" else channels, "stereo")
         self._source = source

@@ -36,6 +36,7 @@ MAX_TIMESCALE = 2**31 - 1
 # Containers with a clock of their own; the others take the source's.
 # Largest step from one frame to the next, in ticks; FFmpeg fails with another message for mp4, and writes a wrong time for GIF.
 MOST_STEP = {"mp4": 2**31 - 1, "mov": 2**31 - 1, "gif": 2**16 - 1}
+_DNX_VOLUME = 0x2C  # offset of the colour volume, bits 1 and 2, in the header of a DNxHD frame
 CLOCKS = {"gif": GIF_TIME_BASE, "matroska": Fraction(1, 1000), "webm": Fraction(1, 1000)}
 
 
@@ -62,12 +63,13 @@ class VideoSink:
     ) -> None:
         self._target, self._overwrite, self._source = target, overwrite, source
         self._encoder, self._copied, self._offset = encoder, copied, offset
+        self._matrix = video.colour.matrix
         self.num_frames = self._num_packets = 0
         self._last_tick: int | None = None
         self._muxer = muxer = "yuv4mpegpipe" if target is None else CONTAINERS[target.suffix.lower()][0]
         rate = video.rate or Fraction(25)
-        # y4m has no times, only a rate; its frames are written one after the other.
-        self._is_timeless = muxer == "yuv4mpegpipe"
+        # y4m and MXF have no times, only a rate; their frames are written one after the other.
+        self._is_timeless = muxer in ("yuv4mpegpipe", "mxf")
         self.time_base = 1 / rate if self._is_timeless else CLOCKS.get(muxer, video.time_base)
         # The encoder's clock may be coarser than the source's: two frames must not fall on one tick.
         self._repair = TimeRepair(
@@ -163,6 +165,8 @@ class VideoSink:
         assert self._container is not None
         self._num_packets += len(packets)
         for packet in packets:
+            if self._encoder.codec == "dnxhd":
+                _tell_matrix(packet, self._matrix)
             try:
                 self._container.mux(packet)
             except REFUSED:
@@ -240,8 +244,8 @@ class VideoSink:
         stream.time_base = self.time_base
         if container.format.name == "tee":  # which does not say that its muxer wants the header beside the packets
             stream.codec_context.flags |= Flags.global_header
-        if container.format.name in ("mp4", "mov") and av.Codec(encoder.codec, "w").canonical_name == "hevc":
-            stream.codec_context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
+        if encoder.tag:
+            stream.codec_context.codec_tag = encoder.tag
         return stream
 
     def _to_av(self, picture: Picture) -> av.VideoFrame:
@@ -260,6 +264,17 @@ class VideoSink:
         # prores_ks takes these two from the frame, not from the context.
         frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
         return frame
+
+
+def _tell_matrix(packet: av.Packet[Any], matrix: str) -> None:
+    """Write the matrix into the header of a DNxHD frame: FFmpeg's encoder says 709 always, and decoders believe it.
+
+    Source: SMPTE ST 2019-1, colour volume: 0 is 709, 1 is 2020, 3 leaves it to the container.
+    """
+    header = bytearray(packet)
+    volume = {"709": 0, "2020": 1}.get(matrix, 3)
+    header[_DNX_VOLUME] = header[_DNX_VOLUME] & ~0b110 | volume << 1
+    packet.update(bytes(header))
 
 
 def _standard_output() -> BinaryIO:

@@ -338,6 +338,7 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
         overwrite=options.overwrite,
         sources=reader.files,
         source=source,
+        quality=options.quality,
     )
 
 

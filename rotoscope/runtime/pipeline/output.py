@@ -18,6 +18,7 @@ from rotoscope.runtime.media.encoder import (
     output_suffix,
     parse_encoder_options,
 )
+from rotoscope.runtime.media.encoder_settings import picture_quality
 from rotoscope.runtime.media.open_sink import NULL
 from rotoscope.runtime.media.open_source import MediaSource
 from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURE_SUFFIXES
@@ -75,6 +76,10 @@ def check_named_target(source: str, target: str | None, options: OutputOptions) 
     check_target(path, source=None if source == "-" else Path(source), overwrite=options.overwrite, may_be_folder=True)
     if is_picture_target(path) and (options.codec or options.encoder_options):
         raise UsageError(f"--codec and -e are for videos; {path} is a picture")
+    if is_picture_target(path):
+        if options.tag:
+            raise UsageError(f"--tag {options.tag}: tags are for videos; {path} is a picture")
+        picture_quality(path.suffix.lower(), options.quality)
     if not is_picture_target(path):
         output_suffix(path)  # refuses an unknown ending
 
@@ -143,6 +148,8 @@ def plan_output(
         suffix=".y4m" if path is None else output_suffix(path),
         codec=options.codec,
         options=parse_encoder_options(options.encoder_options),
+        quality=options.quality,
+        tag=options.tag,
         threads=stages.workers.threads,
     )
     return OutputPlan(path, replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth), encoder, video)

@@ -59,7 +59,9 @@ def _write(target: Path, frames: Iterator[Frame], options: OutputOptions) -> int
         if is_picture_target(target):
             if bits_of(target.suffix.lower(), 8) == 16:
                 finish = replace(finish, pixel_format="rgb48le", depth=16)
-            pictures = stack.enter_context(finishing(lambda: PictureSink(target, overwrite=options.overwrite)))
+            pictures = stack.enter_context(
+                finishing(lambda: PictureSink(target, overwrite=options.overwrite, quality=options.quality))
+            )
             return _write_all(pictures, chain([first], frames), finish)
         rate = 1 / (first.duration * first.time_base) if first.duration else None
         video = VideoFormat(
@@ -71,6 +73,8 @@ def _write(target: Path, frames: Iterator[Frame], options: OutputOptions) -> int
             suffix=output_suffix(target),
             codec=options.codec,
             options=parse_encoder_options(options.encoder_options),
+            quality=options.quality,
+            tag=options.tag,
             threads=0,
         )
         finish = replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth)

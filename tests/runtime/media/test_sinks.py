@@ -76,7 +76,7 @@ def test_nothing_is_left_after_abort(target, tmp_path):
 
 def test_a_sink_that_cannot_be_opened_leaves_nothing(tmp_path):
     class Broken:
-        notes, kept, losses = [], [], {}
+        notes, kept, losses, timecode = [], [], {}, ""
 
         def time_base_denominators(self):
             return []

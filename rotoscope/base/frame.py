@@ -51,15 +51,19 @@ class Picture:
     colour  how code values stand for colour; not used for float32
     depth   bits of a code value; not used for float32
     siting  position of the first chroma sample in luma pixels, (x, y)
+    alpha   opacity beside straight colours, (H,W) on the host, uint8 or uint16, full range of `depth`; None: opaque
     """
 
     planes: tuple[Array, ...]
     colour: Colour = Colour()
     depth: int = 8
     siting: tuple[float, float] = (0.0, 0.5)
+    alpha: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "planes", tuple(read_only(plane) for plane in self.planes))
+        if self.alpha is not None:
+            object.__setattr__(self, "alpha", read_only(self.alpha))
 
     @property
     def width(self) -> int:
@@ -193,7 +197,9 @@ class Orientation:
             x = 1 - x
         if self.flip_y and height % 2 == 0:
             y = 1 - y
-        return replace(picture, planes=tuple(self.apply(plane) for plane in picture.planes), siting=(x, y))
+        planes = tuple(self.apply(plane) for plane in picture.planes)
+        alpha = None if picture.alpha is None else self.apply(picture.alpha)
+        return replace(picture, planes=planes, siting=(x, y), alpha=alpha)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ Fit = Literal["pad", "crop", "stretch"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
 Quality = Literal["preview", "good", "delivery", "lossless"]
+Alpha = Literal["black", "keep"]
 AudioMode = Literal["copy", "auto", "none"]
 Range = tuple[float, float]
 
@@ -203,6 +204,10 @@ class OutputOptions:
     tag: str | None = None
     """Four letters of the codec in mp4 and mov, for example hev1; by default hvc1 for H.265, which Apple's players need."""
 
+    alpha: Alpha = "black"
+    """Transparency of the source: black lays it over black; keep shows the network the colours alone and gives the result the
+    source's alpha, in ProRes 4444, FFV1, VP9, PNG, WebP, TIFF and EXR."""
+
     audio: AudioMode = "copy"
     """Sound of the source: copy keeps it if the container takes it; auto recodes it otherwise, as AAC, Opus or FLAC; none drops
     it."""
@@ -268,6 +273,7 @@ class OutputKeywords(TypedDict, total=False):
     encoder_options: tuple[str, ...]
     quality: Quality | None
     tag: str | None
+    alpha: Alpha
     audio: AudioMode
     overwrite: bool
 

@@ -16,6 +16,7 @@ from av.codec.context import CodecContext, OptionFlags
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Colour
+from rotoscope.runtime.media import alpha_targets
 from rotoscope.runtime.media.colour_tags import range_of, space_of
 from rotoscope.runtime.media.encoder_settings import settings_of
 from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURES
@@ -75,6 +76,11 @@ class Encoder:
     tag: str = ""
 
     @property
+    def colour_format(self) -> str:
+        """The pixel format without its alpha."""
+        return self.pixel_format.replace("yuva", "yuv")
+
+    @property
     def depth(self) -> int:
         """Bits of a code value."""
         return 10 if "10" in self.pixel_format else 8
@@ -89,6 +95,7 @@ def choose_encoder(
     threads: int,
     quality: str | None = None,
     tag: str | None = None,
+    alpha: bool = False,
 ) -> Encoder:
     """Choose the encoder for a container and open it once; raises UsageError for an unknown codec, option, value or size.
 
@@ -96,9 +103,10 @@ def choose_encoder(
     codec    name of an encoder; None is the container's default
     options  encoder options, with pix_fmt and movflags among them
     quality  a name of `encoder_settings`; None: good
+    alpha    frames carry alpha, see `alpha_targets`
     tag      the codec's four letters in mp4 and mov; None: the container's own, hvc1 for H.265
     """
-    default_codec = CONTAINERS[suffix][1]
+    default_codec = alpha_targets.BY_ENDING[suffix] if alpha else CONTAINERS[suffix][1]
     name = codec or default_codec
     if name not in av.codec.codecs_available or not _is_video_encoder(name):
         near = difflib.get_close_matches(name, _video_encoders(), n=3)
@@ -111,6 +119,8 @@ def choose_encoder(
     muxer_options = {key: given.pop(key) for key in list(given) if key in MUXER_OPTIONS}
     _check_names(name, given)
     candidates = [wanted] if wanted else _pixel_formats(name, video)
+    if alpha:
+        candidates = [alpha_targets.ENCODERS[name][video.depth > 8]]
     if wanted and wanted not in WRITABLE:
         raise UsageError(f"-e pix_fmt={wanted}; accepted: {', '.join(WRITABLE)}")
     reason = ""

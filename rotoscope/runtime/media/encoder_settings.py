@@ -81,6 +81,8 @@ def settings_of(codec: str, quality: str | None, pixel_format: str) -> dict[str,
         lossless = " (ffv1, libx264, libx265 and libvpx-vp9 have lossless)" if quality == "lossless" else ""
         raise UsageError(f"--quality {quality}: {codec} does not have it; accepted: {', '.join(known)}{lossless}")
     settings = dict((known or {}).get(quality or "good", {}))
+    if pixel_format == "yuva420p" and codec == "libvpx-vp9":
+        settings["auto-alt-ref"] = "0"  # libvpx knows no hidden frames beside alpha
     profile = _PROFILES.get((codec, pixel_format))
     return {**settings, "profile": profile} if profile is not None else settings
 

@@ -13,9 +13,9 @@ from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Colour, Picture
 from rotoscope.runtime.media.colour_profile import UnusableProfile, is_srgb, to_srgb
 from rotoscope.runtime.media.local_file import open_local
+from rotoscope.runtime.media.opacity import OVER_BLACK
 from rotoscope.runtime.media.still_file import (
     DAMAGED,
-    OVER_BLACK,
     StillFile,
     check_pixels,
     converted_from,
@@ -33,7 +33,7 @@ def is_heif_still(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and head[8:12] in STILL_BRANDS
 
 
-def open_heif(path: Path, head: bytes) -> StillFile | None:
+def open_heif(path: Path, head: bytes, *, keep_alpha: bool = False) -> StillFile | None:
     """The picture of a file for which `is_heif_still`; None if FFmpeg reads it whole. Raises InputRefused."""
     with open_local(path) as container:
         streams = list(container.streams.video)
@@ -42,17 +42,17 @@ def open_heif(path: Path, head: bytes) -> StillFile | None:
     if len(streams) == 1 and b"colrprof" not in head and b"colrrICC" not in head:
         return None
     if b"avif" in head[8 : int.from_bytes(head[:4], "big")]:
-        return _avif(path, depth)
+        return _avif(path, depth, keep_alpha)
     try:
         import pillow_heif
     except ModuleNotFoundError:
         raise InputRefused(
             f"{path}: a HEIC photograph of tiles or with a colour profile, which needs one more package: {HEIF_EXTRA}"
         ) from None
-    return _heic(path, pillow_heif)
+    return _heic(path, pillow_heif, keep_alpha)
 
 
-def _avif(path: Path, depth: int) -> StillFile:
+def _avif(path: Path, depth: int, keep_alpha: bool) -> StillFile:
     from PIL import Image
 
     try:
@@ -61,13 +61,13 @@ def _avif(path: Path, depth: int) -> StillFile:
         raise InputRefused(
             f"{path}: an AVIF picture of tiles, with alpha or a profile, that Pillow cannot read ({error}); convert it to PNG"
         ) from error
-    found = pillow_pages(image, [0])
+    found = pillow_pages(image, [0], keep_alpha=keep_alpha)
     if depth > 8:
         found.notes.append(f"{depth} bits are read as 8: Pillow puts the parts of an AVIF together")
     return found
 
 
-def _heic(path: Path, pillow_heif: Any) -> StillFile:
+def _heic(path: Path, pillow_heif: Any, keep_alpha: bool) -> StillFile:
     from PIL import Image
 
     try:
@@ -81,7 +81,8 @@ def _heic(path: Path, pillow_heif: Any) -> StillFile:
         primaries=int(tags.get("color_primaries", 2)),
         transfer=int(tags.get("transfer_characteristics", 2)),
     )
-    notes = [OVER_BLACK] if "A" in opened.mode else []
+    has_alpha = "A" in opened.mode
+    notes = [OVER_BLACK] if has_alpha and not keep_alpha else []
     if len(opened) > 1:
         notes.append(f"{len(opened)} pictures in this file; the main one is used")
     profile = opened.info.get("icc_profile")
@@ -106,12 +107,13 @@ def _heic(path: Path, pillow_heif: Any) -> StillFile:
         used = 8 if pixels.dtype == np.uint8 else depth
         if pixels.ndim == 2:
             return grey_picture(pixels, used)
-        return rgb_picture(pixels, used, None if converts else colour)
+        return rgb_picture(pixels, used, None if converts else colour, keep_alpha=keep_alpha)
 
     deep = depth > 8 and not converts
+    pixel_format = ("rgba" if has_alpha else "rgb") + ("64le" if has_alpha else "48le") * deep
     if depth > 8 and converts:
         notes.append(f"{depth} bits are read as 8: LittleCMS converts profiles at 8 bits")
     return StillFile(
-        kind="HEIC", pages=1, read=read, close=lambda: None, pixel_format="rgb48le" if deep else "rgb24",
+        kind="HEIC", pages=1, read=read, close=lambda: None, pixel_format=pixel_format if deep or has_alpha else "rgb24",
         depth=depth if deep else 8, notes=notes,
     )  # fmt: skip

@@ -31,13 +31,18 @@ def open_file(
     threads: int = 1,
     unconverted: bool = False,
     gpu: Device | None = None,
+    keep_alpha: bool = False,
 ) -> VideoSource | StillSource:
     """Open a file; raises InputRefused if it cannot be read. The arguments are those of `open_source`."""
     path = Path(name)
     head = _head(path)
     is_heif = is_heif_still(head)
     image = None if is_heif or not head.startswith(_PILLOW_SIGNS) else _identified(path)
-    still = open_heif(path, head) if is_heif and not unconverted else _other_reader(path, head, image, unconverted)
+    still = (
+        open_heif(path, head, keep_alpha=keep_alpha)
+        if is_heif and not unconverted
+        else _other_reader(path, head, image, unconverted, keep_alpha)
+    )
     if still is not None:
         return StillSource(name, still, rate=rate, start=start, duration=duration)
     is_photo = head.startswith(_JPEG) and _is_photo(path, image)
@@ -48,7 +53,7 @@ def open_file(
     threads = threads if gpu is None else 1  # each thread of FFmpeg would hold surfaces of the GPU's decoder
     source = VideoSource(
         name, opened, start=start, duration=duration, threads=threads, unconverted=unconverted,
-        is_still=is_photo or is_heif,
+        is_still=is_photo or is_heif, keep_alpha=keep_alpha,
     )  # fmt: skip
     if num_pictures > 1:
         source.notes.append(f"{num_pictures} pictures in this file; the first is used")
@@ -82,25 +87,25 @@ def _identified(path: Path) -> Any:
     return None
 
 
-def _other_reader(path: Path, head: bytes, image: Any, unconverted: bool) -> StillFile | None:
+def _other_reader(path: Path, head: bytes, image: Any, unconverted: bool, keep_alpha: bool) -> StillFile | None:
     """The pages of a file that FFmpeg does not read rightly; None for all others."""
     if image is None:
         return None
     if image.format == "TIFF":
         try:
-            return open_tiff(path, image, unconverted=unconverted)
+            return open_tiff(path, image, unconverted=unconverted, keep_alpha=keep_alpha)
         except DAMAGED:  # FFmpeg says what is wrong
             return None
     if unconverted:
         return None
     is_animated = bool(getattr(image, "is_animated", False))
     if image.format == "WEBP" and is_animated:
-        return pillow_pages(image, list(range(image.n_frames)), animated=True)
+        return pillow_pages(image, list(range(image.n_frames)), animated=True, keep_alpha=keep_alpha)
     if (image.format == "PNG" and is_animated) or not image.info.get("icc_profile"):
         return None
     if head.startswith(_PNG) and head[24:25] == b"\x10":  # 16 bits
-        return deep_pages(path, image, [0]) if has_other_profile(image) else None
-    return pillow_pages(image, [0]) if has_other_profile(image) else None
+        return deep_pages(path, image, [0], keep_alpha=keep_alpha) if has_other_profile(image) else None
+    return pillow_pages(image, [0], keep_alpha=keep_alpha) if has_other_profile(image) else None
 
 
 def _is_photo(path: Path, image: Any) -> bool:

@@ -62,6 +62,7 @@ def open_source(
     threads: int = 1,
     unconverted: bool = False,
     gpu: Device | None = None,
+    keep_alpha: bool = False,
 ) -> MediaSource:
     """Open a source for reading.
 
@@ -69,6 +70,7 @@ def open_source(
     start, duration  choose a part, in seconds from the first frame
     rate             frames per second of an image sequence, which carries no times
     unconverted      deliver the stored numbers: palette indices, label ids, 16-bit values
+    keep_alpha       pictures carry their alpha; otherwise transparency is laid over black
     gpu              decodes a video file if it can, in pictures that stay on it; its context must be current in this thread
     """
     if not text:
@@ -94,6 +96,16 @@ def open_source(
             start=start,
             duration=duration,
             unconverted=unconverted,
+            keep_alpha=keep_alpha,
             is_pattern=PATTERN.search(Path(text).name) is not None and not Path(text).is_dir(),
         )
-    return open_file(text, rate=rate, start=start, duration=duration, threads=threads, unconverted=unconverted, gpu=gpu)
+    return open_file(
+        text,
+        rate=rate,
+        start=start,
+        duration=duration,
+        threads=threads,
+        unconverted=unconverted,
+        gpu=gpu,
+        keep_alpha=keep_alpha,
+    )

@@ -29,21 +29,27 @@ def bits_of(suffix: str, source_depth: int) -> int:
     return 16 if suffix in ALWAYS_DEEP or (source_depth > 8 and suffix in DEEP) else 8
 
 
-def encode_picture(suffix: str, rgb: Array, quality: str | None = None) -> bytes:
+def encode_picture(suffix: str, rgb: Array, quality: str | None = None, alpha: Array | None = None) -> bytes:
     """(H,W,3) uint8 or uint16 RGB as a file with this ending; JPEG and WebP take uint8, EXR and DPX uint16.
 
+    alpha    (H,W) of the same type, straight, for PNG, WebP, TIFF and EXR
     quality  a name of `encoder_settings`, for JPEG and WebP; None: good
 
     EXR holds linear light in half floats, DPX 10 bits; both take the values for sRGB.
     """
     try:
         if suffix == ".exr":
-            return _encoded("exr", _planar("gbrpf32le", linear_from_srgb(rgb / np.float32(65535)), "<f4"), _EXR)
+            light = linear_from_srgb(rgb / np.float32(65535))
+            if alpha is None:
+                return _encoded("exr", _planar("gbrpf32le", light, "<f4"), _EXR)
+            opacity = (alpha / np.float32(65535))[..., None]
+            light = np.concatenate([light * opacity, opacity], axis=2)  # EXR holds colours times alpha
+            return _encoded("exr", _planar("gbrapf32le", light, "<f4"), _EXR)
         if suffix == ".dpx":
             return _encoded("dpx", _planar("gbrp10be", np.rint(rgb / 65535 * 1023), ">u2"), {})
         number = picture_quality(suffix, quality)
         settings = _OPENCV[suffix] if number is None else [_QUALITY[suffix], number]
-        done, data = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), settings)
+        done, data = cv2.imencode(suffix, _bgr(rgb, alpha), settings)
     except (cv2.error, av.FFmpegError) as error:
         raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}") from error
     if not done:
@@ -51,11 +57,17 @@ def encode_picture(suffix: str, rgb: Array, quality: str | None = None) -> bytes
     return np.asarray(data).tobytes()
 
 
+def _bgr(rgb: Array, alpha: Array | None) -> Array:
+    if alpha is None:
+        return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return np.dstack([rgb[..., ::-1], alpha])
+
+
 def _planar(pixel_format: str, rgb: Array, dtype: str) -> av.VideoFrame:
-    """(H,W,3) as a frame of the planes G, B, R."""
+    """(H,W,3) or (H,W,4) as a frame of the planes G, B, R, A."""
     height, width = rgb.shape[:2]
     frame = av.VideoFrame(width, height, pixel_format)
-    for plane, channel in zip(frame.planes, (1, 2, 0), strict=True):
+    for plane, channel in zip(frame.planes, (1, 2, 0, 3)[: rgb.shape[2]], strict=True):
         rows = np.frombuffer(memoryview(plane), dtype)
         rows.reshape(-1, plane.line_size // np.dtype(dtype).itemsize)[:height, :width] = rgb[..., channel]
     return frame

@@ -40,10 +40,11 @@ class PictureSequence:
         duration: Fraction | None = None,
         unconverted: bool = False,
         is_pattern: bool = False,
+        keep_alpha: bool = False,
     ) -> None:
         self.losses: Counter[str] = Counter()
         self.notes: list[str] = []
-        self._unconverted = unconverted
+        self._unconverted, self._keep_alpha = unconverted, keep_alpha
         self._is_interrupted = self._is_closed = False
         first = round((start or Fraction(0)) * rate)
         last = None if duration is None else first + max(1, round(duration * rate))
@@ -134,7 +135,7 @@ class PictureSequence:
         return None
 
     def _read(self, file: Path) -> tuple[Picture, VideoInfo]:
-        with open_file(str(file), unconverted=self._unconverted) as source:
+        with open_file(str(file), unconverted=self._unconverted, keep_alpha=self._keep_alpha) as source:
             frames = iter(source)
             picture = next(frames).source
             if isinstance(source, StillSource) and not source.is_picture:

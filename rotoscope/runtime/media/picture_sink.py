@@ -76,7 +76,7 @@ class PictureSink:
         path = self._path(frame.index)
         try:
             (self._staging / path.name).write_bytes(
-                encode_picture(path.suffix.lower(), frame.result.planes[0], self._quality)
+                encode_picture(path.suffix.lower(), frame.result.planes[0], self._quality, frame.result.alpha)
             )
         except OSError as error:
             raise OutputFailed(f"{path}: {error.strerror or error}") from error

@@ -31,6 +31,8 @@ def rgb_codes(frame: av.VideoFrame) -> tuple[Array, int]:
     assert found is not None
     values = _stacked(frame, f"<f{int(found.group(2)) // 8}").astype(np.float32)
     colours = values if values.ndim == 2 else values[..., :3]
+    if values.ndim == 3 and values.shape[2] == 4 and int(frame.color_trc) == LINEAR:
+        colours = colours / np.maximum(values[..., 3:], 1e-6)  # EXR holds colours times alpha
     colours = np.clip(np.nan_to_num(colours, posinf=1), 0, 1)
     if int(frame.color_trc) == LINEAR:
         colours = srgb_from_linear(colours)

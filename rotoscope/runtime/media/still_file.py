@@ -10,6 +10,7 @@ import numpy as np
 
 from rotoscope.base.frame import Array, Colour, Orientation, Picture
 from rotoscope.runtime.media.colour_profile import UnusableProfile, is_srgb, profile_name, to_srgb
+from rotoscope.runtime.media.opacity import OVER_BLACK, rgba_picture
 
 MAX_PIXELS = 100_000_000  # per picture; a file of some bytes can claim a gigabyte
 # What Pillow, pillow-heif and OpenCV raise for a damaged file.
@@ -18,7 +19,6 @@ DAMAGED = (
     struct.error, cv2.error,
 )  # fmt: skip
 DEFAULT_STEP_MS = 100  # of an animation that gives a frame no time: players show it so long
-OVER_BLACK = "transparency is laid over black"
 
 _TAG = 274  # Orientation of EXIF and TIFF
 ORIENTATIONS = {
@@ -51,7 +51,9 @@ class StillFile:
     notes: list[str] = field(default_factory=list)
 
 
-def pillow_pages(image: Any, pages: list[int], *, animated: bool = False, unconverted: bool = False) -> StillFile:
+def pillow_pages(
+    image: Any, pages: list[int], *, animated: bool = False, unconverted: bool = False, keep_alpha: bool = False
+) -> StillFile:
     """The pages of an opened Pillow image; `unconverted` gives their stored numbers."""
     steps: dict[int, int] = {}
 
@@ -60,7 +62,7 @@ def pillow_pages(image: Any, pages: list[int], *, animated: bool = False, unconv
         check_pixels(image.size)
         image.load()
         steps[number] = int(image.info.get("duration") or DEFAULT_STEP_MS)
-        picture = Picture((np.asarray(image),), Colour(full_range=True)) if unconverted else _rgb(image)
+        picture = Picture((np.asarray(image),), Colour(full_range=True)) if unconverted else _rgb(image, keep_alpha)
         # Pillow turns a TIFF while it loads it; the other formats carry a tag.
         tag = 1 if image.format == "TIFF" else image.getexif().get(_TAG, 1)
         return ORIENTATIONS.get(tag, Orientation()).apply_to_picture(picture)
@@ -69,13 +71,13 @@ def pillow_pages(image: Any, pages: list[int], *, animated: bool = False, unconv
     profile = image.info.get("icc_profile")
     if not unconverted and has_other_profile(image):
         notes.append(converted_from(profile))
-    if image.has_transparency_data and not unconverted:
+    if image.has_transparency_data and not unconverted and not keep_alpha:
         notes.append(OVER_BLACK)
     is_deep = image.mode.startswith("I;16")
-    is_grey = image.mode in ("1", "L") or is_deep
+    pixel_format = "gray16le" if is_deep else "gray" if image.mode in ("1", "L") else "rgb24"
     return StillFile(
         kind=image.format, pages=len(pages), read=read, close=image.close, notes=notes,
-        pixel_format=("gray16le" if is_deep else "gray") if is_grey else "rgb24", depth=16 if is_deep else 8,
+        pixel_format="rgba" if image.has_transparency_data else pixel_format, depth=16 if is_deep else 8,
         steps_ms=steps if animated else None,
     )  # fmt: skip
 
@@ -109,16 +111,14 @@ def grey_picture(plane: Array, depth: int) -> Picture:
     return Picture((np.ascontiguousarray(plane),), Colour("601", full_range=True), depth)
 
 
-def rgb_picture(pixels: Array, depth: int, colour: Colour | None = None) -> Picture:
-    """(H,W,3), or (H,W,4) with straight alpha that is laid over black, uint8 or uint16, as a picture."""
+def rgb_picture(pixels: Array, depth: int, colour: Colour | None = None, *, keep_alpha: bool = False) -> Picture:
+    """(H,W,3), or (H,W,4) with straight alpha, uint8 or uint16, as a picture."""
     if pixels.shape[2] == 4:
-        top = (1 << depth) - 1
-        flat = (pixels[..., :3].astype(np.uint64) * pixels[..., 3:] + top // 2) // top
-        pixels = flat.astype(pixels.dtype)
+        return rgba_picture(pixels, depth, colour or Colour(full_range=True), keep_alpha=keep_alpha)
     return Picture((np.ascontiguousarray(pixels),), colour or Colour(full_range=True), depth)
 
 
-def _rgb(image: Any) -> Picture:
+def _rgb(image: Any, keep_alpha: bool) -> Picture:
     """A loaded image as RGB of 8 bits, or as grey of 8 or 16."""
     if image.mode.startswith("I;16"):
         return grey_picture(np.asarray(image).astype(np.uint16), 16)
@@ -137,7 +137,11 @@ def _rgb(image: Any) -> Picture:
         plain = _lab_to_rgb(plain)
     elif plain.mode not in ("L", "RGB", "RGBA"):
         plain = plain.convert("RGB")
-    return grey_picture(np.asarray(plain), 8) if plain.mode == "L" else rgb_picture(np.asarray(plain), 8)
+    return (
+        grey_picture(np.asarray(plain), 8)
+        if plain.mode == "L"
+        else rgb_picture(np.asarray(plain), 8, keep_alpha=keep_alpha)
+    )
 
 
 def _lab_to_rgb(image: Any) -> Any:

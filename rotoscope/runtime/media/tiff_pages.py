@@ -8,6 +8,7 @@ import numpy as np
 
 from rotoscope.base.frame import Orientation, Picture
 from rotoscope.runtime.media.colour_profile import UnusableProfile, deep_to_srgb, is_srgb
+from rotoscope.runtime.media.opacity import OVER_BLACK
 from rotoscope.runtime.media.still_file import (
     ORIENTATIONS,
     StillFile,
@@ -26,7 +27,7 @@ _SEPARATED, _YCBCR, _LAB = 5, 6, 8  # of PhotometricInterpretation
 _JPEG = ("jpeg", "tiff_jpeg")
 
 
-def open_tiff(path: Path, image: Any, *, unconverted: bool) -> StillFile | None:
+def open_tiff(path: Path, image: Any, *, unconverted: bool, keep_alpha: bool = False) -> StillFile | None:
     """The pages of an opened TIFF; None if FFmpeg reads it rightly: one page of RGB, grey or a palette without a profile."""
     pages, others = _full_pages(image)
     tags = image.tag_v2
@@ -35,9 +36,9 @@ def open_tiff(path: Path, image: Any, *, unconverted: bool) -> StillFile | None:
     if len(pages) == 1 and not is_odd and (unconverted or not has_other_profile(image)):
         return None
     if bits > 8 and not image.mode.startswith("I;16"):
-        found = deep_pages(path, image, pages)
+        found = deep_pages(path, image, pages, keep_alpha=keep_alpha)
     else:
-        found = pillow_pages(image, pages, unconverted=unconverted)
+        found = pillow_pages(image, pages, unconverted=unconverted, keep_alpha=keep_alpha)
     if len(pages) > 1:
         found.notes.append(f"{len(pages)} pages, each a frame")
     if others:
@@ -58,7 +59,7 @@ def _full_pages(image: Any) -> tuple[list[int], int]:
     return (full, others) if full else ([0], 0)
 
 
-def deep_pages(path: Path, image: Any, pages: list[int]) -> StillFile:
+def deep_pages(path: Path, image: Any, pages: list[int], *, keep_alpha: bool = False) -> StillFile:
     """Pages of 16 bits, which Pillow would give as 8: by OpenCV, with the profile of an opened Pillow image."""
     turned = ORIENTATIONS.get(_orientation(image), Orientation())
     profile, notes = image.info.get("icc_profile"), []
@@ -72,6 +73,9 @@ def deep_pages(path: Path, image: Any, pages: list[int]) -> StillFile:
         except UnusableProfile as error:
             notes.append(f"the colour profile is not applied to 16 bits: {error}")
             converts = False
+    has_alpha = image.mode == "RGBA"
+    if has_alpha and not keep_alpha:
+        notes.append(OVER_BLACK)
     image.close()
 
     def read(number: int) -> Picture:
@@ -90,14 +94,14 @@ def deep_pages(path: Path, image: Any, pages: list[int]) -> StillFile:
         page = np.ascontiguousarray(page[..., [2, 1, 0, 3][: page.shape[2]]])
         if converts and depth == 16:
             page[..., :3] = deep_to_srgb(page[..., :3], profile)
-        return turned.apply_to_picture(rgb_picture(page, depth))
+        return turned.apply_to_picture(rgb_picture(page, depth, keep_alpha=keep_alpha))
 
     return StillFile(
         kind=image.format,
         pages=len(pages),
         read=read,
         close=lambda: None,
-        pixel_format="rgb48le",
+        pixel_format="rgba64le" if has_alpha else "rgb48le",
         depth=16,
         notes=notes,
     )

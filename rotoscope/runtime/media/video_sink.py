@@ -244,6 +244,8 @@ class VideoSink:
         stream.time_base = self.time_base
         if container.format.name == "tee":  # which does not say that its muxer wants the header beside the packets
             stream.codec_context.flags |= Flags.global_header
+        if "yuva" in encoder.pixel_format and container.format.name in ("webm", "matroska", "tee"):
+            stream.metadata["alpha_mode"] = "1"
         if encoder.tag:
             stream.codec_context.codec_tag = encoder.tag
         return stream
@@ -251,7 +253,8 @@ class VideoSink:
     def _to_av(self, picture: Picture) -> av.VideoFrame:
         stored = "rgb24" if self._encoder.pixel_format in RGB_FORMATS else self._encoder.pixel_format
         frame = av.VideoFrame(picture.width, picture.height, stored)
-        for plane, target in zip(picture.planes, frame.planes, strict=True):
+        planes = picture.planes if picture.alpha is None else (*picture.planes, picture.alpha)
+        for plane, target in zip(planes, frame.planes, strict=True):
             rows = plane.reshape(plane.shape[0], -1)
             buffer = np.frombuffer(memoryview(target), dtype=plane.dtype).reshape(
                 -1, target.line_size // plane.itemsize

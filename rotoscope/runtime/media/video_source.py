@@ -24,7 +24,7 @@ from rotoscope.runtime.media.silent_packets import SilentPackets
 from rotoscope.runtime.media.standard_input import StandardInput
 from rotoscope.runtime.media.still_file import MAX_PIXELS
 from rotoscope.runtime.media.timing import MOST_TICKS, TimeRepair
-from rotoscope.runtime.media.video_header import choose_stream, describe, is_jpeg, notes_on, stated_end
+from rotoscope.runtime.media.video_header import choose_stream, decoder_of, describe, is_jpeg, notes_on, stated_end
 
 DEFAULT_RATE = Fraction(25)  # frames per second of a stream that gives neither durations nor a believable rate
 CLOSE_SECONDS = 2.0  # how long `close` waits for a read in another thread
@@ -50,8 +50,9 @@ class VideoSource:
     `info` is filled from the header and the first decoded frame. `losses` counts what could not be delivered as it was
     recorded, and `notes` says what was done about the rest; both grow while frames are read.
 
-    pipe      what the container reads from, if that is no file; it makes the source endless
-    is_still  the file is one picture, the first, whatever stands behind it
+    pipe        what the container reads from, if that is no file; it makes the source endless
+    is_still    the file is one picture, the first, whatever stands behind it
+    keep_alpha  pictures carry their alpha; otherwise transparency is laid over black
     """
 
     files: Sequence[Path] = ()  # a sequence has them
@@ -67,10 +68,11 @@ class VideoSource:
         unconverted: bool = False,
         pipe: StandardInput | None = None,
         is_still: bool = False,
+        keep_alpha: bool = False,
     ) -> None:
         self.losses: Counter[str] = Counter()
         self.notes: list[str] = []
-        self._pipe, self._is_still = pipe, is_still
+        self._pipe, self._is_still, self._keep_alpha = pipe, is_still, keep_alpha
         self._unconverted = unconverted
         self._start, self._duration = start, duration
         self._is_interrupted = self._is_closed = False
@@ -78,7 +80,7 @@ class VideoSource:
         with ExitStack() as stack:
             self._container = stack.enter_context(opened)
             self._stream, note = choose_stream(self._container, path)
-            context = self._stream.codec_context
+            self._context = context = decoder_of(self._stream, keep_alpha=keep_alpha)
             context.thread_type = "AUTO"
             context.thread_count = threads
             context.options = {"max_pixels": str(MAX_PIXELS)}
@@ -91,7 +93,7 @@ class VideoSource:
                 raise InputRefused(f"{path}: no frame could be decoded ({context.name})")
             self.info, odd_angle = describe(path, self._container, self._stream, first)
             self.notes.extend(filter(None, (note, odd_angle)))
-            self.notes.extend(notes_on(self.info, self._stream, first, unconverted=unconverted))
+            self.notes.extend(notes_on(self.info, self._stream, first, over_black=not (unconverted or keep_alpha)))
             self._repair = self._new_repair()
             self._timed = self._with_times(first)
             self._first_delivered = self._first_seconds()
@@ -202,7 +204,7 @@ class VideoSource:
     def _picture(self, decoded: av.VideoFrame) -> Picture:
         if self._unconverted:
             return Picture((self.info.orientation.apply(codes_of(decoded)),), self.info.colour, self.info.depth)
-        return picture_of(decoded, self.info.orientation, is_jpeg=is_jpeg(self._stream))
+        return picture_of(decoded, self.info.orientation, is_jpeg=is_jpeg(self._stream), keep_alpha=self._keep_alpha)
 
     def _with_times(self, first: av.VideoFrame | None) -> Iterator[_Timed]:
         """The first frame and all after it, with their times repaired."""
@@ -287,7 +289,7 @@ class VideoSource:
                 if not packet.is_discard:
                     self._silent.sent(packet.pts)
             try:
-                frames = self._stream.codec_context.decode(packet)
+                frames = self._context.decode(packet)
             except (av.FFmpegError, ValueError, MemoryError):
                 self._count("packets that could not be decoded")
                 self._silent.failed(None if packet is None else packet.pts)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 
 from rotoscope.base.device import CPU, Device
@@ -27,6 +28,7 @@ class Finish:
     region        (width, height) of a source -> (left, top, width, height), the part that the result shows
     pixel_format  one of `media.encoder.WRITABLE`
     mix           share of the source, 0 to 1; may be changed between two steps
+    alpha         results carry the alpha of their sources, opaque where a source has none
     """
 
     look_ahead = 0
@@ -41,6 +43,7 @@ class Finish:
     compare: bool
     times: StageTimes
     device: Device = CPU
+    alpha: bool = False
 
     @property
     def written_size(self) -> Size:
@@ -60,7 +63,8 @@ class Finish:
                     pixels = self._mixed(pixels, source)
                 if self.compare:
                     pixels = self._side_by_side(source, pixels)
-            return [replace(frame, result=self._quantised(pixels))]
+            alpha = self._opacity(frame.source) if self.alpha else None
+            return [replace(frame, result=replace(self._quantised(pixels), alpha=alpha))]
 
     def flush(self) -> list[Frame]:
         """Nothing is held."""
@@ -70,6 +74,21 @@ class Finish:
         left, top, width, height = self.region(source.size)
         rgb = float_picture(source)[top : top + height, left : left + width]
         return resized(rgb, self.size)
+
+    def _opacity(self, source: Picture) -> Array:
+        """(H,W) code values of the result's depth, on the host."""
+        width, height = self.size
+        top = (1 << self.depth) - 1
+        dtype = np.uint8 if self.depth == 8 else np.uint16
+        shown: Array = np.full((height, width), top, dtype)
+        if source.alpha is not None:
+            left, above, across, down = self.region(source.size)
+            part = source.alpha[above : above + down, left : left + across] / np.float32((1 << source.depth) - 1)
+            if part.shape != (height, width):
+                shrinks = width <= across and height <= down
+                part = cv2.resize(part, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+            shown = np.rint(np.clip(part, 0, 1) * top).astype(dtype)
+        return np.concatenate([shown, shown], axis=1) if self.compare else shown
 
     def _mixed(self, pixels: Array, source: Array) -> Array:
         if on_cuda(pixels):

@@ -297,6 +297,7 @@ def _open(text: str, job: Job, *, unconverted: bool = False, device: Device | No
         threads=job.threads or 0,
         unconverted=unconverted,
         gpu=device,
+        keep_alpha=job.output_options.alpha == "keep",
     )
 
 

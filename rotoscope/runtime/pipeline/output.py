@@ -9,7 +9,8 @@ from rotoscope.base.files import check_target
 from rotoscope.base.frame import VideoInfo
 from rotoscope.base.options import OutputOptions, SourceOptions
 from rotoscope.base.sizes import parse_size
-from rotoscope.runtime.media.decoded import chroma_of
+from rotoscope.runtime.media.alpha_targets import check_holds_alpha
+from rotoscope.runtime.media.decoded import chroma_of, has_alpha
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     Encoder,
@@ -118,9 +119,12 @@ def plan_output(
     size, region = stages.natural_size(source_size), stages.region(source_size)
     if options.output_size:
         size = parse_size(options.output_size, region[2:])
+    keeps_alpha = options.alpha == "keep" and has_alpha(info.pixel_format) and info.codec != "mjpeg"
+    if keeps_alpha and target != NULL:
+        check_holds_alpha(path, options.codec)
     finish = Finish(
         size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
-        compare=options.compare, times=stages.times, device=stages.device,
+        compare=options.compare, times=stages.times, device=stages.device, alpha=keeps_alpha,
     )  # fmt: skip
     if target == NULL:
         return OutputPlan(Path(NULL), replace(finish, pixel_format="yuv420p"))
@@ -149,10 +153,11 @@ def plan_output(
         codec=options.codec,
         options=parse_encoder_options(options.encoder_options),
         quality=options.quality,
+        alpha=keeps_alpha,
         tag=options.tag,
         threads=stages.workers.threads,
     )
-    return OutputPlan(path, replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth), encoder, video)
+    return OutputPlan(path, replace(finish, pixel_format=encoder.colour_format, depth=encoder.depth), encoder, video)
 
 
 def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
@@ -173,9 +178,8 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
         if odd and chroma == "420" and "444" in encoder.pixel_format:
             notes.append(f"odd size: {encoder.codec} takes it as {encoder.pixel_format} only")
         elif chroma in ("422", "444", "rgb") and "420" in encoder.pixel_format:
-            notes.append(
-                f"{info.pixel_format} is written as {encoder.pixel_format} (-e pix_fmt=yuv444p keeps more colour)"
-            )
+            more = "" if finish.alpha else " (-e pix_fmt=yuv444p keeps more colour)"
+            notes.append(f"{info.pixel_format} is written as {encoder.pixel_format}{more}")
         if info.depth > 8 and encoder.depth == 8:
             notes.append(f"{info.depth} bits are written as 8")
     return notes

@@ -214,6 +214,26 @@ class StreamInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class HdrMetadata:
+    """What a film of HDR says of the display it was made on, and of its brightest light (SMPTE ST 2086, CTA-861.3).
+
+    primaries  chromaticities x, y of red, green, blue and white; None if unknown
+    luminance  darkest and brightest light of that display in cd/m2; None if unknown
+    light      brightest pixel and brightest mean of a frame in cd/m2; None if unknown
+    """
+
+    primaries: tuple[tuple[float, float], ...] | None = None
+    luminance: tuple[float, float] | None = None
+    light: tuple[int, int] | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """What is known, in words."""
+        display = ["mastering display"] if self.primaries or self.luminance else []
+        return display + ["content light level"] * (self.light is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """Properties of a video, from its header and first frame; sizes are as displayed, after orientation.
 
@@ -238,3 +258,4 @@ class VideoInfo:
     is_interlaced: bool = False
     streams: tuple[StreamInfo, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    hdr_metadata: HdrMetadata | None = None

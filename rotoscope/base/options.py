@@ -22,6 +22,7 @@ Fit = Literal["pad", "crop", "stretch"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
 Quality = Literal["preview", "good", "delivery", "lossless"]
+Hdr = Literal["tonemap", "keep"]
 Alpha = Literal["black", "keep"]
 AudioMode = Literal["copy", "auto", "none"]
 Range = tuple[float, float]
@@ -52,6 +53,9 @@ class SourceOptions:
 
     instances: str | None = None
     """For models on label maps with instances: a folder or video of maps, one number for each object."""
+
+    deinterlace: bool = False
+    """Make one whole frame of each interlaced one (bwdif), on the CPU."""
 
     decode: Decode = "auto"
     """Where video is decoded: auto takes the GPU if the pictures of the run stay on it; cuda refuses what it cannot decode."""
@@ -204,6 +208,10 @@ class OutputOptions:
     tag: str | None = None
     """Four letters of the codec in mp4 and mov, for example hev1; by default hvc1 for H.265, which Apple's players need."""
 
+    hdr: Hdr | None = None
+    """PQ and HLG: tonemap shows them to the network as SDR and writes SDR; keep shows them so too, and the result gets its
+    light back as HDR. By default the network gets the code values as they are."""
+
     alpha: Alpha = "black"
     """Transparency of the source: black lays it over black; keep shows the network the colours alone and gives the result the
     source's alpha, in ProRes 4444, FFV1, VP9, PNG, WebP, TIFF and EXR."""
@@ -227,6 +235,7 @@ class SourceKeywords(TypedDict, total=False):
     rate: float
     mask: str | None
     instances: str | None
+    deinterlace: bool
     decode: Decode
 
 
@@ -273,6 +282,7 @@ class OutputKeywords(TypedDict, total=False):
     encoder_options: tuple[str, ...]
     quality: Quality | None
     tag: str | None
+    hdr: Hdr | None
     alpha: Alpha
     audio: AudioMode
     overwrite: bool

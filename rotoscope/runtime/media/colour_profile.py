@@ -111,15 +111,19 @@ def _xyz(data: bytes) -> NDArray[np.float64]:
 
 def _curve(data: bytes) -> NDArray[np.float32]:
     """A tone curve as 65536 values, code value -> light in [0,1]."""
+    return np.asarray(_light(data), np.float32)
+
+
+def _light(data: bytes) -> Array:
     x = np.linspace(0, 1, 65536)
     if data[:4] == b"curv":
         (count,) = struct.unpack_from(">I", data, 8)
         if count == 0:
-            return x.astype(np.float32)
+            return x
         values = np.frombuffer(data, ">u2", count=min(count, (len(data) - 12) // 2), offset=12)
         if count == 1:
-            return (x ** (values[0] / 256)).astype(np.float32)
-        return np.interp(x, np.linspace(0, 1, len(values)), values / 65535).astype(np.float32)
+            return x ** (values[0] / 256)
+        return np.interp(x, np.linspace(0, 1, len(values)), values / 65535)
     if data[:4] != b"para":
         raise UnusableProfile("a tone curve of an unknown kind")
     (kind,) = struct.unpack_from(">H", data, 8)
@@ -128,9 +132,9 @@ def _curve(data: bytes) -> NDArray[np.float32]:
     numbers = [number / 65536 for number in struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}i", data, 12)]
     g, a, b, c, d, e, f = numbers + [0.0] * (7 - len(numbers))
     if kind == 0:
-        return (x**g).astype(np.float32)
+        return x**g
     # Kinds 1 to 4 are one curve: (a x + b)^g + e from d on, c x + f below.
     if kind in (1, 2):
         d, e, f, c = -b / a, (c if kind == 2 else 0.0), (c if kind == 2 else 0.0), 0.0
     upper = np.maximum(a * x + b, 0) ** g + e
-    return np.clip(np.where(x >= d, upper, c * x + f), 0, 1).astype(np.float32)
+    return np.clip(np.where(x >= d, upper, c * x + f), 0, 1)

@@ -15,10 +15,10 @@ from av.codec.codec import find_best_pix_fmt_of_list
 from av.codec.context import CodecContext, OptionFlags
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.frame import Colour
+from rotoscope.base.frame import Colour, HdrMetadata
 from rotoscope.runtime.media import alpha_targets
 from rotoscope.runtime.media.colour_tags import range_of, space_of
-from rotoscope.runtime.media.encoder_settings import settings_of
+from rotoscope.runtime.media.encoder_settings import settings_of, with_hdr_metadata
 from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURES
 
 # Container by file name ending: FFmpeg's muxer and the encoder that nearly every player can decode.
@@ -56,6 +56,7 @@ class VideoFormat:
     colour: Colour
     chroma: str  # of the source: "420", "422", "444", "gray" or "rgb"
     depth: int
+    hdr_metadata: HdrMetadata | None = None
 
 
 _TRIAL = VideoFormat(
@@ -130,6 +131,7 @@ def choose_encoder(
         if {"qp", "b"} & set(given):  # another kind of rate control was asked for
             for control in {"crf", "cq"} - set(given):
                 merged.pop(control, None)
+        merged = with_hdr_metadata(name, merged, video.hdr_metadata)
         reason = _try_to_open(name, pixel_format, video, merged, threads)
         if not reason:
             return Encoder(
@@ -251,7 +253,7 @@ def _checked_tag(tag: str | None, codec: str, suffix: str) -> str:
             assert isinstance(stream, av.VideoStream)
             stream.width = stream.height = 64
             stream.pix_fmt = _pixel_formats(codec, _TRIAL)[0]
-            stream.options = settings_of(codec, None, stream.pix_fmt)
+            stream.options = dict(settings_of(codec, None, str(stream.pix_fmt)))
             stream.codec_context.codec_tag = tag
             trial.start_encoding()
     except (av.FFmpegError, ValueError) as error:

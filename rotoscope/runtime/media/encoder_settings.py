@@ -9,6 +9,7 @@ lossless   the code values of the pixel format come back exactly; converting a r
 from typing import get_args
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.frame import HdrMetadata
 from rotoscope.base.options import Quality
 
 QUALITIES = get_args(Quality)
@@ -85,6 +86,42 @@ def settings_of(codec: str, quality: str | None, pixel_format: str) -> dict[str,
         settings["auto-alt-ref"] = "0"  # libvpx knows no hidden frames beside alpha
     profile = _PROFILES.get((codec, pixel_format))
     return {**settings, "profile": profile} if profile is not None else settings
+
+
+_PARAMETERS = {"libx265": "x265-params", "libx264": "x264-params", "libsvtav1": "svtav1-params"}
+
+
+def carries_hdr_metadata(codec: str) -> bool:
+    """Whether an encoder writes the mastering display and the content light into its stream."""
+    return codec in _PARAMETERS
+
+
+def with_hdr_metadata(codec: str, settings: dict[str, str], metadata: HdrMetadata | None) -> dict[str, str]:
+    """Settings of an encoder with HDR metadata in its own spelling, unless the user gives some."""
+    option = _PARAMETERS.get(codec)
+    given = settings.get(option or "", "")
+    if option is None or metadata is None or "mastering" in given or "master-display" in given:
+        return settings
+    added = [given] if given else []
+    is_av1 = codec == "libsvtav1"
+    if metadata.primaries is not None and metadata.luminance is not None:
+        # x264 and x265 count in units of 0.00002 and 0.0001 cd/m2; SVT-AV1 takes plain numbers.
+        unit, light = (1.0, 1.0) if is_av1 else (50000.0, 10000.0)
+        pairs = dict(zip(["R", "G", "B", "WP"], metadata.primaries, strict=True))
+        words = [f"{name}({_number(x * unit, is_av1)},{_number(y * unit, is_av1)})" for name, (x, y) in
+                 ((name, pairs[name]) for name in ("G", "B", "R", "WP"))]  # fmt: skip
+        dark, bright = metadata.luminance
+        words.append(f"L({_number(bright * light, is_av1)},{_number(dark * light, is_av1)})")
+        name = {"libx265": "master-display", "libx264": "mastering-display", "libsvtav1": "mastering-display"}[codec]
+        added.append(f"{name}={''.join(words)}")
+    if metadata.light is not None:
+        name = {"libx265": "max-cll", "libx264": "cll", "libsvtav1": "content-light"}[codec]
+        added.append(f"{name}={metadata.light[0]},{metadata.light[1]}")
+    return {**settings, option: ":".join(added)} if added else settings
+
+
+def _number(value: float, is_plain: bool) -> str:
+    return f"{value:.4f}" if is_plain else str(round(value))
 
 
 def picture_quality(suffix: str, quality: str | None) -> int | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.device import Device
+from rotoscope.base.options import Hdr
 from rotoscope.runtime.media.heif_picture import is_heif_still, open_heif
 from rotoscope.runtime.media.local_file import open_local, open_regular
 from rotoscope.runtime.media.still_file import DAMAGED, MAX_PIXELS, StillFile, has_other_profile, pillow_pages
@@ -32,6 +33,8 @@ def open_file(
     unconverted: bool = False,
     gpu: Device | None = None,
     keep_alpha: bool = False,
+    deinterlace: bool = False,
+    hdr: Hdr | None = None,
 ) -> VideoSource | StillSource:
     """Open a file; raises InputRefused if it cannot be read. The arguments are those of `open_source`."""
     path = Path(name)
@@ -53,7 +56,7 @@ def open_file(
     threads = threads if gpu is None else 1  # each thread of FFmpeg would hold surfaces of the GPU's decoder
     source = VideoSource(
         name, opened, start=start, duration=duration, threads=threads, unconverted=unconverted,
-        is_still=is_photo or is_heif, keep_alpha=keep_alpha,
+        is_still=is_photo or is_heif, keep_alpha=keep_alpha, deinterlace=deinterlace, hdr=hdr,
     )  # fmt: skip
     if num_pictures > 1:
         source.notes.append(f"{num_pictures} pictures in this file; the first is used")

@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 from rotoscope.base.device import Device
 from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.base.options import Hdr
 from rotoscope.base.source import Source
 from rotoscope.runtime.media.open_file import open_file
 from rotoscope.runtime.media.picture_sequence import PictureSequence
@@ -63,6 +64,8 @@ def open_source(
     unconverted: bool = False,
     gpu: Device | None = None,
     keep_alpha: bool = False,
+    deinterlace: bool = False,
+    hdr: Hdr | None = None,
 ) -> MediaSource:
     """Open a source for reading.
 
@@ -71,6 +74,7 @@ def open_source(
     rate             frames per second of an image sequence, which carries no times
     unconverted      deliver the stored numbers: palette indices, label ids, 16-bit values
     keep_alpha       pictures carry their alpha; otherwise transparency is laid over black
+    deinterlace, hdr  as in the options of a translation
     gpu              decodes a video file if it can, in pictures that stay on it; its context must be current in this thread
     """
     if not text:
@@ -97,15 +101,10 @@ def open_source(
             duration=duration,
             unconverted=unconverted,
             keep_alpha=keep_alpha,
+            hdr=hdr,
             is_pattern=PATTERN.search(Path(text).name) is not None and not Path(text).is_dir(),
         )
     return open_file(
-        text,
-        rate=rate,
-        start=start,
-        duration=duration,
-        threads=threads,
-        unconverted=unconverted,
-        gpu=gpu,
-        keep_alpha=keep_alpha,
-    )
+        text, rate=rate, start=start, duration=duration, threads=threads, unconverted=unconverted, gpu=gpu,
+        keep_alpha=keep_alpha, deinterlace=deinterlace, hdr=hdr,
+    )  # fmt: skip

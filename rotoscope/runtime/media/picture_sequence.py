@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Picture, VideoInfo
+from rotoscope.base.options import Hdr
 from rotoscope.runtime.media.open_file import open_file
 from rotoscope.runtime.media.sequence_files import named_numbers, positions
 from rotoscope.runtime.media.still_source import StillSource
@@ -41,10 +42,11 @@ class PictureSequence:
         unconverted: bool = False,
         is_pattern: bool = False,
         keep_alpha: bool = False,
+        hdr: Hdr | None = None,
     ) -> None:
         self.losses: Counter[str] = Counter()
         self.notes: list[str] = []
-        self._unconverted, self._keep_alpha = unconverted, keep_alpha
+        self._unconverted, self._keep_alpha, self._hdr = unconverted, keep_alpha, hdr
         self._is_interrupted = self._is_closed = False
         first = round((start or Fraction(0)) * rate)
         last = None if duration is None else first + max(1, round(duration * rate))
@@ -135,7 +137,7 @@ class PictureSequence:
         return None
 
     def _read(self, file: Path) -> tuple[Picture, VideoInfo]:
-        with open_file(str(file), unconverted=self._unconverted, keep_alpha=self._keep_alpha) as source:
+        with open_file(str(file), unconverted=self._unconverted, keep_alpha=self._keep_alpha, hdr=self._hdr) as source:
             frames = iter(source)
             picture = next(frames).source
             if isinstance(source, StillSource) and not source.is_picture:

@@ -24,13 +24,13 @@ class RecodedSound:
     """Encodes the packets of one stream of sound; their times must be those of the result already."""
 
     def __init__(self, source: av.audio.stream.AudioStream, output: av.container.OutputContainer, codec: str) -> None:
-        context = source.codec_context
+        context: Any = source.codec_context
         rate = RATES.get(codec, context.sample_rate)
         channels = context.layout.nb_channels
         layout = _LAYOUTS.get(2 if channels > 2 and codec == "libopus" else channels, "stereo")
         self._source = source
         self.target: Any = output.add_stream(codec, rate=rate, layout=layout)
-        encoder = self.target.codec_context
+        encoder: Any = self.target.codec_context
         if codec in _BITS_PER_CHANNEL:
             encoder.bit_rate = _BITS_PER_CHANNEL[codec] * encoder.layout.nb_channels
         encoder.time_base = Fraction(1, rate)

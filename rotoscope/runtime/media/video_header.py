@@ -15,11 +15,17 @@ from rotoscope.runtime.media.decoded import depth_of, format_name, has_alpha, pi
 from rotoscope.runtime.media.opacity import OVER_BLACK
 from rotoscope.runtime.media.orientation import orientation_of
 from rotoscope.runtime.media.planar_rgb import LINEAR, is_exact
-from rotoscope.runtime.media.side_data import HDR_KINDS, display_matrix, has_side_data
+from rotoscope.runtime.media.side_data import display_matrix, hdr_metadata
 
 BELIEVABLE_RATE = 480  # frames per second; FLV and Matroska report their 1 ms clock as 1000
 
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders, by FFmpeg's own
+
+_HDR = {
+    None: "HDR; code values are used as they are, without tone mapping",
+    "tonemap": "HDR becomes SDR",
+    "keep": "HDR is shown to the network as SDR and given back",
+}
 
 COVER = Disposition.attached_pic  # the picture of an album or a film, not a video
 
@@ -92,6 +98,7 @@ def describe(
         is_interlaced=bool(first.interlaced_frame),
         streams=tuple(_stream_info(other) for other in container.streams),
         metadata=dict(container.metadata),
+        hdr_metadata=hdr_metadata(first),
     )
     return info, odd_angle
 
@@ -111,7 +118,12 @@ def stated_end(container: av.container.InputContainer, stream: av.video.stream.V
 
 
 def notes_on(
-    info: VideoInfo, stream: av.video.stream.VideoStream, first: av.VideoFrame, *, over_black: bool
+    info: VideoInfo,
+    stream: av.video.stream.VideoStream,
+    first: av.VideoFrame,
+    *,
+    over_black: bool,
+    hdr: str | None = None,
 ) -> Iterator[str]:
     """What is done with a source that is interlaced, transparent or HDR, in sentences."""
     if int(first.color_trc) == LINEAR and is_exact(first.format.name):
@@ -125,10 +137,7 @@ def notes_on(
     elif _is_with_alpha(stream):
         yield "transparency is dropped: this decoder gives colour only (--alpha keep takes another)"
     if info.colour.is_hdr:
-        yield "HDR; code values are used as they are, without tone mapping"
-        left_out = [name for kind, name in HDR_KINDS.items() if has_side_data(first, kind)]
-        if left_out:
-            yield f"HDR metadata left out: {', '.join(left_out)}"
+        yield _HDR[hdr]
 
 
 def _is_transparent(info: VideoInfo, first: av.VideoFrame) -> bool:

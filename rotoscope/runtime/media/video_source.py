@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -17,7 +18,10 @@ import av.container
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.options import Hdr
 from rotoscope.runtime.media.decoded import codes_of, picture_of
+from rotoscope.runtime.media.deinterlace import deinterlaced
+from rotoscope.runtime.media.hdr import SDR, sdr_picture
 from rotoscope.runtime.media.local_file import INDEXED, RESTARTING
 from rotoscope.runtime.media.missing_bytes import bytes_missing
 from rotoscope.runtime.media.silent_packets import SilentPackets
@@ -53,6 +57,7 @@ class VideoSource:
     pipe        what the container reads from, if that is no file; it makes the source endless
     is_still    the file is one picture, the first, whatever stands behind it
     keep_alpha  pictures carry their alpha; otherwise transparency is laid over black
+    deinterlace, hdr  as in the options of a translation; with hdr, pictures of PQ and HLG are SDR of 16 bits
     """
 
     files: Sequence[Path] = ()  # a sequence has them
@@ -69,10 +74,13 @@ class VideoSource:
         pipe: StandardInput | None = None,
         is_still: bool = False,
         keep_alpha: bool = False,
+        deinterlace: bool = False,
+        hdr: Hdr | None = None,
     ) -> None:
         self.losses: Counter[str] = Counter()
         self.notes: list[str] = []
         self._pipe, self._is_still, self._keep_alpha = pipe, is_still, keep_alpha
+        self._deinterlaces, self._hdr = deinterlace, hdr
         self._unconverted = unconverted
         self._start, self._duration = start, duration
         self._is_interrupted = self._is_closed = False
@@ -87,13 +95,19 @@ class VideoSource:
             self._opened_state = self._file_state()
             self._packets, self._read_bytes, self._silent = 0, 0, SilentPackets()
             self._shown_packets, self._ends_in_a_packet = 0, False
-            self._decoded = self._decode()
+            self._decoded = self._decoded_frames()
             first = next(self._decoded, None)
             if first is None:
                 raise InputRefused(f"{path}: no frame could be decoded ({context.name})")
             self.info, odd_angle = describe(path, self._container, self._stream, first)
             self.notes.extend(filter(None, (note, odd_angle)))
-            self.notes.extend(notes_on(self.info, self._stream, first, over_black=not (unconverted or keep_alpha)))
+            self.notes.extend(
+                notes_on(self.info, self._stream, first, over_black=not (unconverted or keep_alpha), hdr=hdr)
+            )
+            if deinterlace:
+                self.notes.append("deinterlaced: one frame of each")
+            if hdr == "tonemap" and self.info.colour.is_hdr:
+                self.info = replace(self.info, colour=SDR)
             self._repair = self._new_repair()
             self._timed = self._with_times(first)
             self._first_delivered = self._first_seconds()
@@ -204,7 +218,8 @@ class VideoSource:
     def _picture(self, decoded: av.VideoFrame) -> Picture:
         if self._unconverted:
             return Picture((self.info.orientation.apply(codes_of(decoded)),), self.info.colour, self.info.depth)
-        return picture_of(decoded, self.info.orientation, is_jpeg=is_jpeg(self._stream), keep_alpha=self._keep_alpha)
+        picture = picture_of(decoded, self.info.orientation, is_jpeg=is_jpeg(self._stream), keep_alpha=self._keep_alpha)
+        return sdr_picture(picture) if self._hdr is not None and picture.colour.is_hdr else picture
 
     def _with_times(self, first: av.VideoFrame | None) -> Iterator[_Timed]:
         """The first frame and all after it, with their times repaired."""
@@ -269,6 +284,9 @@ class VideoSource:
         state = self._opened_path.stat()
         return state.st_size, state.st_mtime_ns
 
+    def _decoded_frames(self) -> Generator[av.VideoFrame, None, None]:
+        return deinterlaced(self._decode()) if self._deinterlaces else self._decode()
+
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
         """Frames of the chosen stream; packets that fail are counted and passed over."""
         demuxer: Iterator[av.Packet[Any]] = self._container.demux(self._stream)
@@ -322,7 +340,7 @@ class VideoSource:
         for position in (target, min(0, self.info.start_pts or 0)):
             self._container.seek(position, stream=self._stream, backward=True)
             self._decoded.close()
-            self._decoded = self._decode()
+            self._decoded = self._decoded_frames()
             first = next(self._decoded, None)
             if first is not None and (first.pts or 0) <= target:
                 break

@@ -15,6 +15,7 @@ from rotoscope.kernels.arrays import on_cuda
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import float_picture, resized
 from rotoscope.kernels.mix import mix
+from rotoscope.runtime.media.hdr import hdr_from_sdr
 from rotoscope.runtime.motion.region import Region
 
 LEFT = (0.0, 0.5)  # chroma siting of video
@@ -28,6 +29,7 @@ class Finish:
     region        (width, height) of a source -> (left, top, width, height), the part that the result shows
     pixel_format  one of `media.encoder.WRITABLE`
     mix           share of the source, 0 to 1; may be changed between two steps
+    hdr           transfer (ITU-T H.273) in which results get their light back, 16 or 18; 0: they stay as they are
     alpha         results carry the alpha of their sources, opaque where a source has none
     """
 
@@ -44,6 +46,7 @@ class Finish:
     times: StageTimes
     device: Device = CPU
     alpha: bool = False
+    hdr: int = 0
 
     @property
     def written_size(self) -> Size:
@@ -105,6 +108,8 @@ class Finish:
         return both
 
     def _quantised(self, pixels: Array) -> Picture:
+        if self.hdr:
+            pixels = np.concatenate([hdr_from_sdr(pixels[..., :3], self.hdr), pixels[..., 3:]], axis=2)
         planes = empty_planes(self.pixel_format, self.written_size, self.depth, self.device)
         coding: dict[str, Any] = {
             "matrix": self.colour.matrix,

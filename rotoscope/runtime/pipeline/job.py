@@ -271,6 +271,8 @@ def _decoding_on_gpu(job: Job, sources: "_Sources", gpu: GpuRun | None) -> tuple
         reason = "pictures do not stay on a GPU in this run"
     elif sources.is_endless or not Path(job.source).is_file():
         reason = "only video files are decoded on a GPU"
+    elif job.source_options.deinterlace or job.output_options.hdr:
+        reason = "frames are deinterlaced and toned on the CPU"
     else:
         reason = why_not(info)
     if not reason:
@@ -298,6 +300,8 @@ def _open(text: str, job: Job, *, unconverted: bool = False, device: Device | No
         unconverted=unconverted,
         gpu=device,
         keep_alpha=job.output_options.alpha == "keep",
+        deinterlace=options.deinterlace,
+        hdr=job.output_options.hdr,
     )
 
 

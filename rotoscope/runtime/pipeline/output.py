@@ -19,7 +19,7 @@ from rotoscope.runtime.media.encoder import (
     output_suffix,
     parse_encoder_options,
 )
-from rotoscope.runtime.media.encoder_settings import picture_quality
+from rotoscope.runtime.media.encoder_settings import carries_hdr_metadata, picture_quality
 from rotoscope.runtime.media.open_sink import NULL
 from rotoscope.runtime.media.open_source import MediaSource
 from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURE_SUFFIXES
@@ -122,9 +122,12 @@ def plan_output(
     keeps_alpha = options.alpha == "keep" and has_alpha(info.pixel_format) and info.codec != "mjpeg"
     if keeps_alpha and target != NULL:
         check_holds_alpha(path, options.codec)
+    if options.hdr == "keep" and info.colour.is_hdr and target != NULL:
+        _check_gives_light_back(path, stages)
     finish = Finish(
         size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
         compare=options.compare, times=stages.times, device=stages.device, alpha=keeps_alpha,
+        hdr=info.colour.transfer if options.hdr == "keep" and info.colour.is_hdr else 0,
     )  # fmt: skip
     if target == NULL:
         return OutputPlan(Path(NULL), replace(finish, pixel_format="yuv420p"))
@@ -146,6 +149,7 @@ def plan_output(
         colour=info.colour,
         chroma=chroma_of(info.pixel_format),
         depth=info.depth,
+        hdr_metadata=info.hdr_metadata if info.colour.is_hdr else None,
     )
     encoder = choose_encoder(
         video,
@@ -158,6 +162,17 @@ def plan_output(
         threads=stages.workers.threads,
     )
     return OutputPlan(path, replace(finish, pixel_format=encoder.colour_format, depth=encoder.depth), encoder, video)
+
+
+def _check_gives_light_back(path: Path | None, stages: Stages) -> None:
+    """Raise UsageError if results cannot be HDR."""
+    if stages.gpu is not None:
+        raise UsageError("--hdr keep runs on the CPU only; accepted here: --hdr tonemap, or --device cpu")
+    if is_picture_target(path) or path is None or path.suffix.lower() in (".gif", ".y4m"):
+        name = "y4m" if path is None else str(path)
+        raise UsageError(
+            f"--hdr keep: {name} does not say that it is HDR; accepted: .mp4, .mov, .mkv, or --hdr tonemap"
+        )
 
 
 def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
@@ -180,6 +195,8 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
         elif chroma in ("422", "444", "rgb") and "420" in encoder.pixel_format:
             more = "" if finish.alpha else " (-e pix_fmt=yuv444p keeps more colour)"
             notes.append(f"{info.pixel_format} is written as {encoder.pixel_format}{more}")
+        if plan.video is not None and plan.video.hdr_metadata is not None and not carries_hdr_metadata(encoder.codec):
+            notes.append(f"HDR metadata left out: {', '.join(plan.video.hdr_metadata.kinds)}; libx265 writes it")
         if info.depth > 8 and encoder.depth == 8:
             notes.append(f"{info.depth} bits are written as 8")
     return notes

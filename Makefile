@@ -55,7 +55,7 @@ fuzz: $(VENV)/.dev
 
 # What a user needs on a machine without a GPU.
 $(VENV)/.tool: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install -c constraints.txt -e ".[cpu]"
+	$(PIP) install -c constraints.txt -e ".[cpu,live]"
 	touch $@
 
 # What tests, types and benchmarks need.

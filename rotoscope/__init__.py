@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rotoscope.api.live import live
     from rotoscope.api.measurement import compare, evaluate, parity
     from rotoscope.api.model_files import build, encode, export_model, info
     from rotoscope.api.training import distill, train
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
     from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
     from rotoscope.base.frame import Frame, Picture
     from rotoscope.runtime.pipeline.job import Run
+    from rotoscope.runtime.pipeline.live_job import LiveReport
+    from rotoscope.runtime.pipeline.live_run import LiveRun
 
 __version__ = "0.1.0"
 
 _MODULES = {
     "Frame": "base.frame",
     "InputRefused": "base.errors",
+    "LiveReport": "runtime.pipeline.live_job",
+    "LiveRun": "runtime.pipeline.live_run",
     "Model": "assembly.model",
     "ModelRefused": "base.errors",
     "OutputFailed": "base.errors",
@@ -43,6 +48,7 @@ _MODULES = {
     "evaluate": "api.measurement",
     "export_model": "api.model_files",
     "info": "api.model_files",
+    "live": "api.live",
     "load": "api.translation",
     "parity": "api.measurement",
     "read": "api.translation",
@@ -55,6 +61,8 @@ _MODULES = {
 __all__ = [
     "Frame",
     "InputRefused",
+    "LiveReport",
+    "LiveRun",
     "Model",
     "ModelRefused",
     "OutputFailed",
@@ -70,6 +78,7 @@ __all__ = [
     "evaluate",
     "export_model",
     "info",
+    "live",
     "load",
     "parity",
     "read",

@@ -26,12 +26,13 @@ ROOMS = {
     "runtime.models": "base",
     "runtime.engines": "base runtime.models",
     "runtime.network": "base kernels runtime.models",
+    "runtime.live": "base kernels runtime.media",
     "runtime.motion": "base kernels",
     "runtime.steady": "base kernels runtime.motion runtime.network",
-    "runtime.pipeline": "base kernels runtime.media runtime.models runtime.motion runtime.network runtime.steady",
+    "runtime.pipeline": "base kernels runtime.live runtime.media runtime.models runtime.motion runtime.network runtime.steady",
     "metrics": "base kernels networks runtime.media",
     "plots": "metrics",
-    "demo": "base metrics plots runtime.pipeline",
+    "demo": "base metrics plots runtime.models runtime.pipeline",
     "export": "base metrics networks runtime.models runtime.network weights",
     "training.options": "base",
     "training.data": "base kernels networks runtime.media runtime.motion",
@@ -40,8 +41,8 @@ ROOMS = {
     "training.systems": "base networks training.data training.loop training.losses training.options",
     "assembly": "base export kernels runtime.engines runtime.models runtime.motion runtime.network runtime.pipeline "
     "weights",
-    "api": "assembly base export kernels metrics plots runtime.engines runtime.media runtime.models runtime.pipeline "
-    "training.loop training.options training.systems",
+    "api": "assembly base demo export kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
+    "runtime.pipeline training.loop training.options training.systems weights",
     "__init__": "api assembly base runtime.pipeline",
     "cli": "*",  # every room below it
     "__main__": "base cli",
@@ -132,12 +133,12 @@ def test_the_floor_never_names_torch(room):
     assert [item for item in imports_of(room) if item.name.split(".")[0] in TORCH] == []
 
 
-def test_only_the_media_room_knows_pyav():
+def test_only_the_rooms_of_files_and_streams_know_pyav():
     # doctor and version print its version; the demo encodes its own clip.
     others = {"rotoscope.cli.doctor", "rotoscope.cli.version", "rotoscope.demo.encode_clip"}
     for room in FLOOR:
         for item in imports_of(room):
-            if item.name.split(".")[0] == "av" and room != "runtime.media":
+            if item.name.split(".")[0] == "av" and room not in ("runtime.media", "runtime.live"):
                 assert item.module in others, item
 
 

@@ -1,4 +1,4 @@
-"""The user's cache: four kinds of things that are made once and kept, each in a folder with a limit of its size.
+"""The user's cache: five kinds of things that are made once and kept, each in a folder with a limit of its size.
 
 What is kept may be executed (kernels are machine code, their index files are pickles, engines are programs). So every folder
 from the cache's own down must belong to the user, must not be a link, and nobody else may be able to write to it.
@@ -26,10 +26,16 @@ from rotoscope.base.parts import delete, part_name, remove_leftovers
 if sys.platform != "win32":
     import fcntl
 
-Kind = Literal["models", "engines", "frames", "kernels"]
+Kind = Literal["models", "engines", "frames", "kernels", "clips"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-LIMIT_BYTES: dict[Kind, int] = {"models": 16 << 30, "engines": 16 << 30, "frames": 64 << 30, "kernels": 1 << 30}
+LIMIT_BYTES: dict[Kind, int] = {
+    "models": 16 << 30,
+    "engines": 16 << 30,
+    "frames": 64 << 30,
+    "kernels": 1 << 30,
+    "clips": 1 << 30,
+}
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 

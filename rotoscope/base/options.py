@@ -8,8 +8,9 @@ import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within, plain_type
@@ -19,6 +20,7 @@ EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Decode = Literal["auto", "cpu", "cuda"]
 Fit = Literal["pad", "crop", "stretch"]
+Policy = Literal["newest", "every"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
 Quality = Literal["preview", "good", "delivery", "lossless"]
@@ -227,6 +229,36 @@ class OutputOptions:
         check_fields(self, OutputOptions)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LiveOptions:
+    """How a live run keeps up, ends and is shown."""
+
+    policy: Policy = "newest"
+    """When the machine is too slow: newest drops older frames, so that the delay cannot grow; every makes the source wait."""
+
+    duration: Annotated[float | None, Within(0.001, MOST_SECONDS, "seconds")] = None
+    """Seconds after which the run ends, on the command line also hh:mm:ss; by default when it is stopped."""
+
+    give_up_after: Annotated[float | None, Within(0, MOST_SECONDS, "seconds")] = None
+    """Seconds without a connection to the source after which the run ends with an error; by default it tries again for ever."""
+
+    most_carried: Annotated[int, Within(1, 64, "frames")] = 4
+    """When the machine is too slow, translate at least one frame in n and move its result along the motion for the others,
+    before frames are dropped; 1 never does. Only with blend."""
+
+    host: str = "127.0.0.1"
+    """Address on which the page is served; any other than this machine's own needs --token."""
+
+    port: Annotated[int, Within(0, 65535)] = 8000
+    """Port of the page; 0 takes a free one."""
+
+    token: str | None = None
+    """Secret that a browser must know to see the page: http://HOST:PORT/?token=SECRET."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, LiveOptions)
+
+
 class SourceKeywords(TypedDict, total=False):
     """`SourceOptions` as keywords."""
 
@@ -288,6 +320,22 @@ class OutputKeywords(TypedDict, total=False):
     overwrite: bool
 
 
+class LiveOnlyKeywords(TypedDict, total=False):
+    """`LiveOptions` as keywords."""
+
+    policy: Policy
+    duration: float | None
+    give_up_after: float | None
+    most_carried: int
+    host: str
+    port: int
+    token: str | None
+
+
+class LiveKeywords(ModelKeywords, SteadyKeywords, OutputKeywords, LiveOnlyKeywords, total=False):
+    """Options of a live run, except `engine`."""
+
+
 class StreamKeywords(ModelKeywords, SteadyKeywords, total=False):
     """Options of a translator of streams, except `engine`."""
 
@@ -296,7 +344,7 @@ class TranslateKeywords(SourceKeywords, ModelKeywords, SteadyKeywords, OutputKey
     """Options of a translation from file to file, except `engine`."""
 
 
-Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
+Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
 
 
 def options_from(kind: type[Options], given: Mapping[str, object]) -> Options:
@@ -310,6 +358,12 @@ def check_count(name: str, value: Any, limits: Within) -> None:
     """Raise UsageError unless the value is None or a whole number within the limits."""
     if value is not None and not (_fits(value, int) and value in limits):
         raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: a whole number, {limits}")
+
+
+def check_number(name: str, value: Any, limits: Within) -> None:
+    """Raise UsageError unless the value is None or a number within the limits."""
+    if value is not None and not (_fits(value, float) and value in limits):
+        raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: {limits}")
 
 
 def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str, ...] = ()) -> None:
@@ -328,14 +382,18 @@ def check_fields(options: Any, kind: type[Any] | None = None) -> None:
     kind  the class whose fields are checked; by default that of the value
     """
     for name, annotated in get_type_hints(kind or type(options), include_extras=True).items():
+        if get_origin(annotated) is ClassVar:
+            continue
         value = getattr(options, name)
         hint, limits = plain_type(annotated)
         kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
         if not any(_fits(value, kind) for kind in kinds):
             accepted = " or ".join(_accepted(kind) for kind in kinds if kind is not type(None))
             raise UsageError(f"{name}={value!r}; accepted: {accepted}")
-        if limits is not None and isinstance(value, numbers.Real) and value not in limits:
-            raise UsageError(f"{name}={value}; accepted: {limits}")
+        if limits is not None:
+            for number in value if isinstance(value, tuple | list) else (value,):
+                if isinstance(number, numbers.Real) and number not in limits:
+                    raise UsageError(f"{name}={value}; accepted: {limits}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -346,13 +404,13 @@ def _fits(value: Any, kind: Any) -> bool:
         return isinstance(value, numbers.Real) and not isinstance(value, bool)
     if kind is int:
         return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if kind is str:
+    if kind in (str, Path):
         return isinstance(value, str | os.PathLike)
     if kind == Range:
         is_pair = isinstance(value, tuple | list) and len(value) == 2
         return is_pair and all(_fits(each, float) and abs(each) <= LARGEST_VALUE for each in value)
-    if get_origin(kind) is tuple:
-        return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
+    if get_origin(kind) is tuple:  # of any length
+        return isinstance(value, tuple | list) and all(_fits(each, get_args(kind)[0]) for each in value)
     return isinstance(value, kind)
 
 
@@ -363,8 +421,9 @@ def _accepted(kind: Any) -> str:
     if kind == Range:
         return f"two numbers, such as (0, 255), of at most {LARGEST_VALUE:.0f}"
     if get_origin(kind) is tuple:
-        return "a tuple of texts"
-    return {float: "a number", int: "a whole number", str: "text", bool: "True or False"}.get(kind, str(kind))
+        return "a tuple of texts" if get_args(kind)[0] is str else "a tuple of whole numbers"
+    words = {float: "a number", int: "a whole number", str: "text", bool: "True or False", Path: "a path"}
+    return words.get(kind, str(kind))
 
 
 TRANSLATE_VALUES = (SourceOptions, ModelOptions, SteadyOptions, OutputOptions)

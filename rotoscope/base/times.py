@@ -32,6 +32,12 @@ class StageTimes:
             counts[min(int(position), len(counts) - 1)] += 1
             self._totals[stage] = self._totals.get(stage, 0.0) + seconds
 
+    def clear(self) -> None:
+        """Forget everything, for example the warm-up."""
+        with self._lock:
+            self._counts.clear()
+            self._totals.clear()
+
     @contextmanager
     def measure(self, stage: str) -> Generator[None, None, None]:
         """Count the time of the block."""

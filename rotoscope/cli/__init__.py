@@ -27,6 +27,7 @@ from rotoscope.cli.evaluate import evaluate
 from rotoscope.cli.export import export
 from rotoscope.cli.frames import frames
 from rotoscope.cli.info import info
+from rotoscope.cli.live import live
 from rotoscope.cli.looks import looks
 from rotoscope.cli.options import refuse_fractions
 from rotoscope.cli.parity import parity
@@ -52,7 +53,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    translate, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, frames, distill, version,
+    translate, live, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, frames, distill, version,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command)
@@ -119,6 +120,8 @@ def _failed(error: BaseException, options: CommonOptions) -> int:
     if isinstance(error, OSError):
         name = error.filename or ("standard output" if _output_is_broken() else "system")
         return _fail(f"{name}: {error.strerror or error}", RotoscopeError.exit_code, options)
+    if isinstance(error, MemoryError):
+        return _fail(f"not enough memory: {error or 'use smaller pictures or models'}", 1, options)
     if isinstance(error, Exception):  # not raised on purpose
         return _fail(f"a bug in Rotoscope: {type(error).__name__}: {error} (--debug shows where)", 1, options)
     raise error

@@ -35,7 +35,7 @@ def delete(kind: Kind | None = None, /) -> int:
     Parameters
     ----------
     kind
-        Only this: models (exported checkpoints), engines (TensorRT), frames (of training videos), kernels.
+        Only this: models (exported checkpoints), engines (TensorRT), frames (of training videos), kernels, clips (of the demo).
 
     """
     for each in KINDS if kind is None else (kind,):

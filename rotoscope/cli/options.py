@@ -13,6 +13,7 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.options import (
     IN_FLIGHT,
     THREADS,
+    LiveOptions,
     ModelOptions,
     OutputOptions,
     SourceOptions,
@@ -73,7 +74,7 @@ def parse_explicit(_type: Any, tokens: Any) -> str:
 def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Raise UsageError for 1.5 as a whole number, which cyclopts would round. Runs after all sources of options."""
     for argument in arguments:
-        if argument.hint in (int, int | None) and argument.parameter.converter is None:
+        if argument.hint in (int, int | None, tuple[int, ...]) and argument.parameter.converter is None:
             for token in argument.tokens:
                 if token.value and not re.fullmatch(f"[+-]?[0-9]{{1,{MOST_DIGITS}}}", token.value):
                     raise UsageError(f"{argument.name} {token.value}; accepted: a whole number")
@@ -92,6 +93,8 @@ SPECIAL: dict[str, Parameter] = {
     "op_library": Parameter(converter=parse_explicit, n_tokens=1),
     "hints": Parameter(name="--hint", show_default=False),
     "palette": Parameter(name="--palette", show_default=False),
+    "give_up_after": SECONDS,
+    "host": Parameter(name="--listen"),
     "encoder_options": Parameter(name="-e", show_default=False),
 }
 
@@ -133,9 +136,10 @@ if TYPE_CHECKING:
     ModelFlags = ModelOptions
     SteadyFlags = SteadyOptions
     OutputFlags = OutputOptions
+    LiveFlags = LiveOptions
 else:
-    SourceFlags, ModelFlags, SteadyFlags, OutputFlags = map(
-        flags, (SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
+    SourceFlags, ModelFlags, SteadyFlags, OutputFlags, LiveFlags = map(
+        flags, (SourceOptions, ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
     )
 
 
@@ -158,9 +162,11 @@ SourceArguments = Annotated[SourceFlags, Parameter(name="*", group=Group.create_
 ModelArguments = Annotated[ModelFlags, Parameter(name="*", group=Group.create_ordered("Model"))]
 SteadyArguments = Annotated[SteadyFlags, Parameter(name="*", group=Group.create_ordered("Steadiness"))]
 OutputArguments = Annotated[OutputFlags, Parameter(name="*", group=Group.create_ordered("Output"))]
+LiveArguments = Annotated[LiveFlags, Parameter(name="*", group=Group.create_ordered("Live"))]
 RunArguments = Annotated[RunFlags, Parameter(name="*", group=Group.create_ordered("Machine"))]
 
 SOURCE, MODEL, STEADY, OUTPUT, RUN = SourceFlags(), ModelFlags(), SteadyFlags(), OutputFlags(), RunFlags()
+LIVE = LiveFlags()
 """Defaults of the arguments above."""
 
 

@@ -46,5 +46,5 @@ def test_clear_follows_no_link(root, tmp_path, rotoscope_main):
 
 def test_an_unknown_kind_is_one_line(rotoscope_main):
     assert rotoscope_main("cache", "clear", "video") == (
-        2, "", "rotoscope: KIND video; accepted: models, engines, frames, kernels\n",
+        2, "", "rotoscope: KIND video; accepted: models, engines, frames, kernels, clips\n",
     )  # fmt: skip

@@ -108,13 +108,37 @@ def choose_encoder(
     tag      the codec's four letters in mp4 and mov; None: the container's own, hvc1 for H.265
     """
     default_codec = alpha_targets.BY_ENDING[suffix] if alpha else CONTAINERS[suffix][1]
-    name = codec or default_codec
-    if name not in av.codec.codecs_available or not _is_video_encoder(name):
-        near = difflib.get_close_matches(name, _video_encoders(), n=3)
-        hint = f"; near: {', '.join(near)}" if near else "; rotoscope doctor lists those that open here"
-        raise UsageError(f"--codec {name}: no such video encoder{hint}")
-    name = av.Codec(name, "w").name  # "h264" is the encoder that FFmpeg prefers for it
+    name = encoder_named(codec or default_codec)
     _check_container(name, suffix)
+    return open_once(
+        name, video, options=options, threads=threads, quality=quality, alpha=alpha, tag=_checked_tag(tag, name, suffix)
+    )
+
+
+def encoder_named(text: str) -> str:
+    """FFmpeg's name of a video encoder, the preferred one for the name of a codec; raises UsageError for an unknown name."""
+    if text not in av.codec.codecs_available or not _is_video_encoder(text):
+        near = difflib.get_close_matches(text, _video_encoders(), n=3)
+        hint = f"; near: {', '.join(near)}" if near else "; rotoscope doctor lists those that open here"
+        raise UsageError(f"--codec {text}: no such video encoder{hint}")
+    return av.Codec(text, "w").name  # "h264" is the encoder that FFmpeg prefers for it
+
+
+def open_once(
+    name: str,
+    video: VideoFormat,
+    *,
+    options: Mapping[str, str],
+    threads: int,
+    defaults: Mapping[str, str] | None = None,
+    quality: str | None = None,
+    alpha: bool = False,
+    tag: str = "",
+) -> Encoder:
+    """Open an encoder with its settings and the options that were given; raises UsageError if it does not open.
+
+    defaults  settings before the options; None: those of the quality. The others are as in `choose_encoder`
+    """
     given = dict(options)
     wanted = given.pop("pix_fmt", None)
     muxer_options = {key: given.pop(key) for key in list(given) if key in MUXER_OPTIONS}
@@ -125,9 +149,8 @@ def choose_encoder(
     if wanted and wanted not in WRITABLE:
         raise UsageError(f"-e pix_fmt={wanted}; accepted: {', '.join(WRITABLE)}")
     reason = ""
-    tag = _checked_tag(tag, name, suffix)
     for pixel_format in candidates:
-        merged = {**settings_of(name, quality, pixel_format), **given}
+        merged = {**(settings_of(name, quality, pixel_format) if defaults is None else defaults), **given}
         if {"qp", "b"} & set(given):  # another kind of rate control was asked for
             for control in {"crf", "cq"} - set(given):
                 merged.pop(control, None)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import av
 import av.container
@@ -40,10 +40,42 @@ _DNX_VOLUME = 0x2C  # offset of the colour volume, bits 1 and 2, in the header o
 CLOCKS = {"gif": GIF_TIME_BASE, "matroska": Fraction(1, 1000), "webm": Fraction(1, 1000)}
 
 
+class OtherStreams(Protocol):
+    """What goes into a container beside the pictures: `CopiedStreams`, or the sound of a live run."""
+
+    @property
+    def kept(self) -> list[str]: ...  # noqa: D102  (the four are as those of a sink)
+    @property
+    def notes(self) -> list[str]: ...  # noqa: D102
+    @property
+    def losses(self) -> Counter[str]: ...  # noqa: D102
+
+    def attach(self, output: av.container.OutputContainer, muxer: str, offset: Fraction) -> None:
+        """Add the streams to a container that has not been written to; `offset` is added to every time, in seconds."""
+        ...
+
+    def time_base_denominators(self) -> list[int]:
+        """Ticks per second of the streams that were attached."""
+        ...
+
+    def mux_until(self, output: av.container.OutputContainer, seconds: Fraction | None) -> None:
+        """Write what begins before `seconds` on the clock of the frames; None writes all that is left."""
+        ...
+
+    def refused(self) -> None:
+        """Count a packet that the container refused."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held."""
+        ...
+
+
 class VideoSink:
     """Writes the `result` pictures of frames, code values in the encoder's pixel format, into a file or standard output.
 
     target   None is y4m on standard output
+    given    pixel format of the pictures; None is the encoder's own (RGB for its RGB formats)
     copied   the source's sound, subtitles and chapters; closed by `finish` and `abort`
     offset   seconds added to every time: 0, unless the earliest stream starts before 0, or a part of the source begins later
     source   name of what the frames come from, for messages
@@ -55,8 +87,9 @@ class VideoSink:
         target: Path | None,
         video: VideoFormat,
         encoder: Encoder,
-        copied: CopiedStreams | None = None,
+        copied: OtherStreams | None = None,
         *,
+        given: str | None = None,
         offset: Fraction = Fraction(0),
         overwrite: bool = False,
         source: str = "",
@@ -64,6 +97,7 @@ class VideoSink:
         self._target, self._overwrite, self._source = target, overwrite, source
         self._encoder, self._copied, self._offset = encoder, copied, offset
         self._matrix = video.colour.matrix
+        self._given = given or ("rgb24" if encoder.pixel_format in RGB_FORMATS else encoder.pixel_format)
         self.num_frames = self._num_packets = 0
         self._last_tick: int | None = None
         self._muxer = muxer = "yuv4mpegpipe" if target is None else CONTAINERS[target.suffix.lower()][0]
@@ -218,14 +252,10 @@ class VideoSink:
         options = dict(self._encoder.muxer_options)
         if muxer in ("mp4", "mov"):
             options["movie_timescale"] = str(_movie_timescale(video.time_base, self._copied))
-        if muxer == "mp4" and self._copied is not None and self._copied.timecode:
+        of_file = self._copied if isinstance(self._copied, CopiedStreams) else None
+        if muxer == "mp4" and of_file is not None and of_file.timecode:
             options["write_tmcd"] = "1"
-        if (
-            muxer == "matroska"
-            and self._part is not None
-            and self._copied is not None
-            and self._copied.needs_tee(muxer)
-        ):
+        if self._part is not None and of_file is not None and of_file.needs_tee(muxer):
             return av.open(tee_name(muxer, self._part.path, ":fflags=+bitexact"), "w", format="tee")
         if muxer in ("matroska", "webm"):
             options["fflags"] = "+bitexact"  # no random identifiers: the same frames give the same bytes
@@ -251,18 +281,11 @@ class VideoSink:
         return stream
 
     def _to_av(self, picture: Picture) -> av.VideoFrame:
-        stored = "rgb24" if self._encoder.pixel_format in RGB_FORMATS else self._encoder.pixel_format
-        frame = av.VideoFrame(picture.width, picture.height, stored)
-        planes = picture.planes if picture.alpha is None else (*picture.planes, picture.alpha)
-        for plane, target in zip(planes, frame.planes, strict=True):
-            rows = plane.reshape(plane.shape[0], -1)
-            buffer = np.frombuffer(memoryview(target), dtype=plane.dtype).reshape(
-                -1, target.line_size // plane.itemsize
-            )
-            buffer[: rows.shape[0], : rows.shape[1]] = rows
-        if stored != self._encoder.pixel_format:
+        frame, context = av_picture(picture, self._given), self._stream.codec_context
+        if self._given not in RGB_FORMATS:
+            frame.colorspace, frame.color_range = context.colorspace, context.color_range
+        if self._given != self._encoder.pixel_format:
             frame = frame.reformat(format=self._encoder.pixel_format, threads=1)
-        context = self._stream.codec_context
         frame.colorspace, frame.color_range = context.colorspace, context.color_range
         # prores_ks takes these two from the frame, not from the context.
         frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
@@ -280,6 +303,17 @@ def _tell_matrix(packet: av.Packet[Any], matrix: str) -> None:
     packet.update(bytes(header))
 
 
+def av_picture(picture: Picture, pixel_format: str) -> av.VideoFrame:
+    """A new frame of PyAV with the planes of a picture, which has this pixel format."""
+    frame = av.VideoFrame(picture.width, picture.height, pixel_format)
+    planes = picture.planes if picture.alpha is None else (*picture.planes, picture.alpha)
+    for plane, target in zip(planes, frame.planes, strict=True):
+        rows = plane.reshape(plane.shape[0], -1)
+        buffer = np.frombuffer(memoryview(target), dtype=plane.dtype).reshape(-1, target.line_size // plane.itemsize)
+        buffer[: rows.shape[0], : rows.shape[1]] = rows
+    return frame
+
+
 def _standard_output() -> BinaryIO:
     """Return standard output for bytes; raises OutputFailed if the process was started without one."""
     if sys.stdout is None:
@@ -287,7 +321,7 @@ def _standard_output() -> BinaryIO:
     return sys.stdout.buffer
 
 
-def _movie_timescale(video: Fraction, copied: CopiedStreams | None) -> int:
+def _movie_timescale(video: Fraction, copied: OtherStreams | None) -> int:
     """A clock for the whole mp4 on which every stream's ticks are whole, so that edit lists lose nothing."""
     scale = video.denominator
     for denominator in copied.time_base_denominators() if copied is not None else ():

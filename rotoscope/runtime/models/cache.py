@@ -1,4 +1,4 @@
-"""Files that are made once and kept in the user's cache: exported checkpoints, built engines."""
+"""Files that are made once and kept in the user's cache: exported checkpoints, built engines, the demo clip."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ def key_of(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def cached(kind: Literal["models", "engines"], name: str, make: Callable[[Path], None]) -> Path:
+def cached(kind: Literal["models", "engines", "clips"], name: str, make: Callable[[Path], None]) -> Path:
     """Return the file of that name, in use until this process ends; if it is missing, make it with `make(part)`.
 
     When several processes ask at the same time, one makes the file and the others wait for it.

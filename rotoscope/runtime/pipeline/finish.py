@@ -19,6 +19,7 @@ from rotoscope.runtime.media.hdr import hdr_from_sdr
 from rotoscope.runtime.motion.region import Region
 
 LEFT = (0.0, 0.5)  # chroma siting of video
+ALMOST_SAME = 2  # pixels: rounding to even sides is not another aspect
 
 
 @dataclass(kw_only=True)
@@ -26,6 +27,7 @@ class Finish:
     """Turns a frame's float result into a Picture of code values; the only stage that quantises.
 
     size          (width, height) of the result, before `compare` doubles the width; every frame is scaled to it
+    keeps_aspect  a frame of another aspect gets black bars; False: it is stretched
     region        (width, height) of a source -> (left, top, width, height), the part that the result shows
     pixel_format  one of `media.encoder.WRITABLE`
     mix           share of the source, 0 to 1; may be changed between two steps
@@ -47,6 +49,7 @@ class Finish:
     device: Device = CPU
     alpha: bool = False
     hdr: int = 0
+    keeps_aspect: bool = False
 
     @property
     def written_size(self) -> Size:
@@ -59,7 +62,7 @@ class Finish:
     def step(self, frame: Frame) -> list[Frame]:
         """The frame with a picture of code values."""
         with self.times.measure("finish"):
-            pixels = resized(frame.pixels(), self.size)
+            pixels = self._fitted(frame.pixels(), frame.source)
             if self.mix or self.compare:
                 source = self._source(frame.source)
                 if self.mix:
@@ -76,7 +79,19 @@ class Finish:
     def _source(self, source: Picture) -> Array:
         left, top, width, height = self.region(source.size)
         rgb = float_picture(source)[top : top + height, left : left + width]
-        return resized(rgb, self.size)
+        return self._fitted(rgb, source)
+
+    def _fitted(self, pixels: Array, source: Picture) -> Array:
+        """The pixels, which show the region of this source, at the size of the result."""
+        _, _, width, height = self.region(source.size)
+        inner = fitted_size((width, height), self.size) if self.keeps_aspect else self.size
+        if inner == self.size:
+            return resized(pixels, self.size)
+        whole = self.device.empty((self.size[1], self.size[0], 4), np.float32)
+        whole[...] = 0
+        left, top = (self.size[0] - inner[0]) // 2, (self.size[1] - inner[1]) // 2
+        whole[top : top + inner[1], left : left + inner[0]] = resized(pixels, inner)
+        return whole
 
     def _opacity(self, source: Picture) -> Array:
         """(H,W) code values of the result's depth, on the host."""
@@ -119,6 +134,14 @@ class Finish:
         }
         color_out(pixels, planes, siting=LEFT if _is_420(planes) else (0.0, 0.0), **coding)
         return Picture(tuple(planes), self.colour, self.depth)
+
+
+def fitted_size(picture: Size, frame: Size) -> Size:
+    """The largest (width, height) of a picture's aspect inside a frame; the frame if the bars would be below 2 pixels."""
+    factor = min(frame[0] / picture[0], frame[1] / picture[1])
+    width, height = round(picture[0] * factor), round(picture[1] * factor)
+    is_same = frame[0] - width < ALMOST_SAME and frame[1] - height < ALMOST_SAME
+    return frame if is_same else (max(1, width), max(1, height))
 
 
 def _is_420(planes: list[Array]) -> bool:

@@ -36,6 +36,7 @@ class Steadiness:
     notes       lines for the user: its cost, options without effect
     flicker     measures the effect; None without a frame-wise result to compare with
     blend       the stage whose `strength` can be changed between two frames; None for other methods
+    keys        the stage whose `every` can be changed between two frames; None without key frames
     """
 
     description: str
@@ -44,6 +45,7 @@ class Steadiness:
     notes: tuple[str, ...] = ()
     flicker: FlickerMeter | None = None
     blend: Blend | None = None
+    keys: ChooseKeys | None = None
 
 
 def plan_steadiness(
@@ -54,6 +56,8 @@ def plan_steadiness(
     flow: FlowSource | None = None,
     interpolator: InterpolationModel | None = None,
     gpu: GpuRun | None = None,
+    *,
+    may_carry: bool = False,
 ) -> Steadiness:
     """The stages that the options ask for; raises UsageError for options that contradict each other or these models.
 
@@ -61,8 +65,10 @@ def plan_steadiness(
     flow          a network that estimates the motion from pictures in colour at full size; None: what `options.flow` names
     interpolator  makes the frames that hypercon inserts, in place of the motion
     gpu           of a run whose pictures stay on it: motion is estimated there, by our own dense inverse search in place of DIS
+    may_carry     plan for key frames where blend allows them, even if the options ask for none yet: see `Steadiness.keys`
     """
     method = chosen_method(models, options)
+    has_keys = options.keyframes > 1 or (may_carry and method == "blend" and not in_order_models(models))
     notes = without_effect(method, options)
     if method == "off" and options.keyframes == 1:
         return Steadiness("off", notes=notes)
@@ -82,18 +88,19 @@ def plan_steadiness(
         return replace(steadiness, notes=steadiness.notes + notes)
     blend = Blend(options.strength, region, times) if method == "blend" else None
     description = f"blend {options.strength:g}" if blend else "off"
-    if options.keyframes == 1:
+    if not has_keys:
         assert blend is not None
         meter = FlickerMeter(region, times, gpu)
         after = meter.entering, blend, meter.leaving
         return Steadiness(description, (motion,), after, notes=notes, flicker=meter, blend=blend)
-    carry = Carry(region, times)
+    carry, keys = Carry(region, times), ChooseKeys(options.keyframes)
     return Steadiness(
-        f"{description}, key frames {options.keyframes}",
-        (motion, ChooseKeys(options.keyframes)),
+        f"{description}, key frames {options.keyframes}" if options.keyframes > 1 else description,
+        (motion, keys),
         (carry, blend) if blend else (carry,),
         notes=notes,
         blend=blend,
+        keys=keys,
     )
 
 
@@ -141,9 +148,9 @@ def without_effect(method: str, options: SteadyOptions) -> tuple[str, ...]:
     return (f"no effect with {name}: {flags}",) if given else ()
 
 
-def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:
-    """The method that the options name, or the models' default; refuses combinations that cannot work."""
-    in_order_only = [
+def in_order_models(models: Sequence[ModelFile]) -> list[str]:
+    """The models that need every frame in order, each with the reason."""
+    return [
         f"{model.path.name} {why}"
         for model in models
         for why, holds in (
@@ -152,6 +159,11 @@ def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:
         )
         if holds
     ]
+
+
+def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:
+    """The method that the options name, or the models' default; refuses combinations that cannot work."""
+    in_order_only = in_order_models(models)
     method = options.steady or ("off" if in_order_only else "blend")
     if in_order_only and method == "hypercon":
         raise UsageError(

@@ -38,7 +38,7 @@ def from_toml(path: Path) -> tuple[SystemOptions, RunOptions]:
         raise UsageError(f"{path}: not the configuration of a run ({error})") from error
     try:
         options, run = _take(kind, values), _take(RunOptions, values)
-    except TypeError as error:  # an option without a default is missing, or a value has the wrong type
+    except (TypeError, UsageError) as error:  # an option without a default is missing, or a value is not accepted
         raise UsageError(f"{path}: {error}") from error
     if values:
         raise UsageError(f"{path}: unknown {', '.join(sorted(values))}")

@@ -76,7 +76,7 @@ def test_nothing_is_left_after_abort(target, tmp_path):
 
 def test_a_sink_that_cannot_be_opened_leaves_nothing(tmp_path):
     class Broken:
-        notes, kept, losses, timecode = [], [], {}, ""
+        notes, kept, losses = [], [], {}
 
         def time_base_denominators(self):
             return []
@@ -301,7 +301,7 @@ class Refusing:
 class Sound:
     """Copies nothing, and says that it does."""
 
-    kept, notes, path, timecode = ["audio 1 (aac)"], [], "clip.flv", ""
+    kept, notes, path = ["audio 1 (aac)"], [], "clip.flv"
 
     def __init__(self):
         self.losses = Counter()
@@ -311,9 +311,6 @@ class Sound:
 
     def time_base_denominators(self):
         return []
-
-    def needs_tee(self, _muxer):
-        return False
 
     def mux_until(self, *_):
         pass

@@ -1,0 +1,175 @@
+"""The function that starts a live run."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from rotoscope.assembly.model import Model, Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.models import bundled_looks
+from rotoscope.assembly.pair_networks import flow_source, interpolator
+from rotoscope.base.errors import UsageError
+from rotoscope.base.manifest import Manifest
+from rotoscope.base.options import (
+    THREADS,
+    EngineName,
+    LiveKeywords,
+    LiveOptions,
+    ModelOptions,
+    OutputOptions,
+    SteadyOptions,
+    check_count,
+    check_known,
+    options_from,
+)
+from rotoscope.kernels.rows import Workers, usable_cores
+from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
+from rotoscope.runtime.live.open_live_source import open_live_source
+from rotoscope.runtime.pipeline.live_job import LiveJob, StagesRequest
+from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun
+from rotoscope.runtime.pipeline.live_size import AUTO
+from rotoscope.runtime.pipeline.stages import Stages
+
+if TYPE_CHECKING:
+    from rotoscope.base.live import LiveControl, LiveFormat, LiveSink
+
+DEMO = "demo:"
+
+
+def live(
+    source: str = DEMO,
+    *outputs: str,
+    model: Named | Sequence[Named],
+    engine: EngineName | None = None,
+    threads: int | None = None,
+    **options: Unpack[LiveKeywords],
+) -> LiveRun:
+    """Start to translate a stream that does not end, with a delay that does not grow; return the run, which goes on by itself.
+
+    source   a camera (/dev/video0), a screen (screen:), an address (rtsp://, rtmp://, http://, udp://), "-" (y4m on standard
+             input), "demo:" (the demo clip as a camera) or "synthetic:640x360@30"
+    outputs  addresses (rtmp://, rtsp://, udp://), files (.mkv, .mp4), a virtual camera (/dev/video9), "null:" or "page:",
+             a web page; by default the page
+    model    a bundled look, an .onnx file, a checkpoint, a loaded Model, or several of them: a chain
+    threads  cores that engine, kernels and codecs share; by default all
+    The other keywords are the fields of ModelOptions, SteadyOptions, OutputOptions and LiveOptions in
+    `rotoscope.base.options`; `working_size="auto"` takes the largest at which the machine keeps up.
+
+        with rotoscope.live("rtsp://camera/stream", "out.mkv", model="starry") as run:
+            run.change({"strength": 0.5})
+            report = run.wait(timeout_s=60)   # None if it still runs
+
+    `run.stop()` ends it; `run.wait()` returns the report or raises the error that ended it. Raises UsageError at once for words
+    and options that cannot work.
+    """
+    check_known(options, ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
+    check_count("threads", threads, THREADS)
+    chain = as_chain(model)
+    given = model_keywords(options, engine)
+    job = LiveJob(
+        source=str(source),
+        outputs=tuple(map(str, outputs)) or (PAGE,),
+        working_size=given.get("working_size"),
+        steady_options=options_from(SteadyOptions, options),
+        output_options=options_from(OutputOptions, options),
+        live_options=options_from(LiveOptions, options),
+    )
+    output_options = job.output_options
+    opened = open_live_source(job.source, give_up_after_s=job.live_options.give_up_after, demo_clip=_demo_clip)
+    for word in job.outputs:
+        if word != PAGE:
+            check_live_sink(
+                word, overwrite=output_options.overwrite, codec=output_options.codec,
+                encoder_options=output_options.encoder_options,
+            )  # fmt: skip
+    if len(set(job.outputs)) < len(job.outputs):
+        raise UsageError(f"an output is named twice: {', '.join(job.outputs)}")
+    workers = Workers(threads or threads_of(chain) or usable_cores())
+    models = _Models(chain, given, job.steady_options, workers)
+
+    def open_sink(word: str, video: LiveFormat) -> LiveSink:
+        return open_live_sink(
+            word, video, overwrite=output_options.overwrite, codec=output_options.codec,
+            encoder_options=output_options.encoder_options,
+        )  # fmt: skip
+
+    run = LiveRun(
+        job,
+        source=opened,
+        open_sink=open_sink,
+        open_page=lambda control: _page(control, job.live_options),
+        make_stages=models.stages,
+        models=tuple(dict.fromkeys([*map(str, models.names), *bundled_looks()])),
+        recorded=_recording_name,
+    )
+    run.start()
+    return run
+
+
+class _Models:
+    """The models of a live run by the names that were given, opened once, and the stages made of them."""
+
+    def __init__(self, chain: Sequence[Named], given: dict[str, Any], steady: SteadyOptions, workers: Workers) -> None:
+        self.names = tuple(item.name if isinstance(item, Model) else str(item) for item in chain)
+        self._chain, self._workers = chain, workers
+        self._given = {name: value for name, value in given.items() if name != "working_size"}
+        self._opened: dict[tuple[str, ...], list[Model]] = {}
+        device = device_of_chain(chain, given)
+        self._flow = flow_source(steady, workers.threads, device)
+        self._interpolator = interpolator(steady, workers.threads, device)
+
+    def stages(self, request: StagesRequest) -> Stages:
+        """The stages of a request."""
+        changed: dict[str, Any] = {"working_size": None if request.working_size == AUTO else request.working_size}
+        if request.style is not None:
+            changed["style"] = request.style
+        models = [model.with_options(changed) for model in self._of(request.models)]
+        _refuse_what_a_camera_lacks(models[0].file.manifest)
+        return Stages(
+            models, request.steady, workers=self._workers, in_flight=1, flow=self._flow,
+            interpolator=self._interpolator, gpu_slots=0, may_carry=True,
+        )  # fmt: skip
+
+    def _of(self, names: tuple[str, ...]) -> list[Model]:
+        names = names or self.names
+        if names not in self._opened:
+            chain = self._chain if names == self.names else names
+            self._opened[names] = open_chain(list(chain), self._given)
+        return self._opened[names]
+
+
+def _demo_clip() -> Path:
+    from rotoscope.demo.cached_clip import cached_clip
+
+    return cached_clip()
+
+
+def _refuse_what_a_camera_lacks(manifest: Manifest) -> None:
+    """Raise UsageError for a model that needs more than pictures in colour."""
+    needs = (("label maps", manifest.frame.labels), ("a mask", manifest.mask), ("instance maps", manifest.instances))
+    for what, is_needed in needs:
+        if is_needed:
+            raise UsageError(f"{manifest.name} takes {what}, which a live source does not have; translate reads them")
+
+
+@contextmanager
+def _page(control: LiveControl, options: LiveOptions) -> Iterator[LiveSink]:
+    """Serve the web page of a run within the block; yield its sink."""
+    from rotoscope.runtime.live.page.page_sink import PageSink
+    from rotoscope.runtime.live.page.server import PageServer
+
+    sink = PageSink()
+    with PageServer(control, sink, host=options.host, port=options.port, token=options.token) as server:
+        sink.name = f"page {server.url}"
+        yield sink
+
+
+def _recording_name() -> str:
+    """A name for a recording that does not exist yet, in the current folder."""
+    stem = time.strftime("rotoscope-%Y%m%d-%H%M%S")
+    names = itertools.chain([f"{stem}.mkv"], (f"{stem}-{n}.mkv" for n in itertools.count(2)))
+    return next(name for name in names if not Path(name).exists())

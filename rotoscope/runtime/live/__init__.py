@@ -1,0 +1,1 @@
+"""Sources and sinks that do not end: cameras, network streams, screens, the web page."""

@@ -1,0 +1,56 @@
+"""Hold back the pictures that depend on lost packets: the last good picture stays until a key frame comes.
+
+Decoders conceal what is lost and say nothing: of 267 pictures with 2 % of the datagrams lost, one was marked as damaged.
+MPEG-TS marks the packets, by their counter. So from a marked packet on, pictures are not delivered until the next key frame.
+
+The mark comes early: FFmpeg's parser ends a picture when the next one begins, and gives it the mark of the data that came last.
+So what was lost belongs to one of the next packets, and a key frame right after a mark is not trusted.
+"""
+
+from fractions import Fraction
+
+EARLY_MARK_PACKETS = 2
+LONGEST_HOLD_SECONDS = (
+    10.0  # streams with intra refresh have no key frames: after this time pictures are delivered again
+)
+
+
+class KeyFrameGate:
+    """Closed at the begin of a stream and from a damaged packet on, until a whole key frame."""
+
+    def __init__(self) -> None:
+        self.is_waiting = True
+        """A key frame must come before pictures are delivered."""
+        self.has_begun = False
+        """A packet was found that a decoder can begin with."""
+        self._num_since_mark = EARLY_MARK_PACKETS
+        self._closed_s: float | None = None
+        self._from: Fraction | None = None
+
+    def packet(self, stream_s: Fraction | None, arrival_s: float, *, is_key: bool, is_damaged: bool) -> None:
+        """Note a packet of the video stream before it is decoded.
+
+        stream_s  its presentation time on the stream's clock, in seconds; None if it has none
+        """
+        self._num_since_mark += 1
+        if is_damaged:
+            self._num_since_mark = 0
+            self.damaged(arrival_s)
+        elif self.is_waiting and is_key and self._num_since_mark > EARLY_MARK_PACKETS:
+            self._open(stream_s)
+        if self._closed_s is None:
+            self._closed_s = arrival_s
+        elif self.is_waiting and arrival_s - self._closed_s > LONGEST_HOLD_SECONDS:
+            self._open(None)
+
+    def damaged(self, arrival_s: float) -> None:
+        """Hold pictures back from now on."""
+        if not self.is_waiting:
+            self.is_waiting, self._closed_s = True, arrival_s
+
+    def delivers(self, stream_s: Fraction | None) -> bool:
+        """Whether a picture with this time may be delivered: not before the key frame comes out of the decoder."""
+        return not self.is_waiting and (self._from is None or stream_s is None or stream_s >= self._from)
+
+    def _open(self, stream_s: Fraction | None) -> None:
+        self.is_waiting, self._from, self.has_begun = False, stream_s, True

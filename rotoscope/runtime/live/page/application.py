@@ -1,0 +1,23 @@
+"""The page as one ASGI application: access first, then the routes."""
+
+from typing import Any
+
+from rotoscope.base.live import LiveControl
+from rotoscope.runtime.live.page.access import Access, AccessMiddleware
+from rotoscope.runtime.live.page.control_routes import ERRORS, control_routes
+from rotoscope.runtime.live.page.metrics import metrics_routes
+from rotoscope.runtime.live.page.page_sink import PageSink
+from rotoscope.runtime.live.page.static_routes import static_routes
+from rotoscope.runtime.live.page.stream_routes import stream_routes
+
+
+def application(control: LiveControl, sink: PageSink, access: Access) -> Any:
+    """The application; needs the extra `live`."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+
+    routes = [*static_routes(), *stream_routes(sink), *control_routes(control, sink), *metrics_routes(control, sink)]
+    handlers: dict[Any, Any] = dict(ERRORS)
+    return Starlette(
+        routes=routes, middleware=[Middleware(AccessMiddleware, access=access)], exception_handlers=handlers
+    )

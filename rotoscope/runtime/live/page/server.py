@@ -1,0 +1,168 @@
+"""The server of the page: starlette and uvicorn in a thread of its own."""
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from rotoscope.base.errors import UsageError
+from rotoscope.base.extras import needs_extra
+from rotoscope.base.live import LiveControl
+from rotoscope.runtime.live.page.access import Access, check_token
+from rotoscope.runtime.live.page.page_sink import PageSink
+
+STOP_SECONDS = 0.5  # for answers in work; then connections are cut
+# A viewer that takes nothing for this long is cut by the kernel. Its buffer is small, so that a slow viewer skips pictures
+# and does not see old ones.
+STUCK_MILLISECONDS = 20_000
+SEND_BUFFER_BYTES = 128 * 1024
+MAX_CONNECTIONS = 300
+
+
+class PageServer:
+    """Serves the page of a run.
+
+    control     what the page shows and changes
+    sink        the pictures; the run writes to it
+    host, port  where it listens; port 0 takes a free one. A host that other machines can reach demands a token
+    token       at least 8 characters of ASCII; None: everyone who can reach the server may use it
+    host_names  further names in the Host header, if a proxy or a name server sends visitors here
+
+    Errors: UsageError if a package is missing, the token is missing or too short, or the address cannot be had.
+    """
+
+    def __init__(
+        self,
+        control: LiveControl,
+        sink: PageSink,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        token: str | None = None,
+        host_names: Sequence[str] = (),
+    ) -> None:
+        with needs_extra("live"):
+            import prometheus_client  # noqa: F401
+            import starlette  # noqa: F401
+            import uvicorn  # noqa: F401
+            import websockets  # noqa: F401
+        check_token(host, token)
+        self._sink, self._host = sink, host
+        self._socket = _listening(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self._access = Access(token, host_names, self.port)
+        self._control = control
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: Any = None
+        self._is_up = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rotoscope-page", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Address for a browser; if the server listens on all addresses, one that other machines can use."""
+        host = _own_address(self._socket.family) if self._host in ("0.0.0.0", "::", "") else self._host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+        self._is_up.wait()
+
+    def stop(self) -> None:
+        """End all streams and connections, and the thread; takes less than two seconds, also with viewers that read nothing."""
+        if self._thread.ident is None:
+            self._socket.close()
+            return
+        loop = self._loop
+        if loop is not None and self._thread.is_alive():
+            with suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(self._begin_to_stop)
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._socket.close()
+            self._is_up.set()
+
+    async def _serve(self) -> None:
+        import uvicorn
+
+        from rotoscope.runtime.live.page.application import application
+        from rotoscope.runtime.live.page.connections import HttpConnection, WebSocketConnection
+
+        config = uvicorn.Config(
+            application(self._control, self._sink, self._access),
+            http=HttpConnection,
+            ws=WebSocketConnection,
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            ws_max_size=64 * 1024,
+            ws_per_message_deflate=False,
+        )
+        self._server = uvicorn.Server(config)
+        self._loop = asyncio.get_running_loop()
+        self._is_up.set()  # connections wait in the backlog of the socket until the server has begun
+        await self._server.serve(sockets=[self._socket])
+
+    def _begin_to_stop(self) -> None:
+        self._sink.close_viewers()
+        self._server.should_exit = True
+        asyncio.get_running_loop().call_later(STOP_SECONDS, self._cut_connections)
+
+    def _cut_connections(self) -> None:
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A listening socket; its connections inherit the options."""
+    if not 0 <= port <= 65535:
+        raise UsageError(f"port {port}; accepted: 0 (any free one) to 65535")
+    try:
+        family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        listening = socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            reason = "another program listens there, perhaps another run; choose another port, or 0 for a free one"
+            raise UsageError(f"port {port} of {host} is in use: {reason}") from None
+        raise UsageError(f"the page cannot listen on {host}, port {port}: {_reason(error)}") from None
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
+    return listening
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _own_address(family: int) -> str:
+    """The address of this machine that other machines see; its name if it has no network."""
+    target = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # reserved for documentation; nothing is sent
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((target, 9))
+            address: str = probe.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
+    return str(ipaddress.ip_address(address.partition("%")[0]))

@@ -1,0 +1,394 @@
+"""A live run: from a source that does not end to any number of outputs, with a delay that does not grow."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import replace
+from fractions import Fraction
+from itertools import chain
+
+import numpy as np
+
+from rotoscope.base.errors import RotoscopeError, UsageError
+from rotoscope.base.frame import Colour, Frame, Picture, VideoInfo
+from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, LiveSource, LiveStatus, SourceState
+from rotoscope.base.prefetch import prefetch
+from rotoscope.base.sizes import parse_size
+from rotoscope.base.stage import run_stage
+from rotoscope.base.times import StageTimes, peak_memory_mb
+from rotoscope.runtime.pipeline.finish import Finish
+from rotoscope.runtime.pipeline.keep_pace import frames_per_key
+from rotoscope.runtime.pipeline.live_counters import LiveCounters
+from rotoscope.runtime.pipeline.live_job import LiveJob, LiveReport, StagesRequest
+from rotoscope.runtime.pipeline.live_line import LiveLine
+from rotoscope.runtime.pipeline.live_outputs import LiveOutputs
+from rotoscope.runtime.pipeline.live_size import AUTO, choose_working_size, even, warmed_up
+from rotoscope.runtime.pipeline.stages import Stages
+
+log = logging.getLogger(__name__)
+
+BEFORE_READY = "before the models were ready"  # a cause of losses
+PAGE = "page:"  # the output that is a web page
+USUAL_SIZE = (640, 360)
+DEFAULT_RATE = Fraction(30)  # of a source that does not say
+PACE_S = 0.5  # time between two decisions on key frames
+TAGS = {"601": (6, 6), "709": (1, 1)}  # primaries and transfer (ITU-T H.273) of pictures that carry none
+
+
+class LiveRun:
+    """A live run on a thread of its own; made by `rotoscope.live`, which starts it. A `LiveControl`.
+
+    source       connects when it is iterated; closed at the end
+    open_sink    makes a sink for an output's word
+    open_page    serves the web page within a block, and gives its sink; for the word "page:"
+    make_stages  makes stages; opening a model can take minutes
+    models       names that `change(model=...)` accepts without a path
+    recorded     makes the name of a new recording
+    """
+
+    def __init__(
+        self,
+        job: LiveJob,
+        *,
+        source: LiveSource,
+        open_sink: Callable[[str, LiveFormat], LiveSink],
+        open_page: Callable[[LiveControl], AbstractContextManager[LiveSink]],
+        make_stages: Callable[[StagesRequest], Stages],
+        models: Sequence[str] = (),
+        recorded: Callable[[], str],
+    ) -> None:
+        self._job, self._models = job, tuple(models)
+        self._source, self._open_sink, self._open_page = source, open_sink, open_page
+        self._make_stages, self._recorded = make_stages, recorded
+        self._request = StagesRequest(job.working_size, job.steady_options)
+        self._counters = LiveCounters()
+        self._lock = threading.RLock()
+        self._stopping, self._ended = threading.Event(), threading.Event()
+        self._line: LiveLine | None = None
+        self._format: LiveFormat | None = None
+        self._outputs = LiveOutputs()
+        self._paced_s = 0.0
+        self._messages: deque[str] = deque(maxlen=3)
+        self._error: BaseException | None = None
+        self._report: LiveReport | None = None
+        self._thread = threading.Thread(target=self._run, name="rotoscope-live", daemon=True)
+
+    def __enter__(self) -> LiveRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._ended.wait()
+
+    def start(self) -> None:
+        """Begin, on a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the run, from any thread or signal handler; frames in work are finished."""
+        self._stopping.set()
+        self._source.interrupt()
+
+    def wait(self, timeout_s: float | None = None) -> LiveReport | None:
+        """Wait for the end and return the report; None if it has not come in time. Raises the error that ended the run."""
+        if not self._ended.wait(timeout_s):
+            return None
+        if self._error is not None:
+            raise self._error
+        assert self._report is not None
+        return self._report
+
+    def status(self) -> LiveStatus:
+        """The state now."""
+        counters, line, source = self._counters, self._line, self._source
+        stages = None if line is None else line.stages
+        info = _info(source)
+        recent = counters.recent(self._frame_s(info))
+        blend = None if stages is None else stages.steadiness.blend
+        losses = dict(source.losses)
+        if counters.early:
+            losses[BEFORE_READY] = counters.early
+        return LiveStatus(
+            seconds=counters.seconds,
+            source=self._job.source if info is None else info.path,
+            source_state=self._source_state(),
+            source_size="" if info is None else f"{info.width}x{info.height}",
+            model="" if stages is None else stages.name,
+            engine="" if stages is None else stages.description,
+            steady="" if stages is None else stages.steadiness.description,
+            working_size=self._request.working_size or "",
+            frames_in=counters.delivered + sum(source.losses.values()),
+            frames_out=counters.out,
+            carried=counters.carried,
+            dropped=counters.dropped,
+            losses=losses,
+            in_fps=recent.in_fps,
+            out_fps=recent.out_fps,
+            latency_p50_ms=recent.p50_ms,
+            latency_p99_ms=recent.p99_ms,
+            late_share=recent.late_share,
+            reconnects=dict(source.reconnects),
+            outputs=self._outputs.status(),
+            stages={} if stages is None else stages.times.summary(),
+            latency_counts=counters.latency_counts(),
+            strength=self._request.steady.strength if blend is None else blend.strength,
+            mix=self._job.output_options.mix if line is None else line.finish.mix,
+            keyframes=1 if stages is None or stages.steadiness.keys is None else stages.steadiness.keys.every,
+            is_paused=line is not None and line.is_paused,
+            is_ready=counters.is_ready,
+            memory_mb=peak_memory_mb(),
+            notes=tuple(self._notes()),
+            models=self._models,
+            recording=self._outputs.recording,
+        )
+
+    def change(self, changes: Changes) -> None:
+        """Change something between two frames; a new model or style is opened beside the running one, and then exchanged."""
+        line = self._line
+        if line is None:
+            raise UsageError("nothing can be changed before the models are open")
+        unknown = sorted(set(changes) - set(Changes.__annotations__))
+        if unknown:
+            raise UsageError(f"unknown change {unknown[0]}; accepted: {', '.join(Changes.__annotations__)}")
+        if "strength" in changes:
+            self._set_strength(line, changes["strength"])
+        if "mix" in changes:
+            line.finish.mix = replace(self._job.output_options, mix=changes["mix"]).mix
+        if "is_paused" in changes:
+            line.is_paused = bool(changes["is_paused"])
+        if "model" in changes or "style" in changes:
+            models = (str(changes["model"]),) if "model" in changes else self._request.models
+            request = replace(self._request, models=models, style=changes.get("style"))
+            threading.Thread(target=self._exchange, args=(line, request), name="rotoscope-open", daemon=True).start()
+
+    def record(self) -> str:
+        """Begin to record the result into a new file; return its name."""
+        video = self._format
+        if video is None:
+            raise UsageError("nothing can be recorded before the first picture")
+        return self._outputs.record(lambda name: self._open_sink(name, video), self._recorded)
+
+    def stop_recording(self) -> None:
+        """Finish the recording."""
+        self._outputs.stop_recording()
+
+    def _run(self) -> None:
+        begin = time.perf_counter()
+        try:
+            with ExitStack() as stack:
+                self._translate(stack)
+            self._report = self._reported(time.perf_counter() - begin)
+        except BaseException as error:  # `wait` raises it
+            self._error = error
+        finally:
+            self._ended.set()
+
+    def _translate(self, stack: ExitStack) -> None:
+        waits = self._job.live_options.policy == "every"
+        source = self._source
+        stack.callback(source.close)
+        page = stack.enter_context(self._open_page(self)) if PAGE in self._job.outputs else None
+        stack.callback(self._outputs.end)
+        if page is not None:  # it shows how the rest comes up
+            self._outputs.add(page, waits=False)
+        stages = self._make_stages(self._with_plain_size(self._request))
+        _load_kernels(stages)
+        stack.callback(lambda: None if self._line is None else self._line.close())
+        frames = stack.enter_context(
+            closing(
+                prefetch(
+                    self._counted(source),
+                    1,
+                    when_full="wait" if waits else "drop oldest",
+                    interrupt=source.interrupt,
+                    on_drop=self._counters.drop,
+                )
+            )
+        )
+        first = next(frames, None)
+        if first is None:
+            stages.close()
+            return
+        stages, finish = self._begin(stages, first)
+        assert self._format is not None
+        for word in self._job.outputs:
+            if word == PAGE:
+                continue
+            sink = self._open_sink(word, self._format)
+            self._outputs.add(sink, waits=waits or sink.keeps_every_frame)
+        self._line = LiveLine(stages, finish)
+        if not waits:
+            self._counters.drop(first)  # the stages were made and warmed up with it: it is old by now
+        stages.times.clear()
+        self._counters.is_ready = True
+        with closing(run_stage(self._line, frames if not waits else chain([first], frames))) as results:
+            self._hand_over(results)
+
+    def _begin(self, stages: Stages, first: Frame) -> tuple[Stages, Finish]:
+        """Choose the sizes, warm up, and start the clock of --duration; return the stages to run, and the last one."""
+        info = self._source.info
+        if self._request.working_size == AUTO:
+            chosen = choose_working_size(
+                lambda size: self._make_stages(replace(self._request, working_size=size)),
+                lambda made: self._finish(made, info, first),
+                first,
+                self._frame_s(info),
+                is_stopped=self._stopping.is_set,
+            )
+            self._request = replace(self._request, working_size=chosen)
+            stages.close()
+            stages = self._make_stages(self._request)
+        finish = self._finish(stages, info, first)
+        warmed_up(stages, finish, first)
+        self._format = LiveFormat(
+            *finish.written_size, info.average_rate or DEFAULT_RATE, finish.colour,
+            has_sound=any(stream.kind == "audio" for stream in info.streams),
+        )  # fmt: skip
+        duration = self._job.live_options.duration
+        if duration is not None:
+            timer = threading.Timer(duration, self.stop)
+            timer.daemon = True
+            timer.start()
+        return stages, finish
+
+    def _hand_over(self, results: Iterable[Frame]) -> None:
+        for frame in results:
+            self._outputs.put_sound(self._source.take_sound(), until=frame.seconds, is_first=not self._counters.out)
+            self._counters.finished(frame)
+            self._outputs.put(frame)
+            self._keep_pace()
+
+    def _keep_pace(self) -> None:
+        """Translate fewer frames and carry more where the machine is too slow, and the other way round."""
+        now, line = time.monotonic(), self._line
+        assert line is not None
+        keys = line.stages.steadiness.keys
+        if keys is None or now - self._paced_s < PACE_S or line.translated_s is None:
+            return
+        if self._job.live_options.policy == "every":  # the source waits
+            return
+        self._paced_s = now
+        least, most = self._request.steady.keyframes, self._job.live_options.most_carried
+        frame_s = self._frame_s(self._source.info)
+        keys.every = max(least, frames_per_key(line.translated_s, line.carried_s, frame_s, max(least, most)))
+
+    def _exchange(self, line: LiveLine, request: StagesRequest) -> None:
+        """Open other models, warm them up, and put them in the place of the running ones."""
+        try:
+            stages = self._make_stages(request)
+            last = line.last_source
+            if last is not None:
+                warmed_up(stages, self._finish(stages, self._source.info, last), last)
+        except RotoscopeError as error:
+            self._messages.append(str(error))
+            log.warning("%s", error)
+            return
+        self._request = request
+        line.exchange(stages)
+
+    def _finish(self, stages: Stages, info: VideoInfo, frame: Frame) -> Finish:
+        """The last stage; its size stays that of the first one."""
+        options = self._job.output_options
+        size = self._line.finish.size if self._line is not None else stages.natural_size(frame.source.size)
+        if options.output_size and self._line is None:
+            size = parse_size(options.output_size, stages.region(frame.source.size)[2:])
+        return Finish(
+            size=even(size), region=stages.region, pixel_format="yuv420p", colour=_colour(info), depth=8,
+            mix=options.mix, compare=options.compare, times=stages.times, device=stages.device, keeps_aspect=True,
+        )  # fmt: skip
+
+    def _set_strength(self, line: LiveLine, value: float) -> None:
+        steady = replace(self._request.steady, strength=value)  # refuses wrong values
+        blend = line.stages.steadiness.blend
+        if blend is None:
+            raise UsageError(f"strength of {line.stages.steadiness.description}; accepted: --steady blend")
+        blend.strength = value
+        self._request = replace(self._request, steady=steady)
+
+    def _counted(self, source: LiveSource) -> Iterator[Frame]:
+        for frame in source:
+            self._counters.arrived(frame)
+            yield frame
+
+    def _frame_s(self, info: VideoInfo | None) -> float:
+        """Seconds between two frames of the source."""
+        return float(1 / ((info.average_rate if info is not None else None) or DEFAULT_RATE))
+
+    def _source_state(self) -> SourceState:
+        return "ended" if self._ended.is_set() else self._source.state
+
+    def _notes(self) -> list[str]:
+        line, notes = self._line, list(self._source.notes)
+        if line is not None:
+            notes += line.stages.notes
+        return [*notes, *self._outputs.notes, *self._messages]
+
+    @staticmethod
+    def _with_plain_size(request: StagesRequest) -> StagesRequest:
+        return replace(request, working_size=None) if request.working_size == AUTO else request
+
+    def _reported(self, seconds: float) -> LiveReport:
+        status = self.status()
+        stages: StageTimes | None = None if self._line is None else self._line.stages.times
+        return LiveReport(
+            source=status.source,
+            models=() if self._line is None else tuple(file.name for file in self._line.stages.models),
+            engine=status.engine,
+            steady=status.steady,
+            working_size=status.working_size,
+            seconds=seconds,
+            frames_in=status.frames_in,
+            frames_out=status.frames_out,
+            carried=status.carried,
+            dropped=status.dropped,
+            losses=status.losses,
+            latency=self._counters.latency_summary(),
+            reconnects=status.reconnects,
+            outputs={
+                output.name: {
+                    "frames": output.frames, "dropped": output.dropped, "losses": output.losses,
+                    "reconnects": output.reconnects, "error": output.error,
+                }
+                for output in status.outputs
+            },
+            stages={} if stages is None else stages.summary(),
+            notes=status.notes,
+            peak_memory_mb=status.memory_mb,
+        )  # fmt: skip
+
+
+def _load_kernels(stages: Stages) -> None:
+    """Pass a black frame through the stages before the source is connected: loading the kernels takes seconds."""
+    width, height = USUAL_SIZE
+    luma, chroma = np.zeros((height, width), np.uint8), np.full((height // 2, width // 2), 128, np.uint8)
+    frame = Frame(0, 0, 1 / DEFAULT_RATE, 1, Picture((luma, chroma, chroma)))
+    finish = Finish(
+        size=USUAL_SIZE, region=stages.region, pixel_format="yuv420p", colour=Colour(), depth=8, mix=0.0, compare=False,
+        times=stages.times, device=stages.device,
+    )  # fmt: skip
+    warmed_up(stages, finish, frame)
+
+
+def _info(source: LiveSource) -> VideoInfo | None:
+    """What the source says about itself; None before its first frame."""
+    try:
+        return source.info
+    except UsageError:
+        return None
+
+
+def _colour(info: VideoInfo) -> Colour:
+    """The colour of the result: the source's matrix if it is a usual one, limited range, and complete tags."""
+    matrix = info.colour.matrix if info.colour.matrix in TAGS else "709"
+    primaries, transfer = TAGS[matrix]
+    named = info.colour if info.colour.matrix in TAGS and not info.colour.is_hdr else Colour()
+    return Colour(
+        matrix,
+        primaries=named.primaries if named.primaries != 2 else primaries,
+        transfer=named.transfer if named.transfer != 2 else transfer,
+    )

@@ -1,0 +1,357 @@
+"""A live run: counts that add up, drops, changes between two frames, outputs that fail or are slow, and the end."""
+
+import threading
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from live_fakes import FedSource, KeptSink, live_run
+
+import rotoscope
+from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
+from rotoscope.base.frame import StreamInfo
+from rotoscope.base.live import Sound
+from rotoscope.base.options import LiveOptions, OutputOptions, SteadyOptions
+
+LONG_S = 240  # for waits that a test expects to end
+
+
+def until(condition):
+    """Wait until a condition holds that another thread will bring about."""
+    waiting = threading.Event()
+    for _ in range(LONG_S * 100):
+        if condition():
+            return
+        waiting.wait(0.01)
+    raise AssertionError("it never came true")
+
+
+def brightness(frame):
+    """The luma of a flat result."""
+    return int(frame.result.planes[0][0, 0])
+
+
+@pytest.fixture
+def every():
+    """Options of a run that drops nothing."""
+    return LiveOptions(policy="every")
+
+
+def test_every_frame_comes_out_in_order_with_policy_every(identity, every):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, live=every) as run:
+        run.start()
+        for value in range(0, 250, 5):
+            source.feed(value)
+        source.end()
+        report = run.wait(LONG_S)
+    assert [frame.index for frame in sink.frames] == list(range(50))
+    assert sink.ended_by == "finish" and source.is_closed
+    assert (report.frames_in, report.frames_out, report.dropped, report.losses) == (50, 50, 0, {})
+    assert np.all(np.diff([brightness(frame) for frame in sink.frames]) > 0)
+
+
+def test_a_slow_network_drops_the_oldest_and_shows_the_newest(identity):
+    source, sink = FedSource(), KeptSink(keeps_every_frame=True)
+    inside, go_on = threading.Semaphore(0), threading.Semaphore(0)
+    is_warm = threading.Event()
+
+    def slow(image, call):
+        if is_warm.is_set() and call:  # not the probe for shapes
+            inside.release()
+            assert go_on.acquire(timeout=LONG_S)
+        return image
+
+    with live_run(identity, source, sink, function=slow) as run:
+        run.start()
+        source.feed(0)
+        until(lambda: run.status().is_ready)
+        is_warm.set()
+        source.feed(10)
+        assert inside.acquire(timeout=LONG_S)  # frame 1 is in the network
+        for value in (20, 30, 40, 50):
+            source.feed(value)
+        for _ in range(6):
+            assert source.taken.acquire(timeout=LONG_S)
+        until(lambda: run.status().dropped == 3)  # frames 2, 3 and 4
+        go_on.release(2)
+        source.end()
+        report = run.wait(LONG_S)
+    assert [frame.index for frame in sink.frames] == [1, 5]
+    assert (report.frames_in, report.frames_out, report.dropped) == (6, 2, 3)
+    assert report.losses == {"before the models were ready": 1}
+
+
+def test_a_report_adds_up_with_what_the_source_lost(identity, every):
+    source, sink = FedSource(), KeptSink()
+    source.losses["damaged pictures"] = 3
+    with live_run(identity, source, sink, live=every) as run:
+        run.start()
+        source.feed(1)
+        source.feed(2)
+        source.end()
+        report = run.wait(LONG_S)
+    assert report.frames_in == report.frames_out + report.dropped + sum(report.losses.values()) == 5
+
+
+def test_changes_take_effect_at_the_next_frame(identity, every):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, function=lambda image, _: image * 0, live=every) as run:
+        run.start()
+        source.feed(200)
+        until(lambda: sink.num_frames == 1)
+        run.change({"mix": 1.0})
+        source.feed(200)
+        until(lambda: sink.num_frames == 2)
+        run.change({"is_paused": True})
+        source.feed(90)
+        source.feed(90)
+        until(lambda: sink.num_frames == 4)
+        run.change({"is_paused": False})
+        source.feed(90)
+        source.end()
+        report = run.wait(LONG_S)
+    shown = [brightness(frame) for frame in sink.frames]
+    assert shown[0] < 20 < shown[4] < shown[1] == shown[2] == shown[3]
+    assert (report.frames_out, report.carried) == (5, 2)
+
+
+def test_another_model_is_opened_beside_the_running_one(identity, every):
+    source, sink, opened = FedSource(), KeptSink(), threading.Event()
+
+    def black(image, _call):
+        assert opened.wait(LONG_S)
+        return image * 0
+
+    with live_run(identity, source, sink, models={"black": black}, live=every) as run:
+        run.start()
+        source.feed(200)
+        until(lambda: sink.num_frames == 1)
+        run.change({"model": "black"})
+        source.feed(200)  # the old model still runs
+        until(lambda: sink.num_frames == 2)
+        opened.set()
+        until(lambda: run._line._next_stages is not None)
+        source.feed(200)
+        until(lambda: sink.num_frames == 3)
+        assert run.status().model == "black"
+        run.change({"model": "missing"})
+        until(lambda: "missing: no such model" in run.status().notes)
+        source.feed(200)
+        source.end()
+        run.wait(LONG_S)
+    assert [brightness(frame) > 100 for frame in sink.frames] == [True, True, False, False]
+    assert sink.frames[2].cut
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"strength": 0.5}, "strength of off; accepted: --steady blend"),
+    ({"mix": 2}, "mix=2; accepted: 0 (none of the source) to 1 (only the source)"),
+    ({"colour": 1}, "unknown change colour; accepted: model, strength, mix, is_paused, style"),
+])  # fmt: skip
+def test_a_change_that_cannot_be_made_is_one_line(changes, message, identity, every):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, live=every) as run:
+        with pytest.raises(UsageError, match="before the models are open"):
+            run.change(changes)
+        run.start()
+        source.feed(0)
+        until(lambda: sink.num_frames == 1)
+        with pytest.raises(UsageError) as refused:
+            run.change(changes)
+        source.end()
+        run.wait(LONG_S)
+    assert str(refused.value) == message
+
+
+def test_strength_is_changed_while_frames_are_blended(identity, every):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, steady=SteadyOptions(steady="blend", strength=1.0), live=every) as run:
+        run.start()
+        source.feed(100)
+        until(lambda: sink.num_frames == 1)
+        run.change({"strength": 0.0})
+        assert run.status().strength == 0.0
+        source.end()
+        run.wait(LONG_S)
+
+
+def test_a_slow_output_drops_alone(identity, every):
+    source, fast, slow = FedSource(), KeptSink("fast", keeps_every_frame=True), KeptSink("slow")
+    slow.gate = threading.Event()
+    with live_run(identity, source, fast, slow, live=LiveOptions(policy="newest")) as run:
+        run.start()
+        source.feed(0)
+        until(lambda: run.status().is_ready)
+        for number in range(1, 6):
+            source.feed(number * 10)
+            until(lambda number=number: fast.num_frames == number)
+        statuses = {output.name: output for output in run.status().outputs}
+        assert statuses["slow"].dropped == 3  # one is being written, the newest waits
+        slow.gate.set()
+        source.end()
+        report = run.wait(LONG_S)
+    assert [frame.index for frame in slow.frames] == [1, 5]
+    assert report.outputs["slow"]["dropped"] == 3 and report.outputs["fast"]["dropped"] == 0
+
+
+def test_a_broken_output_ends_alone_and_the_last_one_ends_the_run(identity, every):
+    source, good, bad = FedSource(), KeptSink("good"), KeptSink("bad")
+    bad.error = OutputFailed("bad: the disk is full")
+    with live_run(identity, source, good, bad, live=every) as run:
+        run.start()
+        source.feed(0)
+        until(lambda: bad.ended_by == "abort")
+        source.feed(0)
+        until(lambda: good.num_frames == 2)
+        statuses = {output.name: output for output in run.status().outputs}
+        assert statuses["bad"].error == "bad: the disk is full" and statuses["bad"].state == "closed"
+        good.error = OutputFailed("good: gone")
+        source.feed(0)
+        until(lambda: good.ended_by == "abort")
+        source.feed(0)
+        with pytest.raises(OutputFailed):
+            run.wait(LONG_S)
+
+
+def test_an_error_of_the_source_is_raised_and_outputs_are_finished(identity, every):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, live=every) as run:
+        run.start()
+        source.feed(0)
+        source.fail(InputRefused("fed: gave up after 3 s"))
+        with pytest.raises(InputRefused, match="gave up"):
+            run.wait(LONG_S)
+    assert sink.ended_by == "finish" and sink.num_frames == 1
+
+
+def test_a_run_can_be_stopped_before_its_first_picture(identity):
+    source, sink = FedSource(), KeptSink()
+    run = live_run(identity, source, sink)
+    run.start()
+    run.stop()
+    report = run.wait(LONG_S)
+    assert (report.frames_in, report.frames_out) == (0, 0) and source.is_closed
+
+
+def test_a_sink_that_waits_is_interrupted_at_the_end(identity, every):
+    source, stuck = FedSource(), KeptSink("stuck")
+    stuck.gate = threading.Event()
+    with live_run(identity, source, stuck, live=every) as run:
+        run.start()
+        source.feed(0)
+        assert stuck.entered.acquire(timeout=LONG_S)
+        run.stop()
+        run.wait(LONG_S)
+    assert stuck.interrupted.is_set()
+
+
+def test_the_duration_ends_a_run(identity):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, live=LiveOptions(policy="every", duration=0.05)) as run:
+        run.start()
+        source.feed(0)
+        assert run.wait(LONG_S).frames_out == 1
+
+
+def test_sound_leaves_with_the_picture_of_its_time(identity, every):
+    source = FedSource(streams=(StreamInfo(1, "audio", "aac"),))
+    sink = KeptSink()
+    samples = np.zeros((480, 2), np.float32)
+    source.sounds = [Sound(Fraction(n, 100), samples) for n in range(10)]  # 0 to 0.09 s; frames come each 0.04 s
+    with live_run(identity, source, sink, live=every) as run:
+        run.start()
+        source.feed(0)
+        until(lambda: sink.num_frames == 1)
+        assert [sound.seconds for sound in sink.sounds] == [0]
+        source.feed(0)
+        until(lambda: sink.num_frames == 2)
+        assert [sound.seconds for sound in sink.sounds] == [Fraction(n, 100) for n in range(5)]
+        source.end()
+        run.wait(LONG_S)
+    assert sink.format.has_sound
+
+
+def test_a_recording_begins_and_ends_between_frames(identity, every):
+    source, sink, file = FedSource(), KeptSink(), KeptSink("file.mkv", keeps_every_frame=True)
+    run = live_run(identity, source, sink, file, live=every)
+    run._job = run._job.__class__(**{**vars(run._job), "outputs": ("kept",)})
+    with run:
+        with pytest.raises(UsageError, match="before the first picture"):
+            run.record()
+        run.start()
+        source.feed(0)
+        until(lambda: sink.num_frames == 1)
+        assert run.record() == "file.mkv" == run.status().recording
+        with pytest.raises(UsageError, match="being recorded"):
+            run.record()
+        source.feed(0)
+        until(lambda: file.num_frames == 1)
+        run.stop_recording()
+        assert file.ended_by == "finish" and run.status().recording == ""
+        with pytest.raises(UsageError, match="nothing is being recorded"):
+            run.stop_recording()
+        source.end()
+        run.wait(LONG_S)
+
+
+def test_another_size_after_a_reconnect_keeps_the_size_of_the_result(identity, every):
+    source, sink = FedSource(size=(64, 48)), KeptSink()
+    with live_run(identity, source, sink, live=every) as run:
+        run.start()
+        source.feed(200)
+        source.feed(200, size=(64, 24), cut=True)
+        source.end()
+        run.wait(LONG_S)
+    first, second = (frame.result.planes[0] for frame in sink.frames)
+    assert first.shape == second.shape == (48, 64)
+    assert second[0, 0] == 16 and second[47, 0] == 16 and second[24, 32] > 150  # bars above and below
+
+
+def test_a_gap_makes_a_cut(identity, every):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, live=every) as run:
+        run.start()
+        for seconds in (0, 0.04, 5, 5.04):
+            source.feed(0, seconds=seconds)
+        source.end()
+        run.wait(LONG_S)
+    assert [frame.cut for frame in sink.frames] == [False, False, True, False]
+
+
+def test_odd_sizes_become_even(identity, every):
+    source, sink = FedSource(size=(65, 49)), KeptSink()
+    with live_run(identity, source, sink, output=OutputOptions(compare=True), live=every) as run:
+        run.start()
+        source.feed(0)
+        source.end()
+        run.wait(LONG_S)
+    assert (sink.format.width, sink.format.height) == (128, 48)
+
+
+def test_auto_takes_the_largest_working_size_that_keeps_up(identity, every):
+    source, sink, sizes = FedSource(size=(640, 360)), KeptSink(), []
+
+    def counted(image, _call):
+        sizes.append(image.shape[2])
+        return image
+
+    with live_run(identity, source, sink, function=counted, live=every, working_size="auto") as run:
+        run.start()
+        source.feed(0)
+        source.end()
+        report = run.wait(LONG_S)
+    assert report.working_size in ("360p", "324p", "288p", "252p", "216p", "180p", "144p")
+    assert sizes[-1] == int(report.working_size[:-1])
+
+
+def test_a_failing_model_is_raised(identity):
+    def broken(_image, _call):
+        raise rotoscope.ModelRefused("fake: it broke")
+
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, function=broken) as run:
+        run.start()
+        source.feed(0)
+        with pytest.raises(rotoscope.ModelRefused, match="it broke"):
+            run.wait(LONG_S)

@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -110,6 +110,8 @@ def choose_encoder(
     default_codec = alpha_targets.BY_ENDING[suffix] if alpha else CONTAINERS[suffix][1]
     name = encoder_named(codec or default_codec)
     _check_container(name, suffix)
+    if suffix in (".mxf", ".y4m") and video.rate is not None:
+        video = replace(video, time_base=1 / video.rate)  # these have no times, only a rate
     return open_once(
         name, video, options=options, threads=threads, quality=quality, alpha=alpha, tag=_checked_tag(tag, name, suffix)
     )
@@ -212,7 +214,7 @@ def why_not_opened(name: str) -> str:
 
 
 def _pixel_formats(name: str, video: VideoFormat) -> list[str]:
-    """Pixel formats to try in order: the source's chroma and depth, then 8 bits, then 4:2:0, then 4:4:4 for odd sizes."""
+    """Pixel formats to try in order: the source's chroma and depth, 4:2:0 of its depth, 8 bits, and 4:4:4 for odd sizes."""
     codec_formats = [pixel_format.name for pixel_format in av.Codec(name, "w").video_formats or []]
     if name == "gif":
         return ["rgb24"]
@@ -223,7 +225,7 @@ def _pixel_formats(name: str, video: VideoFormat) -> list[str]:
         return ["bgr0"]
     if chroma in ("gray", "rgb"):
         chroma = "420"
-    deep = [f"yuv{chroma}p10le"] if video.depth > 8 else []
+    deep = [f"yuv{chroma}p10le", "yuv420p10le"] if video.depth > 8 else []
     wish = [*deep, f"yuv{chroma}p", "yuv420p", "yuv444p"]
     found = [pixel_format for pixel_format in dict.fromkeys(wish) if pixel_format in codec_formats]
     if not found:
@@ -254,8 +256,8 @@ def _check_container(name: str, suffix: str) -> None:
     muxer, default_codec = CONTAINERS[suffix]
     if name == default_codec:
         return
-    if name not in _codecs_of(muxer):
-        takers = [ending for ending, (other, _) in CONTAINERS.items() if name in _codecs_of(other)]
+    if name not in _codecs_of(muxer) or (muxer == "mov" and _why_no_header(name, muxer)):
+        takers = [ending for ending, (other, _) in CONTAINERS.items() if other != muxer and name in _codecs_of(other)]
         hint = f"those that do: {', '.join(takers)}" if takers else f"it takes {default_codec}"
         raise UsageError(f"--codec {name}: {suffix} does not take it; {hint}")
 
@@ -270,18 +272,26 @@ def _checked_tag(tag: str | None, codec: str, suffix: str) -> str:
         raise UsageError(f"--tag {tag}: {suffix} has no such tags; accepted with .mp4 and .mov")
     if len(tag) != 4 or not tag.isascii() or not tag.isprintable():
         raise UsageError(f"--tag {tag}: accepted: four letters, such as hvc1 or hev1")
+    if _why_no_header(codec, muxer, tag):
+        raise UsageError(f"--tag {tag}: {suffix} does not take it for {codec}; for H.265: hvc1 or hev1")
+    return tag
+
+
+def _why_no_header(codec: str, muxer: str, tag: str = "") -> str:
+    """Write the header of a small video in memory; return why a container refuses the codec or its tag, or an empty string."""
     try:
         with av.open(io.BytesIO(), "w", format=muxer) as trial, ordinary_priority():
-            stream = trial.add_stream(codec, rate=25)
+            pixel_format = _pixel_formats(codec, _TRIAL)[0]
+            stream = trial.add_stream(codec, rate=25, options=settings_of(codec, None, pixel_format))
             assert isinstance(stream, av.VideoStream)
-            stream.width = stream.height = 64
-            stream.pix_fmt = _pixel_formats(codec, _TRIAL)[0]
-            stream.options = dict(settings_of(codec, None, str(stream.pix_fmt)))
-            stream.codec_context.codec_tag = tag
+            stream.width, stream.height = _TRIAL.width, _TRIAL.height
+            stream.pix_fmt = pixel_format
+            if tag:
+                stream.codec_context.codec_tag = tag
             trial.start_encoding()
     except (av.FFmpegError, ValueError) as error:
-        raise UsageError(f"--tag {tag}: {suffix} does not take it for {codec}; for H.265: hvc1 or hev1") from error
-    return tag
+        return str(getattr(error, "strerror", None) or error)
+    return ""
 
 
 def _codecs_of(muxer: str) -> set[str]:

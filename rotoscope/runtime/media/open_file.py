@@ -12,12 +12,13 @@ from rotoscope.runtime.media.heif_picture import is_heif_still, open_heif
 from rotoscope.runtime.media.local_file import open_local, open_regular
 from rotoscope.runtime.media.still_file import DAMAGED, MAX_PIXELS, StillFile, has_other_profile, pillow_pages
 from rotoscope.runtime.media.still_source import StillSource
-from rotoscope.runtime.media.tiff_pages import deep_pages, open_tiff
+from rotoscope.runtime.media.tiff_pages import deep_pages, open_tiff, open_unknown_tiff
 from rotoscope.runtime.media.video_source import VideoSource
 
 _HEAD_BYTES = 4096
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_PILLOW_SIGNS = (_JPEG, _PNG, b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PILLOW_SIGNS = (_JPEG, _PNG, *_TIFF, b"RIFF")
 _DPX = (b"SDPX", b"XPDS")
 _DPX_TRANSFER = 801  # offset of the transfer of the first element: 1 printing density, 3 logarithmic (SMPTE ST 268)
 _JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".insp")
@@ -93,7 +94,8 @@ def _identified(path: Path) -> Any:
 def _other_reader(path: Path, head: bytes, image: Any, unconverted: bool, keep_alpha: bool) -> StillFile | None:
     """The pages of a file that FFmpeg does not read rightly; None for all others."""
     if image is None:
-        return None
+        is_tiff = head.startswith(_TIFF) and not unconverted
+        return open_unknown_tiff(path, keep_alpha=keep_alpha) if is_tiff else None
     if image.format == "TIFF":
         try:
             return open_tiff(path, image, unconverted=unconverted, keep_alpha=keep_alpha)

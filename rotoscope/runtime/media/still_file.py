@@ -122,7 +122,9 @@ def _rgb(image: Any, keep_alpha: bool) -> Picture:
     """A loaded image as RGB of 8 bits, or as grey of 8 or 16."""
     if image.mode.startswith("I;16"):
         return grey_picture(np.asarray(image).astype(np.uint16), 16)
-    if image.mode in ("I", "F"):
+    if image.mode == "F":  # from black 0 to white 1, as FFmpeg takes them
+        return grey_picture(np.rint(np.clip(np.nan_to_num(np.asarray(image)), 0, 1) * 65535).astype(np.uint16), 16)
+    if image.mode == "I":
         raise ValueError("numbers of 32 bits, which do not say what is black and white; convert them to 16 bits")
     plain = image
     if image.has_transparency_data:

@@ -46,6 +46,16 @@ def open_tiff(path: Path, image: Any, *, unconverted: bool, keep_alpha: bool = F
     return found
 
 
+def open_unknown_tiff(path: Path, *, keep_alpha: bool) -> StillFile | None:
+    """Several pages of a TIFF that Pillow does not know, such as RGB floats; None for one page, which FFmpeg reads."""
+    count = cv2.imcount(str(path), cv2.IMREAD_UNCHANGED)
+    if count < 2:
+        return None
+    found = _opencv_pages(path, list(range(count)), keep_alpha=keep_alpha)
+    found.notes.append(f"{count} pages, each a frame")
+    return found
+
+
 def _full_pages(image: Any) -> tuple[list[int], int]:
     """Numbers of the pages that are full pictures, and how many others there are."""
     full, others = [], 0
@@ -60,30 +70,46 @@ def _full_pages(image: Any) -> tuple[list[int], int]:
 
 
 def deep_pages(path: Path, image: Any, pages: list[int], *, keep_alpha: bool = False) -> StillFile:
-    """Pages of 16 bits, which Pillow would give as 8: by OpenCV, with the profile of an opened Pillow image."""
-    turned = ORIENTATIONS.get(_orientation(image), Orientation())
+    """Pages of 16 bits, which Pillow would give as 8, with the profile of an opened Pillow image, which is closed."""
     profile, notes = image.info.get("icc_profile"), []
-    converts = False
     if profile:
         try:
-            converts = not is_srgb(profile, "RGB")
-            if converts:
+            if is_srgb(profile, "RGB"):
+                profile = None
+            else:
                 deep_to_srgb(np.zeros((1, 1, 3), np.uint16), profile)
                 notes.append(converted_from(profile))
         except UnusableProfile as error:
             notes.append(f"the colour profile is not applied to 16 bits: {error}")
-            converts = False
+            profile = None
     has_alpha = image.mode == "RGBA"
     if has_alpha and not keep_alpha:
         notes.append(OVER_BLACK)
+    turned = ORIENTATIONS.get(_orientation(image), Orientation())
     image.close()
+    found = _opencv_pages(path, pages, keep_alpha=keep_alpha, turned=turned, profile=profile)
+    found.kind, found.notes = image.format, notes
+    if has_alpha:
+        found.pixel_format = "rgba64le"
+    return found
 
+
+def _opencv_pages(
+    path: Path,
+    pages: list[int],
+    *,
+    keep_alpha: bool,
+    turned: Orientation = Orientation(),  # noqa: B008  a frozen value
+    profile: bytes | None = None,
+) -> StillFile:
     def read(number: int) -> Picture:
         done, found = cv2.imreadmulti(str(path), start=pages[number], count=1, flags=cv2.IMREAD_UNCHANGED)
         if not done or not found:
             raise ValueError("it cannot be decoded")
         page = found[0]
         check_pixels((page.shape[1], page.shape[0]))
+        if page.dtype in (np.float32, np.float64):  # from black 0 to white 1, as FFmpeg takes them
+            page = np.rint(np.clip(np.nan_to_num(page), 0, 1) * 65535).astype(np.uint16)
         if page.dtype not in (np.uint8, np.uint16):
             raise ValueError(
                 f"numbers of {page.dtype}, which do not say what is black and white; convert them to 16 bits"
@@ -92,19 +118,11 @@ def deep_pages(path: Path, image: Any, pages: list[int], *, keep_alpha: bool = F
         if page.ndim == 2:
             return turned.apply_to_picture(grey_picture(page, depth))
         page = np.ascontiguousarray(page[..., [2, 1, 0, 3][: page.shape[2]]])
-        if converts and depth == 16:
+        if profile is not None and depth == 16:
             page[..., :3] = deep_to_srgb(page[..., :3], profile)
         return turned.apply_to_picture(rgb_picture(page, depth, keep_alpha=keep_alpha))
 
-    return StillFile(
-        kind=image.format,
-        pages=len(pages),
-        read=read,
-        close=lambda: None,
-        pixel_format="rgba64le" if has_alpha else "rgb48le",
-        depth=16,
-        notes=notes,
-    )
+    return StillFile(kind="TIFF", pages=len(pages), read=read, close=lambda: None, pixel_format="rgb48le", depth=16)
 
 
 def _orientation(image: Any) -> int:

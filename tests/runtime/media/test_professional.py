@@ -76,6 +76,8 @@ def test_an_option_of_the_encoder_overrides_the_quality(tmp_path, identity):
     ({"quality": "lossless"}, "out.gif", "no settings for gif"),
     ({"quality": "lossless"}, "out.jpg", "JPEG does not have it"),
     ({"quality": "best"}, "out.mp4", "accepted: preview, good, delivery, lossless"),
+    ({"codec": "libvpx-vp9"}, "out.mov", r"\.mov does not take it; those that do: \.mp4"),
+    ({"codec": "libsvtav1"}, "out.mov", r"\.mov does not take it"),
     ({"tag": "hvc1"}, "out.mkv", "has no such tags; accepted with .mp4 and .mov"),
     ({"tag": "hevc1"}, "out.mp4", "accepted: four letters"),
     ({"tag": "hvc1"}, "out.mp4", "does not take it for libx264"),
@@ -119,6 +121,18 @@ def test_intermediate_codecs_keep_depth_and_colour(codec, ending, tmp_path, iden
     assert context.pix_fmt == "yuv422p10le"
     assert (int(frame.colorspace), int(frame.color_primaries), int(frame.color_trc)) == (9, 9, 16)
     assert len(independent.video_times(tmp_path / f"out{ending}")) == 8
+
+
+def test_depth_is_kept_before_chroma(tmp_path, identity):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mkv", pixel_format="yuv422p10le", frames=2, size=(320, 240))
+    run = rotoscope.translate(clip, tmp_path / "out.mkv", model=identity, steady="off", codec="libsvtav1")
+    assert run.encoder == "libsvtav1 yuv420p10le"
+
+
+def test_mpeg2_in_mxf(tmp_path, identity):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mkv", pixel_format="yuv422p", frames=10, size=(320, 240))
+    rotoscope.translate(clip, tmp_path / "out.mxf", model=identity, steady="off", codec="mpeg2video")
+    assert len(independent.video_times(tmp_path / "out.mxf")) == 10
 
 
 @pytest.mark.parametrize(("codec", "profile"), [("prores_ks", "4444"), ("dnxhd", "DNXHR 444")])

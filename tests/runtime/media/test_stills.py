@@ -249,6 +249,17 @@ def test_pages_of_sixteen_bits_keep_them(shape, tmp_path):
     assert source.info.depth == 16
 
 
+@pytest.mark.parametrize("shape", [(48, 64, 3), (48, 64)])
+def test_pages_of_floats_go_from_0_to_1(shape, tmp_path):
+    import tifffile
+
+    pages = [np.full(shape, value, np.float32) for value in (0, 0.5, 2)]
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack(pages), photometric="rgb" if len(shape) == 3 else "minisblack")
+    frames, source = read(tmp_path / "stack.tif")
+    assert [int(frame[0, 0, 0]) for frame in frames] == [0, 128, 255]
+    assert "3 pages, each a frame" in source.notes
+
+
 def test_smaller_copies_in_a_tiff_are_no_frames(tmp_path):
     import tifffile
 

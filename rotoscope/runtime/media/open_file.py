@@ -51,6 +51,7 @@ def open_file(
         return StillSource(name, still, rate=rate, start=start, duration=duration)
     is_photo = head.startswith(_JPEG) and _is_photo(path, image)
     num_pictures = getattr(image, "n_frames", 1) if is_photo else 1
+    is_unapplied = image is not None and image.format == "PNG" and not unconverted and has_other_profile(image)
     if image is not None:
         image.close()
     opened = open_local(path, gpu)
@@ -59,6 +60,8 @@ def open_file(
         name, opened, start=start, duration=duration, threads=threads, unconverted=unconverted,
         is_still=is_photo or is_heif, keep_alpha=keep_alpha, deinterlace=deinterlace, hdr=hdr,
     )  # fmt: skip
+    if is_unapplied:
+        source.notes.append("the colour profile of an animated PNG is not applied")
     if num_pictures > 1:
         source.notes.append(f"{num_pictures} pictures in this file; the first is used")
     if head[:4] in _DPX and len(head) > _DPX_TRANSFER and head[_DPX_TRANSFER] in (1, 3):

@@ -163,6 +163,16 @@ def test_a_damaged_profile_changes_nothing(profile, tmp_path):
     assert np.array_equal(found, textured())
 
 
+def test_the_profile_of_an_animated_png_is_said(tmp_path):
+    pages = [image(), image().rotate(180)]
+    pages[0].save(
+        tmp_path / "wave.png", save_all=True, append_images=pages[1:], duration=100, icc_profile=wide_profile()
+    )
+    frames, source = read(tmp_path / "wave.png")
+    assert len(frames) == 2
+    assert "the colour profile of an animated PNG is not applied" in source.notes
+
+
 def test_a_folder_of_pictures_with_profiles(tmp_path):
     folder = tmp_path / "shots"
     folder.mkdir()

@@ -170,11 +170,11 @@ class ReconnectingSource:
         return Frame(index, pts, TIME_BASE, duration, received.picture, cut=is_cut, arrival_s=received.arrival_s)
 
     def _begin(self, connection: Connection) -> None:
-        self._state, self._said = "playing", ""
+        self._state = "playing"
         info = connection.info
         assert info is not None
         sound = "with sound" if connection.has_sound else "without sound"
-        log.info("%s: playing, %s %dx%d, %s", self.name, info.codec, info.width, info.height, sound)
+        self._say(logging.INFO, f"is playing: {info.codec} {info.width}x{info.height}, {sound}")
         for note in connection.notes:
             if note not in self._notes:
                 self._notes.append(note)
@@ -185,10 +185,14 @@ class ReconnectingSource:
         if self._give_up_after_s is not None and silent_s >= self._give_up_after_s:
             raise InputRefused(f"{self.name}: no picture for {silent_s:.0f} s: {reason}")
         self._state = "waiting"
-        if reason != self._said:
-            log.warning("%s: %s; connecting again", self.name, reason)
-            self._said = reason
+        self._say(logging.WARNING, f"is not playing ({reason}); connecting again")
         delay = self._backoff.delay()
         if self._give_up_after_s is not None:
             delay = min(delay, self._give_up_after_s - silent_s)
         self._interruption.wait(delay)
+
+    def _say(self, level: int, what: str) -> None:
+        """Log what has changed; what is as before is not said again."""
+        if what != self._said:
+            log.log(level, "%s %s", self.name, what)
+            self._said = what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # av.Packet is generic for type checkers only
 
+import math
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -22,14 +23,24 @@ SAME_SECONDS = Fraction(
 
 
 class SoundQueue:
-    """The newest KEPT_SECONDS of sound, between the thread of the source and the one that takes it."""
+    """The newest KEPT_SECONDS of sound, between the thread of the source and the one that takes it.
+
+    What overlaps the piece before (after a reconnect, or where a file begins again) is cut off.
+    """
 
     def __init__(self) -> None:
         self._pieces: deque[Sound] = deque()
+        self._end = Fraction(-1)
         self._lock = threading.Lock()
 
     def put(self, piece: Sound) -> None:
         """Add a piece; those that are KEPT_SECONDS older are deleted."""
+        num_old = max(0, math.ceil((self._end - piece.seconds) * SOUND_RATE))
+        if num_old >= len(piece.samples):
+            return
+        if num_old:
+            piece = Sound(piece.seconds + Fraction(num_old, SOUND_RATE), piece.samples[num_old:])
+        self._end = piece.seconds + Fraction(len(piece.samples), SOUND_RATE)
         with self._lock:
             self._pieces.append(piece)
             while piece.seconds - self._pieces[0].seconds > KEPT_SECONDS:

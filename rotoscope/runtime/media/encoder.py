@@ -95,19 +95,29 @@ def choose_encoder(
     codec    name of an encoder; None is the container's default
     options  encoder options, with pix_fmt and movflags among them
     """
-    default_codec = CONTAINERS[suffix][1]
-    name = codec or default_codec
-    if name not in av.codec.codecs_available or not _is_video_encoder(name):
-        near = difflib.get_close_matches(name, _video_encoders(), n=3)
-        hint = f"; near: {', '.join(near)}" if near else "; rotoscope doctor lists those that open here"
-        raise UsageError(f"--codec {name}: no such video encoder{hint}")
-    name = av.Codec(name, "w").name  # "h264" is the encoder that FFmpeg prefers for it
+    name = encoder_named(codec or CONTAINERS[suffix][1])
     _check_container(name, suffix)
+    return open_once(name, video, defaults=DEFAULTS.get(name, {}), options=options, threads=threads)
+
+
+def encoder_named(text: str) -> str:
+    """FFmpeg's name of a video encoder, the preferred one for the name of a codec; raises UsageError for an unknown name."""
+    if text not in av.codec.codecs_available or not _is_video_encoder(text):
+        near = difflib.get_close_matches(text, _video_encoders(), n=3)
+        hint = f"; near: {', '.join(near)}" if near else "; rotoscope doctor lists those that open here"
+        raise UsageError(f"--codec {text}: no such video encoder{hint}")
+    return av.Codec(text, "w").name  # "h264" is the encoder that FFmpeg prefers for it
+
+
+def open_once(
+    name: str, video: VideoFormat, *, defaults: Mapping[str, str], options: Mapping[str, str], threads: int
+) -> Encoder:
+    """Open an encoder with its defaults and the options that were given; raises UsageError if it does not open."""
     given = dict(options)
     wanted = given.pop("pix_fmt", None)
     muxer_options = {key: given.pop(key) for key in list(given) if key in MUXER_OPTIONS}
     _check_names(name, given)
-    merged = {**DEFAULTS.get(name, {}), **given}
+    merged = {**defaults, **given}
     if {"qp", "b"} & set(given):  # another kind of rate control was asked for
         for quality in {"crf", "cq"} - set(given):
             merged.pop(quality, None)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import av
 import av.container
@@ -19,7 +19,7 @@ from rotoscope.base.errors import OutputFailed
 from rotoscope.base.files import place
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.parts import Part
-from rotoscope.runtime.media.copied_streams import REFUSED, CopiedStreams
+from rotoscope.runtime.media.copied_streams import REFUSED
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     RGB_FORMATS,
@@ -38,10 +38,42 @@ MOST_STEP = {"mp4": 2**31 - 1, "mov": 2**31 - 1, "gif": 2**16 - 1}
 CLOCKS = {"gif": GIF_TIME_BASE, "matroska": Fraction(1, 1000), "webm": Fraction(1, 1000)}
 
 
+class OtherStreams(Protocol):
+    """What goes into a container beside the pictures: `CopiedStreams`, or the sound of a live run."""
+
+    @property
+    def kept(self) -> list[str]: ...  # noqa: D102  (the four are as those of a sink)
+    @property
+    def notes(self) -> list[str]: ...  # noqa: D102
+    @property
+    def losses(self) -> Counter[str]: ...  # noqa: D102
+
+    def attach(self, output: av.container.OutputContainer, muxer: str, offset: Fraction) -> None:
+        """Add the streams to a container that has not been written to; `offset` is added to every time, in seconds."""
+        ...
+
+    def time_base_denominators(self) -> list[int]:
+        """Ticks per second of the streams that were attached."""
+        ...
+
+    def mux_until(self, output: av.container.OutputContainer, seconds: Fraction | None) -> None:
+        """Write what begins before `seconds` on the clock of the frames; None writes all that is left."""
+        ...
+
+    def refused(self) -> None:
+        """Count a packet that the container refused."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held."""
+        ...
+
+
 class VideoSink:
     """Writes the `result` pictures of frames, code values in the encoder's pixel format, into a file or standard output.
 
     target   None is y4m on standard output
+    given    pixel format of the pictures; None is the encoder's own (RGB for its RGB formats)
     copied   the source's sound, subtitles and chapters; closed by `finish` and `abort`
     offset   seconds added to every time: 0, unless the earliest stream starts before 0, or a part of the source begins later
     source   name of what the frames come from, for messages
@@ -53,14 +85,16 @@ class VideoSink:
         target: Path | None,
         video: VideoFormat,
         encoder: Encoder,
-        copied: CopiedStreams | None = None,
+        copied: OtherStreams | None = None,
         *,
+        given: str | None = None,
         offset: Fraction = Fraction(0),
         overwrite: bool = False,
         source: str = "",
     ) -> None:
         self._target, self._overwrite, self._source = target, overwrite, source
         self._encoder, self._copied, self._offset = encoder, copied, offset
+        self._given = given or ("rgb24" if encoder.pixel_format in RGB_FORMATS else encoder.pixel_format)
         self.num_frames = self._num_packets = 0
         self._last_tick: int | None = None
         self._muxer = muxer = "yuv4mpegpipe" if target is None else CONTAINERS[target.suffix.lower()][0]
@@ -233,21 +267,25 @@ class VideoSink:
         return stream
 
     def _to_av(self, picture: Picture) -> av.VideoFrame:
-        stored = "rgb24" if self._encoder.pixel_format in RGB_FORMATS else self._encoder.pixel_format
-        frame = av.VideoFrame(picture.width, picture.height, stored)
-        for plane, target in zip(picture.planes, frame.planes, strict=True):
-            rows = plane.reshape(plane.shape[0], -1)
-            buffer = np.frombuffer(memoryview(target), dtype=plane.dtype).reshape(
-                -1, target.line_size // plane.itemsize
-            )
-            buffer[: rows.shape[0], : rows.shape[1]] = rows
-        if stored != self._encoder.pixel_format:
+        frame, context = av_picture(picture, self._given), self._stream.codec_context
+        if self._given not in RGB_FORMATS:
+            frame.colorspace, frame.color_range = context.colorspace, context.color_range
+        if self._given != self._encoder.pixel_format:
             frame = frame.reformat(format=self._encoder.pixel_format, threads=1)
-        context = self._stream.codec_context
         frame.colorspace, frame.color_range = context.colorspace, context.color_range
         # prores_ks takes these two from the frame, not from the context.
         frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
         return frame
+
+
+def av_picture(picture: Picture, pixel_format: str) -> av.VideoFrame:
+    """A new frame of PyAV with the planes of a picture, which has this pixel format."""
+    frame = av.VideoFrame(picture.width, picture.height, pixel_format)
+    for plane, target in zip(picture.planes, frame.planes, strict=True):
+        rows = plane.reshape(plane.shape[0], -1)
+        buffer = np.frombuffer(memoryview(target), dtype=plane.dtype).reshape(-1, target.line_size // plane.itemsize)
+        buffer[: rows.shape[0], : rows.shape[1]] = rows
+    return frame
 
 
 def _standard_output() -> BinaryIO:
@@ -257,7 +295,7 @@ def _standard_output() -> BinaryIO:
     return sys.stdout.buffer
 
 
-def _movie_timescale(video: Fraction, copied: CopiedStreams | None) -> int:
+def _movie_timescale(video: Fraction, copied: OtherStreams | None) -> int:
     """A clock for the whole mp4 on which every stream's ticks are whole, so that edit lists lose nothing."""
     scale = video.denominator
     for denominator in copied.time_base_denominators() if copied is not None else ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -33,14 +33,14 @@ from rotoscope.runtime.pipeline.live_size import AUTO
 from rotoscope.runtime.pipeline.stages import Stages
 
 if TYPE_CHECKING:
-    from rotoscope.base.live import LiveControl, LiveFormat, LiveSink
+    from rotoscope.base.live import LiveControl, LiveFormat, LiveSink, LiveSource
 
 DEMO = "demo:"
 
 
 def live(
-    source: str = DEMO,
-    *outputs: str,
+    source: str | LiveSource = DEMO,
+    *outputs: str | LiveSink,
     model: Named | Sequence[Named],
     engine: EngineName | None = None,
     threads: int | None = None,
@@ -49,9 +49,9 @@ def live(
     """Start to translate a stream that does not end, with a delay that does not grow; return the run, which goes on by itself.
 
     source   a camera (/dev/video0), a screen (screen:), an address (rtsp://, rtmp://, http://, udp://), "-" (y4m on standard
-             input), "demo:" (the demo clip as a camera) or "synthetic:640x360@30"
+             input), "demo:" (the demo clip as a camera), "synthetic:640x360@30", or a LiveSource of your own
     outputs  addresses (rtmp://, rtsp://, udp://), files (.mkv, .mp4), a virtual camera (/dev/video9), "null:" or "page:",
-             a web page; by default the page
+             a web page, or a LiveSink of your own; by default the page
     model    a bundled look, an .onnx file, a checkpoint, a loaded Model, or several of them: a chain
     threads  cores that engine, kernels and codecs share; by default all
     The other keywords are the fields of ModelOptions, SteadyOptions, OutputOptions and LiveOptions in
@@ -64,22 +64,38 @@ def live(
     `run.stop()` ends it; `run.wait()` returns the report or raises the error that ended it. Raises UsageError at once for words
     and options that cannot work.
     """
+    return start_live(source, outputs, model, engine=engine, threads=threads, options=options)
+
+
+def start_live(
+    source: str | LiveSource,
+    outputs: Sequence[str | LiveSink],
+    model: Named | Sequence[Named],
+    *,
+    engine: EngineName | None,
+    threads: int | None,
+    options: LiveKeywords,
+    around_sink: Callable[[LiveSink], LiveSink] = lambda sink: sink,
+) -> LiveRun:
+    """Start a live run; `around_sink` may put something around each output."""
     check_known(options, ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
     check_count("threads", threads, THREADS)
     chain = as_chain(model)
     given = model_keywords(options, engine)
+    sinks = {output.name: output for output in outputs if not isinstance(output, str)}
     job = LiveJob(
-        source=str(source),
-        outputs=tuple(map(str, outputs)) or (PAGE,),
+        source=source if isinstance(source, str) else getattr(source, "name", type(source).__name__),
+        outputs=tuple(output if isinstance(output, str) else output.name for output in outputs) or (PAGE,),
         working_size=given.get("working_size"),
         steady_options=options_from(SteadyOptions, options),
         output_options=options_from(OutputOptions, options),
         live_options=options_from(LiveOptions, options),
     )
     output_options = job.output_options
-    opened = open_live_source(job.source, give_up_after_s=job.live_options.give_up_after, demo_clip=_demo_clip)
+    if isinstance(source, str):
+        source = open_live_source(source, give_up_after_s=job.live_options.give_up_after, demo_clip=_demo_clip)
     for word in job.outputs:
-        if word != PAGE:
+        if word != PAGE and word not in sinks:
             check_live_sink(word, overwrite=output_options.overwrite)
     if len(set(job.outputs)) < len(job.outputs):
         raise UsageError(f"an output is named twice: {', '.join(job.outputs)}")
@@ -87,16 +103,17 @@ def live(
     models = _Models(chain, given, job.steady_options, workers)
 
     def open_sink(word: str, video: LiveFormat) -> LiveSink:
-        return open_live_sink(
+        sink = sinks.get(word) or open_live_sink(
             word, video, overwrite=output_options.overwrite, codec=output_options.codec,
             encoder_options=output_options.encoder_options,
         )  # fmt: skip
+        return around_sink(sink)
 
     run = LiveRun(
         job,
-        source=opened,
+        source=source,
         open_sink=open_sink,
-        open_page=lambda control: _page(control, job.live_options),
+        open_page=lambda control: _page(control, job.live_options, around_sink),
         make_stages=models.stages,
         models=tuple(dict.fromkeys([*map(str, models.names), *bundled_looks()])),
         recorded=_recording_name,
@@ -143,7 +160,9 @@ def _demo_clip() -> Path:
 
 
 @contextmanager
-def _page(control: LiveControl, options: LiveOptions) -> Iterator[LiveSink]:
+def _page(
+    control: LiveControl, options: LiveOptions, around_sink: Callable[[LiveSink], LiveSink]
+) -> Iterator[LiveSink]:
     """Serve the web page of a run within the block; yield its sink."""
     from rotoscope.runtime.live.page.page_sink import PageSink
     from rotoscope.runtime.live.page.server import PageServer
@@ -151,7 +170,7 @@ def _page(control: LiveControl, options: LiveOptions) -> Iterator[LiveSink]:
     sink = PageSink()
     with PageServer(control, sink, host=options.host, port=options.port, token=options.token) as server:
         sink.name = f"page {server.url}"
-        yield sink
+        yield around_sink(sink)
 
 
 def _recording_name() -> str:

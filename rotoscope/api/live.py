@@ -96,7 +96,10 @@ def start_live(
         source = open_live_source(source, give_up_after_s=job.live_options.give_up_after, demo_clip=_demo_clip)
     for word in job.outputs:
         if word != PAGE and word not in sinks:
-            check_live_sink(word, overwrite=output_options.overwrite)
+            check_live_sink(
+                word, overwrite=output_options.overwrite, codec=output_options.codec,
+                encoder_options=output_options.encoder_options,
+            )  # fmt: skip
     if len(set(job.outputs)) < len(job.outputs):
         raise UsageError(f"an output is named twice: {', '.join(job.outputs)}")
     workers = Workers(threads or threads_of(chain) or usable_cores())

@@ -146,7 +146,8 @@ class RtspServer:
 
 RTSP_PICTURES = (
     "videotestsrc is-live=true pattern=ball ! video/x-raw,width={width},height={height},framerate={rate}/1"
-    " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} threads=1 ! rtph264pay name=pay0 pt=96 config-interval=1"
+    " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} threads=1"
+    " ! rtph264pay name=pay0 pt=96 config-interval=1"
 )
 RTSP_SOUND = "audiotestsrc is-live=true ! opusenc ! rtpopuspay name=pay1 pt=97"
 

@@ -1,5 +1,6 @@
 """The parts of a live source that decide by time: clock, backlog, pace, pauses between attempts. No test waits."""
 
+import itertools
 import random
 from fractions import Fraction as F
 
@@ -40,7 +41,6 @@ def test_after_a_reconnect_times_go_on_by_the_time_that_has_passed():
     assert seconds(clock, 5, 4.5) == pytest.approx(3.5, abs=1e-4)
     clock.reconnected()
     assert seconds(clock, 5, 4.5) == pytest.approx(3.5, abs=1e-4)  # at the same moment: one tick later
-    assert clock.frame(None, 4.5) > clock.frame(None, 0.0) - 2
 
 
 @pytest.mark.parametrize("stream_s", [10.0, 9.9, 0.0, 100_000.0, -5.0])
@@ -66,7 +66,7 @@ def test_times_always_increase():
             clock.reconnected()
         stream_s = random_.choice([None, F(random_.randrange(-1000, 1000), 7)])
         times.append(clock.frame(stream_s, random_.uniform(0, 100)))
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
 
 
 def over(packets):
@@ -110,7 +110,9 @@ def test_nothing_is_delivered_before_a_key_frame_and_after_damage():
     assert packet(3, damaged=True) == (True, False)
     assert packet(4) == (True, False)
     assert packet(5, key=True, damaged=True) == (True, False)
-    assert packet(6, key=True) == (True, True)
+    # A mark comes up to two packets early: these key frames may be what was damaged.
+    assert [packet(at, key=True) for at in (6, 7)] == [(True, False)] * 2
+    assert packet(8, key=True) == (True, True)
     # The decoder delays: what it shows now was damaged before.
     assert not gate.delivers(F(4)) and gate.delivers(None)
 

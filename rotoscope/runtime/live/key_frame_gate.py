@@ -2,10 +2,14 @@
 
 Decoders conceal what is lost and say nothing: of 267 pictures with 2 % of the datagrams lost, one was marked as damaged.
 MPEG-TS marks the packets, by their counter. So from a marked packet on, pictures are not delivered until the next key frame.
+
+The mark comes early: FFmpeg's parser ends a picture when the next one begins, and gives it the mark of the data that came last.
+So what was lost belongs to one of the next packets, and a key frame right after a mark is not trusted.
 """
 
 from fractions import Fraction
 
+EARLY_MARK_PACKETS = 2
 LONGEST_HOLD_SECONDS = (
     10.0  # streams with intra refresh have no key frames: after this time pictures are delivered again
 )
@@ -19,6 +23,7 @@ class KeyFrameGate:
         """A key frame must come before pictures are delivered."""
         self.has_begun = False
         """A packet was found that a decoder can begin with."""
+        self._num_since_mark = EARLY_MARK_PACKETS
         self._closed_s: float | None = None
         self._from: Fraction | None = None
 
@@ -27,9 +32,11 @@ class KeyFrameGate:
 
         stream_s  its presentation time on the stream's clock, in seconds; None if it has none
         """
+        self._num_since_mark += 1
         if is_damaged:
+            self._num_since_mark = 0
             self.damaged(arrival_s)
-        elif self.is_waiting and is_key:
+        elif self.is_waiting and is_key and self._num_since_mark > EARLY_MARK_PACKETS:
             self._open(stream_s)
         if self._closed_s is None:
             self._closed_s = arrival_s

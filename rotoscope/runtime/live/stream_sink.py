@@ -18,14 +18,13 @@ class StreamSink:
     Frames that come while there is no connection are counted in `losses` and not kept. A new connection begins with a key
     frame, and with times from 0. `write` waits while the network is slow, at most as long as the sending process does.
 
-    name    the address as it may be shown
-    reason  why there is no connection, or an empty string
+    name  the address as it may be shown
     """
 
     keeps_every_frame = False
 
     def __init__(self, name: str, setup: Setup) -> None:
-        self.name, self.reason = name, ""
+        self.name, self._reason = name, ""
         self.num_frames = self.reconnects = 0
         self.kept = ["sound (aac)"] if setup.has_sound else []
         self._setup, self._losses = setup, Counter[str]()
@@ -44,6 +43,12 @@ class StreamSink:
         if sender is None or sender.has_ended:
             return "waiting"
         return "open" if sender.is_open else "connecting"
+
+    @property
+    def reason(self) -> str:
+        """Why there is no connection; an empty string while there is one, and before the first attempt has failed."""
+        sender = self._sender
+        return sender.reason if sender is not None and sender.has_ended else self._reason
 
     @property
     def losses(self) -> Counter[str]:
@@ -114,7 +119,7 @@ class StreamSink:
         if self._opened_s is None:
             self._opened_s = time.monotonic()
             self.reconnects += self._was_open
-            self._was_open, self.reason = True, ""
+            self._was_open, self._reason = True, ""
         return sender
 
     def _lost(self, sender: SenderProcess) -> None:
@@ -123,7 +128,7 @@ class StreamSink:
         if self._opened_s is not None and now - self._opened_s >= WORKED_SECONDS:
             self._backoff.reset()
         self._next_attempt_s = now + self._backoff.delay()
-        self.reason = sender.reason
+        self._reason = sender.reason
         sender.close()
         self._forget(sender)
 

@@ -113,7 +113,7 @@ class Finish:
 
 
 def fitted_size(picture: Size, frame: Size) -> Size:
-    """The largest (width, height) of a picture's aspect inside a frame; the frame itself if less than 2 pixels would be black."""
+    """The largest (width, height) of a picture's aspect inside a frame; the frame if the bars would be below 2 pixels."""
     factor = min(frame[0] / picture[0], frame[1] / picture[1])
     width, height = round(picture[0] * factor), round(picture[1] * factor)
     is_same = frame[0] - width < ALMOST_SAME and frame[1] - height < ALMOST_SAME

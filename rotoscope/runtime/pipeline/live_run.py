@@ -338,8 +338,10 @@ class LiveRun:
             self._keep_pace()
 
     def _due_sound(self, seconds: Fraction) -> Iterator[Sound]:
-        """The sound that began before this time: it leaves with the pictures of its time."""
+        """The sound that began before this time: it leaves with the pictures of its time. There is none before the first."""
         self._sounds.extend(self._source.take_sound())
+        if not self._counters.out:
+            self._sounds = deque(sound for sound in self._sounds if sound.seconds >= seconds)
         while self._sounds and self._sounds[0].seconds <= seconds:
             yield self._sounds.popleft()
 

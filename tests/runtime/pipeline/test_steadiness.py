@@ -175,3 +175,17 @@ def test_hypercon_says_what_it_costs(tmp_path, identity):
     cost = "hypercon: network calls per frame: 2; delay: 1 frame"
     assert cost in run.notes and "hypercon, 1 inserted, mean of 5" in run.steady
     assert run.frames_out == 12
+
+
+def test_key_frames_can_be_planned_and_chosen_later(identity, recurrent):
+    model = rotoscope.load(identity).file
+
+    def planned(models, **options):
+        region = lambda size: (0, 0, *size)  # noqa: E731
+        return plan_steadiness(models, SteadyOptions(**options), region, StageTimes(), may_carry=True)
+
+    assert planned([model]).keys.every == 1
+    assert planned([model], keyframes=3).keys.every == 3
+    assert planned([model], steady="off").keys is None  # without motion nothing can be carried
+    assert planned([model], steady="hypercon").keys is None
+    assert planned([recurrent], steady="blend").keys is None  # it needs every frame

@@ -2,10 +2,10 @@
 
 const SECONDS = 60;
 
-/** The smallest of 1, 2, 5, 10, 20, 50 ... that is not below the value. */
+/** The smallest round number that is not below the value: 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20 ... */
 function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return [1, 2, 5, 10].map(step => step * power).find(step => step >= value);
+  return [1, 1.5, 2, 3, 4, 6, 8, 10].map(step => step * power).find(step => step >= value);
 }
 
 export class Graph {
@@ -15,11 +15,12 @@ export class Graph {
     this.unit = unit;
     this.points = [];  // [seconds, first, second]
     element.innerHTML = `<p><span>${title}</span><span class="key"></span></p>
+      <span class="top"></span>
       <svg viewBox="0 0 ${SECONDS} 1" preserveAspectRatio="none" role="img">
         <line x1="0" x2="${SECONDS}" y1="1" y2="1"/><line x1="0" x2="${SECONDS}" y1="0" y2="0"/>
         <polyline class="second"/><polyline class="first"/>
       </svg>
-      <p class="scale"><span>60 s ago</span><span class="top"></span><span>now</span></p>`;
+      <p class="scale"><span>60 s ago</span><span>now</span></p>`;
     this.element = element;
     this.title = title;
   }
@@ -48,7 +49,7 @@ export class Graph {
       return index ? [" · ", bold] : [bold];
     }));
     key.append(` ${this.unit}`);
-    this.element.querySelector(".top").textContent = `top ${top} ${this.unit}`;
+    this.element.querySelector(".top").textContent = `${top}`;
     this.element.querySelector("svg").setAttribute("aria-label", `${this.title}, last minute: ${words.join(", ")} ${this.unit}`);
   }
 }

@@ -31,10 +31,13 @@ function draw(image, hasSource) {
       if (border > 0) result.getContext("2d").drawImage(source, 0, 0, border, height, 0, 0, border, height);
     }
   }
+  frame.style.setProperty("--aspect", width / height);
   frame.classList.add("has-picture");
 }
 
-const pictures = new PictureStream(draw);
+const pictures = new PictureStream(draw, () => {
+  get("placeholder").textContent = "No picture comes through: a proxy in between may block WebSockets. /stream.mjpg does without.";
+});
 window.rotoscope = {pictures};  // for tests
 
 function chooseView(chosen) {
@@ -152,7 +155,7 @@ function stateText(status) {
     connecting: "connecting to the source",
     playing: status.frames_in ? "playing" : "connected, waiting for the first picture",
     silent: silence ? `no picture for ${silence} s` : "no picture at the moment",
-    waiting: "the source is away; connecting again",
+    waiting: "the source is away, connecting again",
     ended: "the source has ended",
   }[status.source_state] ?? status.source_state;
 }
@@ -191,7 +194,7 @@ function showControls(status) {
 
 function showFacts(status) {
   const facts = [
-    ["Source", `${status.source}${status.source_size ? `, ${status.source_size}` : ""}`],
+    ["Source", `${status.source} ${status.source_size ? `(${status.source_size})` : ""}`],
     ["Look", status.model],
     ["Engine", status.engine],
     ["Steadiness", status.steady],
@@ -205,16 +208,17 @@ function showFacts(status) {
   get("facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
 }
 
-const OUTPUT_STATES = {connecting: "connecting", open: "open", waiting: "away; connecting again", closed: "closed"};
+const OUTPUT_STATES = {connecting: "connecting", open: "open", waiting: "away, connecting again", closed: "closed"};
 
 function showOutputs(status) {
   get("outputs").replaceChildren(...status.outputs.map(output => {
     const item = document.createElement("li");
-    const detail = [`${output.frames} frames`, output.dropped && `${output.dropped} dropped`,
-      output.reconnects && `${output.reconnects} reconnects`, list(output.losses)].filter(Boolean).join(", ");
+    const numbers = [`${output.frames} frames`, output.dropped && `${output.dropped} dropped`,
+      output.reconnects && `connected again ${output.reconnects} ×`, list(output.losses)].filter(Boolean).join(", ");
     const isBad = output.error || output.state === "waiting";
-    item.append(element("span", output.name, "name"), element("span", OUTPUT_STATES[output.state], isBad ? "is-bad" : ""),
-      element("span", output.error || detail, output.error ? "detail is-bad" : "detail"));
+    item.append(element("span", output.name, "name"),
+      element("span", output.error || OUTPUT_STATES[output.state], isBad ? "detail is-bad" : "detail"),
+      element("span", numbers, "detail"));
     return item;
   }));
 }

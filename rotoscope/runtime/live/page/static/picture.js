@@ -13,8 +13,11 @@ export async function decodesH264() {
 
 /** Receives the pictures of a run and gives each to `draw(image, hasSource)`: a result, or a result above its source. */
 export class PictureStream {
-  constructor(draw) {
+  /** draw: see above; onTrouble: called when no picture comes through at all. */
+  constructor(draw, onTrouble) {
     this.draw = draw;
+    this.onTrouble = onTrouble;
+    this.failures = 0;  // connections in a row that ended without a picture
     this.codec = "jpeg";
     this.withSource = false;
     this.socket = null;
@@ -49,6 +52,8 @@ export class PictureStream {
 
   openLater() {
     this.close();
+    this.failures += 1;
+    if (this.failures >= 4 && !this.frames) this.onTrouble();
     this.timer = setTimeout(() => this.open(this.withSource), this.pauseMs);
     this.pauseMs = Math.min(this.pauseMs * 2, MAX_PAUSE_MS);
   }
@@ -59,6 +64,7 @@ export class PictureStream {
       return;
     }
     this.pauseMs = 250;
+    this.failures = 0;
     const header = new DataView(data);
     const packet = {
       isKey: header.getUint8(0) === 1,

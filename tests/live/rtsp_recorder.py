@@ -1,6 +1,6 @@
 """GStreamer's RTSP server that takes a published stream and writes it into a Matroska file; for the system's python3.
 
-python3 rtsp_record_server.py PORT FILE
+python3 rtsp_recorder.py PORT FILE
 """
 
 import sys

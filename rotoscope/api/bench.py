@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, get_args
 
 from rotoscope.api.live import start_live
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import EngineName, LiveKeywords
+from rotoscope.base.options import EngineName, LiveKeywords, LiveOptions, ModelOptions, OutputOptions, SteadyOptions
 from rotoscope.base.rates import exact_rate
 from rotoscope.runtime.media.synthetic import parse_synthetic
 from rotoscope.scenarios.live_chains import ChainName, Rig
@@ -89,9 +89,9 @@ def bench(
     if network_ms is not None and not 0 <= network_ms <= 10_000:
         raise UsageError(f"network_ms {network_ms}; accepted: 0 to 10000 milliseconds")
     pixels, exact, _ = parse_synthetic(f"synthetic:{size}@{exact_rate(rate)}")
-    given: dict[str, Any] = {"port": 0, **options}
-    if model is None:
-        given.setdefault("steady", "off")
+    given: dict[str, Any] = {"port": 0, **_changed(options)}
+    if model is None and given.get("steady") is None:
+        given["steady"] = "off"
     is_stamped = model is not None or given["steady"] != "off"
     with ExitStack() as stack:
         if model is None:
@@ -120,6 +120,13 @@ def bench(
         scenario=scenario, model=name, size=size, rate=exact, seconds=seconds, is_stamped=is_stamped, options=given,
         machine=before, chains=results,
     )  # fmt: skip
+
+
+def _changed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that differ from their defaults."""
+    kinds = (ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
+    defaults = {item.name: item.default for kind in kinds for item in fields(kind)}
+    return {name: value for name, value in options.items() if name not in defaults or value != defaults[name]}
 
 
 def _stamped(sink: LiveSink) -> LiveSink:

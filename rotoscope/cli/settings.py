@@ -22,6 +22,7 @@ MAX_BYTES = 1 << 20
 
 # What rotoscope.toml of the current folder may set, for each command. Whatever is not listed is refused.
 HARMLESS: dict[str, tuple[str, ...]] = {
+    "bench": ("size", "rate", "seconds", "chain", "network_ms", "steady", "working_size", "policy", "threads"),
     "build": (),
     "cache": (),
     "compare": ("frames", "height", "working_size", "precision"),

@@ -50,8 +50,10 @@ def memory_chain(rig: Rig, start: Start) -> Iterator[Chain]:
     """Camera -> run -> reader; the reference is another camera that is read directly."""
     camera, other = rig.camera(), rig.camera()
     readings, reference = Readings(camera), Readings(other)
-    with start(camera, ReadingSink(readings)) as run, reading(other, reference):
-        yield run, readings, reference
+    with start(camera, ReadingSink(readings)) as run:
+        _wait_for_output(run)
+        with reading(other, reference):
+            yield run, readings, reference
 
 
 @contextmanager
@@ -64,6 +66,7 @@ def udp_chain(rig: Rig, start: Start) -> Iterator[Chain]:
         sinks = [open_live_sink(address, format_of(camera)) for address in (into, beside)]
         stack.enter_context(publishing(camera, *sinks))
         run = stack.enter_context(start(into, out))
+        _wait_for_output(run)
         stack.enter_context(reading(open_live_source(beside), reference))
         stack.enter_context(reading(open_live_source(out), readings))
         yield run, readings, reference
@@ -79,6 +82,7 @@ def rtmp_chain(rig: Rig, start: Start) -> Iterator[Chain]:
         into, out = f"{address}/in", f"{address}/out"
         stack.enter_context(publishing(camera, open_live_sink(into, format_of(camera))))
         run = stack.enter_context(start(into, out))
+        _wait_for_output(run)
         stack.enter_context(reading(open_live_source(into), reference))
         stack.enter_context(reading(open_live_source(out), readings))
         yield run, readings, reference
@@ -94,13 +98,14 @@ def page_chain(rig: Rig, start: Start) -> Iterator[Chain]:
     readings, reference = Readings(camera), Readings(other)
     with ExitStack() as stack:
         run = stack.enter_context(start(camera, PAGE))
+        _wait_for_output(run)
+        (page,) = run.status().outputs
         plain = PageSink()
         second = stack.enter_context(PageServer(run, plain, port=0))
         stack.enter_context(publishing(other, plain))
-        stack.enter_context(reading(open_live_source(f"{second.url}/stream.mjpg"), reference))
-        page = wait_for(lambda: next(iter(run.status().outputs), None), run, "the page")
-        address = page.name.removeprefix("page ").rstrip("/")
-        stack.enter_context(reading(open_live_source(f"{address}/stream.mjpg"), readings))
+        wait_for(lambda: plain.num_frames, run, "a picture on the second page")
+        for url, seen in ((second.url, reference), (page.name.removeprefix("page "), readings)):
+            stack.enter_context(reading(open_live_source(f"{url}/stream.mjpg"), seen))
         yield run, readings, reference
 
 
@@ -119,6 +124,11 @@ def wait_for(found: Callable[[], T | None], run: LiveRun, what: str) -> T:
         if run.wait(0.02) is not None or time.monotonic() > end:
             raise OutputFailed(f"{what} did not come: {_state_of(run.status())}")
     return value
+
+
+def _wait_for_output(run: LiveRun) -> None:
+    """Wait until frames are written to the output: before, a reader would only wait and connect again."""
+    wait_for(lambda: any(output.frames for output in run.status().outputs), run, "the first frame of the run")
 
 
 def _state_of(status: LiveStatus) -> str:

@@ -62,7 +62,6 @@ def measure_live(
 ) -> ChainResult:
     """Measure one chain for some seconds, after it has settled; `on_second` is called with the seconds that are done."""
     with CHAINS[name](rig, start) as (run, readings, reference):
-        wait_for(lambda: run.status().is_ready, run, "the run")
         wait_for(lambda: readings.num_read, run, f"frames at the end of the chain {name}")
         wait_for(lambda: reference.num_read, run, f"frames at the end of the reference of {name}")
         threading.Event().wait(SETTLING_SECONDS)

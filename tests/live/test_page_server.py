@@ -54,7 +54,9 @@ class Page:
             body = json.dumps(body).encode()
         if method == "POST":
             headers.setdefault("Content-Type", "application/json")
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=SECONDS)) as connection:
+        with contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=SECONDS)
+        ) as connection:
             connection.request(method, path, body, headers)
             with connection.getresponse() as answer:
                 return answer.status, answer.headers, answer.read()
@@ -189,13 +191,25 @@ def test_it_stops_with_viewers_that_never_read():
 # --- who may use it
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:9000", "localhost:1", "LOCALHOST", "[::1]:80", "192.0.2.8:8000"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:9000", "localhost:1", "LOCALHOST", "[::1]:80", "192.0.2.8:8000"]
+)
 def test_hosts_that_are_accepted(page, host):
     assert page.status("/status", host=host) == 200
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "", "a@127.0.0.1", "[::1", "1:x"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "a@127.0.0.1",
+        "[::1",
+        "1:x",
+    ],
 )
 def test_hosts_that_are_refused(page, host):
     assert page.status("/status", host=host) == 421
@@ -241,7 +255,12 @@ def test_websockets_of_other_pages_are_refused(page, headers):
 
 
 def test_a_link_on_another_page_opens_this_one(page):
-    assert page.status("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}) == 200
+    assert (
+        page.status(
+            "/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        )
+        == 200
+    )
 
 
 def test_its_own_page_may_do_everything(page):
@@ -263,7 +282,9 @@ def test_probes_need_no_token_and_no_name(closed, path):
     assert closed.status(path, host="rotoscope.default.svc:8000") == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/page.js", "/status", "/stream.mjpg", "/snapshot.png", "/nothing", "/livez/", "//livez"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page.js", "/status", "/stream.mjpg", "/snapshot.png", "/nothing", "/livez/", "//livez"]
+)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -316,8 +337,13 @@ def test_the_page_loads_nothing_from_elsewhere(page):
     for path, (name, kind) in FILES.items():
         status, headers, body = page.ask(path)
         assert status == 200 and headers["Content-Type"].startswith(kind), path
-        assert headers["X-Content-Type-Options"] == "nosniff" and "default-src 'none'" in headers["Content-Security-Policy"]
-        addresses = [address for address in re.findall(rb"(?:https?:)?//[a-z][\w.]+", body) if b"//www.w3.org" not in address]
+        assert (
+            headers["X-Content-Type-Options"] == "nosniff"
+            and "default-src 'none'" in headers["Content-Security-Policy"]
+        )
+        addresses = [
+            address for address in re.findall(rb"(?:https?:)?//[a-z][\w.]+", body) if b"//www.w3.org" not in address
+        ]
         assert addresses == [], path
         assert resources.files("rotoscope.runtime.live.page").joinpath("static", name).is_file()
 
@@ -359,7 +385,9 @@ def test_the_metrics_parse_and_add_up(page):
     families = {family.name: family for family in text_string_to_metric_families(body.decode())}
     samples = {(s.name, *sorted(s.labels.items())): s.value for f in families.values() for s in f.samples}
     assert samples["rotoscope_frames_received_total",] == 300
-    results = {result: samples["rotoscope_frames_total", ("result", result)] for result in ("out", "carried", "dropped")}
+    results = {
+        result: samples["rotoscope_frames_total", ("result", result)] for result in ("out", "carried", "dropped")
+    }
     assert results == {"out": 286, "carried": 4, "dropped": 8}
     assert samples["rotoscope_reconnects_total", ("reason", "the server closed the connection")] == 2
     assert samples["rotoscope_losses_total", ("cause", "broken packet")] == 1
@@ -375,7 +403,9 @@ def test_the_metrics_parse_and_add_up(page):
 
 
 def test_metrics_before_the_first_frame(page):
-    page.run.now = FakeRun(frames_in=0, frames_out=0, carried=0, latency_counts={}, stages={}, outputs=(), memory_mb=None).now
+    page.run.now = FakeRun(
+        frames_in=0, frames_out=0, carried=0, latency_counts={}, stages={}, outputs=(), memory_mb=None
+    ).now
     families = list(text_string_to_metric_families(page.ask("/metrics")[2].decode()))
     assert any(family.name == "rotoscope_latency_seconds" for family in families)
 
@@ -492,8 +522,17 @@ def test_what_changes_something_is_only_posted(page, method):
 
 
 def test_garbage_is_survived(page, capfd):
-    for garbage in (b"\0" * 100, b"GET / HTTP/9.9\r\n\r\n", b"A" * 200_000, b"\x16\x03\x01\x02\0\x01\0", b"GET /%ff%00/../etc HTTP/1.1\r\nHost: a\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", page.server.port), timeout=SECONDS) as connection, contextlib.suppress(ConnectionError):
+    for garbage in (
+        b"\0" * 100,
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"A" * 200_000,
+        b"\x16\x03\x01\x02\0\x01\0",
+        b"GET /%ff%00/../etc HTTP/1.1\r\nHost: a\r\n\r\n",
+    ):
+        with (
+            socket.create_connection(("127.0.0.1", page.server.port), timeout=SECONDS) as connection,
+            contextlib.suppress(ConnectionError),
+        ):
             connection.sendall(garbage)
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(65536):

@@ -352,6 +352,8 @@ class LiveRun:
         keys = line.stages.steadiness.keys
         if keys is None or now - self._paced_s < PACE_S or line.translated_s is None:
             return
+        if self._job.live_options.policy == "every":  # the source waits
+            return
         self._paced_s = now
         least, most = self._request.steady.keyframes, self._job.live_options.most_carried
         frame_s = self._frame_s(self._source.info)

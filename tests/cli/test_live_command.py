@@ -1,0 +1,131 @@
+"""The command `rotoscope live`: outputs, report, status line, refusals, and how Ctrl-C and SIGTERM end it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import av
+import pytest
+from live_fakes import FedSource, KeptSink, live_run
+
+import rotoscope
+from rotoscope.base.live import OutputStatus
+from rotoscope.cli.live import status_line
+
+PATIENCE_S = 280
+
+
+def test_a_generated_camera_into_nothing(rotoscope_main, identity, tmp_path):
+    report = tmp_path / "run.json"
+    words = ("synthetic:64x64@200:30", "null:", "-m", str(identity), "--policy", "every", "--report", str(report))
+    code, _, err = rotoscope_main("live", *words)
+    assert code == 0, err
+    assert "30 frames in = 30 out + 0 dropped + 0 lost" in err and "output null: 30 frames" in err
+    content = json.loads(report.read_text())
+    counts = {name: content[name] for name in ("frames_in", "frames_out", "dropped", "losses")}
+    assert counts == {"frames_in": 30, "frames_out": 30, "dropped": 0, "losses": {}}
+    assert content["latency"]["p50_ms"] > 0 and content["reconnects"] == {}
+
+
+def test_newest_counts_what_it_drops(rotoscope_main, identity, tmp_path):
+    report = tmp_path / "run.json"
+    words = ("synthetic:256x256@1000:300", "null:", "-m", str(identity), "--report", str(report))
+    assert rotoscope_main("live", *words)[0] == 0
+    content = json.loads(report.read_text())
+    lost = sum(content["losses"].values())
+    assert content["frames_in"] == 300 == content["frames_out"] + content["dropped"] + lost
+
+
+def test_several_outputs_and_a_duration(rotoscope_main, identity, tmp_path):
+    file = tmp_path / "out.mkv"
+    words = ("synthetic:64x64@50", "null:", str(file), "-m", str(identity), "--duration", "0.5", "--steady", "off")
+    code, _, err = rotoscope_main("live", *words)
+    assert code == 0 and file.exists() and f"output {file} " in err
+    with av.open(str(file)) as container:
+        times = [frame.pts for frame in container.decode(video=0)]
+    assert times == sorted(set(times)) and times
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_and_completes_its_file(number, identity, tmp_path):
+    file = tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "rotoscope", "live", "synthetic:64x64@50", str(file), "-m", str(identity)]
+    process = subprocess.Popen(
+        [*command, "--progress", "json"], stderr=subprocess.PIPE, text=True, env=dict(os.environ), cwd=tmp_path
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("{") and json.loads(line)["frames_out"] > 10:
+            break
+    process.send_signal(number)
+    _, rest = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, rest
+    with av.open(str(file)) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 10
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["out.mp4"]
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("nothing:",), "live source 'nothing:'; accepted: "),
+    (("rtsp://",), "names no server"),
+    (("ftp://host/a",), "accepted: rtsp://"),
+    (("synthetic:64x64", "out.xyz"), "output 'out.xyz'; accepted: "),
+    (("synthetic:64x64", "ftp://host/a"), "accepted: "),
+    (("synthetic:64x64", "null:", "null:"), "named twice"),
+    (("synthetic:64x64", "null:", "--duration", "0"), "duration"),
+    (("synthetic:64x64", "null:", "--policy", "some"), "policy"),
+    (("synthetic:64x64", "--listen", "0.0.0.0"), "token"),
+])  # fmt: skip
+def test_wrong_words_are_one_line_before_work_starts(words, message, rotoscope_main, identity):
+    code, _, err = rotoscope_main("live", *words, "-m", str(identity))
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1, err
+
+
+def test_an_existing_file_is_not_replaced(rotoscope_main, identity, tmp_path):
+    file = tmp_path / "out.mkv"
+    file.write_bytes(b"precious")
+    code, _, err = rotoscope_main("live", "synthetic:64x64@50:3", str(file), "-m", str(identity))
+    assert code == 2 and "exists" in err and file.read_bytes() == b"precious"
+
+
+def test_a_source_that_is_not_there_is_given_up(rotoscope_main, identity):
+    words = ("rtmp://127.0.0.1:9/live/secretkey", "null:", "--give-up-after", "0.1", "-m", str(identity))
+    code, _, err = rotoscope_main("live", *words)
+    assert code == 3 and "secretkey" not in err and "no picture for" in err.splitlines()[-1]
+
+
+def test_the_token_of_the_page_is_not_in_the_report(rotoscope_main, identity, tmp_path):
+    report = tmp_path / "run.json"
+    words = ("synthetic:64x64@50:5", "page:", "--port", "0", "--token", "do-not-tell-anyone", "--report", str(report))
+    code, _, err = rotoscope_main("live", *words, "-m", str(identity))
+    assert code == 0, err
+    assert "do-not-tell" not in report.read_text() + err and "output page http://127.0.0.1:" in err
+
+
+def test_the_status_line(identity):
+    with live_run(identity, FedSource(), KeptSink()) as run:
+        assert status_line(run.status()) == "opening the models"
+        status = replace(
+            run.status(), is_ready=True, in_fps=30.0, out_fps=24.1, late_share=0.03, dropped=118, latency_p50_ms=96.2,
+            latency_p99_ms=140.4, reconnects={"cut": 1}, source_state="playing",
+        )  # fmt: skip
+        line = "in 30.0 fps, out 24.1, late 3%, dropped 118, 96 ms (p99 140), reconnects 1"
+        assert status_line(status) == f"{line}; playing"
+        more = replace(
+            status, keyframes=3, losses={"x": 2}, is_paused=True, outputs=(OutputStatus("a", "open", 1, 0, 0),)
+        )
+        assert status_line(more) == f"{line}, key frames 3, lost 2; paused"
+        run.start()
+
+
+def test_the_function_refuses_wrong_options_at_once(identity):
+    for options, message in (
+        ({"policy": "some"}, "policy"),
+        ({"strenght": 1}, "did you mean strength"),
+        ({"port": -1}, "port"),
+    ):
+        with pytest.raises(rotoscope.UsageError, match=message):
+            rotoscope.live("synthetic:64x64", "null:", model=identity, **options)

@@ -23,12 +23,9 @@ MOST_SOUNDS = 1000  # pieces that wait to be taken
 class RigCamera:
     """`synthetic:` as a live source, with sound: once a second, a frame flashes and a click of 10 ms begins at its time.
 
-    The code of frame n says n modulo NUMBERS and whether it flashes. `clock` is monotonic seconds.
+    The code of frame n says n modulo NUMBERS and whether it flashes. `wait` and `clock` are those of `Pace`.
     """
 
-    losses: Counter[str] = Counter()
-    reconnects: Counter[str] = Counter()
-    notes: tuple[str, ...] = ()
     is_endless = True
 
     def __init__(
@@ -37,10 +34,13 @@ class RigCamera:
         rate: Fraction,
         num_frames: int | None = None,
         *,
+        wait: Callable[[float], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._camera = SyntheticCamera(size, rate, num_frames, clock=clock)
+        self._camera = SyntheticCamera(size, rate, num_frames, wait=wait, clock=clock)
         self._rate = rate
+        self.losses, self.reconnects = Counter[str](), Counter[str]()
+        self.notes: list[str] = []
         self._sent_s = array("d")  # of frame 0, 1, 2 ...
         self._sounds: deque[Sound] = deque(maxlen=MOST_SOUNDS)
         self.info: VideoInfo = replace(self._camera.info, streams=(StreamInfo(0, "audio", "none"),))

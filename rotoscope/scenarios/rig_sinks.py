@@ -17,13 +17,13 @@ class ReadingSink:
     keeps_every_frame = False
     reconnects = 0
     state: SinkState = "open"
-    notes: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    losses: Counter[str] = Counter()
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
         self.num_frames = 0
+        self.notes: list[str] = []
+        self.kept: list[str] = []
+        self.losses = Counter[str]()
 
     def write(self, frame: Frame) -> None:
         """Read the result of a frame."""

@@ -43,6 +43,7 @@ class Bench:
     rate: Fraction
     seconds: float
     is_stamped: bool
+    sound: bool
     options: dict[str, Any]
     machine: dict[str, Any] = field(default_factory=machine)
     chains: tuple[ChainResult, ...] = ()
@@ -57,6 +58,7 @@ def bench(
     size: str = "640x360",
     rate: float = 30,
     seconds: float = 10,
+    sound: bool = True,
     chain: ChainName | Sequence[ChainName] = "memory",
     engine: EngineName | None = None,
     threads: int | None = None,
@@ -69,6 +71,7 @@ def bench(
     model       what translates, as in `live`; None: a network that inverts, whose calls take network_ms
     network_ms  milliseconds of a call of that network, 5 by default
     size, rate  of the frames that are sent
+    sound       send a click with the flash of each second
     seconds     of each measurement; before it, the chain is started and settles
     chain       one or several of "memory" (from a camera in memory to a reader in memory: the run alone), "udp" (MPEG-TS over UDP
                 in and out), "rtmp" (in and out by nginx), "page" (the web page's MJPEG stream)
@@ -113,11 +116,12 @@ def bench(
 
         before = machine()
         results = tuple(
-            measure_live(each, Rig(pixels, exact), start, seconds, lambda done, each=each: on_second(each, done))
+            measure_live(each, Rig(pixels, exact, has_sound=sound), start, seconds, lambda done, each=each: on_second(each, done))
             for each in chains
         )
     return Bench(
-        scenario=scenario, model=name, size=size, rate=exact, seconds=seconds, is_stamped=is_stamped, options=given,
+        scenario=scenario, model=name, size=size, rate=exact, seconds=seconds, is_stamped=is_stamped,
+        sound=sound, options=given,
         machine=before, chains=results,
     )  # fmt: skip
 

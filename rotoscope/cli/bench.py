@@ -31,6 +31,7 @@ def bench(  # noqa: D417  cyclopts takes the help of flattened options from thei
     network_ms: float | None = None,
     size: str = "640x360",
     rate: float = 30,
+    sound: bool = True,
     seconds: float = 10,
     chain: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
     policy: Policy = "newest",
@@ -57,6 +58,8 @@ def bench(  # noqa: D417  cyclopts takes the help of flattened options from thei
         Size of the frames that are sent, such as 640x360.
     rate
         Frames sent per second.
+    sound
+        Send a click once a second, and measure its offset to a flash.
     seconds
         Length of each measurement, after the run is ready.
     chain
@@ -82,7 +85,7 @@ def bench(  # noqa: D417  cyclopts takes the help of flattened options from thei
     options: dict[str, Any] = as_keywords(model_options, steady_options)
     result = rotoscope.bench(
         scenario,  # type: ignore[arg-type]  # the function refuses what it does not know
-        model=model, network_ms=network_ms, size=size, rate=rate, seconds=seconds,
+        model=model, network_ms=network_ms, size=size, rate=rate, sound=sound, seconds=seconds,
         chain=chain or "memory",  # type: ignore[arg-type]
         threads=threads, policy=policy, most_carried=most_carried, on_second=_shown(), **options,
     )  # fmt: skip
@@ -106,7 +109,7 @@ def lines(result: "Bench") -> list[str]:
     machine = result.machine
     load = ", ".join(f"{chain.load[0]:g} to {chain.load[1]:g}" for chain in result.chains)
     return [
-        f"{result.model}: {result.size} at {float(result.rate):g} fps, {result.seconds:g} s; {first.engine}; "
+        f"{result.model}: {result.size} at {float(result.rate):g} fps, {'with' if result.sound else 'without'} sound, {result.seconds:g} s; {first.engine}; "
         f"steady {first.steady}" + (f"; working size {first.working_size}" if first.working_size else ""),
         f"{machine['processor']}, {machine['cores']} cores; load {load}",
         f"{'milliseconds':<14}" + "".join(f"{name:>{width}}" for name, width in zip(COLUMNS, WIDTHS, strict=True)),

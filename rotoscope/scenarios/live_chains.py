@@ -35,14 +35,15 @@ Chain = tuple[LiveRun, Readings, Readings]
 
 @dataclass(frozen=True)
 class Rig:
-    """What is sent: pictures of a size at a rate."""
+    """What is sent: pictures of a size at a rate, with a click once a second or without sound."""
 
     size: Size
     rate: Fraction
+    has_sound: bool = True
 
     def camera(self) -> RigCamera:
         """A camera; each sends frames from number 0 on."""
-        return RigCamera(self.size, self.rate)
+        return RigCamera(self.size, self.rate, has_sound=self.has_sound)
 
 
 @contextmanager

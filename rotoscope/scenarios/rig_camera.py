@@ -23,6 +23,8 @@ MOST_SOUNDS = 1000  # pieces that wait to be taken
 class RigCamera:
     """`synthetic:` as a live source, with sound: once a second, a frame flashes and a click of 10 ms begins at its time.
 
+    has_sound  False: flashes only
+
     The code of frame n says n modulo NUMBERS and whether it flashes. `wait` and `clock` are those of `Pace`.
     """
 
@@ -34,6 +36,7 @@ class RigCamera:
         rate: Fraction,
         num_frames: int | None = None,
         *,
+        has_sound: bool = True,
         wait: Callable[[float], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -43,7 +46,9 @@ class RigCamera:
         self.notes: list[str] = []
         self._sent_s = array("d")  # of frame 0, 1, 2 ...
         self._sounds: deque[Sound] = deque(maxlen=MOST_SOUNDS)
-        self.info: VideoInfo = replace(self._camera.info, streams=(StreamInfo(0, "audio", "none"),))
+        self.has_sound = has_sound
+        streams = (StreamInfo(0, "audio", "none"),) if has_sound else ()
+        self.info: VideoInfo = replace(self._camera.info, streams=streams)
 
     @property
     def name(self) -> str:
@@ -80,7 +85,8 @@ class RigCamera:
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._camera:
             is_flash = self._flashes(frame.index)
-            self._sounds.append(_sound(frame.index, self._rate, with_click=is_flash))
+            if self.has_sound:
+                self._sounds.append(_sound(frame.index, self._rate, with_click=is_flash))
             shown = _flashing(frame.source, frame.index) if is_flash else frame.source
             assert frame.arrival_s is not None
             self._sent_s.append(frame.arrival_s)

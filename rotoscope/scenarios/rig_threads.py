@@ -14,7 +14,7 @@ def format_of(camera: RigCamera) -> LiveFormat:
     """The pictures of a camera, as sinks want to know them."""
     info = camera.info
     assert info.average_rate is not None
-    return LiveFormat(info.width, info.height, info.average_rate, info.colour, has_sound=True)
+    return LiveFormat(info.width, info.height, info.average_rate, info.colour, has_sound=camera.has_sound)
 
 
 @contextmanager

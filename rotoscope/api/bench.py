@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, get_args
 
@@ -73,8 +74,8 @@ def bench(
     size, rate  of the frames that are sent
     sound       send a click with the flash of each second
     seconds     of each measurement; before it, the chain is started and settles
-    chain       one or several of "memory" (from a camera in memory to a reader in memory: the run alone), "udp" (MPEG-TS over UDP
-                in and out), "rtmp" (in and out by nginx), "page" (the web page's MJPEG stream)
+    chain       one or several of "memory" (from a camera in memory to a reader in memory: the run alone), "udp" (MPEG-TS over
+                UDP in and out), "rtmp" (in and out by nginx), "page" (the web page's MJPEG stream)
     on_second   called several times a second with the chain and the seconds done
     The other keywords are those of `live`. Without a model, `steady` is "off" unless it is given.
     Raises UsageError for values that cannot work, and if nginx is needed and missing.
@@ -105,7 +106,9 @@ def bench(
             model = inverting_model(folder, milliseconds / 1e3)
             name = f"{model.name}, {milliseconds:g} ms"
         else:
-            name = " + ".join(map(str, [model] if isinstance(model, str | Path) or not isinstance(model, Sequence) else model))
+            name = " + ".join(
+                map(str, [model] if isinstance(model, str | Path) or not isinstance(model, Sequence) else model)
+            )
         started = model
 
         def start(source: str | LiveSource, output: str | LiveSink) -> LiveRun:
@@ -115,10 +118,8 @@ def bench(
             )  # fmt: skip
 
         before = machine()
-        results = tuple(
-            measure_live(each, Rig(pixels, exact, has_sound=sound), start, seconds, lambda done, each=each: on_second(each, done))
-            for each in chains
-        )
+        rig = Rig(pixels, exact, has_sound=sound)
+        results = tuple(measure_live(each, rig, start, seconds, partial(on_second, each)) for each in chains)
     return Bench(
         scenario=scenario, model=name, size=size, rate=exact, seconds=seconds, is_stamped=is_stamped,
         sound=sound, options=given,

@@ -106,11 +106,13 @@ def _shown() -> Any:
 def lines(result: "Bench") -> list[str]:
     """What was measured, as lines of text; latencies are milliseconds."""
     first = result.chains[0].run
+    sound = "with" if result.sound else "without"
     machine = result.machine
     load = ", ".join(f"{chain.load[0]:g} to {chain.load[1]:g}" for chain in result.chains)
     return [
-        f"{result.model}: {result.size} at {float(result.rate):g} fps, {'with' if result.sound else 'without'} sound, {result.seconds:g} s; {first.engine}; "
-        f"steady {first.steady}" + (f"; working size {first.working_size}" if first.working_size else ""),
+        f"{result.model}: {result.size} at {float(result.rate):g} fps, {sound} sound, {result.seconds:g} s; "
+        f"{first.engine}; steady {first.steady}"
+        + (f"; working size {first.working_size}" if first.working_size else ""),
         f"{machine['processor']}, {machine['cores']} cores; load {load}",
         f"{'milliseconds':<14}" + "".join(f"{name:>{width}}" for name, width in zip(COLUMNS, WIDTHS, strict=True)),
         *(line for chain in result.chains for line in _chain_lines(chain)),
@@ -121,7 +123,11 @@ def _chain_lines(chain: "ChainResult") -> list[str]:
     run, network = chain.run, chain.network_ms
     lost = sum(run.losses.values())
     begin, end, peak = chain.memory_mb
-    above = "" if chain.above_network_ms is None else f"p50 {chain.above_network_ms:.1f} ms above the network's {network:.1f}; "
+    above = (
+        ""
+        if chain.above_network_ms is None
+        else f"p50 {chain.above_network_ms:.1f} ms above the network's {network:.1f}; "
+    )
     return [
         _row(chain.chain, chain.latency),
         _row("  without run", chain.reference),

@@ -1,4 +1,4 @@
-"""What arrives at the end of a chain: the numbers of the frames, how late each is, and when a flash is seen and a click heard."""
+"""What arrives at the end of a chain: numbers of frames, how late each is, and when a flash is seen and a click heard."""
 
 import itertools
 import time

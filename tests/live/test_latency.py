@@ -1,7 +1,7 @@
 """The delay of a live run, measured with numbered frames through memory, UDP, RTMP and the page.
 
-Nothing here is a limit in milliseconds: a busy machine takes any time. Counts are exact, frames come in order, what is in work is
-bounded, and the delay, counted in frames, does not grow faster than that of the reference beside the run.
+Nothing here is a limit in milliseconds: a busy machine takes any time. Counts are exact, frames come in order, what is in work
+is bounded, and the delay, counted in frames, does not grow faster than that of the reference beside the run.
 """
 
 import functools

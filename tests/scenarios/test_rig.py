@@ -1,5 +1,6 @@
 """The parts of the rig: its camera, sinks, threads and network."""
 
+import itertools
 import threading
 from dataclasses import replace
 from fractions import Fraction
@@ -45,7 +46,7 @@ def test_a_click_begins_with_each_flash(rate):
     flashes = [frame.seconds for frame in sender if read_code(frame.source.planes[0]).is_flash]
     sounds = sender.take_sound()
     assert sender.take_sound() == []
-    for before, after in zip(sounds, sounds[1:], strict=False):  # without gaps
+    for before, after in itertools.pairwise(sounds):  # without gaps
         assert after.seconds == before.seconds + Fraction(len(before.samples), SOUND_RATE)
     clicks = [sound.seconds for sound in sounds if np.abs(sound.samples).max() > 0.3]
     assert len(clicks) == len(flashes) > 1

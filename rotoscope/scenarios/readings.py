@@ -26,6 +26,7 @@ class Latency:
 
     frames        readable frames
     fps           frames of any kind per second
+    longest_gap_ms   longest time without a frame
     first_second_p50_ms, last_second_p50_ms   medians within the first and the last second; drift_ms is their difference
     first_second_behind, last_second_behind   medians of how many frames were sent after a frame until it was read
     lost          frames between the first and the last that were not seen
@@ -43,6 +44,7 @@ class Latency:
     p95_ms: float | None
     p99_ms: float | None
     max_ms: float | None
+    longest_gap_ms: float | None
     first_second_p50_ms: float | None
     last_second_p50_ms: float | None
     drift_ms: float | None
@@ -127,12 +129,15 @@ class Readings:
 
 def _times(read_s: Array, latency_ms: Array, behind: Array) -> dict[str, float | None]:
     """Percentiles, and what changed from the first second to the last."""
-    names = ("p50_ms", "p95_ms", "p99_ms", "max_ms", "first_second_p50_ms", "last_second_p50_ms", "drift_ms")
+    names = (
+        "p50_ms", "p95_ms", "p99_ms", "max_ms", "longest_gap_ms", "first_second_p50_ms", "last_second_p50_ms", "drift_ms",
+    )  # fmt: skip
     if not len(read_s):
         return dict.fromkeys((*names, "first_second_behind", "last_second_behind"))
     is_first, is_last = read_s < read_s[0] + 1, read_s > read_s[-1] - 1
     early, late = float(np.median(latency_ms[is_first])), float(np.median(latency_ms[is_last]))
-    values = (*np.percentile(latency_ms, (50, 95, 99, 100)), early, late, late - early)
+    gap = np.diff(read_s).max(initial=0) * 1e3
+    values = (*np.percentile(latency_ms, (50, 95, 99, 100)), gap, early, late, late - early)
     return {
         **{name: round(float(value), 2) for name, value in zip(names, values, strict=True)},
         "first_second_behind": float(np.median(behind[is_first])),

@@ -5,14 +5,23 @@ is bounded, and the delay, counted in frames, does not grow faster than that of 
 """
 
 import functools
+import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from servers import need_program
+from servers import PATIENCE, fault_proxy, need_program, wait_until
+from servers import rtmp_server as rtmp_server_of_tests
 
 import rotoscope
 from rotoscope.base.errors import UsageError
+from rotoscope.runtime.live.open_live_sink import open_live_sink
 from rotoscope.scenarios import rtmp_server
+from rotoscope.scenarios.inverting_network import inverting_model
+from rotoscope.scenarios.live_chains import Rig
+from rotoscope.scenarios.readings import Readings
+from rotoscope.scenarios.rig_sinks import ReadingSink
+from rotoscope.scenarios.rig_threads import format_of, publishing
 
 SMALL = {"size": "192x108", "rate": 15, "threads": 1}
 MOST_IN_WORK = 3  # one waits, one is in the line, one is being handed over
@@ -126,3 +135,31 @@ def test_a_missing_server_is_answered_with_the_line_that_installs_it(monkeypatch
     monkeypatch.setattr(rtmp_server, "MODULES", ())
     with pytest.raises(UsageError, match="chain rtmp needs nginx with its RTMP module: apt-get install nginx-light"):
         rotoscope.bench(chain="rtmp", seconds=1, **SMALL)
+
+
+def test_after_a_cut_the_picture_comes_back_without_a_backlog(tmp_path):
+    """The run reads RTMP through a proxy that cuts the connection: frames come again, in order, none of them old."""
+    rig = Rig((192, 108), Fraction(15), has_sound=False)
+    camera = rig.camera()
+    readings = Readings(camera)
+    with rtmp_server_of_tests(tmp_path) as server, fault_proxy(server.rtmp_port) as proxy:
+        address = server.rtmp("in")
+        model = inverting_model(tmp_path, 0.005)
+        source = address.replace(str(server.rtmp_port), str(proxy.port))
+        with (
+            publishing(camera, open_live_sink(address, format_of(camera))),
+            rotoscope.live(source, ReadingSink(readings), model=model, steady="off", threads=1) as run,
+        ):
+            wait_until(lambda: readings.num_read > 30, "frames before the cut")
+            proxy.cut()
+            cut_s = time.monotonic()
+            wait_until(lambda: sum(run.status().reconnects.values()) == 1, "the reconnect")
+            before = readings.num_read
+            wait_until(lambda: readings.num_read > before + 45, "frames after the cut")
+            end_s = time.monotonic()
+            run.stop()
+            report = run.wait(PATIENCE)
+    whole, after = readings.latency(0, end_s), readings.latency(cut_s, end_s)
+    assert report.frames_in == report.frames_out + report.dropped + sum(report.losses.values())
+    assert whole.out_of_order == whole.repeated == whole.unreadable == 0
+    assert after.last_second_behind <= whole.first_second_behind + MOST_GROWTH

@@ -75,6 +75,12 @@ def test_what_is_missing_twice_and_in_the_wrong_order_is_counted(rig):
     assert latency.frames == 7
 
 
+def test_the_longest_time_without_a_frame(rig):
+    for number, at_s in enumerate([1, 1.05, 2.3, 2.35]):
+        rig.arrives(number, at_s)
+    assert rig.readings.latency(0, 5).longest_gap_ms == 1250
+
+
 def test_only_the_time_asked_for_is_summed_up(rig):
     for number in range(100):
         rig.arrives(number, number / 20 + (0.5 if number < 40 else 0.01))

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
     from rotoscope.base.frame import Frame, Picture
     from rotoscope.runtime.pipeline.job import Run
-    from rotoscope.runtime.pipeline.live_run import LiveReport, LiveRun
+    from rotoscope.runtime.pipeline.live_job import LiveReport
+    from rotoscope.runtime.pipeline.live_run import LiveRun
 
 __version__ = "0.1.0"
 
@@ -32,7 +33,7 @@ _MODULES = {
     "Bench": "api.bench",
     "Frame": "base.frame",
     "InputRefused": "base.errors",
-    "LiveReport": "runtime.pipeline.live_run",
+    "LiveReport": "runtime.pipeline.live_job",
     "LiveRun": "runtime.pipeline.live_run",
     "Model": "assembly.model",
     "ModelRefused": "base.errors",

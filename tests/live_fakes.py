@@ -14,7 +14,8 @@ from rotoscope.base.frame import Frame, Orientation, Picture, VideoInfo
 from rotoscope.base.options import LiveOptions, ModelOptions, OutputOptions, SteadyOptions
 from rotoscope.kernels.rows import Workers
 from rotoscope.runtime.engines.fake import FakeEngine
-from rotoscope.runtime.pipeline.live_run import LiveJob, LiveRun
+from rotoscope.runtime.pipeline.live_job import LiveJob
+from rotoscope.runtime.pipeline.live_run import LiveRun
 from rotoscope.runtime.pipeline.stages import Stages
 
 RATE = Fraction(25)

@@ -31,19 +31,19 @@ ROOMS = {
     "runtime.steady": "base kernels runtime.motion runtime.network",
     "runtime.pipeline": "base kernels runtime.live runtime.media runtime.models runtime.motion runtime.network runtime.steady",
     "metrics": "base kernels networks runtime.media",
-    "plots": "metrics",
+    "plots": "base metrics",
     "demo": "base metrics plots runtime.models runtime.pipeline",
     "export": "base metrics networks runtime.models runtime.network weights",
     "training.options": "base",
     "training.data": "base kernels networks runtime.media runtime.motion",
     "training.losses": "base networks runtime.motion",
-    "training.loop": "base plots training.data training.options",
+    "training.loop": "base plots training.data training.options weights",
     "training.systems": "base networks training.data training.loop training.losses training.options",
     "assembly": "base export kernels runtime.engines runtime.models runtime.motion runtime.network runtime.pipeline "
     "weights",
     "scenarios": "assembly base kernels runtime.live runtime.media runtime.pipeline",
     "api": "assembly base demo export kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
-    "runtime.pipeline scenarios training.loop training.options training.systems",
+    "runtime.pipeline scenarios training.loop training.options training.systems weights",
     "__init__": "api assembly base runtime.pipeline",
     "cli": "*",  # every room below it
     "__main__": "base cli",

@@ -1,6 +1,6 @@
 """Whole translations of generated frames: on the device, around it on the host, and the loop of others.
 
-All runs use `Stages.line` with the same network; the host path differs in `keeps_on_gpu=False` alone, so that it is what a run
+All runs use `Stages.line` with the same network; the host path differs in `gpu_slots=None` alone, so that it is what a run
 was before pictures stayed on the GPU. Frames per second are counted from the first frame that is written.
 """
 
@@ -27,6 +27,7 @@ from gpu_phases.networks import (
 )
 from gpu_phases.phase import Phase
 from gpu_phases.timing import spread
+from rotoscope.base.gpu_run import SLOTS
 from rotoscope.base.options import OutputOptions, SteadyOptions
 from rotoscope.base.sink import finishing
 from rotoscope.base.sizes import parse_size
@@ -141,7 +142,7 @@ def translated(
     path   "device" or "host"
     clock  waits until a frame is due; None: frames come as fast as they are asked for
     """
-    keeps_on_gpu = path == "device"
+    gpu_slots = SLOTS if path == "device" else None
     num_frames = SIMULATED_FRAMES if phase.simulated else FRAMES[path] if clock is None else CLOCK_FPS * CLOCK_SECONDS
     times: list[float] = []
     pictures: list[Any] = []
@@ -151,7 +152,7 @@ def translated(
         stack.callback(workers.close)
         stack.enter_context(workers.active())
         steady = SteadyOptions(steady=method, flow=flow)
-        stages = Stages([model], steady, workers=workers, keeps_on_gpu=keeps_on_gpu)
+        stages = Stages([model], steady, workers=workers, gpu_slots=gpu_slots)
         stack.callback(stages.close)
         pace = {} if clock is None else {"wait_until": clock}
         source = stack.enter_context(SyntheticSource(size, Fraction(CLOCK_FPS), num_frames, **pace))
@@ -163,7 +164,7 @@ def translated(
             times.append(time.perf_counter())
             if len(pictures) < KEPT:
                 pictures.append(np.array(frame.result.planes[0]))
-            if phase.simulated and keeps_on_gpu:
+            if phase.simulated and gpu_slots:
                 counters.append(counted())
     row: dict[str, Any] = {"engine": stages.description, "frames": len(times)}
     if stages.notes:

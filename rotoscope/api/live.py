@@ -13,6 +13,7 @@ from rotoscope.assembly.model import Model, Named, as_chain, device_of_chain, mo
 from rotoscope.assembly.models import bundled_looks
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.errors import UsageError
+from rotoscope.base.manifest import Manifest
 from rotoscope.base.options import (
     THREADS,
     EngineName,
@@ -28,7 +29,8 @@ from rotoscope.base.options import (
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
 from rotoscope.runtime.live.open_live_source import open_live_source
-from rotoscope.runtime.pipeline.live_run import PAGE, LiveJob, LiveRun, StagesRequest
+from rotoscope.runtime.pipeline.live_job import LiveJob, StagesRequest
+from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun
 from rotoscope.runtime.pipeline.live_size import AUTO
 from rotoscope.runtime.pipeline.stages import Stages
 
@@ -143,9 +145,10 @@ class _Models:
         if request.style is not None:
             changed["style"] = request.style
         models = [model.with_options(changed) for model in self._of(request.models)]
+        _refuse_what_a_camera_lacks(models[0].file.manifest)
         return Stages(
             models, request.steady, workers=self._workers, in_flight=1, flow=self._flow,
-            interpolator=self._interpolator, may_carry=True,
+            interpolator=self._interpolator, gpu_slots=0, may_carry=True,
         )  # fmt: skip
 
     def _of(self, names: tuple[str, ...]) -> list[Model]:
@@ -160,6 +163,14 @@ def _demo_clip() -> Path:
     from rotoscope.demo.cached_clip import cached_clip
 
     return cached_clip()
+
+
+def _refuse_what_a_camera_lacks(manifest: Manifest) -> None:
+    """Raise UsageError for a model that needs more than pictures in colour."""
+    needs = (("label maps", manifest.frame.labels), ("a mask", manifest.mask), ("instance maps", manifest.instances))
+    for what, is_needed in needs:
+        if is_needed:
+            raise UsageError(f"{manifest.name} takes {what}, which a live source does not have; translate reads them")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from rotoscope.base.options import (
 )
 from rotoscope.base.sizes import parse_size
 from rotoscope.runtime.models.model_file import open_model, write_described
+from rotoscope.weights.check import check_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +69,8 @@ def export_model(
         check_target(Path(target), source=item, overwrite=overwrite)
     if (chosen.precision == "int8") != (calibrate is not None):
         raise UsageError("--precision int8 and --calibrate CLIP go together")
+    for item in paths:
+        check_weights(item)  # before torch is imported, which takes seconds
     from rotoscope.export.export_checkpoint import export_checkpoint
     from rotoscope.metrics.matched import spread_frames
 

@@ -12,6 +12,7 @@ from rotoscope.assembly.engines import ENGINES, proving_engine
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.weights.archive import MAX_BYTES
+from rotoscope.weights.check import check_weights
 
 if TYPE_CHECKING:
     from rotoscope.base.options import ModelOptions
@@ -78,6 +79,7 @@ def is_model_name(name: str) -> bool:
 def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]:
     """Open a checkpoint for the torch engine, which runs it without an export."""
     check_torch(path)
+    check_weights(path)  # before torch is imported, which takes seconds
     from rotoscope.export.export_checkpoint import open_network
     from rotoscope.export.options import ExportOptions
     from rotoscope.runtime.models.model_file import ModelFile, overridden
@@ -101,7 +103,6 @@ def exported(
     from rotoscope.base.files import file_digest
     from rotoscope.export.source_digest import exporter_digest
     from rotoscope.runtime.models.cache import cached, key_of
-    from rotoscope.weights.check import check_weights
 
     check_weights(path)  # in milliseconds; the digest reads the whole file
 

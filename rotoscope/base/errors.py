@@ -10,11 +10,17 @@ Exit code 5 (finished with losses) and 130 (interrupted) are outcomes, not error
 Every message is one line, names the value it got and what would be accepted.
 """
 
+from rotoscope.base.text import visible
+
 
 class RotoscopeError(Exception):
     """Base of all errors raised on purpose; anything else that escapes is a bug in Rotoscope."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message on one line; what is not printable in a name or text from a file becomes ?."""
+        return visible(super().__str__())
 
 
 class UsageError(RotoscopeError):

@@ -22,7 +22,7 @@ T = TypeVar("T")
 CAPTURE_LOCK = threading.Lock()
 """Held while a CUDA graph is captured: only one capture at a time may run in a process."""
 
-SLOTS = 3  # frames that may be enqueued before the host waits for the first of them
+SLOTS = 3  # of a run that is to be fast; more gain nothing
 
 
 class GpuRun:
@@ -30,10 +30,12 @@ class GpuRun:
 
     All work of a run is enqueued by one thread, inside `active()`, on one stream: the order of the calls is the order on the
     GPU, and memory that is freed is used again only by later work.
+
+    slots  frames that may be enqueued before the host waits for the first of them: each is a frame of delay; 0 in a live run
     """
 
-    def __init__(self, device: Device) -> None:
-        self.device = device
+    def __init__(self, device: Device, slots: int = SLOTS) -> None:
+        self.device, self.slots = device, slots
         self._cupy = device.cupy()
         with self._cupy.cuda.Device(device.index):
             self.compute = self._cupy.cuda.Stream(non_blocking=True)

@@ -8,8 +8,9 @@ import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within, plain_type
@@ -327,6 +328,12 @@ def check_count(name: str, value: Any, limits: Within) -> None:
         raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: a whole number, {limits}")
 
 
+def check_number(name: str, value: Any, limits: Within) -> None:
+    """Raise UsageError unless the value is None or a number within the limits."""
+    if value is not None and not (_fits(value, float) and value in limits):
+        raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: {limits}")
+
+
 def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str, ...] = ()) -> None:
     """Raise UsageError for a keyword that is a field of none of these kinds, with the nearest name."""
     known = sorted({field.name for kind in kinds for field in fields(kind)} | set(also))
@@ -343,14 +350,18 @@ def check_fields(options: Any, kind: type[Any] | None = None) -> None:
     kind  the class whose fields are checked; by default that of the value
     """
     for name, annotated in get_type_hints(kind or type(options), include_extras=True).items():
+        if get_origin(annotated) is ClassVar:
+            continue
         value = getattr(options, name)
         hint, limits = plain_type(annotated)
         kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
         if not any(_fits(value, kind) for kind in kinds):
             accepted = " or ".join(_accepted(kind) for kind in kinds if kind is not type(None))
             raise UsageError(f"{name}={value!r}; accepted: {accepted}")
-        if limits is not None and isinstance(value, numbers.Real) and value not in limits:
-            raise UsageError(f"{name}={value}; accepted: {limits}")
+        if limits is not None:
+            for number in value if isinstance(value, tuple | list) else (value,):
+                if isinstance(number, numbers.Real) and number not in limits:
+                    raise UsageError(f"{name}={value}; accepted: {limits}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -361,13 +372,13 @@ def _fits(value: Any, kind: Any) -> bool:
         return isinstance(value, numbers.Real) and not isinstance(value, bool)
     if kind is int:
         return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if kind is str:
+    if kind in (str, Path):
         return isinstance(value, str | os.PathLike)
     if kind == Range:
         is_pair = isinstance(value, tuple | list) and len(value) == 2
         return is_pair and all(_fits(each, float) and abs(each) <= LARGEST_VALUE for each in value)
-    if get_origin(kind) is tuple:
-        return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
+    if get_origin(kind) is tuple:  # of any length
+        return isinstance(value, tuple | list) and all(_fits(each, get_args(kind)[0]) for each in value)
     return isinstance(value, kind)
 
 
@@ -378,8 +389,9 @@ def _accepted(kind: Any) -> str:
     if kind == Range:
         return f"two numbers, such as (0, 255), of at most {LARGEST_VALUE:.0f}"
     if get_origin(kind) is tuple:
-        return "a tuple of texts"
-    return {float: "a number", int: "a whole number", str: "text", bool: "True or False"}.get(kind, str(kind))
+        return "a tuple of texts" if get_args(kind)[0] is str else "a tuple of whole numbers"
+    words = {float: "a number", int: "a whole number", str: "text", bool: "True or False", Path: "a path"}
+    return words.get(kind, str(kind))
 
 
 TRANSLATE_VALUES = (SourceOptions, ModelOptions, SteadyOptions, OutputOptions)

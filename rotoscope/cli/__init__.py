@@ -122,6 +122,8 @@ def _failed(error: BaseException, options: CommonOptions) -> int:
     if isinstance(error, OSError):
         name = error.filename or ("standard output" if _output_is_broken() else "system")
         return _fail(f"{name}: {error.strerror or error}", RotoscopeError.exit_code, options)
+    if isinstance(error, MemoryError):
+        return _fail(f"not enough memory: {error or 'use smaller pictures or models'}", 1, options)
     if isinstance(error, Exception):  # not raised on purpose
         return _fail(f"a bug in Rotoscope: {type(error).__name__}: {error} (--debug shows where)", 1, options)
     raise error

@@ -6,6 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from rotoscope.base.text import visible
+from rotoscope.cli.lines import report_lines
+
 
 def build(
     model: Path,
@@ -26,10 +29,10 @@ def build(
     import rotoscope
 
     engine = rotoscope.build(model, sizes=size, on_progress=show if sys.stderr.isatty() else None)
-    print(f"built: {engine} ({engine.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+    report_lines(f"built: {engine} ({engine.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 
 def show(phase: str, share: float) -> None:
     """Print a phase of the build and the share of it that is done, over the line before."""
-    print(f"\r{phase}: {share:.0%}\033[K", end="", file=sys.stderr, flush=True)
+    print(f"\r{visible(phase)}: {share:.0%}\033[K", end="", file=sys.stderr, flush=True)

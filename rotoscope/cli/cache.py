@@ -1,10 +1,9 @@
 """rotoscope cache: show what is kept between runs, and delete it."""
 
-import sys
-
 from cyclopts import App, Parameter
 
 from rotoscope.base.cache import KINDS, LIMIT_BYTES, Kind, clear, usage
+from rotoscope.cli.lines import print_lines, report_lines
 
 MEGABYTE = 1e6
 
@@ -24,7 +23,7 @@ def show() -> int:
     for kind in KINDS:
         found = usage(kind)
         size, limit = found.size / MEGABYTE, LIMIT_BYTES[kind] / MEGABYTE
-        print(f"{kind:<8}  {found.entries:>7}  {size:>9.1f}  {limit:>9.0f}  {found.folder}")
+        print_lines(f"{kind:<8}  {found.entries:>7}  {size:>9.1f}  {limit:>9.0f}  {found.folder}")
     return 0
 
 
@@ -43,5 +42,5 @@ def delete(kind: Kind | None = None, /) -> int:
         num_used = clear(each)
         after = usage(each)
         stays = f"; {num_used} in use" if num_used else ""
-        print(f"{each}: {(before.size - after.size) / MEGABYTE:.1f} MB deleted{stays}", file=sys.stderr)
+        report_lines(f"{each}: {(before.size - after.size) / MEGABYTE:.1f} MB deleted{stays}")
     return 0

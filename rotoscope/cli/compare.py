@@ -1,7 +1,6 @@
 """rotoscope compare: show what several models, or several epochs of one, make of the same frames."""
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import EngineName, Precision
+from rotoscope.cli.lines import report_lines
 from rotoscope.cli.overwrite_rules import chosen_target, refuse_inputs
 
 if TYPE_CHECKING:
@@ -80,13 +80,13 @@ def compare(
             hints = hint if Path(name).suffix else ()
             loaded = rotoscope.load(name, engine=engine, precision=precision, hints=hints, working_size=working_size)
             yield loaded.file.name, loaded
-            print(f"{name}: done", file=sys.stderr)
+            report_lines(f"{name}: done")
 
     sheet = draw(source, models(), frames=frames, height=height)
     _, data = cv2.imencode(out.suffix, sheet[..., ::-1])
     with part_file(out, overwrite=overwrite) as part:
         part.write_bytes(data.tobytes())
-    print(f"{len(names)} models -> {out} ({sheet.shape[1]}x{sheet.shape[0]})", file=sys.stderr)
+    report_lines(f"{len(names)} models -> {out} ({sheet.shape[1]}x{sheet.shape[0]})")
     return 0
 
 

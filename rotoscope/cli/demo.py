@@ -1,12 +1,12 @@
 """rotoscope demo: make a clip, paint it, steady it, and show all of that on one page."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.cli.lines import print_lines, report_lines
 from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.translate import print_run
 
@@ -50,9 +50,9 @@ def demo(
         with shown_progress(progress) as show:
             return rotoscope.translate(source, target, model=look, on_progress=show, **options)
 
-    made = make_demo(
-        folder, look=LOOK, translate=translate, overwrite=overwrite, say=lambda line: print(line, file=sys.stderr)
-    )
+    made = make_demo(folder, look=LOOK, translate=translate, overwrite=overwrite, say=report_lines)
     print_run(made.run)
-    print(f"the clip:  {made.clip}\npainted:   {made.painted}\nthe page:  {made.page} (open it in a browser)")
+    print_lines(
+        f"the clip:  {made.clip}", f"painted:   {made.painted}", f"the page:  {made.page} (open it in a browser)"
+    )
     return 0

@@ -8,12 +8,17 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.limits import Within
+from rotoscope.base.options import check_number
 from rotoscope.base.sizes import parse_size
+from rotoscope.base.text import shortened
 from rotoscope.cli.progress import Style
 from rotoscope.cli.training_run import exit_code, shown_training
 from rotoscope.training.options import DistillOptions, RunOptions
 
 WIDESCREEN = (1920, 1080)  # the aspect of a size such as 360p
+
+GIGA_MACS = Within(0.001, 1_000_000, "billion multiply-adds")
 
 
 def distill(
@@ -49,6 +54,7 @@ def distill(
     """
     if budget is not None and macs is not None:
         raise UsageError("--budget and --macs: give one of them")
+    check_number("macs", macs, GIGA_MACS)
     fps, frame_size = (None, parse_size(size, WIDESCREEN)) if budget is None else parse_budget(budget)
     import rotoscope
 
@@ -72,6 +78,6 @@ def distill(
 def parse_budget(text: str) -> tuple[float, tuple[int, int]]:
     """Parse 30fps@640x360 to (30.0, (640, 360))."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)fps@(\w+)", text)
-    if not found or float(found[1]) == 0:
-        raise UsageError(f"--budget {text}; accepted: frames per second at a size, such as 30fps@640x360")
+    if not found or not 1e-3 <= float(found[1]) <= 1e6:
+        raise UsageError(f"--budget {shortened(text)}; accepted: frames per second at a size, such as 30fps@640x360")
     return float(found[1]), parse_size(found[2], WIDESCREEN)

@@ -1,11 +1,11 @@
 """rotoscope encode: a picture as a code, such as the style that `translate --style` takes."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from rotoscope.cli.lines import report_lines
 from rotoscope.cli.overwrite_rules import required_target
 
 
@@ -47,5 +47,5 @@ def encode(
     )
     encoder = rotoscope.load(model, engine=engine, working_size=working_size)
     code = rotoscope.encode(encoder, picture, out, overwrite=overwrite)
-    print(f"{encoder.file.manifest.output.tensor} {code.shape} -> {out}", file=sys.stderr)
+    report_lines(f"{encoder.file.manifest.output.tensor} {code.shape} -> {out}")
     return 0

@@ -1,7 +1,5 @@
 """rotoscope evaluate: measure how steady a result is and what its steadiness costs."""
 
-import json as json_module
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.text import json_text
+from rotoscope.cli.lines import print_lines
 from rotoscope.cli.options import SECONDS
 from rotoscope.cli.overwrite_rules import refuse_inputs
 from rotoscope.cli.progress import Style, counted
@@ -128,10 +128,10 @@ def evaluate(
         content, drawing = _evaluate_one(source, result, reference, keywords, progress, title)
     content["flow"] = options.flow
     with part_file(json, overwrite=overwrite) as part:
-        part.write_text(json_module.dumps(_finite(content), indent=1, allow_nan=False) + "\n")
+        part.write_text(json_text(content) + "\n")
     with part_file(plot, overwrite=overwrite) as part:
         part.write_text(drawing, encoding="utf-8")
-    print(f"numbers: {json}\nplot:    {plot}")
+    print_lines(f"numbers: {json}", f"plot:    {plot}")
     return 0
 
 
@@ -171,15 +171,6 @@ def _evaluate_one(
         "curves": found.curves(),
     }
     return content, evaluation_sheet(found, title)
-
-
-def _finite(content: Any) -> Any:
-    """Replace NaN (could not be measured) and infinity (PSNR of equal pictures) by None: JSON has no word for them."""
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _print_table(found: "Evaluation") -> None:

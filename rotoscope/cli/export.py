@@ -1,11 +1,11 @@
 """rotoscope export: write a checkpoint as a model file, after proving that it gives the same results."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from rotoscope.cli.lines import report_lines
 from rotoscope.cli.options import as_keywords, flags
 from rotoscope.cli.overwrite_rules import required_target
 from rotoscope.export.options import ExportOptions
@@ -57,6 +57,6 @@ def export(
     report = rotoscope.export_model(
         [checkpoint, *finer], out, calibrate=calibrate, overwrite=overwrite, **as_keywords(options)
     )
-    print(report, file=sys.stderr)
-    print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+    report_lines(*str(report).split("\n"))
+    report_lines(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
     return 0

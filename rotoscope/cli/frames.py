@@ -1,12 +1,12 @@
 """rotoscope frames: decode a video into a folder of training frames."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.cli.lines import report_lines
 from rotoscope.cli.overwrite_rules import required_target
 
 
@@ -43,5 +43,5 @@ def frames(
     if every < 1 or shorter_side < 0:
         raise UsageError(f"--every {every} --shorter-side {shorter_side}; accepted: 1 or more, 0 or more")
     count = extract_frames(source, folder, shorter_side=shorter_side, every=every)
-    print(f"{count} frames -> {folder}", file=sys.stderr)
+    report_lines(f"{count} frames -> {folder}")
     return 0

@@ -1,7 +1,5 @@
 """rotoscope info: print what a video, a picture, a model file or a checkpoint is."""
 
-import json as json_module
-import sys
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from rotoscope.base.options import Range
-from rotoscope.base.text import printable
+from rotoscope.base.text import json_text, printable
+from rotoscope.cli.lines import report_lines
 from rotoscope.cli.options import RANGE
 
 if TYPE_CHECKING:
@@ -67,13 +66,13 @@ def info(
     else:
         _print(_video_json(found.info, found.notes) if json else _video_rows(found.info, found.notes), as_json=json)
     if write is not None:
-        print(f"written: {write}", file=sys.stderr)
+        report_lines(f"written: {write}")
     return 0
 
 
 def _print(content: Any, *, as_json: bool) -> None:
     if as_json:
-        print(json_module.dumps(content, indent=1))
+        print(json_text(content))
         return
     width = max(len(name) for name, _ in content)
     for name, value in content:

@@ -29,7 +29,8 @@ from rotoscope.cli.progress import Style
 from rotoscope.cli.version import versions
 
 if TYPE_CHECKING:
-    from rotoscope.runtime.pipeline.live_run import LiveReport, LiveRun
+    from rotoscope.runtime.pipeline.live_job import LiveReport
+    from rotoscope.runtime.pipeline.live_run import LiveRun
 
 SHOWN_EVERY_S = 1.0
 STOP_S = 10.0  # time that a stopped run has to finish its files

@@ -1,8 +1,9 @@
 """rotoscope looks: list the bundled looks."""
 
-import json as json_module
 from importlib import resources
 from typing import Any
+
+from rotoscope.base.text import json_text
 
 
 def looks(*, json: bool = False) -> int:
@@ -16,7 +17,7 @@ def looks(*, json: bool = False) -> int:
     """
     rows = listed_looks()
     if json:
-        print(json_module.dumps(rows, indent=1))
+        print(json_text(rows))
     else:
         width = max(len(row["name"]) for row in rows)
         for row in rows:

@@ -74,7 +74,7 @@ def parse_explicit(_type: Any, tokens: Any) -> str:
 def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Raise UsageError for 1.5 as a whole number, which cyclopts would round. Runs after all sources of options."""
     for argument in arguments:
-        if argument.hint in (int, int | None) and argument.parameter.converter is None:
+        if argument.hint in (int, int | None, tuple[int, ...]) and argument.parameter.converter is None:
             for token in argument.tokens:
                 if token.value and not re.fullmatch(f"[+-]?[0-9]{{1,{MOST_DIGITS}}}", token.value):
                     raise UsageError(f"{argument.name} {token.value}; accepted: a whole number")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from rotoscope.cli.lines import print_lines
 from rotoscope.cli.overwrite_rules import refuse_inputs
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def parity(
     if report.clip is not None:
         show_pair(report.clip, f"frames of {clip}")
     if save is not None:
-        print(f"worst frame, both forms and their difference (white is {report.last.first.largest:.1e}): {save}")
+        print_lines(f"worst frame, both forms and their difference (white is {report.last.first.largest:.1e}): {save}")
     if report.flicker is not None:
         show_flicker(report.flicker)
     show_verdict(report)
@@ -87,13 +88,13 @@ def show_pair(pair: "Pair", inputs: str) -> None:
     """Print a table of the differences of all outputs on some inputs, and the drift of a network with state."""
     from rotoscope.export.difference import PERCENTILES
 
-    print(f"{pair.a.label} and {pair.b.label}, {len(pair.first.frame_largest)} calls, {inputs}")
+    print_lines(f"{pair.a.label} and {pair.b.label}, {len(pair.first.frame_largest)} calls, {inputs}")
     columns = ("max", "mean", "PSNR dB", *(f"{percent:g}%" for percent in PERCENTILES))
     print(f"{'':<24}" + "".join(f"{column:>10}" for column in columns))
     for difference in pair.differences.values():
         shares = "".join(f"{difference.percentile(percent):>10.1e}" for percent in PERCENTILES)
         numbers = f"{difference.largest:>10.1e}{difference.mean:>10.1e}{difference.psnr_db:>10.1f}"
-        print(f"{difference.name:<24}{numbers}{shares}")
+        print_lines(f"{difference.name:<24}{numbers}{shares}")
     print(f"worst call: {pair.first.worst_frame}, {min(pair.first.frame_psnr_db):.1f} dB")
     if pair.drift:
         print("drift by step, each form on its own state: " + " ".join(f"{value:.0e}" for value in pair.drift))
@@ -112,7 +113,7 @@ def show_flicker(flicker: "Flicker") -> None:
         return
     errors = f"{flicker.full:.4g} of {flicker.full_label}, {flicker.reduced:.4g} of {flicker.reduced_label}"
     verdict = f"ratio {flicker.ratio:.4f}, at most {WORST_WARPING_RATIO:g}"
-    print(f"E_warp over {flicker.num_pairs} pairs: {errors}: {verdict}\n")
+    print_lines(f"E_warp over {flicker.num_pairs} pairs: {errors}: {verdict}", "")
 
 
 def show_verdict(report: "ParityReport") -> None:
@@ -122,6 +123,6 @@ def show_verdict(report: "ParityReport") -> None:
     is_measured = report.flicker is not None and report.flicker.num_pairs > 0
     steadiness = f", E_warp ratio at most {WORST_WARPING_RATIO:g}" if is_measured else ""
     rounded = next((pair for pair in report.judged if pair.rounding_ratio is not None), report.last)
-    print(f"bound: {rounded.allowed}{steadiness}: {'within' if report.is_within else 'BEYOND'}")
+    print_lines(f"bound: {rounded.allowed}{steadiness}: {'within' if report.is_within else 'BEYOND'}")
     if report.is_bisected:
-        print(f"first tensor beyond {EXACT.largest:g} of its largest value: {report.first_different or 'none'}")
+        print_lines(f"first tensor beyond {EXACT.largest:g} of its largest value: {report.first_different or 'none'}")

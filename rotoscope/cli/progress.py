@@ -1,11 +1,12 @@
 """Progress on standard error: a bar on a terminal, JSON lines for programs, nothing elsewhere."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
+
+from rotoscope.base.text import json_text
 
 if TYPE_CHECKING:
     from rotoscope.runtime.pipeline.job import Progress
@@ -62,7 +63,7 @@ def _print_json(progress: "Progress") -> None:
         "eta_seconds": None if left is None else round(max(0.0, left), 1),
         "shares": {stage: round(share, 3) for stage, share in progress.shares.items()},
     }
-    print(json.dumps(line), file=sys.stderr, flush=True)
+    print(json_text(line, indent=None), file=sys.stderr, flush=True)
 
 
 def _bar() -> Iterator[Callable[["Progress"], None]]:

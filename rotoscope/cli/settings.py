@@ -4,7 +4,6 @@ A folder may come from a stranger. Its rotoscope.toml cannot name a file to writ
 where code runs, and cannot allow that something is replaced.
 """
 
-import tomllib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -16,9 +15,9 @@ from platformdirs import user_config_path
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.nearest import nearest
+from rotoscope.base.settings_file import read_toml
 
 FOLDER_FILE = Path("rotoscope.toml")
-MAX_BYTES = 1 << 20
 
 # What rotoscope.toml of the current folder may set, for each command. Whatever is not listed is refused.
 HARMLESS: dict[str, tuple[str, ...]] = {
@@ -153,28 +152,4 @@ def _check_value(path: Path, key: str, value: object) -> None:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    if not path.is_file() or path.stat().st_size > MAX_BYTES:
-        raise UsageError(f"{path}: not a regular file of at most {MAX_BYTES} bytes")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        _check_numbers(content)
-        return content
-    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
-        raise UsageError(f"{path}: not TOML ({error})") from error
-    except RecursionError:
-        raise UsageError(f"{path}: nested too deeply; accepted: tables of options, [translate] for example") from None
-
-
-def _check_numbers(content: object) -> None:
-    """Raise ValueError for a whole number that does not fit into 64 bits; Python cannot even print one of 5,000 digits."""
-    waiting = [content]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-        elif isinstance(item, int) and item.bit_length() > 64:
-            raise ValueError(f"a whole number of {item.bit_length()} bits; accepted: at most 64")
+    return read_toml(path) if path.exists() else {}

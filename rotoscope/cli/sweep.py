@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.options import TRANSLATE_VALUES, check_fields, check_options
+from rotoscope.cli.lines import print_lines
 from rotoscope.cli.options import RunFlags
 from rotoscope.cli.progress import Style, counted, shown_progress
 from rotoscope.cli.usage_errors import no_such_option
@@ -69,13 +70,13 @@ def run_sweep(
                 + ("  change" if response else "")
             )
         rows.append(row)
-        print(_row(row) + (_response(row) if response else ""))
+        print_lines(_row(row) + (_response(row) if response else ""))
     settings = [row.setting for row in rows]
     best = settings.index(recommended(settings))
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in grid[best].items())
-    print(f"recommended: {flags}")
+    print_lines(f"recommended: {flags}")
     reason = _reason(settings, settings[best], rows[best].distance_name)
-    print(reason)
+    print_lines(reason)
     content = {
         "source": source,
         "models": list(model),

@@ -1,6 +1,5 @@
 """rotoscope train SYSTEM: from pictures or videos to weights that `export` and `translate` take."""
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from cyclopts.config import Dict
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.extras import needs_extra
+from rotoscope.base.settings_file import read_toml
 from rotoscope.cli.options import refuse_fractions
 from rotoscope.cli.progress import Style
 from rotoscope.cli.training_run import exit_code, shown_training
@@ -77,9 +77,9 @@ def read_config(path: Path, system: tuple[str, ...]) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"--config {path}: no such file")
     try:
-        values = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: not TOML ({error})") from error
+        values = read_toml(path)
+    except UsageError as error:
+        raise UsageError(f"--config {error}") from error
     tables = [name for name, value in values.items() if isinstance(value, dict)]
     if tables:
         raise UsageError(f"--config {path}: unknown table [{tables[0]}]; options stand at the top, as name = value")

@@ -1,6 +1,5 @@
 """What the commands `train`, `train resume` and `distill` share: progress on standard error, the last line, the exit code."""
 
-import json
 import os
 import signal
 import sys
@@ -8,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rotoscope.base.text import json_text
+from rotoscope.cli.lines import report_lines
 from rotoscope.cli.progress import Style
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def exit_code(result: "TrainingResult") -> int:
         else f"stopped; rotoscope train resume {result.folder} continues; weights of step {result.step} in {weights}"
     )
     if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"{text}; curves and samples in {result.folder / 'run.html'}", file=sys.stderr)
+        report_lines(f"{text}; curves and samples in {result.folder / 'run.html'}")
     return 0 if result.is_finished else 128 + (result.stopped_by or signal.SIGINT)
 
 
@@ -34,7 +35,7 @@ def shown_training(title: str, style: Style) -> "Iterator[Callable[[TrainingProg
     if style == "none":
         yield lambda _progress: None
     elif style == "json":
-        yield lambda progress: print(json.dumps(_as_row(progress)), file=sys.stderr, flush=True)
+        yield lambda progress: print(json_text(_as_row(progress), indent=None), file=sys.stderr, flush=True)
     elif style == "auto" and not sys.stderr.isatty():
         yield lambda progress: print(
             f"step {progress.step}/{progress.total}  {progress.seconds:.0f} s  {_losses(progress)}", file=sys.stderr

@@ -1,6 +1,5 @@
 """rotoscope translate: translate a video, picture or image sequence."""
 
-import json
 import logging
 import signal
 import sys
@@ -13,7 +12,7 @@ from cyclopts import Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import ModelOptions, SourceOptions, SteadyOptions
-from rotoscope.base.text import printable
+from rotoscope.base.text import json_text, printable
 from rotoscope.cli.options import (
     MODEL,
     OUTPUT,
@@ -159,7 +158,7 @@ def write_report(run: "Run", options: Mapping[str, Any], path: Path) -> None:
         "versions": {**versions(), engine: engine_version(engine)},
     }
     with part_file(path, overwrite=bool(options["overwrite"])) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n")
+        part.write_text(json_text(content) + "\n")
 
 
 def _flicker(run: "Run") -> str:

@@ -1,7 +1,8 @@
 """rotoscope version: print the version, or the versions of what a run uses."""
 
-import json as json_module
 import platform
+
+from rotoscope.base.text import json_text
 
 
 def version(*, json: bool = False) -> int:
@@ -15,7 +16,7 @@ def version(*, json: bool = False) -> int:
     """
     from rotoscope import __version__
 
-    print(json_module.dumps(versions(), indent=1) if json else __version__)
+    print(json_text(versions()) if json else __version__)
     return 0
 
 

@@ -1,11 +1,9 @@
 """The demo page: one HTML file that opens from disk. All renderings are tiles of one video, so that they stay in step."""
 
 import base64
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.options import OutputOptions
+from rotoscope.base.text import json_text, markup
 from rotoscope.demo.scene import Scene
 from rotoscope.metrics.curves import Curves
 from rotoscope.metrics.gradient_energy import relative_energy
@@ -79,15 +78,15 @@ def write_page(
         "slices": slices,
     }
     page = Template(resources.files("rotoscope.demo").joinpath("page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(title),
+        title=markup(title),
         subtitle="Computed on this machine; this file contains everything and loads nothing.",
         video="data:video/webm;base64," + base64.b64encode(measured.webm).decode(),
         source_slice=_slice(measured.source_columns),
         plain_slice=slices[0],
         chart=_chart(renderings, measured),
         rows=_rows(renderings, measured.curves),
-        machine=escape(machine),
-        facts=json.dumps(facts).replace("<", "\\u003c"),  # so that no command can end the script element
+        machine=markup(machine),
+        facts=json_text(facts, indent=None).replace("<", "\\u003c"),  # so that no command can end the script element
     )
     target.write_text(page, encoding="utf-8")
 

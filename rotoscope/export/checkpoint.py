@@ -8,10 +8,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from rotoscope.base.errors import ModelRefused, UsageError
-from rotoscope.base.files import describe_file, why_unusable
+from rotoscope.base.files import describe_file
 from rotoscope.networks import Loaded, from_state_dict
 from rotoscope.networks.torch_tensors import load_tensors
-from rotoscope.weights.archive import MAX_BYTES
+from rotoscope.weights.check import check_kind
 from rotoscope.weights.numpy_file import read_arrays
 from rotoscope.weights.safetensors_file import read_metadata
 
@@ -40,10 +40,7 @@ def open_checkpoint(*paths: Path, **hints: Any) -> Loaded:
 
 def read_checkpoint(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """Return (tensors of the file, hints stored in it); no code in the file is run."""
-    if reason := why_unusable(path, MAX_BYTES):
-        raise ModelRefused(f"{path}: {reason}")
-    if path.suffix.lower() == ".onnx":
-        raise ModelRefused(f"{path}: a model file already, not a checkpoint: translate -m {path} runs it")
+    check_kind(path)
     if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     if path.suffix.lower() == ".npz":

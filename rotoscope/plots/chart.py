@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
+
+from rotoscope.base.text import markup
 
 COLOURS = {
     "result": "#0072b2",
@@ -81,7 +82,7 @@ def ticks(low: float, high: float) -> list[float]:
 def text(x: float, y: float, words: str, *, anchor: str = "start", weight: str = "normal", colour: str = "") -> str:
     """Return a `<text>` element; (x, y) is the start, middle or end of its base line, by `anchor`."""
     style = TEXT.replace("#333", colour) if colour else TEXT
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" {style}>{escape(words)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" {style}>{markup(words)}</text>'
 
 
 def _finite(pair: tuple[float, float]) -> bool:

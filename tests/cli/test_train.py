@@ -152,7 +152,7 @@ def test_a_stopped_run_says_how_to_go_on(number, workers, photos, tmp_path):
         err = process.stderr.read()
     assert process.returncode == 128 + number
     assert err.splitlines()[-1].startswith(f"stopped; rotoscope train resume {run} continues; weights of step ")
-    assert list((run / "checkpoints").glob("step-*.pt"))
+    assert list((run / "checkpoints").glob("step-*.safetensors"))
     assert (run / "AtoB.safetensors").is_file()
 
 

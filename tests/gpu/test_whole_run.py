@@ -218,3 +218,21 @@ def test_what_is_not_on_the_gpu_runs_on_the_cpu_and_is_said(affine, tmp_path):
             str(affine), tmp_path / "gpu.mp4", "cuda", size="192x128", steady="hypercon", interpolator=f"onnx:{between}"
         )
     assert "pictures were on the CPU around the networks: --interpolator takes pictures on the CPU" in done.notes
+
+
+@pytest.mark.parametrize("steady", ["off", "blend"])
+def test_a_live_run_gives_the_frames_of_the_cpu_path(affine, tmp_path, steady):
+    def live(device):
+        file = tmp_path / f"{device}.mkv"
+        run = rotoscope.live(
+            f"synthetic:322x180@200:{NUM_FRAMES}", str(file), model=str(affine), device=device, steady=steady,
+            flow="inverse-search", policy="every", encoder_options=("crf=0", "preset=ultrafast"),
+        )  # fmt: skip
+        return run.wait(280), file
+
+    expected = live("cpu")[1]
+    with whole_machine(seed=1):
+        report, made = live("cuda")
+    assert report.engine == "onnxruntime fp32 cuda, 1 in flight, pictures on cuda:0"
+    assert (report.frames_in, report.frames_out, report.dropped) == (NUM_FRAMES, NUM_FRAMES, 0)
+    assert_same_frames(made, expected)

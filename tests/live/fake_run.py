@@ -10,12 +10,15 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Colour, Frame, Picture
 from rotoscope.base.live import LiveStatus, OutputStatus
 
+BT709 = Colour("709")
 STATUS = LiveStatus(
     seconds=12.5, source="demo:", source_state="playing", source_size="640x360", model="starry",
     engine="onnxruntime fp32 on cpu, 2 threads", steady="blend 0.75", working_size="640x360", frames_in=300, frames_out=290,
     carried=4, dropped=8, losses={"broken packet": 1}, in_fps=24.0, out_fps=23.5, latency_p50_ms=41.0, latency_p99_ms=66.0,
     late_share=0.02, reconnects={"the server closed the connection": 2},
-    outputs=(OutputStatus("page:", "open", 290, 3, 0), OutputStatus("rtmp://server/app/...", "waiting", 120, 10, 1, {"cut": 5})),
+    outputs=(
+        OutputStatus("page:", "open", 290, 3, 0), OutputStatus("rtmp://server/app/...", "waiting", 120, 10, 1, {"cut": 5}),
+    ),
     stages={"network": {"share": 0.7, "seconds": 8.0, "p50_ms": 27.0, "p95_ms": 33.0, "p99_ms": 41.0}},
     latency_counts={10.0: 0, 50.0: 250, 100.0: 289, float("inf"): 290}, strength=0.75, mix=0.0, keyframes=1, is_paused=False,
     is_ready=True, memory_mb=412.0, models=("starry", "scream", "etretat"),
@@ -63,7 +66,7 @@ class FakeRun:
             raise UsageError(self.refusal)
 
 
-def moving_frame(index, size=(320, 180), colour=Colour("709"), source_size=None):
+def moving_frame(index, size=(320, 180), colour=BT709, source_size=None):
     """Frame `index` of a picture whose bar moves; the source is blue-grey, the result is orange."""
     return Frame(
         index, index, Fraction(1, 30), 1, _bar(index, source_size or size, (90, 150, 110), colour),
@@ -78,3 +81,10 @@ def _bar(index, size, code, colour):
     luma[height // 4 : -height // 4, left : left + 32] = 230
     half = (height // 2, width // 2)
     return Picture((luma, np.full(half, code[1], np.uint8), np.full(half, code[2], np.uint8)), colour)
+
+
+def noisy_frame(index):
+    """A frame whose JPEG is large: about 100 kB."""
+    frame = moving_frame(index, (480, 270))
+    frame.result.planes[0].base[...] = np.random.default_rng(index).integers(16, 235, (270, 480), np.uint8)
+    return frame

@@ -1,7 +1,6 @@
 """The page's server: who may use it, what it answers, and how it starts and stops."""
 
 import contextlib
-import http.client
 import json
 import math
 import re
@@ -9,13 +8,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from importlib import resources
 
 import cv2
 import numpy as np
 import pytest
-from fake_run import FakeRun, moving_frame
+from fake_run import FakeRun, moving_frame, noisy_frame
+from page_server import SECONDS, Page
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -27,42 +26,7 @@ from rotoscope.runtime.live.page.page_sink import PageSink
 from rotoscope.runtime.live.page.server import PageServer
 from rotoscope.runtime.live.page.static_routes import FILES
 
-SECONDS = 60  # a generous limit; nothing here takes a second on a quiet machine
-TOKEN = "correct horse battery".replace(" ", "-")
-
-
-class Page:
-    """A server with a run and a sink of its own, and requests to it."""
-
-    def __init__(self, **options):
-        self.run, self.sink = FakeRun(), PageSink()
-        self.server = PageServer(self.run, self.sink, port=0, **options)
-
-    def __enter__(self):
-        self.server.start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.stop()
-
-    def ask(self, path, method="GET", body=None, headers=None, *, host=None):
-        """(status, headers, body) of one request; a body that is not bytes goes as JSON."""
-        headers = dict(headers or {})
-        if host is not None:
-            headers["Host"] = host
-        if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        if method == "POST":
-            headers.setdefault("Content-Type", "application/json")
-        with contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=SECONDS)
-        ) as connection:
-            connection.request(method, path, body, headers)
-            with connection.getresponse() as answer:
-                return answer.status, answer.headers, answer.read()
-
-    def status(self, path, *rest, **options):
-        return self.ask(path, *rest, **options)[0]
+TOKEN = "correct-horse-battery"
 
 
 @pytest.fixture
@@ -161,18 +125,10 @@ def open_viewers(page, never_reads=2):
     viewers = [socket.create_connection(address, timeout=SECONDS) for _ in range(never_reads)]
     for viewer in viewers:
         viewer.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-    while page.sink.num_viewers < never_reads:
-        time.sleep(0.001)  # until the server has read the requests
+    page.wait_for_viewers(never_reads)
     for index in range(200):
         page.sink.write(noisy_frame(index))
     return viewers
-
-
-def noisy_frame(index):
-    """A frame whose JPEG is large: about 100 kB."""
-    frame = moving_frame(index, (480, 270))
-    frame.result.planes[0].base[...] = np.random.default_rng(index).integers(16, 235, (270, 480), np.uint8)
-    return frame
 
 
 def test_it_stops_with_viewers_that_never_read():
@@ -468,7 +424,7 @@ BAD_BODIES = [
 
 @pytest.mark.parametrize(("body", "status", "message"), BAD_BODIES, ids=[str(n) for n in range(len(BAD_BODIES))])
 def test_a_bad_change_is_one_line_and_reaches_nothing(page, body, status, message):
-    found, headers, answer = page.ask("/change", "POST", body)
+    found, _, answer = page.ask("/change", "POST", body)
     error = json.loads(answer)["error"]
     assert found == status and message in error and "\n" not in error and error.isprintable() and len(error) < 600
     assert page.run.asked == []

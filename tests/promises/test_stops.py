@@ -69,7 +69,8 @@ def test_a_stopped_run_leaves_nothing(number, name, clip, identity, tmp_path):
 
 
 def start(words, folder, number, seconds):
-    command = [sys.executable, "-c", STARTS, str(int(number)), str(seconds), *map(str, words)]
+    code = f"import signal; signal.signal({int(signal.SIGINT)}, signal.default_int_handler)\n{STARTS}"
+    command = [sys.executable, "-c", code, str(int(number)), str(seconds), *map(str, words)]
     before = os.times()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     after = os.times()

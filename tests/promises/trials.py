@@ -145,6 +145,8 @@ def _run(request, report):
     from rotoscope.runtime.media.picture_sink import PictureSink
     from rotoscope.runtime.media.video_sink import VideoSink
 
+    # A job of a shell's background is started with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(request["folder"])
     count = [0]
     happened = arm(*(request["when"] or (0, None, None)), count, report)

@@ -207,7 +207,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OutputFailed, match="is the disk full"):
         save_checkpoint(tmp_path, {"step": 2, "system": {}}, rank=0, keep=2)
-    assert [file.name for file in tmp_path.iterdir()] == ["step-00000001.pt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["step-00000001.safetensors"]
 
 
 class SeveralUpdates(TrainingSystem):
@@ -363,7 +363,7 @@ def test_two_processes_train_like_one_with_the_doubled_batch(photos, tmp_path):
     ):
         done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr
-    assert (tmp_path / "two" / "checkpoints" / "step-00000003.rank1.pt").exists()
+    assert (tmp_path / "two" / "checkpoints" / "step-00000003.rank1.safetensors").exists()
     one, two = log_of(tmp_path / "one"), log_of(tmp_path / "two")
     assert len(one) == len(two) == 3
     for mine, theirs in zip(one, two, strict=True):

@@ -4,6 +4,8 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -91,6 +93,19 @@ def zipped(path, body):
 def test_a_pickle_is_bounded_before_anything_is_built(attack, write, tmp_path):
     body, words = ATTACKS[attack]
     assert words in refused(write(tmp_path / "net.pth", body))
+
+
+@pytest.mark.parametrize(
+    "words", [["info"], ["export", "-o", "x.onnx"], ["translate", "synthetic:64x64@25", "x.mp4", "-m"]]
+)
+def test_what_is_refused_is_refused_before_torch_is_imported(words, tmp_path):
+    """The import takes seconds; a file that is made to cost time may take some more, and 10 s are promised for both."""
+    path = legacy(tmp_path / "bad.pth", P2 + b"](" + b"\x8f" * 100 + b"e.")
+    code = "import sys; from rotoscope.__main__ import main; code = main(); sys.exit(99 if 'torch' in sys.modules else code)"
+    command = [sys.executable, "-c", code, *words, str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.startswith(f"rotoscope: {path}: ") and done.stderr.count("\n") == 1
 
 
 def test_the_keys_of_the_storages_are_read_as_carefully(tmp_path):

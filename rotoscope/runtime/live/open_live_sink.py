@@ -13,7 +13,7 @@ from rotoscope.runtime.live.camera_sink import CameraSink
 from rotoscope.runtime.live.file_sink import FileSink
 from rotoscope.runtime.live.null_sink import LiveNullSink
 from rotoscope.runtime.live.picture_format import video_format
-from rotoscope.runtime.live.sender import Setup
+from rotoscope.runtime.live.sender_protocol import Setup
 from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.live.stream_formats import (
     KEY_FRAME_SECONDS,

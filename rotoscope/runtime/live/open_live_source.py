@@ -1,16 +1,20 @@
 """Open the live source that a user's word names: a network stream, a camera, a screen, the demo, generated frames, a pipe."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.live import LiveSource
+from rotoscope.runtime.live.camera_source import Camera
 from rotoscope.runtime.live.file_camera import file_camera
 from rotoscope.runtime.live.interruption import Interruption
 from rotoscope.runtime.live.network_addresses import network_address
 from rotoscope.runtime.live.network_source import NetworkStream
 from rotoscope.runtime.live.piped_source import PipedSource
 from rotoscope.runtime.live.reconnecting import ReconnectingSource
+from rotoscope.runtime.live.screen_source import PREFIX as SCREEN
+from rotoscope.runtime.live.screen_source import Screen
 from rotoscope.runtime.live.synthetic_camera import SyntheticCamera
 from rotoscope.runtime.media.synthetic import PREFIX, parse_synthetic
 
@@ -33,7 +37,9 @@ def open_live_source(
 ) -> LiveSource:
     """Make a live source; it connects when it is iterated.
 
-    text             what the user named; see ACCEPTED
+    text             what the user named: an address, /dev/videoN[,WIDTHxHEIGHT][@RATE],
+                     screen:[:DISPLAY[+X,Y]][,WIDTHxHEIGHT][@RATE], demo:, synthetic:WIDTHxHEIGHT[@RATE[:FRAMES]], or - for y4m
+                     on standard input
     give_up_after_s  raise InputRefused after so many seconds without a picture; None: connect again for ever
     rtsp_transport   "tcp" or "udp"
     with_sound       decode the sound of the source
@@ -52,15 +58,14 @@ def open_live_source(
         return file_camera(DEMO, demo_clip, with_sound=with_sound, threads=threads)
     if text.startswith(PREFIX):
         return SyntheticCamera(*parse_synthetic(text))
+    connecting = functools.partial(ReconnectingSource, give_up_after_s=give_up_after_s, with_sound=with_sound)
+    if text.startswith("/dev/video"):
+        return connecting(text, Camera(text, threads=threads).connect)
+    if text.startswith(SCREEN):
+        return connecting(text, Screen(text, threads=threads).connect)
     if "://" in text:
         address = network_address(text, rtsp_transport=rtsp_transport)
         interruption = Interruption()
         stream = NetworkStream(address, interruption=interruption, threads=threads)
-        return ReconnectingSource(
-            address.shown,
-            stream.connect,
-            give_up_after_s=give_up_after_s,
-            with_sound=with_sound,
-            interruption=interruption,
-        )
+        return connecting(address.shown, stream.connect, interruption=interruption)
     raise UsageError(f"live source {text!r}; accepted: {ACCEPTED}")

@@ -4,8 +4,7 @@ PyAV holds the lock of the interpreter while it connects an output and ignores i
 answer would stop the whole run; and a write that waits cannot be ended from another thread. A process of its own can be ended
 at any time. It ends itself by a signal of the system (SIGALRM) if the network does not answer in time.
 
-In: one line of JSON (`Setup`), then messages: HEADER and the bytes that it announces.
-Out: lines of JSON: {"open": true} when the server has accepted the stream, {"losses": {...}} of sound, {"failed": reason}.
+What goes in and out is in `sender_protocol`.
 """
 
 from __future__ import annotations  # av.Packet is generic for type checkers only
@@ -15,65 +14,36 @@ import os
 import signal
 import socket
 import stat
-import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 import av.container
 import numpy as np
 
-from rotoscope.base.frame import Colour
 from rotoscope.base.live import SOUND_CHANNELS, Sound
+from rotoscope.runtime.live.sender_protocol import (
+    CLOSE_SECONDS,
+    CONNECT_SECONDS,
+    END,
+    HEADER,
+    PICTURE,
+    WRITE_SECONDS,
+    Setup,
+)
 from rotoscope.runtime.live.sound_encoder import SoundEncoder
-from rotoscope.runtime.media.encoder import VideoFormat, configure
+from rotoscope.runtime.media.encoder import configure
 from rotoscope.runtime.media.timing import TimeRepair
 
-PICTURE, SOUND, END = b"P", b"S", b"E"
-HEADER = struct.Struct("<cqqq")  # kind, time in seconds (numerator and denominator), bytes that follow
-
-CONNECT_SECONDS = 5.0
-WRITE_SECONDS = 5.0
-CLOSE_SECONDS = 1.0
 AHEAD = Fraction(1, 2)  # seconds that sound may be sent before the pictures of its time
 # FFmpeg holds a packet back until each stream has one. This is in microseconds: a packet leaves as soon as one follows it.
 INTERLEAVING = {"max_interleave_delta": "1"}
 UNSENT_SECONDS = 0.5  # that the system may hold for a slow network; without a limit it holds megabytes, which are delay
 LEAST_UNSENT_BYTES = 65_536
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """What a sender is told first; fractions as text, `colour` as the four fields of a Colour."""
-
-    address: str
-    muxer: str
-    muxer_options: dict[str, str]
-    codec: str
-    pixel_format: str
-    options: dict[str, str]
-    threads: int
-    width: int
-    height: int
-    rate: str
-    time_base: str
-    colour: tuple[str, bool, int, int]
-    has_sound: bool
-    bit_rate: int
-    key_frame_seconds: int
-
-    @property
-    def video(self) -> VideoFormat:
-        """The pictures, for the encoder."""
-        return VideoFormat(
-            width=self.width, height=self.height, time_base=Fraction(self.time_base), rate=Fraction(self.rate),
-            sample_aspect=Fraction(1), colour=Colour(*self.colour), chroma="420", depth=8,
-        )  # fmt: skip
 
 
 class Sender:
@@ -90,11 +60,12 @@ class Sender:
         self._output = av.open(
             setup.address, "w", format=setup.muxer, container_options=INTERLEAVING | setup.muxer_options
         )
-        self._stream = stream = self._output.add_stream(setup.codec, rate=self._video.rate, options=dict(setup.options))
-        assert isinstance(stream, av.VideoStream)
+        stream = self._output.add_stream(setup.codec, rate=self._video.rate, options=dict(setup.options))
+        self._stream = stream = cast("av.VideoStream", stream)
         configure(stream.codec_context, self._video, setup.pixel_format, setup.threads)
         stream.codec_context.thread_type = "SLICE"  # threads that take frames in turn would hold them back
         stream.time_base = time_base
+        stream.codec_context.open()  # outside the time limit of the network
         if self._sound is not None:
             self._sound.attach(self._output, setup.muxer, Fraction(0))
 

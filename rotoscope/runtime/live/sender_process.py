@@ -17,11 +17,12 @@ import numpy as np
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.frame import Frame
 from rotoscope.base.live import Sound
-from rotoscope.runtime.live.sender import CONNECT_SECONDS, END, HEADER, PICTURE, SOUND, WRITE_SECONDS, Setup
+from rotoscope.runtime.live.sender_protocol import CONNECT_SECONDS, END, HEADER, PICTURE, SOUND, WRITE_SECONDS, Setup
 
 if sys.platform == "linux":
     import fcntl
 
+SENDER = "rotoscope.runtime.live.sender"
 INTERRUPTED_SECONDS = 1.0  # that a write may still take after `interrupt`
 FINISH_SECONDS = 1.5
 MOST_PIPE_BYTES = 1 << 20
@@ -45,7 +46,7 @@ class SenderProcess:
         self._timer: threading.Timer | None = None
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", Setup.__module__],
+                [sys.executable, "-m", SENDER],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
                 start_new_session=True,  # Ctrl-C in a terminal is for the run, which ends the stream properly

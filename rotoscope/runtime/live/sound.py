@@ -13,7 +13,7 @@ import av.error
 import numpy as np
 
 from rotoscope.base.frame import Array, read_only
-from rotoscope.base.live import SOUND_RATE, Sound
+from rotoscope.base.live import SOUND_CHANNELS, SOUND_RATE, Sound
 from rotoscope.runtime.live.live_clock import LiveClock
 
 KEPT_SECONDS = 4
@@ -104,7 +104,9 @@ class SoundTrack:
         """(time on the stream's clock, (N,2) float32) of a decoded piece."""
         layout = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or layout != self._layout:
-            self._resampler = av.AudioResampler(format="flt", layout="stereo", rate=SOUND_RATE)
+            # FFmpeg lowers mono by 3 dB when it makes it stereo: here both channels get it as it is.
+            kind = "mono" if frame.layout.nb_channels == 1 else "stereo"
+            self._resampler = av.AudioResampler(format="flt", layout=kind, rate=SOUND_RATE)
             self._layout = layout
         try:
             pieces = self._resampler.resample(frame)
@@ -112,7 +114,8 @@ class SoundTrack:
             self._resampler = None
             return
         for piece in pieces:
-            samples = np.ascontiguousarray(piece.to_ndarray().reshape(-1, 2))
+            samples = piece.to_ndarray().reshape(-1, piece.layout.nb_channels)
+            samples = np.ascontiguousarray(np.broadcast_to(samples, (len(samples), SOUND_CHANNELS)))
             stated = None if piece.pts is None or piece.time_base is None else piece.pts * piece.time_base
             if self._end is not None and (stated is None or abs(stated - self._end) <= SAME_SECONDS):
                 stated = self._end

@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from fractions import Fraction
+from typing import cast
 
 import av
 import av.container
@@ -64,8 +65,7 @@ class SoundEncoder:
             self._is_left_out = True
             self._waiting.clear()
             return
-        self._stream = stream = output.add_stream(codec, rate=SOUND_RATE)
-        assert isinstance(stream, av.AudioStream)
+        self._stream = stream = cast("av.AudioStream", output.add_stream(codec, rate=SOUND_RATE))
         stream.bit_rate = BIT_RATE
         stream.codec_context.open()
         self._block = np.zeros((stream.codec_context.frame_size, SOUND_CHANNELS), np.float32)

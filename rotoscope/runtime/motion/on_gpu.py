@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rotoscope.base.frame import Array, Frame, Motion, Picture
-from rotoscope.base.gpu_run import SLOTS, Download, GpuRun
+from rotoscope.base.gpu_run import Download, GpuRun
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import float_picture, rgb_picture
@@ -46,14 +46,13 @@ class _Judged:
 class GpuMotionStage:
     """Gives each frame its motion since the frame before, and marks cuts; the first frame of a scene has no motion.
 
-    Frames leave SLOTS frames late, so that the host does not wait for the numbers that tell a cut.
+    Frames leave as many frames late as the run has slots, so that the host does not wait for the numbers that tell a cut.
 
     flow      a network that estimates flow between two (H,W,3) uint8 pictures on the GPU; None: dense inverse search
     scale     of the working size to the source's, in (0, 1]; a network sees full size
     both_ways also give the motion from the frame before to this one
     """
 
-    look_ahead = SLOTS
     spans_cuts = False
 
     def __init__(
@@ -72,6 +71,11 @@ class GpuMotionStage:
         self._sums: tuple[Array, Array] | None = None
         self.reset()
 
+    @property
+    def look_ahead(self) -> int:
+        """Frames that are held."""
+        return self._run.slots
+
     def reset(self) -> None:
         """Forget the frame before."""
         self._before: _Small | None = None
@@ -79,14 +83,14 @@ class GpuMotionStage:
         self._is_cut = CutDetector()
 
     def step(self, frame: Frame) -> list[Frame]:
-        """Take a frame; return the one that was taken SLOTS frames before, with its motion."""
+        """Take a frame; return the one whose turn it is, with its motion."""
         with self._times.measure("flow"):
             before, self._before = self._before, self._small(frame.source)
             if before is None:
                 self._held.append(_Judged(frame, None, 0))
             else:
                 self._held.append(self._judged(frame, self._before, before))
-            return [self._decided(self._held.popleft())] if len(self._held) > SLOTS else []
+            return [self._decided(self._held.popleft())] if len(self._held) > self._run.slots else []
 
     def flush(self) -> list[Frame]:
         """The frames that are held."""

@@ -8,7 +8,6 @@ from dataclasses import replace
 from fractions import Fraction
 
 from rotoscope.base.frame import Frame, Picture
-from rotoscope.base.gpu_run import SLOTS
 from rotoscope.base.sizes import Size
 from rotoscope.kernels.float_picture import float_picture, resized
 from rotoscope.kernels.rows import SERIAL
@@ -25,11 +24,13 @@ class NetworkStage:
     networks   the chain; the first sees the source, the others see the result of the one before
     in_flight  frames in work at once, each on a thread of its own; with 1 the caller's thread does the work, and no frame is
                held back. Above 1, up to in_flight + 1 frames are held back.
+    most_unchecked  calls on a GPU whose results may not be checked yet for NaN
     Carried frames pass unchanged.
     """
 
-    def __init__(self, networks: Sequence[Network], *, in_flight: int) -> None:
+    def __init__(self, networks: Sequence[Network], *, in_flight: int, most_unchecked: int = 0) -> None:
         self.networks, self.in_flight = tuple(networks), in_flight
+        self._most_unchecked = most_unchecked
         self._windows = Windows(networks[0].model.manifest.frame.window)
         self._last_seconds: Fraction | None = None
         self._waiting: deque[Future[Frame] | Frame] = deque()
@@ -88,7 +89,7 @@ class NetworkStage:
         done: list[Frame] = []
         for neighbours in self._windows.add(frame):
             done.extend(self._begin(neighbours))
-        self._check_calls(SLOTS)
+        self._check_calls(self._most_unchecked)
         return done
 
     def flush(self) -> list[Frame]:
@@ -102,7 +103,7 @@ class NetworkStage:
         return done
 
     def _check_calls(self, most_unchecked: int) -> None:
-        """Check the results that leave the GPU next (`ToHost` holds SLOTS frames)."""
+        """Check the results that leave the GPU next."""
         for network in self.networks:
             network.check_calls(most_unchecked)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rotoscope.base.device import Device
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, VideoInfo
-from rotoscope.base.gpu_run import GpuRun
+from rotoscope.base.gpu_run import SLOTS, GpuRun
 from rotoscope.base.options import OutputOptions, SourceOptions, SteadyOptions
 from rotoscope.base.rates import exact_rate
 from rotoscope.base.signals import Terminated
@@ -133,7 +133,7 @@ def run_job(
         check_beside(models[0].file, mask=options.mask, instances=options.instances)
         stages = Stages(
             models, job.steady_options, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
-            calibration=_calibration(job, models[0], workers), keeps_on_gpu=True,
+            calibration=_calibration(job, models[0], workers), gpu_slots=SLOTS,
         )  # fmt: skip
         stack.callback(stages.close)
         sources, decoder_note = _decoding_on_gpu(job, sources, stages.gpu)

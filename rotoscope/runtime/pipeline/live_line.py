@@ -5,8 +5,8 @@ import time
 from dataclasses import replace
 from fractions import Fraction
 
-from rotoscope.base.frame import Frame
-from rotoscope.base.stage import Chain, feed
+from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.stage import feed
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.stages import Stages
 
@@ -26,7 +26,8 @@ class LiveLine:
     def __init__(self, stages: Stages, finish: Finish) -> None:
         self.stages, self.finish = stages, finish
         self.is_paused = False
-        self._chain = Chain((*stages.before, stages.network, *stages.after, finish))
+        self._chain = stages.chain(finish)
+        self._sources: dict[int, Picture] = {}  # index -> source on the host, of frames whose pictures are on a GPU
         self._lock = threading.Lock()
         self._next_stages: Stages | None = None
         self._last: Frame | None = None
@@ -53,6 +54,7 @@ class LiveLine:
     def reset(self) -> None:
         """Forget all frames."""
         self._chain.reset()
+        self._sources.clear()
         self._last = None
 
     def step(self, frame: Frame) -> list[Frame]:
@@ -68,14 +70,16 @@ class LiveLine:
         if self.is_paused and last is not None:
             return [*done, self._remembered(replace(frame, result=last.result, carried=True))]
         begin = time.perf_counter()
-        with self.stages.workers.active():
+        if self.stages.gpu is not None:
+            self._sources[frame.index] = frame.source
+        with self.stages.active():
             results = feed(self._chain, frame)
         self._measure(results, time.perf_counter() - begin)
         return [*done, *map(self._remembered, results)]
 
     def flush(self) -> list[Frame]:
         """The frames that are held."""
-        with self.stages.workers.active():
+        with self.stages.active():
             return [self._remembered(frame) for frame in self._chain.flush()]
 
     def close(self) -> None:
@@ -97,12 +101,16 @@ class LiveLine:
         self.stages = stages
         self.finish.region = stages.region
         self.finish.times = stages.times
-        self._chain = Chain((*stages.before, stages.network, *stages.after, self.finish))
+        self.finish.device = stages.device
+        self._chain = stages.chain(self.finish)
         self._chain.reset()
         self.translated_s = self.carried_s = None
         return done
 
     def _remembered(self, frame: Frame) -> Frame:
+        if frame.index in self._sources:
+            frame = replace(frame, source=self._sources[frame.index])
+            self._sources = {index: source for index, source in self._sources.items() if index > frame.index}
         self._last = replace(frame, motion=None)
         return frame
 

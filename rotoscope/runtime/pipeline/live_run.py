@@ -8,15 +8,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
-from typing import Any
 
-from rotoscope.base.errors import OutputFailed, RotoscopeError, UsageError
-from rotoscope.base.frame import Colour, Frame, VideoInfo
-from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, LiveSource, LiveStatus, Sound, SourceState
-from rotoscope.base.options import LiveOptions, OutputOptions, SteadyOptions
+import numpy as np
+
+from rotoscope.base.errors import RotoscopeError, UsageError
+from rotoscope.base.frame import Colour, Frame, Picture, VideoInfo
+from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, LiveSource, LiveStatus, SourceState
 from rotoscope.base.prefetch import prefetch
 from rotoscope.base.sizes import parse_size
 from rotoscope.base.stage import run_stage
@@ -24,8 +24,9 @@ from rotoscope.base.times import StageTimes, peak_memory_mb
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.keep_pace import frames_per_key
 from rotoscope.runtime.pipeline.live_counters import LiveCounters
+from rotoscope.runtime.pipeline.live_job import LiveJob, LiveReport, StagesRequest
 from rotoscope.runtime.pipeline.live_line import LiveLine
-from rotoscope.runtime.pipeline.live_output import LiveOutput
+from rotoscope.runtime.pipeline.live_outputs import LiveOutputs
 from rotoscope.runtime.pipeline.live_size import AUTO, choose_working_size, even, warmed_up
 from rotoscope.runtime.pipeline.stages import Stages
 
@@ -33,66 +34,10 @@ log = logging.getLogger(__name__)
 
 BEFORE_READY = "before the models were ready"  # a cause of losses
 PAGE = "page:"  # the output that is a web page
+USUAL_SIZE = (640, 360)
 DEFAULT_RATE = Fraction(30)  # of a source that does not say
 PACE_S = 0.5  # time between two decisions on key frames
-FINISH_S = 1.5  # time that outputs have to finish before their waits are ended
-FILE_S = 10.0  # time that a file has to be completed
 TAGS = {"601": (6, 6), "709": (1, 1)}  # primaries and transfer (ITU-T H.273) of pictures that carry none
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveJob:
-    """A live run to be done, without its models.
-
-    source        the word that names the source
-    working_size  as in ModelOptions, or "auto": the largest at which the machine keeps up
-    """
-
-    source: str
-    outputs: tuple[str, ...]
-    working_size: str | None = None
-    steady_options: SteadyOptions = field(default_factory=SteadyOptions)
-    output_options: OutputOptions = field(default_factory=OutputOptions)
-    live_options: LiveOptions = field(default_factory=LiveOptions)
-
-
-@dataclass(frozen=True)
-class StagesRequest:
-    """What the stages of a live run are made of. The names of models are those that the user gave; () the models of the run."""
-
-    working_size: str | None
-    steady: SteadyOptions
-    models: tuple[str, ...] = ()
-    style: Any = None
-
-
-@dataclass(frozen=True)
-class LiveReport:
-    """Record of a finished live run: frames_in = frames_out + dropped + the sum of losses.
-
-    frames_out  results handed to the outputs, carried ones among them
-    losses      cause -> frames of the source that could not be used
-    latency     milliseconds from arrival to the hand-over: p50, p95, p99, max, first and last second
-    outputs     name -> frames written, dropped, lost, reconnects, error
-    """
-
-    source: str
-    models: tuple[str, ...]
-    engine: str
-    steady: str
-    working_size: str
-    seconds: float
-    frames_in: int
-    frames_out: int
-    carried: int
-    dropped: int
-    losses: dict[str, int]
-    latency: dict[str, float]
-    reconnects: dict[str, int]
-    outputs: dict[str, dict[str, Any]]
-    stages: dict[str, dict[str, float]]
-    notes: tuple[str, ...]
-    peak_memory_mb: float | None
 
 
 class LiveRun:
@@ -126,9 +71,7 @@ class LiveRun:
         self._stopping, self._ended = threading.Event(), threading.Event()
         self._line: LiveLine | None = None
         self._format: LiveFormat | None = None
-        self._outputs: list[LiveOutput] = []
-        self._recording: tuple[str, LiveOutput] | None = None
-        self._sounds: deque[Sound] = deque()
+        self._outputs = LiveOutputs()
         self._paced_s = 0.0
         self._messages: deque[str] = deque(maxlen=3)
         self._error: BaseException | None = None
@@ -190,7 +133,7 @@ class LiveRun:
             latency_p99_ms=recent.p99_ms,
             late_share=recent.late_share,
             reconnects=dict(source.reconnects),
-            outputs=tuple(output.status() for output in self._all_outputs()),
+            outputs=self._outputs.status(),
             stages={} if stages is None else stages.times.summary(),
             latency_counts=counters.latency_counts(),
             strength=self._request.steady.strength if blend is None else blend.strength,
@@ -201,7 +144,7 @@ class LiveRun:
             memory_mb=peak_memory_mb(),
             notes=tuple(self._notes()),
             models=self._models,
-            recording=self._recording[0] if self._recording else "",
+            recording=self._outputs.recording,
         )
 
     def change(self, changes: Changes) -> None:
@@ -225,26 +168,14 @@ class LiveRun:
 
     def record(self) -> str:
         """Begin to record the result into a new file; return its name."""
-        with self._lock:
-            if self._format is None:
-                raise UsageError("nothing can be recorded before the first picture")
-            if self._recording is not None:
-                raise UsageError(f"{self._recording[0]} is being recorded; stop it first")
-            name = self._recorded()
-            output = LiveOutput(self._open_sink(name, self._format), waits=True)
-            self._recording = name, output
-            return name
+        video = self._format
+        if video is None:
+            raise UsageError("nothing can be recorded before the first picture")
+        return self._outputs.record(lambda name: self._open_sink(name, video), self._recorded)
 
     def stop_recording(self) -> None:
         """Finish the recording."""
-        with self._lock:
-            if self._recording is None:
-                raise UsageError("nothing is being recorded")
-            (name, output), self._recording = self._recording, None
-        output.end()
-        output.join(None)
-        if output.error is not None:
-            raise OutputFailed(f"{name}: {output.error}")
+        self._outputs.stop_recording()
 
     def _run(self) -> None:
         begin = time.perf_counter()
@@ -262,10 +193,11 @@ class LiveRun:
         source = self._source
         stack.callback(source.close)
         page = stack.enter_context(self._open_page(self)) if PAGE in self._job.outputs else None
-        stack.callback(self._end_outputs)
+        stack.callback(self._outputs.end)
         if page is not None:  # it shows how the rest comes up
-            self._outputs.append(LiveOutput(page, waits=False))
+            self._outputs.add(page, waits=False)
         stages = self._make_stages(self._with_plain_size(self._request))
+        _load_kernels(stages)
         stack.callback(lambda: None if self._line is None else self._line.close())
         frames = stack.enter_context(
             closing(
@@ -288,7 +220,7 @@ class LiveRun:
             if word == PAGE:
                 continue
             sink = self._open_sink(word, self._format)
-            self._outputs.append(LiveOutput(sink, waits=waits or sink.keeps_every_frame))
+            self._outputs.add(sink, waits=waits or sink.keeps_every_frame)
         self._line = LiveLine(stages, finish)
         if not waits:
             self._counters.drop(first)  # the stages were made and warmed up with it: it is old by now
@@ -326,24 +258,10 @@ class LiveRun:
 
     def _hand_over(self, results: Iterable[Frame]) -> None:
         for frame in results:
-            for sound in self._due_sound(frame.seconds):
-                for output in self._all_outputs():
-                    output.put_sound(sound)
+            self._outputs.put_sound(self._source.take_sound(), until=frame.seconds, is_first=not self._counters.out)
             self._counters.finished(frame)
-            for output in self._all_outputs():
-                output.put(frame)
-            if self._outputs and not any(output.is_open for output in self._outputs):
-                error = self._outputs[0].error
-                raise error if error is not None else OutputFailed("all outputs are closed")
+            self._outputs.put(frame)
             self._keep_pace()
-
-    def _due_sound(self, seconds: Fraction) -> Iterator[Sound]:
-        """The sound that began before this time: it leaves with the pictures of its time. There is none before the first."""
-        self._sounds.extend(self._source.take_sound())
-        if not self._counters.out:
-            self._sounds = deque(sound for sound in self._sounds if sound.seconds >= seconds)
-        while self._sounds and self._sounds[0].seconds <= seconds:
-            yield self._sounds.popleft()
 
     def _keep_pace(self) -> None:
         """Translate fewer frames and carry more where the machine is too slow, and the other way round."""
@@ -358,17 +276,6 @@ class LiveRun:
         least, most = self._request.steady.keyframes, self._job.live_options.most_carried
         frame_s = self._frame_s(self._source.info)
         keys.every = max(least, frames_per_key(line.translated_s, line.carried_s, frame_s, max(least, most)))
-
-    def _end_outputs(self) -> None:
-        """Finish all outputs; one that waits for a connection is interrupted."""
-        outputs = self._all_outputs()
-        for output in outputs:
-            output.end()
-        for output in outputs:
-            if not output.join(FINISH_S):
-                output.interrupt()
-        for output in outputs:
-            output.join(FILE_S)
 
     def _exchange(self, line: LiveLine, request: StagesRequest) -> None:
         """Open other models, warm them up, and put them in the place of the running ones."""
@@ -392,7 +299,7 @@ class LiveRun:
             size = parse_size(options.output_size, stages.region(frame.source.size)[2:])
         return Finish(
             size=even(size), region=stages.region, pixel_format="yuv420p", colour=_colour(info), depth=8,
-            mix=options.mix, compare=options.compare, times=stages.times, keeps_aspect=True,
+            mix=options.mix, compare=options.compare, times=stages.times, device=stages.device, keeps_aspect=True,
         )  # fmt: skip
 
     def _set_strength(self, line: LiveLine, value: float) -> None:
@@ -408,10 +315,6 @@ class LiveRun:
             self._counters.arrived(frame)
             yield frame
 
-    def _all_outputs(self) -> list[LiveOutput]:
-        recording = self._recording
-        return [*self._outputs, *([recording[1]] if recording else [])]
-
     def _frame_s(self, info: VideoInfo | None) -> float:
         """Seconds between two frames of the source."""
         return float(1 / ((info.average_rate if info is not None else None) or DEFAULT_RATE))
@@ -423,9 +326,7 @@ class LiveRun:
         line, notes = self._line, list(self._source.notes)
         if line is not None:
             notes += line.stages.notes
-        for output in self._outputs:
-            notes += output.notes
-        return [*notes, *self._messages]
+        return [*notes, *self._outputs.notes, *self._messages]
 
     @staticmethod
     def _with_plain_size(request: StagesRequest) -> StagesRequest:
@@ -459,6 +360,18 @@ class LiveRun:
             notes=status.notes,
             peak_memory_mb=status.memory_mb,
         )  # fmt: skip
+
+
+def _load_kernels(stages: Stages) -> None:
+    """Pass a black frame through the stages before the source is connected: loading the kernels takes seconds."""
+    width, height = USUAL_SIZE
+    luma, chroma = np.zeros((height, width), np.uint8), np.full((height // 2, width // 2), 128, np.uint8)
+    frame = Frame(0, 0, 1 / DEFAULT_RATE, 1, Picture((luma, chroma, chroma)))
+    finish = Finish(
+        size=USUAL_SIZE, region=stages.region, pixel_format="yuv420p", colour=Colour(), depth=8, mix=0.0, compare=False,
+        times=stages.times, device=stages.device,
+    )  # fmt: skip
+    warmed_up(stages, finish, frame)
 
 
 def _info(source: LiveSource) -> VideoInfo | None:

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from rotoscope.base.frame import Frame
 from rotoscope.base.sizes import Size
-from rotoscope.base.stage import Chain, feed
+from rotoscope.base.stage import feed
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.keep_pace import BUSY
 from rotoscope.runtime.pipeline.stages import Stages
@@ -63,10 +63,10 @@ def _seconds(
 
 def warmed_up(stages: Stages, finish: Finish, frame: Frame, num_measured: int = 1) -> float:
     """Pass a frame through stages until they are warm, then some more times; return the median of these, in seconds."""
-    line = Chain((*stages.before, stages.network, *stages.after, finish))
+    line = stages.chain(finish)
     line.reset()
     times = []
-    with stages.workers.active():
+    with stages.active():
         for _ in range(2 + num_measured):
             begin = time.perf_counter()
             feed(line, frame)

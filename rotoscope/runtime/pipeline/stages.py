@@ -1,13 +1,14 @@
 """The stages of one translation, and the line that runs them over a stream."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Protocol
 
 from rotoscope.base.device import CPU, Device
 from rotoscope.base.engine import Engine
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame
-from rotoscope.base.gpu_run import SLOTS, GpuRun, with_gpu
+from rotoscope.base.gpu_run import GpuRun, with_gpu
 from rotoscope.base.options import ModelOptions, SteadyOptions
 from rotoscope.base.prefetch import prefetch
 from rotoscope.base.sizes import Size
@@ -63,7 +64,8 @@ class Stages:
     in_flight  frames in the network at once; None: one for each thread, at most 8, and 1 for models with state
     flow, interpolator  networks in place of DIS and of moving both frames
     calibration         frozen statistics for the first network; None: they follow the stream
-    keeps_on_gpu        keep pictures on the GPU from the first stage to the last, if all networks run on it and every stage can
+    gpu_slots           slots of the `GpuRun`: pictures stay on the GPU from the first stage to the last, if all networks run on
+                        it and every stage can; None: pictures are on the host around the networks
     may_carry           plan for key frames that may be chosen while the stream runs
     Raises UsageError for models and options that do not go together. Serves one stream at a time.
     """
@@ -78,7 +80,7 @@ class Stages:
         flow: FlowSource | None = None,
         interpolator: InterpolationModel | None = None,
         calibration: Calibration | None = None,
-        keeps_on_gpu: bool = False,
+        gpu_slots: int | None = None,
         may_carry: bool = False,
     ) -> None:
         if not models:
@@ -96,8 +98,8 @@ class Stages:
         threads_per_call = max(1, workers.threads // self.in_flight)
         engines = [model.engine(threads=threads_per_call, calls=self.in_flight) for model in models]
         self._why_on_cpu = _why_on_cpu(files, engines, steady)
-        stays = keeps_on_gpu and not self._why_on_cpu and engines[0].device != CPU
-        self.gpu = GpuRun(engines[0].device) if stays else None
+        stays = gpu_slots is not None and not self._why_on_cpu and engines[0].device != CPU
+        self.gpu = GpuRun(engines[0].device, gpu_slots or 0) if stays else None
         codes = style_codes([file.manifest for file in files], [model.options.style for model in models])
         networks = [
             Network(
@@ -112,7 +114,9 @@ class Stages:
             )
             for place, (model, engine, code) in enumerate(zip(models, engines, codes, strict=True))
         ]
-        self.network = NetworkStage(networks, in_flight=1 if self.gpu else self.in_flight)
+        self.network = NetworkStage(
+            networks, in_flight=1 if self.gpu else self.in_flight, most_unchecked=self.gpu.slots if self.gpu else 0
+        )
         self.steadiness = plan_steadiness(
             files, steady, self.region, self.times, flow, interpolator, self.gpu, may_carry=may_carry
         )
@@ -132,9 +136,8 @@ class Stages:
         frames = prefetch(with_workers(self.workers, frames), DECODED_AHEAD, interrupt=interrupt)
         last = (finish,) if finish else ()
         if self.gpu is not None:
-            to_device, to_host = ToDevice(self.gpu, self.times), ToHost(self.gpu, self.times)
-            chain = Chain((to_device, *self.before, self.network, *self.after, *last, to_host))
-            yield from prefetch(with_gpu(self.gpu, run_stage(chain, frames)), FINISHED_AHEAD, interrupt=interrupt)
+            stages = run_stage(self.chain(*last), frames)
+            yield from prefetch(with_gpu(self.gpu, stages), FINISHED_AHEAD, interrupt=interrupt)
             return
         frames = run_stage(Chain(self.before), frames)
         if self.steadiness.before and self.workers.threads > 1:
@@ -142,6 +145,19 @@ class Stages:
         frames = run_stage(Chain((self.network, *self.after, *last)), frames)
         workers = SERIAL if self.in_flight > 1 else self.workers
         yield from prefetch(with_workers(workers, frames), FINISHED_AHEAD, interrupt=interrupt)
+
+    def chain(self, *last: Stage) -> Chain:
+        """All stages as one, for one thread inside `active()`: on a GPU between the ways there and back."""
+        stages = (*self.before, self.network, *self.after, *last)
+        if self.gpu is None:
+            return Chain(stages)
+        return Chain((ToDevice(self.gpu, self.times), *stages, ToHost(self.gpu, self.times)))
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make the workers, and on a GPU its stream, current in this thread."""
+        with self.workers.active(), self.gpu.active() if self.gpu is not None else nullcontext():
+            yield
 
     def close(self) -> None:
         """End the threads of the network."""
@@ -166,7 +182,7 @@ class Stages:
     def description(self) -> str:
         """Engines and frames in flight, for example "onnxruntime fp32 cpu, 2 in flight"."""
         engines = dict.fromkeys(network.engine.description for network in self.network.networks)
-        flying = f"{SLOTS if self.gpu else self.in_flight} in flight"
+        flying = f"{max(1, self.gpu.slots) if self.gpu else self.in_flight} in flight"
         return f"{' + '.join(engines)}, {flying}{f', pictures on {self.device}' if self.gpu else ''}"
 
     @property

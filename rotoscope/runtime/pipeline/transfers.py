@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from rotoscope.base.frame import Frame, Picture
-from rotoscope.base.gpu_run import SLOTS, Download, GpuRun
+from rotoscope.base.gpu_run import Download, GpuRun
 from rotoscope.base.times import StageTimes
 
 AFTER_DOWNLOAD = 6  # pictures that may wait for the sink or be in it, and one to spare
@@ -36,7 +36,7 @@ class ToDevice:
                 return [replace(frame, source=replace(frame.source, planes=self._run.from_decoder(planes)))]
             if self._reserved_for != frame.source.size:
                 self._reserved_for = frame.source.size
-                self._run.reserve(planes, SLOTS + 3)
+                self._run.reserve(planes, self._run.slots + 3)
             placed = tuple(map(self._run.upload, planes))
             return [replace(frame, source=replace(frame.source, planes=placed))]
 
@@ -48,8 +48,8 @@ class ToDevice:
 class ToHost:
     """The last stage: downloads results; sources become black, motion None.
 
-    A frame is held until SLOTS later ones are enqueued: the host waits for work that it enqueued some frames ago, the GPU
-    always has work, and at most SLOTS frames are on it.
+    A frame is held until as many later ones are enqueued as the run has slots: the host waits for work that it enqueued some
+    frames ago, the GPU always has work, and no more frames than slots are on it.
     """
 
     look_ahead = 0
@@ -65,13 +65,13 @@ class ToHost:
         self._held.clear()
 
     def step(self, frame: Frame) -> list[Frame]:
-        """Take a frame; return the one that was taken SLOTS frames before, on the host."""
+        """Take a frame; return the one whose turn it is, on the host."""
         assert frame.result is not None
         if self._reserved_for != frame.result.size:
             self._reserved_for = frame.result.size
-            self._run.reserve(frame.result.planes, SLOTS + AFTER_DOWNLOAD)
+            self._run.reserve(frame.result.planes, self._run.slots + AFTER_DOWNLOAD)
         self._held.append((frame, self._run.download(*frame.result.planes)))
-        return [self._arrived()] if len(self._held) > SLOTS else []
+        return [self._arrived()] if len(self._held) > self._run.slots else []
 
     def flush(self) -> list[Frame]:
         """The frames that are held."""

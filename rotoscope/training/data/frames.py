@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rotoscope.base.cache import cache_folder, trim, use
 from rotoscope.base.errors import InputRefused, OutputFailed
+from rotoscope.base.files import why_unusable
 from rotoscope.base.parts import Part
 from rotoscope.base.stage import Chain, run_stage
 from rotoscope.base.times import StageTimes
@@ -29,6 +30,7 @@ from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".y4m", ".mpg", ".ts", ".mxf")
 CUTS = "cuts.json"  # beside the frames: the numbers of the frames at which a scene begins
+MAX_CUTS_BYTES = 16 << 20
 CUT_SIDE_PX = 180  # shorter side of the pictures in which cuts are detected, at most half of the video's
 PNG_COMPRESSION = 1  # zlib's fastest: reading time matters more than disk space
 
@@ -68,9 +70,19 @@ def split_at_cuts(views: Mapping[str, list[Clip]]) -> dict[str, list[Clip]]:
 
 
 def _read_cuts(clip: Clip) -> list[int]:
-    """Return the cuts found while decoding; none for a folder without cuts.json."""
+    """Return the cuts found while decoding; none for a folder without cuts.json. Raises InputRefused if it holds others."""
     file = clip[0].with_name(CUTS)
-    return list(json.loads(file.read_text())) if file.exists() else []
+    if not file.exists():
+        return []
+    if reason := why_unusable(file, MAX_CUTS_BYTES):
+        raise InputRefused(f"{file}: {reason}")
+    try:
+        cuts = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputRefused(f"{file}: not JSON") from error
+    if not isinstance(cuts, list) or not all(type(cut) is int for cut in cuts):
+        raise InputRefused(f"{file}: accepted: a list of the numbers of frames")
+    return cuts
 
 
 def _cached(video: Path, shorter_side: int) -> Clip:

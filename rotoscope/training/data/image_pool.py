@@ -43,5 +43,7 @@ class ImagePool(nn.Module):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Continue from such a state."""
         self.kept = list(state["kept"])
+        if not all(isinstance(picture, Tensor) for picture in self.kept):
+            raise TypeError("a pool of something else than pictures")
         version, internal, gauss = state["random"]
         self.random.setstate((version, tuple(internal), gauss))

@@ -11,21 +11,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import nn
 
 from rotoscope.base.errors import InputRefused, OutputFailed
 from rotoscope.base.files import part_file
+from rotoscope.training.loop.state_file import read_state, write_state
 
-NAME = "step-{step:08d}.pt"
-OF_OTHER_PROCESS = "step-{step:08d}.rank{rank}.pt"
+NAME = "step-{step:08d}.safetensors"
+OF_OTHER_PROCESS = "step-{step:08d}.rank{rank}.safetensors"
 EXTRA_STATE = "_extra_state"  # nn.Module's key for state that is not a tensor of its own
 
 
 def checkpoint_steps(folder: Path) -> list[int]:
     """Return the steps of the complete checkpoints in a folder, in order."""
-    found = (re.fullmatch(r"step-(\d+)\.pt", file.name) for file in folder.glob("step-*.pt"))
+    found = (re.fullmatch(r"step-(\d{1,12})\.safetensors", file.name) for file in folder.glob("step-*.safetensors"))
     return sorted(int(name[1]) for name in found if name)
 
 
@@ -39,29 +40,33 @@ def save_checkpoint(folder: Path, state: dict[str, Any], *, rank: int, keep: int
     _write(folder / NAME.format(step=step), state)
     for old in checkpoint_steps(folder)[:-keep]:
         (folder / NAME.format(step=old)).unlink()
-        for other in folder.glob(f"step-{old:08d}.rank*.pt"):
+        for other in folder.glob(f"step-{old:08d}.rank*.safetensors"):
             other.unlink()
 
 
 def _write(path: Path, state: Mapping[str, Any]) -> None:
     try:
-        with part_file(path, overwrite=True) as part, part.open("wb") as file:
-            torch.save(state, file)
-    except RuntimeError as error:  # torch's archive writer reports a full disk so
+        with part_file(path, overwrite=True) as part:
+            write_state(part, state)
+    except SafetensorError as error:  # so it reports a full disk
         raise OutputFailed(f"{path}: could not be written; is the disk full?") from error
 
 
 def load_checkpoint(folder: Path, *, rank: int) -> dict[str, Any]:
-    """Return the newest checkpoint with the state of this process. Raises InputRefused if there is none."""
+    """Return the newest checkpoint with the state of this process. Raises InputRefused if there is none or it is damaged."""
     steps = checkpoint_steps(folder)
     if not steps:
         raise InputRefused(f"{folder}: no checkpoint to resume from")
-    state: dict[str, Any] = torch.load(folder / NAME.format(step=steps[-1]), map_location="cpu", weights_only=True)
+    path = folder / NAME.format(step=steps[-1])
+    state = read_state(path)
     other = folder / OF_OTHER_PROCESS.format(step=steps[-1], rank=rank)
     if other.exists():
-        own = torch.load(other, map_location="cpu", weights_only=True)
-        state["system"] |= own["system"]
-        state["random"] = own["random"]
+        own = read_state(other)
+        try:
+            state["system"] |= own["system"]
+            state["random"] = own["random"]
+        except (KeyError, TypeError) as error:
+            raise InputRefused(f"{other}: a damaged checkpoint") from error
     return state
 
 

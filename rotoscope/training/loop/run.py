@@ -47,6 +47,19 @@ class TrainingResult:
     stopped_by: int | None = None
 
 
+@contextmanager
+def memory_that_is_short_named() -> Iterator[None]:
+    """Raise UsageError in place of the errors by which Python and torch say that there is not enough memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        is_torch = isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+        if not is_torch and not isinstance(error, MemoryError):
+            raise
+        raise UsageError("not enough memory for this run: use a smaller --width, --crop or --batch") from error
+
+
+@memory_that_is_short_named()
 def run_training(
     make_system: Callable[[], TrainingSystem],
     options: SystemOptions,

@@ -2,7 +2,7 @@
 
 config.toml                        every option of the run
 log.jsonl, run.html, samples/, tensorboard/
-checkpoints/step-00001000.pt       what `resume` reads
+checkpoints/step-00001000.safetensors  what `resume` reads
 NAME.safetensors                   the weights at the newest checkpoint; with --best-by also best/NAME.safetensors
 not-finite-step-00001000.rank0.pt  the batch whose loss was infinite or NaN
 """
@@ -65,7 +65,7 @@ def create_run(out: Path, options: SystemOptions, run: RunOptions) -> None:
         raise OutputFailed(f"{out}: {error.strerror or error}") from error
     config = out / CONFIG
     with part_file(config, overwrite=config.exists()) as part:
-        part.write_text(as_toml(options, run))
+        part.write_text(as_toml(options, run), encoding="utf-8")
 
 
 def is_not_started(out: Path) -> bool:
@@ -75,7 +75,7 @@ def is_not_started(out: Path) -> bool:
     return (
         CONFIG in names
         and all(name in own or name.startswith("not-finite-step-") for name in names)
-        and all(re.fullmatch(r"step-\d+\.rank\d+\.pt", name) for name in visible_names(out / CHECKPOINTS))
+        and all(re.fullmatch(r"step-\d+\.rank\d+\.safetensors", name) for name in visible_names(out / CHECKPOINTS))
     )
 
 
@@ -84,7 +84,7 @@ def is_unchanged_and_not_started(out: Path) -> bool:
     if not is_not_started(out):
         return False
     try:
-        text = (out / CONFIG).read_text()
+        text = (out / CONFIG).read_text(encoding="utf-8")
         return text == as_toml(*from_toml(out / CONFIG))
     except (UsageError, OSError, UnicodeDecodeError):
         return False

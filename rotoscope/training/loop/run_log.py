@@ -42,7 +42,10 @@ class Means:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a state."""
-        self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
+        self.sums = {name: float(total) for name, total in state["sums"].items()}
+        self.counts = {name: int(state["counts"][name]) for name in self.sums}
+        if min(self.counts.values(), default=1) < 1:
+            raise ValueError("a mean of no values")
 
     def pop(self) -> dict[str, float]:
         """Return the means and start again from nothing."""

@@ -2,8 +2,8 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +11,63 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.base.files import part_file
+from rotoscope.base.errors import InputRefused
+from rotoscope.base.files import part_file, why_unusable
+from rotoscope.base.text import markup
 from rotoscope.plots.chart import Series, chart
 
 REFRESH_SECONDS = 20
 MAX_POINTS = 400  # of a curve; a longer log is averaged down to at most this many
 MAX_GRIDS = 6
+MAX_LOG_BYTES = 1 << 30
 JPEG_QUALITY = 88
 GAP = 4  # pixels between pictures of a grid
 STYLE = "body{font:15px system-ui,sans-serif;margin:2em;max-width:1320px}img{max-width:100%}td{padding:0 1em 0 0}"
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """Return the rows of log.jsonl in order, without an incomplete last one (a full disk, a killed run)."""
+    """Return the rows of log.jsonl in order, without an incomplete last one (a full disk, a killed run).
+
+    Raises InputRefused for a file that no run wrote.
+    """
     if not path.exists():
         return []
-    *lines, _unfinished = path.read_text().split("\n")
-    return [json.loads(line) for line in lines]
+    if reason := why_unusable(path, MAX_LOG_BYTES):
+        raise InputRefused(f"{path}: {reason}")
+    *lines, _unfinished = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    try:
+        rows = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError) as error:
+        raise InputRefused(f"{path}: a damaged log: a line is not JSON") from error
+    if not all(_is_row(row) for row in rows):
+        raise InputRefused(f"{path}: a damaged log: a row is not numbers by name, with step")
+    return rows
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or "step" not in row:
+        return False
+    return all(type(value) is float or (type(value) is int and abs(value) < 1 << 63) for value in row.values())
 
 
 def write_page(folder: Path, options: Mapping[str, Any], *, state: str, is_running: bool) -> None:
     """Write folder/run.html from folder/log.jsonl and folder/samples. While the run is running, the page reloads itself."""
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if is_running else ""
-    title = escape(f"{folder.name}: {options.get('system', '')}")
+    title = markup(f"{folder.name}: {options.get('system', '')}")
     head = (
         f"<!doctype html><html><head><meta charset='utf-8'>{refresh}<title>{title}</title><style>{STYLE}</style></head>"
     )
-    body = [f"<h1>{title}</h1><p>{escape(state)}</p>", *_curves(read_log(folder / "log.jsonl"))]
-    grids = sorted((folder / "samples").glob("step-*.jpg"))
+    body = [f"<h1>{title}</h1><p>{markup(state)}</p>", *_curves(read_log(folder / "log.jsonl"))]
+    found = (folder / "samples").glob("step-*.jpg")
+    grids = sorted(path for path in found if re.fullmatch(r"step-\d{1,12}", path.stem) and path.is_file())
     shown = _spread(grids, MAX_GRIDS)
     for grid in reversed(shown):
         uri = f"data:image/jpeg;base64,{base64.b64encode(grid.read_bytes()).decode()}"
         body.append(f"<h3>step {int(grid.stem[5:]):,}</h3><img src='{uri}' alt='samples'>")
-    rows = "".join(f"<tr><td>{escape(key)}<td>{escape(str(value))}" for key, value in options.items())
+    rows = "".join(f"<tr><td>{markup(key)}<td>{markup(str(value))}" for key, value in options.items())
     body.append(f"<h2>Options</h2><table>{rows}</table>")
     with part_file(folder / "run.html", overwrite=True) as part:
-        part.write_text(f"{head}<body>{''.join(body)}</body></html>\n")
+        part.write_text(f"{head}<body>{''.join(body)}</body></html>\n", encoding="utf-8")
 
 
 def _curves(log: Sequence[Mapping[str, float]]) -> Iterator[str]:

@@ -271,21 +271,22 @@ class Trainer:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Load a checkpoint. Raises InputRefused if it does not fit the options of the run."""
-        self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
-        self.means_for_best.restore(state["means_for_best"])
         try:
+            self.step, self.best, self.seconds = int(state["step"]), float(state["best"]), float(state["seconds"])
+            self.means_for_best.restore(state["means_for_best"])
             self.system.load_state_dict(state["system"])
             for name, optimiser in self.optimisers.items():
+                check_optimiser_state(optimiser, state["optimisers"][name])
                 optimiser.load_state_dict(state["optimisers"][name])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
+            set_random_state(state["random"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError, IndexError) as error:
             first_line = (str(error).splitlines() or [""])[0]
             raise InputRefused(
                 f"{self.folder}: the newest checkpoint does not fit the options in config.toml ({first_line})"
             ) from error
-        self.fabric.strategy.precision.load_state_dict(state["precision"])
-        set_random_state(state["random"])
         self.log.cut_after(self.step)
 
     def keep_best(self) -> None:
@@ -321,6 +322,19 @@ def learning_rates(optimiser: Optimizer) -> list[float]:
 def parameters_of(optimiser: Optimizer) -> list[nn.Parameter]:
     """Return the parameters that the optimiser changes; frozen ones are left out."""
     return [parameter for group in optimiser.param_groups for parameter in group["params"] if parameter.requires_grad]
+
+
+def check_optimiser_state(optimiser: Optimizer, state: Mapping[str, Any]) -> None:
+    """Raise ValueError unless options and tensors of a state are of the kinds and shapes that an optimiser has."""
+    groups, own = state["param_groups"], optimiser.state_dict()["param_groups"]
+    for group, mine in zip(groups, own, strict=True):
+        if any(not isinstance(group[key], type(value)) for key, value in mine.items() if value is not None):
+            raise ValueError("options of an optimiser of another kind")
+    weights = [each for group in optimiser.param_groups for each in group["params"]]
+    for index, values in state["state"].items():
+        for value in values.values():
+            if isinstance(value, Tensor) and value.shape not in ((), weights[int(index)].shape):
+                raise ValueError(f"a tensor {tuple(value.shape)} of an optimiser whose weights are of another shape")
 
 
 def random_state() -> dict[str, Any]:

@@ -2,9 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from rotoscope.training.options.system import SystemOptions, at_least
+from rotoscope.base.limits import Within
+from rotoscope.training.options.ranges import (
+    BatchSize,
+    Blocks,
+    Channels,
+    Interval,
+    NumEpochs,
+    Rate,
+    Side,
+    Steps,
+    Weight,
+)
+from rotoscope.training.options.system import SystemOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,21 +59,17 @@ class BlindConsistencyOptions(SystemOptions):
     source: Path
     processed: Path
     vgg16: Path | None = None
-    batch: int = 4
-    resize: int = 0
-    crop: int = 192
-    learning_rate: float = 1e-4
-    epochs: int = 100
-    epoch_steps: int = 1000
-    halve_every_epochs: int = 20
-    clip: int = 11
-    width: int = 32
-    blocks: int = 5
-    short_term: float = 100.0
-    long_term: float = 100.0
-    perceptual: float = 10.0
-    scale: tuple[float, float] = (0.5, 2.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(self, "clip", 2)
+    batch: BatchSize = 4
+    resize: Side = 0
+    crop: Side = 192
+    learning_rate: Rate = 1e-4
+    epochs: NumEpochs = 100
+    epoch_steps: Steps = 1000
+    halve_every_epochs: Interval = 20
+    clip: Annotated[int, Within(2, 1000, "frames")] = 11
+    width: Channels = 32
+    blocks: Blocks = 5
+    short_term: Weight = 100.0
+    long_term: Weight = 100.0
+    perceptual: Weight = 10.0
+    scale: Annotated[tuple[float, float], Within(0.01, 100)] = (0.5, 2.0)

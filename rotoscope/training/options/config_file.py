@@ -1,12 +1,12 @@
 """config.toml of a run: every option in effect, written once, read by `--config` and `rotoscope train resume`."""
 
 import json
-import tomllib
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.settings_file import read_toml
 from rotoscope.training.options import SYSTEMS, DistillOptions, RunOptions, SystemOptions
 
 CONFIG = "config.toml"
@@ -22,8 +22,13 @@ def as_values(options: SystemOptions, run: RunOptions) -> dict[str, Any]:
 def as_toml(options: SystemOptions, run: RunOptions) -> str:
     """Return the text of config.toml: one line `name = value` for every option that is not None."""
     values = as_values(options, run).items()
-    written = ((name, str(value) if isinstance(value, Path) else value) for name, value in values)
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in written if value is not None)
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in values if value is not None)
+
+
+def _toml(value: Any) -> str:
+    """Return a value as TOML writes it: as JSON does, but for DEL, and for characters that JSON writes as two."""
+    text = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")
 
 
 def from_toml(path: Path) -> tuple[SystemOptions, RunOptions]:
@@ -31,14 +36,14 @@ def from_toml(path: Path) -> tuple[SystemOptions, RunOptions]:
     if not path.is_file():
         raise UsageError(f"{path.parent}: no run here (no {path.name})")
     try:
-        values = tomllib.loads(path.read_text())
+        values = read_toml(path)
         kinds: list[type[SystemOptions]] = [*SYSTEMS, DistillOptions]
         kind = {kind.system: kind for kind in kinds}[values.pop("system")]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: not the configuration of a run ({error})") from error
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not the configuration of a run (system is unknown)") from error
     try:
         options, run = _take(kind, values), _take(RunOptions, values)
-    except TypeError as error:  # an option without a default is missing, or a value has the wrong type
+    except (TypeError, UsageError) as error:  # an option without a default is missing, or a value is not accepted
         raise UsageError(f"{path}: {error}") from error
     if values:
         raise UsageError(f"{path}: unknown {', '.join(sorted(values))}")

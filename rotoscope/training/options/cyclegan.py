@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from rotoscope.training.options.ranges import Blocks, Channels, Layers, Pool, Weight
 from rotoscope.training.options.system import Epochs, TwoDomains
 
 
@@ -37,13 +38,13 @@ class CycleGanOptions(TwoDomains, Epochs):
 
     system: ClassVar[str] = "cyclegan"
 
-    width: int = 64
-    blocks: int = 9
-    discriminator_width: int = 64
-    discriminator_layers: int = 3
+    width: Channels = 64
+    blocks: Blocks = 9
+    discriminator_width: Channels = 64
+    discriminator_layers: Layers = 3
     objective: Literal["lsgan", "vanilla", "hinge"] = "lsgan"
-    cycle_a: float = 10.0
-    cycle_b: float = 10.0
-    identity: float = 0.5
-    temporal: float = 0.0
-    pool: int = 50
+    cycle_a: Weight = 10.0
+    cycle_b: Weight = 10.0
+    identity: Weight = 0.5
+    temporal: Weight = 0.0
+    pool: Pool = 50

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from cyclopts import Parameter
 
+from rotoscope.training.options.ranges import BatchSize, Channels, Rate, Side, Steps, Weight
 from rotoscope.training.options.system import SystemOptions
 
 
@@ -40,13 +41,13 @@ class DistillOptions(SystemOptions):
 
     teacher: Annotated[str, Parameter(parse=False)] = ""
     frames: Path
-    width: int = 64
-    batch: int = 4
-    resize: int = 288
-    learning_rate: float = 2e-3
-    iterations: int = 4000
-    pixels: float = 1.0
-    gradients: float = 1.0
-    perceptual: float = 1.0
-    temporal: float = 2.0
+    width: Channels = 64
+    batch: BatchSize = 4
+    resize: Side = 288
+    learning_rate: Rate = 2e-3
+    iterations: Steps = 4000
+    pixels: Weight = 1.0
+    gradients: Weight = 1.0
+    perceptual: Weight = 1.0
+    temporal: Weight = 2.0
     lpips: Path | None = None

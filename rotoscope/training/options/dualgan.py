@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rotoscope.training.options.ranges import Channels, NumEpochs, Rate, Repeats, Side, Weight
 from rotoscope.training.options.system import TwoDomains
 
 
@@ -31,13 +32,13 @@ class DualGanOptions(TwoDomains):
 
     system: ClassVar[str] = "dualgan"
 
-    resize: int = 256
+    resize: Side = 256
     flip: bool = False
-    learning_rate: float = 5e-5
-    epochs: int = 50
-    width: int = 64
-    discriminator_width: int = 64
-    critic_updates: int = 1
-    reconstruction_a: float = 500.0
-    reconstruction_b: float = 500.0
-    penalty: float = 10.0
+    learning_rate: Rate = 5e-5
+    epochs: NumEpochs = 50
+    width: Channels = 64
+    discriminator_width: Channels = 64
+    critic_updates: Repeats = 1
+    reconstruction_a: Weight = 500.0
+    reconstruction_b: Weight = 500.0
+    penalty: Weight = 10.0

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rotoscope.training.options.ranges import BatchSize, Channels, NumEpochs, Rate, Side, Weight
 from rotoscope.training.options.system import SystemOptions
 
 
@@ -35,11 +36,11 @@ class FastStyleOptions(SystemOptions):
     photos: Path
     painting: Path
     vgg16: Path
-    batch: int = 4
-    resize: int = 256
+    batch: BatchSize = 4
+    resize: Side = 256
     flip: bool = False
-    learning_rate: float = 1e-3
-    epochs: int = 2
-    width: int = 32
-    content: float = 1e5
-    style: float = 1e10
+    learning_rate: Rate = 1e-3
+    epochs: NumEpochs = 2
+    width: Channels = 32
+    content: Weight = 1e5
+    style: Weight = 1e10

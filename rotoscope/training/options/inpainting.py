@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from rotoscope.base.limits import Within
+from rotoscope.training.options.ranges import BatchSize, Channels, NumEpochs, Rate, Repeats, Side, Weight
 from rotoscope.training.options.system import SystemOptions
 
 
@@ -45,18 +47,18 @@ class InpaintingOptions(SystemOptions):
     system: ClassVar[str] = "inpainting"
 
     photos: Path
-    batch: int = 16
-    resize: int = 256
-    learning_rate: float = 1e-4
-    epochs: int = 50
-    width: int = 32
-    discriminator_width: int = 64
-    hole: int = 128
-    jitter: int = 32
-    critic_updates: int = 5
-    reconstruction: float = 1.2
-    coarse: float = 1.2
-    outside: float = 1.2
-    discount: float = 0.9
-    adversarial: float = 0.001
-    penalty: float = 10.0
+    batch: BatchSize = 16
+    resize: Side = 256
+    learning_rate: Rate = 1e-4
+    epochs: NumEpochs = 50
+    width: Annotated[int, Within(2, 1024)] = 32
+    discriminator_width: Channels = 64
+    hole: Annotated[int, Within(1, 16384, "pixels")] = 128
+    jitter: Side = 32
+    critic_updates: Repeats = 5
+    reconstruction: Weight = 1.2
+    coarse: Weight = 1.2
+    outside: Weight = 1.2
+    discount: Annotated[float, Within(0, 1)] = 0.9
+    adversarial: Weight = 0.001
+    penalty: Weight = 10.0

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from rotoscope.training.options.system import SystemOptions, at_least
+from rotoscope.base.limits import Within
+from rotoscope.training.options.ranges import BatchSize, Channels, Rate, Side, Steps, Weight
+from rotoscope.training.options.system import SystemOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +45,14 @@ class LookOptions(SystemOptions):
     photos: Path
     painting: Path
     squeezenet: Path
-    painting_side: int = 400
-    batch: int = 4
-    resize: int = 0
-    learning_rate: float = 2e-3
-    iterations: int = 3500
-    width: int = 64
-    content: float = 1.0
-    style: float = 2.0
-    tone: float = 1.0
-    variation: float = 2.0
-    temporal: float = 1.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("painting_side", "iterations", "width"):
-            at_least(self, name, 1)
+    painting_side: Annotated[int, Within(1, 16384, "pixels")] = 400
+    batch: BatchSize = 4
+    resize: Side = 0
+    learning_rate: Rate = 2e-3
+    iterations: Steps = 3500
+    width: Channels = 64
+    content: Weight = 1.0
+    style: Weight = 2.0
+    tone: Weight = 1.0
+    variation: Weight = 2.0
+    temporal: Weight = 1.5

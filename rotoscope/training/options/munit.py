@@ -1,8 +1,10 @@
 """Options of MUNIT, and of single-frame video translation, which extends it."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from rotoscope.base.limits import Within
+from rotoscope.training.options.ranges import Blocks, Channels, Layers, Rate, Side, Steps, Weight
 from rotoscope.training.options.system import TwoDomains
 
 
@@ -47,23 +49,23 @@ class MunitOptions(TwoDomains):
 
     system: ClassVar[str] = "munit"
 
-    resize: int = 256
-    learning_rate: float = 1e-4
-    iterations: int = 1_000_000
-    halve_every: int = 100_000
-    weight_decay: float = 1e-4
-    width: int = 64
-    blocks: int = 4
-    style_channels: int = 8
-    hidden: int = 256
-    discriminator_width: int = 64
-    discriminator_layers: int = 4
-    adversarial: float = 1.0
-    picture: float = 10.0
-    style: float = 1.0
-    content: float = 1.0
-    cycle: float = 0.0
-    temporal: float = 0.0
+    resize: Side = 256
+    learning_rate: Rate = 1e-4
+    iterations: Steps = 1_000_000
+    halve_every: Steps = 100_000
+    weight_decay: Annotated[float, Within(0, 10)] = 1e-4
+    width: Channels = 64
+    blocks: Blocks = 4
+    style_channels: Channels = 8
+    hidden: Channels = 256
+    discriminator_width: Channels = 64
+    discriminator_layers: Layers = 4
+    adversarial: Weight = 1.0
+    picture: Weight = 10.0
+    style: Weight = 1.0
+    content: Weight = 1.0
+    cycle: Weight = 0.0
+    temporal: Weight = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,6 @@ class SingleFrameOptions(MunitOptions):
 
     system: ClassVar[str] = "single-frame"
 
-    picture: float = 1.0
-    cycle: float = 1.0
-    temporal: float = 10.0
+    picture: Weight = 1.0
+    cycle: Weight = 1.0
+    temporal: Weight = 10.0

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rotoscope.training.options.ranges import Channels, Downs, Layers, Weight
 from rotoscope.training.options.system import Epochs
 
 
@@ -36,9 +37,9 @@ class Pix2PixOptions(Epochs):
 
     a: Path
     b: Path
-    width: int = 64
-    downs: int = 8
+    width: Channels = 64
+    downs: Downs = 8
     dropout: bool = True
-    discriminator_width: int = 64
-    discriminator_layers: int = 3
-    l1: float = 100.0
+    discriminator_width: Channels = 64
+    discriminator_layers: Layers = 3
+    l1: Weight = 100.0

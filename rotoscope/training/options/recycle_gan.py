@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from rotoscope.training.options.ranges import Blocks, Channels, Downs, Layers, Pool, Weight
 from rotoscope.training.options.system import Epochs
 
 
@@ -49,15 +50,15 @@ class RecycleGanOptions(Epochs):
     a: Path
     b: Path
     flip: bool = False
-    width: int = 64
-    blocks: int = 6
-    predictor_width: int = 64
-    predictor_downs: int = 8
-    discriminator_width: int = 64
-    discriminator_layers: int = 3
-    recurrent: float = 10.0
-    recycle: float = 10.0
-    cycle: float = 0.0
-    identity: float = 0.0
+    width: Channels = 64
+    blocks: Blocks = 6
+    predictor_width: Channels = 64
+    predictor_downs: Downs = 8
+    discriminator_width: Channels = 64
+    discriminator_layers: Layers = 3
+    recurrent: Weight = 10.0
+    recycle: Weight = 10.0
+    cycle: Weight = 0.0
+    identity: Weight = 0.0
     adversarial_predictions: bool = False
-    pool: int = 0
+    pool: Pool = 0

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from rotoscope.base.errors import UsageError
-from rotoscope.training.options.system import at_least
+from rotoscope.base.limits import Within
+from rotoscope.base.options import check_fields
+from rotoscope.training.options.ranges import Steps
+from rotoscope.training.options.system import as_paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,27 +52,22 @@ class RunOptions:
     """
 
     out: Path
-    steps: int | None = None
-    seed: int = 0
-    accumulate: int = 1
-    workers: int = 0
+    steps: Annotated[int | None, Within(1, 1_000_000_000)] = None
+    seed: Annotated[int, Within(0, 2**63 - 1)] = 0
+    accumulate: Annotated[int, Within(1, 100_000, "batches")] = 1
+    workers: Annotated[int, Within(0, 256, "processes")] = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    devices: int = 1
+    devices: Annotated[int, Within(1, 1024)] = 1
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
     compile: bool = False
-    ema: float = 0.0
-    log_every: int = 20
-    sample_every: int = 500
-    save_every: int = 1000
-    keep: int = 3
+    ema: Annotated[float, Within(0, 1 - 1e-9, accepted="0 (none) or a weight below 1, such as 0.999")] = 0.0
+    log_every: Steps = 20
+    sample_every: Steps = 500
+    save_every: Steps = 1000
+    keep: Annotated[int, Within(1, 1_000_000)] = 3
     best_by: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("accumulate", "devices", "log_every", "sample_every", "save_every", "keep"):
-            at_least(self, name, 1)
-        at_least(self, "workers", 0)
-        if self.steps is not None:
-            at_least(self, "steps", 1)
-        if not 0 <= self.ema < 1:
-            raise UsageError(f"--ema {self.ema}; accepted: 0 (none) or a weight below 1, such as 0.999")
+        check_fields(self)
+        as_paths(self)

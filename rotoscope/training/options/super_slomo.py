@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from rotoscope.training.options.system import SystemOptions, at_least
+from rotoscope.base.limits import Within
+from rotoscope.training.options.ranges import BatchSize, NumEpochs, Rate, Side, Weight
+from rotoscope.training.options.system import SystemOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +40,14 @@ class SuperSlomoOptions(SystemOptions):
 
     frames: Path
     vgg16: Path | None = None
-    batch: int = 6
-    resize: int = 360
-    crop: int = 352
-    learning_rate: float = 1e-4
-    epochs: int = 200
-    milestones: tuple[int, ...] = (100, 150)
-    between: int = 7
-    reconstruction: float = 204.0
-    warping: float = 102.0
-    perceptual: float = 0.005
-    smoothness: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(self, "between", 1)
+    batch: BatchSize = 6
+    resize: Side = 360
+    crop: Side = 352
+    learning_rate: Rate = 1e-4
+    epochs: NumEpochs = 200
+    milestones: Annotated[tuple[int, ...], Within(1, 1_000_000, "epochs")] = (100, 150)
+    between: Annotated[int, Within(1, 1000, "frames")] = 7
+    reconstruction: Weight = 204.0
+    warping: Weight = 102.0
+    perceptual: Weight = 0.005
+    smoothness: Weight = 1.0

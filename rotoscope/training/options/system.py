@@ -2,16 +2,28 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_type_hints
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.options import check_fields
+from rotoscope.training.options.ranges import BatchSize, NumEpochs, Rate, Side
 
 
-def at_least(options: object, name: str, least: int) -> None:
-    """Raise UsageError, with the flag of the command line, if an option is less than `least`."""
-    value = getattr(options, name)
-    if value < least:
-        raise UsageError(f"--{name.replace('_', '-')} {value}; accepted: {least} or more")
+def as_paths(options: object) -> None:
+    """Turn texts into paths, in the fields that are paths: Python functions take both."""
+    for name, kind in get_type_hints(type(options)).items():
+        value = getattr(options, name)
+        if kind in (Path, Path | None) and value is not None:
+            check_utf8(name, str(value))
+            object.__setattr__(options, name, Path(value))
+
+
+def check_utf8(name: str, path: str) -> None:
+    """Raise UsageError for a name of a file that config.toml cannot hold."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(f"{name}={path}; accepted: a path in UTF-8, as config.toml is") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +47,17 @@ class SystemOptions:
 
     system: ClassVar[str]
 
-    batch: int = 1
-    resize: int = 286
-    crop: int = 256
+    batch: BatchSize = 1
+    resize: Side = 286
+    crop: Side = 256
     flip: bool = True
-    learning_rate: float = 2e-4
+    learning_rate: Rate = 2e-4
 
     def __post_init__(self) -> None:
-        at_least(self, "batch", 1)
-        for name in ("resize", "crop"):
-            at_least(self, name, 0)
+        check_fields(self)
+        as_paths(self)
         if self.crop > self.resize > 0:
             raise UsageError(f"--crop {self.crop} does not fit into --resize {self.resize}")
-        if self.learning_rate <= 0:
-            raise UsageError(f"--learning-rate {self.learning_rate}; accepted: above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +73,8 @@ class Epochs(SystemOptions):
 
     """
 
-    epochs: int = 100
-    epochs_decay: int = 100
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("epochs", "epochs_decay"):
-            at_least(self, name, 0)
+    epochs: NumEpochs = 100
+    epochs_decay: NumEpochs = 100
 
 
 @dataclass(frozen=True, kw_only=True)

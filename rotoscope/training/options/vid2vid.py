@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from rotoscope.training.options.system import Epochs, at_least
+from rotoscope.base.errors import UsageError
+from rotoscope.base.limits import Within
+from rotoscope.training.options.ranges import Blocks, Channels, Layers, NumEpochs, Side, Weight
+from rotoscope.training.options.system import Epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,32 +70,35 @@ class Vid2VidOptions(Epochs):
     labels: Path
     frames: Path
     instances: Path | None = None
-    num_labels: int = 35
-    resize: int = 256
-    crop: int = 0
+    num_labels: Annotated[int, Within(2, 4096)] = 35
+    resize: Side = 256
+    crop: Side = 0
     flip: bool = False
-    epochs: int = 10
-    epochs_decay: int = 10
-    width: int = 128
-    levels: int = 3
-    blocks: int = 9
-    scales: int = 1
-    local_blocks: int = 3
+    epochs: NumEpochs = 10
+    epochs_decay: NumEpochs = 10
+    width: Channels = 128
+    levels: Layers = 3
+    blocks: Blocks = 9
+    scales: Layers = 1
+    local_blocks: Blocks = 3
     start_from: Path | None = None
-    freeze_coarse_epochs: int = 0
-    foreground: tuple[int, ...] = ()
+    freeze_coarse_epochs: NumEpochs = 0
+    foreground: Annotated[tuple[int, ...], Within(0, 4095)] = ()
     first_frames: bool = True
-    sequence: int = 30
-    sequence_doubles_every: int = 5
-    discriminator_width: int = 64
-    discriminator_scales: int = 2
-    temporal_scales: int = 2
-    feature_matching: float = 10.0
-    perceptual: float = 10.0
-    flow: float = 10.0
+    sequence: Annotated[int, Within(3, 10_000, "frames")] = 30
+    sequence_doubles_every: NumEpochs = 5
+    discriminator_width: Channels = 64
+    discriminator_scales: Layers = 2
+    temporal_scales: Annotated[int, Within(0, 8)] = 2
+    feature_matching: Weight = 10.0
+    perceptual: Weight = 10.0
+    flow: Weight = 10.0
     vgg19: Path | None = None
-    encoder_features: int = 0
+    encoder_features: Annotated[int, Within(0, 64)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, "sequence", 3)
+        if self.width >> (self.scales - 1) == 0:
+            raise UsageError(
+                f"--scales {self.scales} --width {self.width}; accepted: a width of {2 ** (self.scales - 1)} or more"
+            )

@@ -33,8 +33,11 @@ class DualGan(TrainingSystem):
     def __init__(self, options: DualGanOptions) -> None:
         super().__init__()
         self.options = options
-        if not options.crop:
-            raise UsageError("--crop 0: DualGAN's critics need pictures of one size; accepted: a multiple of 16")
+        multiple = DualGenerator.size_multiple
+        if options.crop == 0 or options.crop % multiple:
+            raise UsageError(
+                f"--crop {options.crop}: DualGAN's critics need pictures of one size; accepted: a multiple of {multiple}"
+            )
         self.g_ab, self.g_ba = (DualGenerator(width=options.width) for _ in "ab")
         self.d_a, self.d_b = (WholeDiscriminator(3, options.crop, options.discriminator_width) for _ in "ab")
         for network in (self.g_ab, self.g_ba, self.d_a, self.d_b):

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.limits import Within
+from rotoscope.base.options import check_number
 from rotoscope.training.loop.run import TrainingResult, run_training
 from rotoscope.training.loop.run_folder import check_new_run
 from rotoscope.training.loop.trainer import TrainingProgress
@@ -12,6 +14,8 @@ from rotoscope.training.options import DistillOptions, RunOptions, SystemOptions
 from rotoscope.training.options.config_file import CONFIG, from_toml
 from rotoscope.training.systems.catalogue import make_system
 from rotoscope.training.systems.distill import Paint, multiply_adds, widest
+
+FPS, MACS = Within(1e-3, 1e6, "frames per second"), Within(1e6, 1e15, "multiply-adds")  # of a budget
 
 Size = tuple[int, int]  # (width, height), pixels
 OnProgress = Callable[[TrainingProgress], None]
@@ -76,6 +80,8 @@ def distill(
     """
     if fps is not None and macs is not None:
         raise UsageError("budget: give fps or macs, not both")
+    check_number("fps", fps, FPS)
+    check_number("macs", macs, MACS)
     check_new_run(run.out)
     teacher = open_teacher(options.teacher)
     if fps is not None:

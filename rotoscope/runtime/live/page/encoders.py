@@ -51,7 +51,7 @@ class JpegEncoder:
 
     def encode(self, shown: av.VideoFrame, index: int, seconds: float, *, key: bool) -> Packet:  # noqa: ARG002
         """Encode one picture; always a key picture."""
-        bgr = shown.reformat(format="bgr24").to_ndarray()
+        bgr = shown.reformat(format="bgr24", threads=1).to_ndarray()
         done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not done:
             raise OutputFailed(f"page: a picture of {shown.width}x{shown.height} cannot be encoded as JPEG")

@@ -1,10 +1,10 @@
 """/metrics: the state of a run in the text format of Prometheus."""
 
+import importlib.metadata
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import rotoscope
 from rotoscope.base.live import LiveControl, LiveStatus
 from rotoscope.runtime.live.page.page_sink import PageSink
 
@@ -29,7 +29,7 @@ def metrics_routes(control: LiveControl, sink: PageSink) -> list["BaseRoute"]:
             return []  # so that registering it does not ask the run
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Collector())  # type: ignore[arg-type]
+    registry.register(Collector())
 
     def text(_request: "Request") -> "Response":
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -42,7 +42,7 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
     info = InfoMetricFamily("rotoscope", "What runs.")
-    facts = {"model": status.model, "engine": status.engine, "version": rotoscope.__version__, "steady": status.steady}
+    facts = {"model": status.model, "engine": status.engine, "version": _version(), "steady": status.steady}
     info.add_metric(
         [], {**facts, "source": status.source, "source_size": status.source_size, "working_size": status.working_size}
     )
@@ -51,7 +51,7 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
     def gauge(name: str, text: str, value: float) -> Any:
         return GaugeMetricFamily(f"rotoscope_{name}", text, value=value)
 
-    def counter(name: str, text: str, label: str, values: dict[str, float]) -> Any:
+    def counter(name: str, text: str, label: str, values: Mapping[str, float]) -> Any:
         family = CounterMetricFamily(f"rotoscope_{name}", text, labels=[label])
         for key, value in values.items():
             family.add_metric([key], value)
@@ -85,6 +85,13 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
     yield gauge("viewers", "Viewers of the page.", sink.num_viewers)
     if status.memory_mb is not None:
         yield gauge("memory_bytes", "Memory of the process.", status.memory_mb * 1e6)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("rotoscope")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _stages(status: LiveStatus) -> Iterator[Any]:

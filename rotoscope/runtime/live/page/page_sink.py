@@ -90,7 +90,7 @@ class PageSink:
         frame = self._frame
         if frame is None:
             raise UsageError("no picture yet: the source has not delivered one")
-        bgr = shown_picture(frame, with_source=False).reformat(format="bgr24").to_ndarray()
+        bgr = shown_picture(frame, with_source=False).reformat(format="bgr24", threads=1).to_ndarray()
         return frame.index, cv2.imencode(".png", bgr)[1].tobytes()
 
     @asynccontextmanager

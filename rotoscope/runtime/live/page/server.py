@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -79,10 +80,8 @@ class PageServer:
             return
         loop = self._loop
         if loop is not None and self._thread.is_alive():
-            try:
+            with suppress(RuntimeError):  # it has ended by itself
                 loop.call_soon_threadsafe(self._begin_to_stop)
-            except RuntimeError:
-                pass  # it has ended by itself
         self._thread.join()
 
     def __enter__(self) -> Self:

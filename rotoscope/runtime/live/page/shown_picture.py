@@ -4,6 +4,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from rotoscope.base.frame import Frame, Picture
@@ -35,18 +36,21 @@ def shown_picture(frame: Frame, *, with_source: bool) -> av.VideoFrame:
 
 
 def source_planes(source: Picture, like: Picture) -> list[Bytes]:
-    """The source as planes (Y, Cb, Cr) of the size and colour of the result, cut around its centre if the result is narrower."""
+    """The source as planes (Y, Cb, Cr) of the size and colour of the result, cut around its centre to the result's shape."""
     width, height = like.size
     scale = max(width / source.width, height / source.height)
-    scaled = [max(2 * round(side * scale / 2), target) for side, target in zip(source.size, like.size, strict=True)]
+    scaled_width = max(2 * round(source.width * scale / 2), width)
+    scaled_height = max(2 * round(source.height * scale / 2), height)
     picture = _video_frame(source).reformat(
-        *scaled,
+        scaled_width,
+        scaled_height,
         format="yuv420p",
         dst_colorspace=space_of(like.colour),
         dst_color_range=range_of(like.colour),
-        interpolation="BILINEAR",
+        interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,  # else a change of matrix darkens
+        threads=1,  # the run needs the other cores
     )
-    left, top = (scaled[0] - width) // 4 * 2, (scaled[1] - height) // 4 * 2
+    left, top = (scaled_width - width) // 4 * 2, (scaled_height - height) // 4 * 2
     planes = []
     for index, factor in enumerate((1, 2, 2)):
         rows = slice(top // factor, (top + height) // factor)

@@ -103,10 +103,14 @@ export class PictureStream {
 
   decode(packet) {
     const decoder = this.decoder, socket = this.socket;
-    if (!decoder || decoder.state !== "configured") return;
-    decoder.decode(new EncodedVideoChunk({
-      type: packet.isKey ? "key" : "delta", timestamp: packet.microseconds, data: packet.data,
-    }));
+    try {
+      decoder.decode(new EncodedVideoChunk({
+        type: packet.isKey ? "key" : "delta", timestamp: packet.microseconds, data: packet.data,
+      }));
+    } catch {
+      this.open(this.withSource, "jpeg");
+      return;
+    }
     // Answered before the picture comes out, because some decoders hold a few back.
     if (decoder.decodeQueueSize <= 2) this.answer(socket);
     else decoder.addEventListener("dequeue", () => this.answer(socket), {once: true});

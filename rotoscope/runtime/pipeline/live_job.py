@@ -1,0 +1,61 @@
+"""What a live run is asked for, and what it reports at the end."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rotoscope.base.options import LiveOptions, OutputOptions, SteadyOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveJob:
+    """A live run to be done, without its models.
+
+    source        the word that names the source
+    working_size  as in ModelOptions, or "auto": the largest at which the machine keeps up
+    """
+
+    source: str
+    outputs: tuple[str, ...]
+    working_size: str | None = None
+    steady_options: SteadyOptions = field(default_factory=SteadyOptions)
+    output_options: OutputOptions = field(default_factory=OutputOptions)
+    live_options: LiveOptions = field(default_factory=LiveOptions)
+
+
+@dataclass(frozen=True)
+class StagesRequest:
+    """What the stages of a live run are made of. The names of models are those that the user gave; () the models of the run."""
+
+    working_size: str | None
+    steady: SteadyOptions
+    models: tuple[str, ...] = ()
+    style: Any = None
+
+
+@dataclass(frozen=True)
+class LiveReport:
+    """Record of a finished live run: frames_in = frames_out + dropped + the sum of losses.
+
+    frames_out  results handed to the outputs, carried ones among them
+    losses      cause -> frames of the source that could not be used
+    latency     milliseconds from arrival to the hand-over: p50, p95, p99, max, first and last second
+    outputs     name -> frames written, dropped, lost, reconnects, error
+    """
+
+    source: str
+    models: tuple[str, ...]
+    engine: str
+    steady: str
+    working_size: str
+    seconds: float
+    frames_in: int
+    frames_out: int
+    carried: int
+    dropped: int
+    losses: dict[str, int]
+    latency: dict[str, float]
+    reconnects: dict[str, int]
+    outputs: dict[str, dict[str, Any]]
+    stages: dict[str, dict[str, float]]
+    notes: tuple[str, ...]
+    peak_memory_mb: float | None

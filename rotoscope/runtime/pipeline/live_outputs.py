@@ -1,0 +1,98 @@
+"""All outputs of a live run: frames and sound go to each, a recording comes and goes."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+
+from rotoscope.base.errors import OutputFailed, UsageError
+from rotoscope.base.frame import Frame
+from rotoscope.base.live import LiveSink, OutputStatus, Sound
+from rotoscope.runtime.pipeline.live_output import LiveOutput
+
+FINISH_S = 1.5  # time that outputs have to finish before their waits are ended
+FILE_S = 10.0  # time that a file has to be completed
+
+
+class LiveOutputs:
+    """The outputs that were asked for, and at most one recording. `put` and `put_sound` are for one thread."""
+
+    def __init__(self) -> None:
+        self._asked: list[LiveOutput] = []
+        self._recording: tuple[str, LiveOutput] | None = None
+        self._sounds: deque[Sound] = deque()  # that belong between later frames
+        self._lock = threading.Lock()  # held while a recording begins or ends
+
+    @property
+    def recording(self) -> str:
+        """The name of the file that is being recorded; empty if there is none."""
+        recording = self._recording
+        return recording[0] if recording else ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What the outputs could not keep."""
+        return [note for output in self._asked for note in output.notes]
+
+    def status(self) -> tuple[OutputStatus, ...]:
+        """The state of each, the recording last."""
+        return tuple(output.status() for output in self._all())
+
+    def add(self, sink: LiveSink, *, waits: bool) -> None:
+        """Add an output, on a thread of its own; `waits` as in `LiveOutput`."""
+        self._asked.append(LiveOutput(sink, waits=waits))
+
+    def put(self, frame: Frame) -> None:
+        """Hand a result to all; raises the error of the first output when none of those that were asked for is left."""
+        for output in self._all():
+            output.put(frame)
+        if self._asked and not any(output.is_open for output in self._asked):
+            raise self._asked[0].error or OutputFailed("all outputs are closed")
+
+    def put_sound(self, sounds: Iterable[Sound], *, until: Fraction, is_first: bool) -> None:
+        """Hand over the sound that begins at or before a time, in seconds: it leaves with the pictures of its time.
+
+        is_first  the frame of that time is the first one: sound before it is left out
+        """
+        self._sounds.extend(sounds)
+        while self._sounds and self._sounds[0].seconds <= until:
+            sound = self._sounds.popleft()
+            if is_first and sound.seconds < until:
+                continue
+            for output in self._all():
+                output.put_sound(sound)
+
+    def record(self, open_file: Callable[[str], LiveSink], new_name: Callable[[], str]) -> str:
+        """Begin a recording; return its name."""
+        with self._lock:
+            if self._recording is not None:
+                raise UsageError(f"{self.recording} is being recorded; stop it first")
+            name = new_name()
+            self._recording = name, LiveOutput(open_file(name), waits=True)
+            return name
+
+    def stop_recording(self) -> None:
+        """Finish the recording and wait for its end; raises OutputFailed if it could not be written."""
+        with self._lock:
+            if self._recording is None:
+                raise UsageError("nothing is being recorded")
+            (name, output), self._recording = self._recording, None
+        output.end()
+        output.join(None)
+        if output.error is not None:
+            raise OutputFailed(f"{name}: {output.error}")
+
+    def end(self) -> None:
+        """Finish all; an output that waits for a connection is interrupted."""
+        outputs = self._all()
+        for output in outputs:
+            output.end()
+        for output in outputs:
+            if not output.join(FINISH_S):
+                output.interrupt()
+        for output in outputs:
+            output.join(FILE_S)
+
+    def _all(self) -> list[LiveOutput]:
+        recording = self._recording
+        return [*self._asked, *([recording[1]] if recording else [])]

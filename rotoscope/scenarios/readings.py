@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from rotoscope.base.device import CPU
 from rotoscope.base.frame import Array, Picture
 from rotoscope.base.live import SOUND_RATE, Sound
 from rotoscope.runtime.media.frame_code import read_code
@@ -171,6 +172,7 @@ def sound_offsets_ms(flashes: Sequence[float], clicks: Sequence[float]) -> list[
 
 
 def luma_of(picture: Picture) -> Array:
-    """(H,W) 8-bit levels: the first plane, or the green of RGB."""
+    """(H,W) 8-bit levels in host memory: the first plane, or the green of RGB."""
     plane = picture.planes[0]
-    return plane if plane.ndim == 2 else plane[..., 1]
+    luma = plane if plane.ndim == 2 else plane[..., 1]
+    return luma if picture.device == CPU else luma.get()

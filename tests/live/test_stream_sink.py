@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from flash_and_click import RATE, TOLERANCE_MS, Seen, frame, live_format, send, watch, watching
+from flash_and_click import RATE, TOLERANCE_MS, Seen, frame, live_format, send, sound, watch, watching
 from servers import (
     HERE,
     SYSTEM_PYTHON,
@@ -23,6 +23,7 @@ from servers import (
 )
 
 from rotoscope.runtime.live.open_live_sink import open_live_sink
+from rotoscope.runtime.live.sender import limit_unsent
 
 LONG_S = 60  # for waits that a test expects to end
 NOT_SENT = "frames without a connection"
@@ -94,6 +95,21 @@ def test_pictures_go_on_when_the_source_sends_no_sound(tmp_path):
             send(sink, enough.is_set, has_sound=False)
             sink.finish()
     assert np.all(np.diff(seen.numbers) > 0)
+
+
+@pytest.mark.parametrize("kind", ["rtmp", "udp"])
+def test_sound_may_come_after_the_first_picture(kind, tmp_path):
+    with rtmp_server(tmp_path) as server:
+        address = {"rtmp": server.rtmp("key"), "udp": f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"}[kind]
+        sink = open_live_sink(address, live_format())
+        wait_until(lambda: sink.state == "open", "a connection")
+        sink.write(frame(0, 0))
+        sink.write_sound(sound(0, 1600))
+        send(sink, lambda: sink.num_frames > RATE, first=1, paced=False)
+        process = sink._sender._process
+        sink.finish()
+        assert process.returncode == 0
+    assert sink.losses == {}
 
 
 def test_a_server_that_dies_and_comes_back_gets_pictures_again(tmp_path):
@@ -253,3 +269,9 @@ def test_the_end_of_a_run_leaves_no_process_and_no_thread(tmp_path):
         sink.finish()
         assert process.returncode == 0  # it ended the stream by itself
     assert threading.active_count() == before
+
+
+def test_the_system_holds_little_that_is_not_sent():
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        limit_unsent(65_536)
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 65_536  # the system doubles it

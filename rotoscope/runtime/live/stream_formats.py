@@ -100,7 +100,7 @@ def _defaults(name: str, live: LiveFormat) -> dict[str, str]:
     # Key frames are asked for by time; this is the limit if frames come faster than the source claims.
     common = limits | {"g": str(max(1, round(2 * KEY_FRAME_SECONDS * live.rate)))}
     if name == "libx264":
-        return common | {"preset": "veryfast", "tune": "zerolatency", "crf": "21", "forced-idr": "1"}
+        return common | {"preset": "superfast", "tune": "zerolatency", "crf": "21", "forced-idr": "1"}
     if name == "libx265":
         parameters = "log-level=none:repeat-headers=1"
         return common | {"preset": "ultrafast", "tune": "zerolatency", "crf": "24", "x265-params": parameters}

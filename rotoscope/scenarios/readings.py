@@ -10,7 +10,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from rotoscope.base.device import CPU
 from rotoscope.base.frame import Array, Picture
 from rotoscope.base.live import SOUND_RATE, Sound
 from rotoscope.runtime.media.frame_code import read_code
@@ -74,10 +73,13 @@ class Readings:
         self._flashes: list[float] = []  # seconds on the clock of the frames
         self._clicks: list[float] = []
         self._has_flashed = False
+        self.error: BaseException | None = None  # that ended the thread that reads
 
     @property
     def num_read(self) -> int:
-        """Readable frames so far."""
+        """Readable frames so far; raises what ended the reading."""
+        if self.error is not None:
+            raise self.error
         return len(self._frames) - self._frames.count(UNREADABLE)
 
     def see(self, picture: Picture, seconds: Fraction) -> None:
@@ -175,4 +177,4 @@ def luma_of(picture: Picture) -> Array:
     """(H,W) 8-bit levels in host memory: the first plane, or the green of RGB."""
     plane = picture.planes[0]
     luma = plane if plane.ndim == 2 else plane[..., 1]
-    return luma if picture.device == CPU else luma.get()
+    return luma if isinstance(luma, np.ndarray) else luma.get()

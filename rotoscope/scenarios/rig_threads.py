@@ -45,10 +45,14 @@ def reading(source: LiveSource, readings: Readings) -> Iterator[None]:
     """Read the pictures and the sound of a source within the block."""
 
     def read() -> None:
-        for frame in source:
-            for sound in source.take_sound():
-                readings.hear(sound)
-            readings.see(frame.source, frame.seconds)
+        try:
+            for frame in source:
+                for sound in source.take_sound():
+                    readings.hear(sound)
+                readings.see(frame.source, frame.seconds)
+        except BaseException as error:
+            readings.error = error
+            raise
 
     try:
         with _ended_by(source, read):

@@ -106,10 +106,12 @@ def test_reading_reads_until_the_end_of_the_block():
     assert source.is_closed
 
 
-def test_an_error_of_a_thread_is_raised_after_the_block():
-    source = FedSource()
-    with pytest.raises(ValueError, match="broken"), reading(source, Readings(camera(1))):
+def test_an_error_of_the_thread_is_raised_to_who_waits_and_after_the_block():
+    source, readings = FedSource(), Readings(camera(1))
+    with pytest.raises(ValueError, match="broken"), reading(source, readings):
         source.fail(ValueError("broken"))
+    with pytest.raises(ValueError, match="broken"):
+        print(readings.num_read)
 
 
 def test_the_network_inverts_and_takes_its_time(tmp_path):

@@ -136,6 +136,8 @@ class LiveStatus:
     late_share   0..1: frames of the last two seconds that took longer than the time between two source frames
     stages       per stage: share of the time, total seconds, p50_ms, p95_ms, p99_ms
     latency_counts  upper limit in milliseconds -> results since the begin that took at most this long, cumulative
+    latency_sum_ms  of all these results
+    stage_counts    stage -> the same as latency_counts, of the pieces of work in this stage
     """
 
     seconds: float
@@ -171,6 +173,8 @@ class LiveStatus:
     models: tuple[str, ...] = ()
     """Names that `change(model=...)` accepts without a path: bundled looks and the models of this run."""
     recording: str = ""
+    latency_sum_ms: float = 0.0
+    stage_counts: dict[str, dict[float, int]] = field(default_factory=dict)
 
 
 class Changes(TypedDict, total=False):

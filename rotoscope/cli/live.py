@@ -90,7 +90,9 @@ def live(  # noqa: D417  cyclopts takes the help of flattened options from their
     return 0
 
 
-def _watched(run: "LiveRun", show: Callable[["LiveStatus"], None], is_stopped: Callable[[], bool]) -> "LiveReport | None":
+def _watched(
+    run: "LiveRun", show: Callable[["LiveStatus"], None], is_stopped: Callable[[], bool]
+) -> "LiveReport | None":
     """Show the state until the run ends; None if it does not end within STOP_S after a stop."""
     stopped_s: float | None = None
     while (finished := run.wait(SHOWN_EVERY_S if stopped_s is None else 0.2)) is None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.times import peak_memory_mb
-from rotoscope.runtime.pipeline.live_run import LiveReport, LiveRun
+from rotoscope.runtime.pipeline.live_job import LiveReport
+from rotoscope.runtime.pipeline.live_run import LiveRun
 from rotoscope.scenarios.live_chains import CHAINS, ChainName, Rig, Start, wait_for
 from rotoscope.scenarios.machine import memory_mb
 from rotoscope.scenarios.readings import Latency

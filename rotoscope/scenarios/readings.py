@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +111,7 @@ class Readings:
         count = len(self._frames)  # the last that is appended
         read_s = np.array(self._read_s[:count])
         first, end = np.searchsorted(read_s, [begin_s, end_s])
-        frames = np.array(self._frames[first:end], np.int64)
+        frames: Array = np.array(self._frames[first:end], np.int64)
         is_readable = frames != UNREADABLE
         offsets = sound_offsets_ms(self._flashes, self._clicks)
         return Latency(
@@ -126,11 +127,11 @@ class Readings:
             ),
             **_order(frames[is_readable]),
             sound_offset_ms=round(float(np.median(offsets)), 2) if offsets else None,
-            worst_sound_offset_ms=round(max(offsets, key=abs), 2) if offsets else None,
+            worst_sound_offset_ms=round(max(offsets, key=lambda offset: abs(offset)), 2) if offsets else None,
         )
 
 
-def _times(read_s: Array, latency_ms: Array, behind: Array) -> dict[str, float | None]:
+def _times(read_s: Array, latency_ms: Array, behind: Array) -> dict[str, Any]:
     """Percentiles, and what changed from the first second to the last."""
     names = (
         "p50_ms", "p95_ms", "p99_ms", "max_ms", "longest_gap_ms", "first_second_p50_ms", "last_second_p50_ms", "drift_ms",

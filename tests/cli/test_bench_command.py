@@ -16,7 +16,9 @@ def test_the_table_and_the_file_say_the_same(rotoscope_main, tmp_path):
     assert (content["scenario"], content["schema"], content["rate"], content["is_stamped"]) == ("live", 1, 20, False)
     assert {"rotoscope", "av", "numpy"} <= set(content["versions"]) and content["machine"]["cores"] >= 1
     assert (chain["chain"], chain["adds_up"]) == ("memory", True)
-    assert {"p50_ms", "p95_ms", "p99_ms", "drift_ms", "lost", "repeated", "out_of_order", "unreadable"} <= set(chain["latency"])
+    assert {"p50_ms", "p95_ms", "p99_ms", "drift_ms", "lost", "repeated", "out_of_order", "unreadable"} <= set(
+        chain["latency"]
+    )
     lines = out.splitlines()
     assert lines[0].startswith("invert, 2 ms: 192x108 at 20 fps, with sound, 1 s; onnxruntime fp32 cpu, at least 2 ms")
     assert any(line.split()[:2] == ["memory", f"{chain['latency']['p50_ms']:.1f}"] for line in lines)
@@ -26,7 +28,19 @@ def test_the_table_and_the_file_say_the_same(rotoscope_main, tmp_path):
 
 def test_several_chains_one_file_and_no_replacing(rotoscope_main, identity, tmp_path):
     file = tmp_path / "live.json"
-    words = ("bench", *QUICK, "-m", str(identity), "--chain", "memory", "--chain", "page", "--no-sound", "--json", str(file))
+    words = (
+        "bench",
+        *QUICK,
+        "-m",
+        str(identity),
+        "--chain",
+        "memory",
+        "--chain",
+        "page",
+        "--no-sound",
+        "--json",
+        str(file),
+    )
     code, out, _ = rotoscope_main(*words)
     assert code == 0 and "without sound" in out
     content = json.loads(file.read_text())

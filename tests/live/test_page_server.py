@@ -255,6 +255,14 @@ def test_without_the_token_nothing_is_shown(closed, path, headers):
     assert answer["WWW-Authenticate"] == "Bearer"
 
 
+def test_with_a_token_any_name_may_lead_here(closed):
+    assert closed.status("/status", host="live.example.org") == 401
+    headers = {"Authorization": f"Bearer {TOKEN}", "Origin": "https://live.example.org"}
+    assert closed.status("/change", "POST", {"mix": 1}, headers, host="live.example.org") == 200
+    headers["Origin"] = "https://evil.example"
+    assert closed.status("/change", "POST", {"mix": 1}, headers, host="live.example.org") == 403
+
+
 def test_without_the_token_nothing_is_changed(closed):
     for path in ("/change", "/record", "/stop-recording", "/livez"):
         assert closed.status(path, "POST", {"mix": 1}) == 401
@@ -349,7 +357,13 @@ def test_the_metrics_parse_and_add_up(page):
     assert samples["rotoscope_losses_total", ("cause", "broken packet")] == 1
     assert samples["rotoscope_source_up",] == 1
     assert samples["rotoscope_output_up", ("output", "rtmp://server/app/...")] == 0
-    assert samples["rotoscope_stage_seconds_total", ("stage", "network")] == 8
+    network = ("stage", "network")
+    assert (
+        samples["rotoscope_stage_seconds_sum", network] == 8
+        and samples["rotoscope_stage_seconds_count", network] == 290
+    )
+    assert samples["rotoscope_stage_seconds_bucket", ("le", "0.03"), network] == 200
+    assert samples["rotoscope_latency_seconds_sum",] == 12 and samples["rotoscope_latency_seconds_count",] == 290
     latency = families["rotoscope_latency_seconds"]
     assert latency.type == "histogram"
     buckets = [(float(s.labels["le"]), s.value) for s in latency.samples if s.name.endswith("_bucket")]
@@ -360,7 +374,7 @@ def test_the_metrics_parse_and_add_up(page):
 
 def test_metrics_before_the_first_frame(page):
     page.run.now = FakeRun(
-        frames_in=0, frames_out=0, carried=0, latency_counts={}, stages={}, outputs=(), memory_mb=None
+        frames_in=0, frames_out=0, carried=0, latency_counts={}, stages={}, stage_counts={}, outputs=(), memory_mb=None
     ).now
     families = list(text_string_to_metric_families(page.ask("/metrics")[2].decode()))
     assert any(family.name == "rotoscope_latency_seconds" for family in families)

@@ -111,7 +111,7 @@ def test_an_error_of_the_thread_is_raised_to_who_waits_and_after_the_block():
     with pytest.raises(ValueError, match="broken"), reading(source, readings):
         source.fail(ValueError("broken"))
     with pytest.raises(ValueError, match="broken"):
-        print(readings.num_read)
+        _ = readings.num_read
 
 
 def test_the_network_inverts_and_takes_its_time(tmp_path):

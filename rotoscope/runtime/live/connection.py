@@ -73,7 +73,7 @@ class Connection:
             self._container = stack.enter_context(opened)
             self._stream, note = choose_stream(self._container, name)
             self._closing = stack.pop_all()
-        self._sound = next(iter(self._container.streams.audio), None)
+        self._sound = next((each for each in self._container.streams.audio if each.codec_context is not None), None)
         context = self._stream.codec_context
         context.thread_type = "SLICE"  # frame threads delay by a frame each
         context.thread_count = threads

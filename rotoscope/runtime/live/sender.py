@@ -65,12 +65,11 @@ class Sender:
         stream = self._output.add_stream(setup.codec, rate=self._video.rate, options=dict(setup.options))
         self._stream = stream = cast("av.VideoStream", stream)
         configure(stream.codec_context, self._video, setup.pixel_format, setup.threads)
-        stream.codec_context.thread_type = "SLICE"  # threads that take frames in turn would hold them back
         stream.time_base = time_base
         stream.codec_context.open()  # outside the time limit of the network
         if self._sound is not None:
             self._sound.attach(self._output, setup.muxer, Fraction(0))
-        # FLV names no other streams, so this one is seen by nobody.
+        # The header of FLV names pictures and sound only: readers do not see this stream.
         self._ahead = self._output.add_data_stream() if setup.muxer == "flv" and setup.has_sound else None
 
     def connect(self) -> None:

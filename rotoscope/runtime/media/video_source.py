@@ -19,7 +19,7 @@ from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.runtime.media.decoded import codes_of, picture_of
 from rotoscope.runtime.media.local_file import INDEXED, RESTARTING
-from rotoscope.runtime.media.missing_bytes import bytes_missing
+from rotoscope.runtime.media.missing_bytes import asf_seconds, bytes_missing
 from rotoscope.runtime.media.silent_packets import SilentPackets
 from rotoscope.runtime.media.standard_input import StandardInput
 from rotoscope.runtime.media.timing import MOST_TICKS, TimeRepair
@@ -31,6 +31,7 @@ CLOSE_SECONDS = 2.0  # how long `close` waits for a read in another thread
 
 # The losses that are frames which the source has and the result has not.
 MISSING_AT_END, MISSING_IN_MIDDLE = "frames missing at the end", "frames missing in the middle"
+CUT_OFF = "packets cut off by the end of the file"
 LOST_FRAMES = (
     "packets that could not be decoded", "pictures that could not be decoded", MISSING_AT_END, MISSING_IN_MIDDLE,
 )  # fmt: skip
@@ -239,7 +240,13 @@ class VideoSource:
         is_broken = bytes_missing(self._opened_path, container)
         if container == "avi":
             return counted if is_broken or ends_early else {}
+        if container in ("mpegts", "mpeg"):  # they do not say how long they are
+            return _above_zero(CUT_OFF, int(is_broken))
         rate, end = float(self.info.average_rate or DEFAULT_RATE), stated_end(self._container, self._stream)
+        if container == "asf" and is_broken:
+            end = asf_seconds(self._opened_path)
+        elif container == "mxf" and end is not None:
+            end += float(self._first_seconds())  # it states a duration, and its first time need not be 0
         if end is None or not (is_broken or self._file_state() != self._opened_state):
             return {}
         at_end = max(0, round((end - end_seconds) * rate))

@@ -73,7 +73,7 @@ def open_model(path: Path, overrides: dict[str, Any] | None = None, *, has_op_li
     else:
         try:
             manifest, inferred = infer_manifest(proto, path, layout=(overrides or {}).get("frame.layout"))
-        except (ArithmeticError, ValueError) as error:  # sizes and strides of any value
+        except (ArithmeticError, ValueError, KeyError) as error:  # sizes and strides of any value, or none
             raise ModelRefused(
                 f"{path}: no description, and its shapes are not those of a network on pictures"
             ) from error

@@ -23,7 +23,7 @@ from rotoscope.base.stage import run_stage
 from rotoscope.base.times import StageTimes, peak_memory_mb
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.keep_pace import frames_per_key
-from rotoscope.runtime.pipeline.live_counters import LiveCounters
+from rotoscope.runtime.pipeline.live_counters import LIMITS_MS, LiveCounters
 from rotoscope.runtime.pipeline.live_job import LiveJob, LiveReport, StagesRequest
 from rotoscope.runtime.pipeline.live_line import LiveLine
 from rotoscope.runtime.pipeline.live_outputs import LiveOutputs
@@ -136,6 +136,8 @@ class LiveRun:
             outputs=self._outputs.status(),
             stages={} if stages is None else stages.times.summary(),
             latency_counts=counters.latency_counts(),
+            latency_sum_ms=counters.latency_sum_ms,
+            stage_counts={} if stages is None else stages.times.cumulative(LIMITS_MS),
             strength=self._request.steady.strength if blend is None else blend.strength,
             mix=self._job.output_options.mix if line is None else line.finish.mix,
             keyframes=1 if stages is None or stages.steadiness.keys is None else stages.steadiness.keys.every,

@@ -113,6 +113,8 @@ def test_changes_take_effect_at_the_next_frame(identity, every):
         report = run.wait(LONG_S)
     shown = [brightness(frame) for frame in sink.frames]
     assert shown[0] < 20 < shown[4] < shown[1] == shown[2] == shown[3]
+    sources = [frame.source for frame in sink.frames]
+    assert sources[1] is sources[2] is sources[3]  # a page that shows both shows one moment
     assert (report.frames_out, report.carried) == (5, 2)
 
 

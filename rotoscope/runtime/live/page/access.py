@@ -1,7 +1,7 @@
 """Who may use the page: the Host and Origin of a request, and its token, are checked before anything else sees it.
 
-Against web sites that use a visitor's browser to reach the page: a name that resolves to this machine (DNS rebinding) is not an
-accepted Host, and a request from a page of another origin is refused, WebSockets included.
+Against web sites that use a visitor's browser to reach the page: without a token, a name that resolves to this machine (DNS
+rebinding) is not an accepted Host; a request from a page of another origin is always refused, WebSockets included.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class Access:
     """Decides about requests.
 
     token       None: everyone who can reach the server may use it
-    host_names  accepted in the Host header beside loopback names, IP addresses and the name of this machine
+    host_names  accepted in the Host header without a token, beside loopback names, IP addresses and the name of this machine
     port        of the server; it is part of the cookie's name, because browsers share cookies between ports
     """
 
@@ -69,7 +69,9 @@ class Access:
         if path in OPEN_PATHS and method in ("GET", "HEAD"):
             return None
         host = headers.get("host", "")
-        if not self._accepts_host(host):
+        if self._token is None and not self._accepts_host(
+            host
+        ):  # with a token, a name that lies brings no cookie along
             return 421, f"Host {host[:80]!r} is not accepted; start the page with this host name to allow it"
         if not self._accepts_origin(host, method, headers):
             return 403, "the request comes from a page of another origin"

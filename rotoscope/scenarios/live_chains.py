@@ -16,8 +16,7 @@ from rotoscope.base.live import LiveSink, LiveSource, LiveStatus
 from rotoscope.base.sizes import Size
 from rotoscope.runtime.live.open_live_sink import open_live_sink
 from rotoscope.runtime.live.open_live_source import open_live_source
-from rotoscope.runtime.pipeline.live_job import PAGE
-from rotoscope.runtime.pipeline.live_run import LiveRun
+from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun
 from rotoscope.scenarios.readings import Readings
 from rotoscope.scenarios.rig_camera import RigCamera
 from rotoscope.scenarios.rig_sinks import ReadingSink

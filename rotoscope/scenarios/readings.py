@@ -127,8 +127,13 @@ class Readings:
             ),
             **_order(frames[is_readable]),
             sound_offset_ms=round(float(np.median(offsets)), 2) if offsets else None,
-            worst_sound_offset_ms=round(max(offsets, key=lambda offset: abs(offset)), 2) if offsets else None,
+            worst_sound_offset_ms=_farthest(offsets),
         )
+
+
+def _farthest(offsets: Sequence[float]) -> float | None:
+    ordered = sorted(offsets, key=abs)
+    return round(ordered[-1], 2) if ordered else None
 
 
 def _times(read_s: Array, latency_ms: Array, behind: Array) -> dict[str, Any]:

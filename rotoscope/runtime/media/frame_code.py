@@ -1,8 +1,8 @@
 """A frame's number as black and white cells in its picture, which survive lossy coding, scaling and inversion.
 
 Two rows of 24 cells across the picture: a black cell, a white cell, and 22 bits of the number from the lowest on; the second
-row is the complement of the first. A third row is white in a flash and black otherwise. The place of a cell is a fraction of the
-picture, so that the code is also found after the picture was scaled.
+row is the complement of the first. A third row is white in a flash and black otherwise. The place of a cell is a fraction of
+the picture, so that the code is also found after the picture was scaled.
 """
 
 from dataclasses import dataclass

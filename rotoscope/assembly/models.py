@@ -8,11 +8,20 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rotoscope.assembly.engines import ENGINES, proving_engine
-from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.assembly.engines import (
+    ENGINES,
+    engine_of,
+    installed_engines,
+    make_engine,
+    proving_engine,
+    proving_engines,
+)
+from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.weights.archive import MAX_BYTES
 from rotoscope.weights.check import check_weights
+from rotoscope.weights.kind import kind_of_weights
+from rotoscope.weights.run_folder import is_run_folder, weights_of_run
 
 if TYPE_CHECKING:
     from rotoscope.base.options import ModelOptions
@@ -31,8 +40,7 @@ def open_named(name: str | Path, options: ModelOptions) -> tuple[ModelFile, Grap
 
     path = model_path(name)
     if not is_checkpoint(path):
-        has_library = options.op_library is not None
-        return open_model(path, options.overrides(), has_op_library=has_library), None
+        return open_onnx(path, options), None
     if ENGINES[options.engine].runs == "checkpoints":
         return open_for_torch(path, options)
     # An engine that does not compute in the precision of the file converts fp32 weights itself.
@@ -40,6 +48,25 @@ def open_named(name: str | Path, options: ModelOptions) -> tuple[ModelFile, Grap
     precision: Literal["fp32", "fp16"] = "fp16" if in_fp16 else "fp32"
     file = exported(path, options.hints, precision=precision, shared_statistics=options.norm == "shared")
     return open_model(file, options.overrides()), None
+
+
+def open_onnx(path: Path, options: ModelOptions) -> ModelFile:
+    """Open an ONNX file; one without a description is also called on small pictures, if an engine is there for it.
+
+    Not with a library of operators: it is loaded once, by the run.
+    """
+    from rotoscope.runtime.models.model_file import open_model
+    from rotoscope.runtime.models.trial import is_worth_a_trial, tried
+
+    file = open_model(path, options.overrides(), has_op_library=options.op_library is not None)
+    if not is_worth_a_trial(file) or options.op_library is not None:
+        return file
+    try:
+        if options.engine in installed_engines() and ENGINES[options.engine].runs == "onnx":
+            return tried(file, make_engine(file, **engine_of(options)))
+        return tried(file, make_engine(file, engine=proving_engines()[0])) if proving_engines() else file
+    except RotoscopeError:  # of a graph or of options that the engine does not take: the run says so
+        return file
 
 
 def bundled_looks() -> list[str]:
@@ -54,6 +81,8 @@ def model_path(model: str | Path) -> Path:
     if str(model) in looks:
         return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
     path = Path(model)
+    if is_run_folder(path):
+        path = weights_of_run(path)
     reason = why_unusable(path, MAX_BYTES)
     if reason == "no such file" and path.name == str(model) and not path.suffix:
         raise ModelRefused(f"{model}: neither a file nor a bundled look (those are: {', '.join(looks) or 'none'})")
@@ -67,8 +96,8 @@ def model_path(model: str | Path) -> Path:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether the file name ends as checkpoints do (weights without a graph), in upper or lower case."""
-    return path.suffix.lower() in CHECKPOINTS
+    """Whether a file holds weights without a graph, by its first bytes, or by its ending if they say nothing; or a run does."""
+    return kind_of_weights(path) is not None or path.suffix.lower() in CHECKPOINTS or is_run_folder(path)
 
 
 def is_model_name(name: str) -> bool:
@@ -86,7 +115,10 @@ def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]
 
     opened = open_network([path], ExportOptions(hints=options.hints, shared_statistics=options.norm == "shared"))
     manifest = overridden(opened.graph.manifest, options.overrides())
-    file = ModelFile(path, manifest, manifest.checkpoint_sha256, opened.loaded.description.parameters, "fp32")
+    description = opened.loaded.description
+    file = ModelFile(
+        path, manifest, manifest.checkpoint_sha256, description.parameters, "fp32", inferred=description.notes
+    )
     return file, opened.graph
 
 
@@ -118,6 +150,8 @@ def exported(
         report = export_checkpoint([path], part, options, proving_engine, overwrite=True)
         log = logging.getLogger("rotoscope")
         log.info("%s; exported once (parity %.0e)", report.network, report.parity.largest)
+        for note in report.network.loaded.description.notes:
+            log.info("note: %s", note)
 
     key = key_of(
         checkpoint=file_digest(path),

@@ -73,7 +73,7 @@ def test_a_stream_can_be_pushed_to_an_rtsp_server(tmp_path):
     server.start()
     try:
         sink = open_live_sink(f"rtsp://127.0.0.1:{port}/live", live_format())
-        num_written = send(sink, lambda: sink.num_frames >= 7 * RATE)
+        num_written = send(sink, lambda: sink.num_frames >= 5 * RATE)
         sink.finish()
         assert_adds_up(sink, num_written)
         wait_until(lambda: recorded.exists() and recorded.stat().st_size > 5000, "the recording")
@@ -82,10 +82,7 @@ def test_a_stream_can_be_pushed_to_an_rtsp_server(tmp_path):
     seen = Seen()
     with av.open(str(recorded)) as container:
         watch(container, seen)
-    assert np.all(np.diff(seen.numbers) > 0) and len(seen.numbers) > 3 * RATE
-    assert seen.tags == (1, 1, 1, 1)
-    # The receiver places the streams by their reports, which come some seconds after the begin, and by times of arrival.
-    assert np.median(np.abs(seen.offsets_ms())) <= TOLERANCE_MS
+    assert_arrived(seen, 3)
 
 
 def test_pictures_go_on_when_the_source_sends_no_sound(tmp_path):

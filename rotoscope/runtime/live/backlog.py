@@ -43,5 +43,6 @@ class Backlog:
 
     def _in_time(self, before: tuple[Fraction, float]) -> bool:
         """Whether the newest packet came no faster after an earlier one than its time says."""
-        step, passed = (new - old for new, old in zip(self._recent[-1], before, strict=True))
-        return step > 0 and passed >= PACE * step
+        stream_s, arrival_s = self._recent[-1]
+        step = float(stream_s - before[0])
+        return step > 0 and arrival_s - before[1] >= PACE * step

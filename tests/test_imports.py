@@ -39,8 +39,8 @@ ROOMS = {
     "training.losses": "base networks runtime.motion",
     "training.loop": "base plots training.data training.options weights",
     "training.systems": "base networks training.data training.loop training.losses training.options",
-    "assembly": "base export kernels runtime.engines runtime.models runtime.motion runtime.network runtime.pipeline "
-    "weights",
+    "assembly": "base export kernels runtime.engines runtime.media runtime.models runtime.motion runtime.network "
+    "runtime.pipeline weights",
     "api": "assembly base demo export kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
     "runtime.pipeline training.loop training.options training.systems weights",
     "__init__": "api assembly base runtime.pipeline",

@@ -29,13 +29,14 @@ from rotoscope.base.options import (
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
 from rotoscope.runtime.live.open_live_source import open_live_source
+from rotoscope.runtime.live.page.browser_camera import BrowserCamera
 from rotoscope.runtime.pipeline.live_job import LiveJob, StagesRequest
 from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun
 from rotoscope.runtime.pipeline.live_size import AUTO
 from rotoscope.runtime.pipeline.stages import Stages
 
 if TYPE_CHECKING:
-    from rotoscope.base.live import LiveControl, LiveFormat, LiveSink
+    from rotoscope.base.live import LiveControl, LiveFormat, LiveSink, LiveSource
 
 DEMO = "demo:"
 
@@ -51,7 +52,8 @@ def live(
     """Start to translate a stream that does not end, with a delay that does not grow; return the run, which goes on by itself.
 
     source   a camera (/dev/video0), a screen (screen:), an address (rtsp://, rtmp://, http://, udp://), "-" (y4m on standard
-             input), "demo:" (the demo clip as a camera) or "synthetic:640x360@30"
+             input), "demo:" (the demo clip as a camera), "page:" (the camera of the browser that shows the page) or
+             "synthetic:640x360@30"
     outputs  addresses (rtmp://, rtsp://, udp://), files (.mkv, .mp4), a virtual camera (/dev/video9), "null:" or "page:",
              a web page; by default the page
     model    a bundled look, an .onnx file, a checkpoint, a loaded Model, or several of them: a chain
@@ -79,7 +81,7 @@ def live(
         live_options=options_from(LiveOptions, options),
     )
     output_options = job.output_options
-    opened = open_live_source(job.source, give_up_after_s=job.live_options.give_up_after, demo_clip=_demo_clip)
+    opened, camera = _opened(job)
     for word in job.outputs:
         if word != PAGE:
             check_live_sink(
@@ -94,14 +96,14 @@ def live(
     def open_sink(word: str, video: LiveFormat) -> LiveSink:
         return open_live_sink(
             word, video, overwrite=output_options.overwrite, codec=output_options.codec,
-            encoder_options=output_options.encoder_options,
+            encoder_options=output_options.encoder_options, threads=workers.threads,
         )  # fmt: skip
 
     run = LiveRun(
         job,
         source=opened,
         open_sink=open_sink,
-        open_page=lambda control: _page(control, job.live_options),
+        open_page=lambda control: _page(control, job.live_options, camera),
         make_stages=models.stages,
         models=tuple(dict.fromkeys([*map(str, models.names), *bundled_looks()])),
         recorded=_recording_name,
@@ -142,6 +144,21 @@ class _Models:
         return self._opened[names]
 
 
+def _opened(job: LiveJob) -> tuple[LiveSource, BrowserCamera | None]:
+    """The source of a job; and once more if it is the camera of a browser, which the server of the page feeds."""
+    give_up_after_s = job.live_options.give_up_after
+    if job.source != PAGE:
+        transport = job.live_options.rtsp_transport
+        opened = open_live_source(
+            job.source, give_up_after_s=give_up_after_s, rtsp_transport=transport, demo_clip=_demo_clip
+        )
+        return opened, None
+    if PAGE not in job.outputs:
+        raise UsageError(f"source {PAGE}: a browser sends its camera to the page; give {PAGE} as an output too")
+    camera = BrowserCamera(give_up_after_s=give_up_after_s)
+    return camera, camera
+
+
 def _demo_clip() -> Path:
     from rotoscope.demo.cached_clip import cached_clip
 
@@ -157,13 +174,13 @@ def _refuse_what_a_camera_lacks(manifest: Manifest) -> None:
 
 
 @contextmanager
-def _page(control: LiveControl, options: LiveOptions) -> Iterator[LiveSink]:
+def _page(control: LiveControl, options: LiveOptions, camera: BrowserCamera | None) -> Iterator[LiveSink]:
     """Serve the web page of a run within the block; yield its sink."""
     from rotoscope.runtime.live.page.page_sink import PageSink
     from rotoscope.runtime.live.page.server import PageServer
 
     sink = PageSink()
-    with PageServer(control, sink, host=options.host, port=options.port, token=options.token) as server:
+    with PageServer(control, sink, host=options.host, port=options.port, token=options.token, camera=camera) as server:
         sink.name = f"page {server.url}"
         yield sink
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 from rotoscope.api.translation import read, rgb
 from rotoscope.assembly.engines import check_installed, proving_engine
 from rotoscope.assembly.model import Named, model_keywords, open_chain
-from rotoscope.assembly.models import check_torch, is_checkpoint, is_model_name, model_path, open_for_torch
+from rotoscope.assembly.models import check_torch, is_checkpoint, is_model_name, model_path, open_for_torch, open_onnx
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.files import check_target, part_file
 from rotoscope.base.frame import Picture
@@ -170,7 +170,7 @@ def info(
         with read(name) as source:
             return MediaInfo(source.info, tuple(source.notes))
     path = model_path(name)
-    model = open_for_torch(path, options)[0] if is_weights else open_model(path, options.overrides())
+    model = open_for_torch(path, options)[0] if is_weights else open_onnx(path, options)
     if write is not None:
         with part_file(Path(write), overwrite=False) as part:
             write_described(model.path, model.manifest, part)

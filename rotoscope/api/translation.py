@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from rotoscope.assembly.model import Model, Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator
+from rotoscope.assembly.styles import styled
+from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Picture
 from rotoscope.base.options import (
     IN_FLIGHT,
@@ -40,13 +42,13 @@ if TYPE_CHECKING:
 
 
 def load(
-    model: str | Path,
+    model: str | Path | Sequence[str | Path],
     *,
     engine: EngineName = "onnxruntime",
     threads: int | None = None,
     **options: Unpack[ModelKeywords],
 ) -> Model:
-    """Open a model: the name of a bundled look, the path of an .onnx file, or of a checkpoint.
+    """Open a model: the name of a bundled look, the path of an .onnx file or of a checkpoint, or a style encoder and its model.
 
     A checkpoint is exported once, proved against the original, and kept in the user's cache; with `engine="torch"` the
     checkpoint itself runs, without an export.
@@ -54,12 +56,20 @@ def load(
     engine   engine that runs it
     threads  cores of its own calls; by default all
     The other keywords are those of `translate` that concern a model: `precision`, `device`, `working_size`, `fit`, `style`,
-    `hints`, `input_range`, `channel_order` ...; the model carries them wherever it is used.
+    `hints`, `input_range`, `channel_order` ...; the model carries them wherever it is used. `style` may be a picture, (H,W,3)
+    uint8 RGB, for models that take any style.
     Raises ModelRefused if the file cannot be used, UsageError for options that cannot work.
     """
     check_known(options, ModelOptions)
     check_count("threads", threads, THREADS)
-    return Model.open(model, ModelOptions(engine=engine, **options), threads=threads)
+    if isinstance(model, str | Path):
+        return styled([Model.open(model, ModelOptions(engine=engine, **options), threads=threads)])[0]
+    opened = styled([Model.open(name, ModelOptions(engine=engine, **options), threads=threads) for name in model])
+    if len(opened) != 1:
+        raise UsageError(
+            f"{len(opened)} models; accepted: one, or a style encoder and its model. translate takes a chain"
+        )
+    return opened[0]
 
 
 def translate(

@@ -15,6 +15,7 @@ import numpy as np
 from rotoscope.assembly.engines import device_of, engine_of, make_engine
 from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
 from rotoscope.assembly.models import bundled_looks, is_checkpoint, open_named
+from rotoscope.assembly.styles import styled
 from rotoscope.base.device import Device
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
@@ -58,8 +59,10 @@ class Model:
         graph: Graph | None = None,
         threads: int | None = None,
         engines: _Engines | None = None,
+        encoder: Model | None = None,
     ) -> None:
         self.file, self.options, self.name, self.threads = file, options, name, threads
+        self.encoder = encoder  # of style pictures
         self.graph = graph  # the network of a checkpoint, for the torch engine
         self._source = source
         self._engines = engines or _Engines()
@@ -80,17 +83,20 @@ class Model:
         return f"<rotoscope.Model {self.file.name!r}, {self.file.num_parameters:,} parameters>"
 
     def __reduce__(self) -> tuple[Callable[..., Model], tuple[Any, ...]]:
-        return _opened_again, (self._source, self.options, self.threads)
+        return _opened_again, (self._source, self.options, self.threads, self.encoder)
 
     def __call__(self, image: Any, *, mask: Any = None) -> Any:
         """Translate one picture, without a past.
 
         image  (H,W,3) uint8 RGB, a NumPy array or a torch tensor on the CPU
-        mask   (H,W) bool, True in the hole; for models that fill holes
+        mask   (H,W) bool, True in the hole; for models that fill holes. None is an error, or if the mask input was inferred, no
+               hole
         Returns the same kind, of the same size times the scale of an upscaling network. Raises UsageError for other images.
         """
         array = image_array(image)
         own = self._own_calls()
+        if mask is None and self.file.manifest.mask and self.file.inferences:
+            mask = np.zeros(array.shape[:2], np.bool_)
         hole = mask_array(mask, array, self.file.manifest)
         frame = Frame(0, 0, Fraction(1), 1, Picture((array,)), mask=hole)
         return like(image)(rgb_image(own.translated(frame), own.stages.natural_size(frame.source.size)))
@@ -113,8 +119,18 @@ class Model:
             raise UsageError(f"{fixed[0]} with a loaded model: give it to rotoscope.load")
         return Model(
             self.file, replace(self.options, **given), name=self.name, source=self._source, graph=self.graph,
-            threads=self.threads, engines=self._engines,
+            threads=self.threads, engines=self._engines, encoder=self.encoder,
         )  # fmt: skip
+
+    def styled_with(self, style: NDArray[Any] | None, encoder: Model | None) -> Model:
+        """The same model with a code or a style picture as its style, and the encoder for later pictures."""
+        made = self.with_options({"style": style, "like": None})
+        made.encoder = encoder
+        return made
+
+    def opened_beside(self, path: Path) -> Model:
+        """Another file with the engine of this model."""
+        return Model.open(path, ModelOptions(**engine_of(self.options)), threads=self.threads)
 
     def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:
         """An engine as the options name it, for `calls` calls at once of `threads` threads each.
@@ -178,10 +194,14 @@ class _Engines:
             return self._made[key]
 
 
-def _opened_again(source: str | Path | None, options: ModelOptions, threads: int | None) -> Model:
+def _opened_again(
+    source: str | Path | None, options: ModelOptions, threads: int | None, encoder: Model | None = None
+) -> Model:
     if source is None:
         raise UsageError("a model that was not opened by name cannot be pickled")
-    return Model.open(source, options, threads=threads)
+    made = Model.open(source, options, threads=threads)
+    made.encoder = encoder
+    return made
 
 
 Named = str | Path | Model
@@ -219,7 +239,10 @@ def device_of_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> Device:
 
 
 def open_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> list[Model]:
-    """Open the models of a chain; the keywords go to all of them, `norm` to the first, which alone sees the source."""
+    """Open the models of a chain; the keywords go to all of them, `norm` to the first, which alone sees the source.
+
+    Style encoders are used and left out: see `styled`.
+    """
     names = [item for item in chain if not isinstance(item, Model)]
     if names and given.get("hints") and not any(is_checkpoint(Path(name)) for name in names):
         raise UsageError(f"--hint {given['hints'][0]}: hints are for checkpoints, and {names[0]} is none")
@@ -227,4 +250,4 @@ def open_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> list[Model]:
     for place, item in enumerate(chain):
         own = {name: value for name, value in given.items() if place == 0 or name != "norm"}
         models.append(item.with_options(own) if isinstance(item, Model) else Model.open(item, ModelOptions(**own)))
-    return models
+    return styled(models)

@@ -8,8 +8,15 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rotoscope.assembly.engines import ENGINES, proving_engine
-from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.assembly.engines import (
+    ENGINES,
+    engine_of,
+    installed_engines,
+    make_engine,
+    proving_engine,
+    proving_engines,
+)
+from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.weights.archive import MAX_BYTES
 from rotoscope.weights.check import check_weights
@@ -33,8 +40,7 @@ def open_named(name: str | Path, options: ModelOptions) -> tuple[ModelFile, Grap
 
     path = model_path(name)
     if not is_checkpoint(path):
-        has_library = options.op_library is not None
-        return open_model(path, options.overrides(), has_op_library=has_library), None
+        return open_onnx(path, options), None
     if ENGINES[options.engine].runs == "checkpoints":
         return open_for_torch(path, options)
     # An engine that does not compute in the precision of the file converts fp32 weights itself.
@@ -42,6 +48,25 @@ def open_named(name: str | Path, options: ModelOptions) -> tuple[ModelFile, Grap
     precision: Literal["fp32", "fp16"] = "fp16" if in_fp16 else "fp32"
     file = exported(path, options.hints, precision=precision, shared_statistics=options.norm == "shared")
     return open_model(file, options.overrides()), None
+
+
+def open_onnx(path: Path, options: ModelOptions) -> ModelFile:
+    """Open an ONNX file; one without a description is also called on small pictures, if an engine is there for it.
+
+    Not with a library of operators: it is loaded once, by the run.
+    """
+    from rotoscope.runtime.models.model_file import open_model
+    from rotoscope.runtime.models.trial import is_worth_a_trial, tried
+
+    file = open_model(path, options.overrides(), has_op_library=options.op_library is not None)
+    if not is_worth_a_trial(file) or options.op_library is not None:
+        return file
+    try:
+        if options.engine in installed_engines() and ENGINES[options.engine].runs == "onnx":
+            return tried(file, make_engine(file, **engine_of(options)))
+        return tried(file, make_engine(file, engine=proving_engines()[0])) if proving_engines() else file
+    except RotoscopeError:  # of a graph or of options that the engine does not take: the run says so
+        return file
 
 
 def bundled_looks() -> list[str]:

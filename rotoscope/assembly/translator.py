@@ -16,6 +16,7 @@ from rotoscope.assembly.engines import device_of
 from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
 from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, never_freed, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator
+from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.options import (
@@ -32,6 +33,7 @@ from rotoscope.base.options import (
 from rotoscope.base.stage import Chain
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.network.statistics import calibrate
+from rotoscope.runtime.network.style import style_codes
 from rotoscope.runtime.pipeline.stages import Stages
 
 if TYPE_CHECKING:
@@ -216,6 +218,27 @@ class Translator:
             for stages in made:
                 if stages.steadiness.blend is not None:
                     stages.steadiness.blend.strength = value
+
+    @property
+    def style(self) -> list[Any]:
+        """The style of each model of the chain, as options hold it; may be changed between two frames.
+
+        Set it to what `style` of `load` takes: a number, a blend such as "3:0.5,12:0.5", a picture (H,W,3) uint8, the name of
+        one, or a code; a blend of two codes is their weighted sum.
+        """
+        return [model.options.style for model in self.models]
+
+    @style.setter
+    def style(self, value: Any) -> None:
+        with self._exclusive():
+            models = styled([model.with_options({"style": value, "like": None}) for model in self.models])
+            codes = style_codes([model.file.manifest for model in models], [model.options.style for model in models])
+            self.models = models
+            for stages in (self.stages, self._pushing):
+                for network, code in zip(
+                    () if stages is None else stages.network.networks, codes, strict=stages is not None
+                ):
+                    network.style = code
 
     @property
     def look_ahead(self) -> int:

@@ -98,6 +98,11 @@ class LiveSink(Sink, Protocol):
         """Connections that were lost and made again."""
         ...
 
+    @property
+    def reason(self) -> str:
+        """Why it has no connection now; empty if it has one, and for sinks without."""
+        ...
+
     def write_sound(self, sound: Sound) -> None:
         """Take sound that belongs between the frames before and after its time; ignored by sinks without sound."""
         ...
@@ -136,6 +141,8 @@ class LiveStatus:
     late_share   0..1: frames of the last two seconds that took longer than the time between two source frames
     stages       per stage: share of the time, total seconds, p50_ms, p95_ms, p99_ms
     latency_counts  upper limit in milliseconds -> results since the begin that took at most this long, cumulative
+    latency_sum_ms  of all these results
+    stage_counts    stage -> the same as latency_counts, of the pieces of work in this stage
     """
 
     seconds: float
@@ -171,6 +178,8 @@ class LiveStatus:
     models: tuple[str, ...] = ()
     """Names that `change(model=...)` accepts without a path: bundled looks and the models of this run."""
     recording: str = ""
+    latency_sum_ms: float = 0.0
+    stage_counts: dict[str, dict[float, int]] = field(default_factory=dict)
 
 
 class Changes(TypedDict, total=False):

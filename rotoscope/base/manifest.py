@@ -21,9 +21,12 @@ MAX_PLACES = 64  # frames of a window
 MAX_LABELS = 1024
 MAX_CALL_VALUES = 1 << 28  # in all inputs and states of one call at the smallest size; 1 GiB as float32
 MAX_EXTRA_TENSORS = 256
+MAX_BATCH = 64
+LUMA = (0.299, 0.587, 0.114)  # weights of R, G, B in grey: ITU-R BT.601, as OpenCV, Pillow and JPEG take it
+MAX_SETTING_VALUES = 4096
 
 Text = Annotated[str, Field(max_length=300)]
-Word = Annotated[str, Field(min_length=1, max_length=200)]
+Word = Annotated[str, Field(min_length=1, max_length=1000)]
 """Name of a tensor"""
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
 Range = Annotated[tuple[Number, Number], Field(description="value of black and of white, two different finite numbers")]
@@ -90,6 +93,9 @@ class FrameInput(_Strict):
 
     A value v in [0,1] becomes ((range[0] + v*(range[1]-range[0])) - mean[c]) / std[c], channels in `order`; for uint8 it is
     then rounded and clipped. A second picture (`second`) is coded in the same way.
+
+    channels  3; 1 is grey, 0.299 R + 0.587 G + 0.114 B of the coded values; 4 is a colour and alpha, which is that of white
+    batch     length of the batch axis, whose places all get the same picture; 0: the tensor has no batch axis
     """
 
     tensor: Word
@@ -97,6 +103,8 @@ class FrameInput(_Strict):
     order: Literal["RGB", "BGR"] = "RGB"
     dtype: Literal["float32", "float16", "uint8", "int32"] = "float32"
     range: Range = (0.0, 1.0)
+    channels: Literal[1, 3, 4] = 3
+    batch: int = Field(default=1, ge=0, le=MAX_BATCH)
     mean: Triple = (0.0, 0.0, 0.0)
     std: Triple = (1.0, 1.0, 1.0)
     multiple: int = Field(
@@ -111,14 +119,14 @@ class FrameInput(_Strict):
 
     @model_validator(mode="after")
     def _check(self) -> "FrameInput":
-        if (self.height is None) != (self.width is None):
-            raise ValueError("height and width are fixed together or not at all")
         if not abs(self.range[1] - self.range[0]) > 1e-6 or min(map(abs, self.std)) < 1e-6:
             raise ValueError("range must not be empty and std not zero")
         if (self.dtype == "int32") != self.is_ids:
             raise ValueError("int32 is the dtype of label maps without a palette, and of nothing else")
         if self.layout == "NHWC" and (self.window or self.is_ids):
             raise ValueError("windows and label maps are NCHW")
+        if (self.channels != 3 or self.batch != 1) and (self.window or self.labels):
+            raise ValueError("windows and label maps have 3 channels and a batch axis of 1")
         if self.labels is not None and self.padding != "edge":
             raise ValueError("a label map is padded by its edge: reflection and interpolation make no labels")
         return self
@@ -135,10 +143,11 @@ class FrameInput(_Strict):
 
     def shape(self, height: int, width: int, *, channels: int | None = None) -> tuple[int, ...]:
         """Shape of the tensor for one frame of this size; with `channels`, shape of a companion tensor of so many channels."""
-        count = channels if channels is not None else 1 if self.is_ids else 3
+        count = channels if channels is not None else 1 if self.is_ids else self.channels
+        batch = (self.batch,) if self.batch else ()
         if self.layout == "NHWC":
-            return 1, height, width, count
-        return (1, *((len(self.window.offsets),) if self.window else ()), count, height, width)
+            return *batch, height, width, count
+        return (*batch, *((len(self.window.offsets),) if self.window else ()), count, height, width)
 
 
 class SecondInput(_Strict):
@@ -153,9 +162,17 @@ class SecondInput(_Strict):
 
 
 class MaskInput(_Strict):
-    """The hole to fill: (N,1,H,W), with a window (N,K,1,H,W), float32, 1 in the hole and 0 where the picture is known."""
+    """The hole to fill: (N,1,H,W), with a window (N,K,1,H,W), in the layout of the frame.
+
+    hole, known  values in the hole and where the picture is known
+    channels     that all hold the mask
+    """
 
     tensor: Word
+    channels: Literal[1, 3] = 1
+    dtype: Literal["float32", "float16", "uint8", "bool"] = "float32"
+    hole: Number = 1.0
+    known: Number = 0.0
 
 
 class InstanceInput(_Strict):
@@ -165,12 +182,45 @@ class InstanceInput(_Strict):
 
 
 class StyleInput(_Strict):
-    """A style input, the same for a whole run: a code from the user, or normal noise with standard deviation `deviation`."""
+    """A style input that is not a picture, constant until the user changes it.
+
+    what       "code": a code from the user or an encoder, else normal noise with standard deviation `deviation`; "weights": a
+               weight for each style along the last axis that is longer than 1; "index": the number of a style, from 0
+    """
 
     tensor: Word
+    what: Literal["code", "weights", "index"] = "code"
     shape: tuple[Annotated[int, Field(ge=1, le=MAX_CALL_VALUES)], ...] = Field(max_length=8)
-    dtype: Literal["float32", "float16"] = "float32"
+    dtype: Literal["float32", "float16", "int32", "int64"] = "float32"
     deviation: float = Field(default=1.0, ge=0, le=1e6)
+
+    @model_validator(mode="after")
+    def _check(self) -> "StyleInput":
+        if (self.what == "index") != self.dtype.startswith("int"):
+            raise ValueError("an index is int32 or int64, and nothing else is")
+        if self.what == "index" and math.prod(self.shape) != 1:
+            raise ValueError("an index has one element")
+        return self
+
+    @property
+    def num_styles(self) -> int:
+        """Number of weights."""
+        return math.prod(self.shape)
+
+
+class SettingInput(_Strict):
+    """A further input of numbers that the user may set, constant until the user changes it; `values` are its default."""
+
+    tensor: Word
+    dtype: Literal["float32", "float16", "float64", "int32", "int64", "uint8", "bool"] = "float32"
+    shape: tuple[Annotated[int, Field(ge=1, le=MAX_SETTING_VALUES)], ...] = Field(default=(), max_length=8)
+    values: tuple[Number, ...] = Field(min_length=1, max_length=MAX_SETTING_VALUES)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SettingInput":
+        if math.prod(self.shape) != len(self.values):
+            raise ValueError(f"{len(self.values)} values for the shape {list(self.shape)}")
+        return self
 
 
 class NumberInput(_Strict):
@@ -190,6 +240,7 @@ class FrameOutput(_Strict):
     """The output of the network.
 
     scale    side of the output divided by side of the input: 2 for a 2x upscaler
+    channels 3; 1 is a grey picture; of 4 the last, alpha, is left out
     content  "picture" (C=3); "flow" (C=2): dx, dy in pixels of the input, from the frame to the second; "code": features or
              a style of any shape
     """
@@ -200,6 +251,8 @@ class FrameOutput(_Strict):
     order: Literal["RGB", "BGR"] = "RGB"
     dtype: Literal["float32", "float16", "uint8"] = "float32"
     range: Range = (0.0, 1.0)
+    channels: Literal[1, 3, 4] = 3
+    keeps_colour: bool = Field(default=False, description="a grey picture is shown with the colour of the source")
     scale: int = Field(default=1, ge=1, le=16)
 
 
@@ -284,6 +337,8 @@ class Manifest(_Strict):
     mask: MaskInput | None = None
     instances: InstanceInput | None = None
     style: StyleInput | None = None
+    example: FrameInput | None = Field(default=None, description="a picture whose style the result takes")
+    settings: tuple[SettingInput, ...] = Field(default=(), max_length=MAX_EXTRA_TENSORS)
     number: NumberInput | None = None
     output: FrameOutput
     further: tuple[FurtherOutput, ...] = Field(default=(), max_length=MAX_EXTRA_TENSORS)
@@ -304,6 +359,8 @@ class Manifest(_Strict):
         content = {"flow": "flow", "encode": "code"}.get(self.kind, "picture")
         if self.output.content != content:
             raise ValueError(f"a model of kind {self.kind} gives a {content}, not a {self.output.content}")
+        if self.example is not None and (self.example.window or self.example.labels):
+            raise ValueError("an example is one picture in colour")
         if not self.name.isprintable() or "/" in self.name or "\\" in self.name or self.name.startswith("."):
             raise ValueError("name holds /, \\ or control characters, or begins with a full stop")
         black, white = self.output.range
@@ -316,10 +373,11 @@ class Manifest(_Strict):
         """Raise ValueError if the inputs and states of one call are too large at the smallest size of the network."""
         frame = self.frame
         side = -(-max(64, frame.minimum) // frame.multiple) * frame.multiple
-        width, height = frame.fixed_size or (side, side)
+        width, height = frame.width or side, frame.height or side
         sizes = [(height, width)] + ([(self.golden.height, self.golden.width)] if self.golden else [])
         for height, width in sizes:
-            pictures = math.prod(frame.shape(height, width)) * (4 if self.second or self.mask or self.instances else 1)
+            beside = self.second or self.mask or self.instances or self.example
+            pictures = math.prod(frame.shape(height, width)) * (4 if beside else 1)
             try:
                 states = [tensor.resolve(height, width) for tensor in self.state]
             except ModelRefused as error:
@@ -357,7 +415,7 @@ class Manifest(_Strict):
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the graph's inputs without the state, in the order of a call."""
-        further = (self.second, self.mask, self.instances, self.style, self.number)
+        further = (self.second, self.mask, self.instances, self.style, self.example, *self.settings, self.number)
         return self.frame.tensor, *(item.tensor for item in further if item is not None)
 
     @property

@@ -6,6 +6,7 @@ typed keywords (`SourceKeywords` and so on), which `options_from` turns into val
 
 import numbers
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,6 +24,10 @@ Fit = Literal["pad", "crop", "stretch"]
 Policy = Literal["newest", "every"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
+Quality = Literal["preview", "good", "delivery", "lossless"]
+Hdr = Literal["tonemap", "keep"]
+Alpha = Literal["black", "keep"]
+AudioMode = Literal["copy", "auto", "none"]
 Range = tuple[float, float]
 
 MOST_SECONDS = 1e9  # 31 years; in nanoseconds it still fits into 64 bits
@@ -52,6 +57,9 @@ class SourceOptions:
     instances: str | None = None
     """For models on label maps with instances: a folder or video of maps, one number for each object."""
 
+    deinterlace: bool = False
+    """Make one whole frame of each interlaced one (bwdif), on the CPU."""
+
     decode: Decode = "auto"
     """Where video is decoded: auto takes the GPU if the pictures of the run stay on it; cuda refuses what it cannot decode."""
 
@@ -76,8 +84,18 @@ class ModelOptions:
     compiled: bool = False
     """Of the torch engine: through torch.compile, which takes minutes once for every size."""
 
-    style: Annotated[int | str | None, Within(0, 2**63 - 1)] = None
-    """For models with a style: the seed that it is drawn with, by default 0, or a .npy file such as rotoscope encode writes."""
+    style: Annotated[Any, Within(0, 2**63 - 1)] = None
+    """For models with a style: the number of a style, a blend such as 3:0.5,12:0.5, a picture (as --like), a seed, or a .npy
+    file such as rotoscope encode writes; in Python also a picture or a code as an array."""
+
+    like: str | None = None
+    """For models that take any style: a picture whose style the result takes."""
+
+    keep_colour: bool = False
+    """Give the result the colours of the source: only the brightness is the network's."""
+
+    settings: tuple[str, ...] = ()
+    """NAME=VALUE for a further input of the network, for example strength=0.5 (repeat it); rotoscope info names them."""
 
     working_size: str | None = None
     """Size that the network sees, "640x360", or "360p" for the shorter side; by default the source's size."""
@@ -111,9 +129,7 @@ class ModelOptions:
     """Shared library with the custom operators of an ONNX file, for onnxruntime: a program that runs with your rights."""
 
     def __post_init__(self) -> None:
-        is_seed = isinstance(self.style, int) and not isinstance(self.style, bool) and self.style >= 0
-        if self.style is not None and not is_seed and not str(self.style).lower().endswith(".npy"):
-            raise UsageError(f"style={self.style}; accepted: a whole number from 0 on, a seed, or a .npy file")
+        _check_style(self.style, self.like)
         check_fields(self, ModelOptions)
         for name in ("input_range", "output_range"):
             given = getattr(self, name)
@@ -196,6 +212,25 @@ class OutputOptions:
     encoder_options: tuple[str, ...] = ()
     """key=value for the encoder, for example -e crf=23 (repeat it); also pix_fmt, and movflags for mp4."""
 
+    quality: Quality | None = None
+    """Settings of the encoder by name: preview is small and quick, good the default, delivery slower and better, lossless keeps
+    every code value. -e overrides single ones."""
+
+    tag: str | None = None
+    """Four letters of the codec in mp4 and mov, for example hev1; by default hvc1 for H.265, which Apple's players need."""
+
+    hdr: Hdr | None = None
+    """PQ and HLG: tonemap shows them to the network as SDR and writes SDR; keep shows them so too, and the result gets its
+    light back as HDR. By default the network gets the code values as they are."""
+
+    alpha: Alpha = "black"
+    """Transparency of the source: black lays it over black; keep shows the network the colours alone and gives the result the
+    source's alpha, in ProRes 4444, FFV1, VP9, PNG, WebP, TIFF and EXR."""
+
+    audio: AudioMode = "copy"
+    """Sound of the source: copy keeps it if the container takes it; auto recodes it otherwise, as AAC, Opus or FLAC; none drops
+    it."""
+
     overwrite: bool = False
     """Replace a result that exists."""
 
@@ -215,6 +250,9 @@ class LiveOptions:
 
     give_up_after: Annotated[float | None, Within(0, MOST_SECONDS, "seconds")] = None
     """Seconds without a connection to the source after which the run ends with an error; by default it tries again for ever."""
+
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    """How RTSP sends: udp does not wait for lost packets."""
 
     most_carried: Annotated[int, Within(1, 64, "frames")] = 4
     """When the machine is too slow, translate at least one frame in n and move its result along the motion for the others,
@@ -241,6 +279,7 @@ class SourceKeywords(TypedDict, total=False):
     rate: float
     mask: str | None
     instances: str | None
+    deinterlace: bool
     decode: Decode
 
 
@@ -250,7 +289,10 @@ class ModelKeywords(TypedDict, total=False):
     precision: Precision | None
     device: str
     compiled: bool
-    style: int | str | None
+    style: Any
+    like: str | None
+    keep_colour: bool
+    settings: tuple[str, ...]
     working_size: str | None
     fit: Fit
     norm: Literal["shared"] | None
@@ -285,6 +327,11 @@ class OutputKeywords(TypedDict, total=False):
     compare: bool
     codec: str | None
     encoder_options: tuple[str, ...]
+    quality: Quality | None
+    tag: str | None
+    hdr: Hdr | None
+    alpha: Alpha
+    audio: AudioMode
     overwrite: bool
 
 
@@ -294,6 +341,7 @@ class LiveOnlyKeywords(TypedDict, total=False):
     policy: Policy
     duration: float | None
     give_up_after: float | None
+    rtsp_transport: Literal["tcp", "udp"]
     most_carried: int
     host: str
     port: int
@@ -313,6 +361,22 @@ class TranslateKeywords(SourceKeywords, ModelKeywords, SteadyKeywords, OutputKey
 
 
 Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
+
+
+def _check_style(style: Any, like: str | None) -> None:
+    """Raise UsageError for a style of no known form."""
+    if style is not None and like is not None:
+        raise UsageError("style and like together; accepted: one of them")
+    if style is None or hasattr(style, "__array__") or hasattr(style, "__dlpack__"):
+        return
+    is_seed = isinstance(style, int) and not isinstance(style, bool) and style >= 0
+    is_file = isinstance(style, str | os.PathLike) and re.search(r"\.[A-Za-z]\w*$", str(style)) is not None
+    part = r"\s*\d+(:[\d.eE+-]+)?\s*"
+    is_blend = isinstance(style, str) and re.search("[:,]", style) and re.fullmatch(f"{part}(,{part})*", style)
+    if not is_seed and not is_file and not is_blend:
+        raise UsageError(
+            f"style={style}; accepted: a whole number from 0 on, a blend such as 3:0.5,12:0.5, a picture, or a .npy file"
+        )
 
 
 def options_from(kind: type[Options], given: Mapping[str, object]) -> Options:
@@ -377,6 +441,8 @@ def _fits(value: Any, kind: Any) -> bool:
     if kind == Range:
         is_pair = isinstance(value, tuple | list) and len(value) == 2
         return is_pair and all(_fits(each, float) and abs(each) <= LARGEST_VALUE for each in value)
+    if kind is Any:
+        return True
     if get_origin(kind) is tuple:  # of any length
         return isinstance(value, tuple | list) and all(_fits(each, get_args(kind)[0]) for each in value)
     return isinstance(value, kind)

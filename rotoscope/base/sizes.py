@@ -50,6 +50,8 @@ def parse_size(text: str, picture: Size) -> Size:
 def place(picture: Size, frame: FrameInput, *, working: str | None, fit: str) -> Placement:
     """The placement of a picture of this size; `working` is the size that the user wants the network to see, or None."""
     asked = parse_size(working, picture) if working is not None else None
+    if frame.fixed_size is None and (frame.width or frame.height):
+        return _with_fixed_side(picture, frame, working, asked)
     if frame.fixed_size is None:
         content = asked or picture
         network = tuple(_round_up(max(pixels, frame.minimum), frame.multiple) for pixels in content)
@@ -68,6 +70,20 @@ def place(picture: Size, frame: FrameInput, *, working: str | None, fit: str) ->
     width, height = (min(side, max(1, round(wanted / factor))) for side, wanted in zip(picture, fixed, strict=True))
     left, top = (picture[0] - width) // 2, (picture[1] - height) // 2
     return Placement((left, top, width, height), fixed, fixed)
+
+
+def _with_fixed_side(picture: Size, frame: FrameInput, working: str | None, asked: Size | None) -> Placement:
+    """The placement in a network that fixes one side: the picture is scaled to it, and the other side follows."""
+    factor = frame.width / picture[0] if frame.width else (frame.height or 1) / picture[1]
+    content = asked or (
+        frame.width or max(1, round(picture[0] * factor)),
+        frame.height or max(1, round(picture[1] * factor)),
+    )
+    if content[0] != (frame.width or content[0]) or content[1] != (frame.height or content[1]):
+        side = f"a width of {frame.width}" if frame.width else f"a height of {frame.height}"
+        raise UsageError(f"--working-size {working}: this network takes {side} only")
+    free = tuple(_round_up(max(pixels, frame.minimum), frame.multiple) for pixels in content)
+    return Placement((0, 0, *picture), content, (frame.width or free[0], frame.height or free[1]))
 
 
 def _round_up(pixels: int, multiple: int) -> int:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -69,6 +69,17 @@ class StageTimes:
         with self._lock:
             whole = sum(self._totals.values())
             return {stage: total / whole for stage, total in self._totals.items()} if whole else {}
+
+    def cumulative(self, limits_ms: Sequence[float]) -> dict[str, dict[float, int]]:
+        """Per stage: upper limit in milliseconds -> pieces of work that took at most this long; limits within 2.3 %."""
+        with self._lock:
+            reached = {stage: np.cumsum(counts) for stage, counts in self._counts.items()}
+        upper_ms = _SHORTEST_SECONDS * 1e3 * 10 ** ((np.arange(_BINS_PER_DECADE * _DECADES) + 1) / _BINS_PER_DECADE)
+        places = {limit: int(np.searchsorted(upper_ms, limit, side="right")) for limit in limits_ms}
+        return {
+            stage: {limit: int(counts[place - 1]) if place else 0 for limit, place in places.items()}
+            for stage, counts in reached.items()
+        }
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Per stage: share, total seconds, and the milliseconds that 50, 95 and 99 of 100 pieces stay under."""

@@ -36,7 +36,7 @@ def parse_range(_type: Any, tokens: Any) -> tuple[float, float]:
 
 
 def parse_style(_type: Any, tokens: Any) -> int | str:
-    """Parse 7 to a seed; return anything else, 1.5 too, as the name of a file."""
+    """Parse 7 to a number; return anything else as it is: a blend, or the name of a file."""
     text: str = tokens[0].value
     is_seed = text.isascii() and text.isdecimal() and len(text) < MOST_DIGITS
     return int(text) if is_seed else text
@@ -92,6 +92,7 @@ SPECIAL: dict[str, Parameter] = {
     "style": STYLE,
     "op_library": Parameter(converter=parse_explicit, n_tokens=1),
     "hints": Parameter(name="--hint", show_default=False),
+    "settings": Parameter(name="--set", show_default=False),
     "palette": Parameter(name="--palette", show_default=False),
     "give_up_after": SECONDS,
     "host": Parameter(name="--listen"),

@@ -56,6 +56,7 @@ HARMLESS: dict[str, tuple[str, ...]] = {
         "working_size",
         "fit",
         "norm",
+        "keep_colour",
         "input_range",
         "output_range",
         "channel_order",

@@ -108,6 +108,7 @@ def _input_files(
         source_options.mask,
         source_options.instances,
         None if model_options.style is None else str(model_options.style),
+        model_options.like,
         model_options.op_library,
         steady_options.flow,
         steady_options.interpolator,
@@ -124,8 +125,10 @@ def _refuse_option(word: str) -> None:
     """Raise UsageError for a misspelt option that would become the name of a file."""
     if word.startswith("-") and word != "-":
         names = (*as_keywords(SOURCE, MODEL, STEADY, OUTPUT, RUN), *OTHER_FLAGS)
-        flags = [f"--{name.replace('_', '-')}" for name in names if name not in ("hints", "encoder_options")]
-        raise UsageError(no_such_option(word, [*flags, "--hint", "-e", "-m", "-o"], "translate"))
+        flags = [
+            f"--{name.replace('_', '-')}" for name in names if name not in ("hints", "settings", "encoder_options")
+        ]
+        raise UsageError(no_such_option(word, [*flags, "--hint", "--set", "-e", "-m", "-o"], "translate"))
 
 
 def print_run(run: "Run") -> None:

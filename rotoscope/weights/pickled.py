@@ -18,7 +18,9 @@ from rotoscope.base.errors import ModelRefused
 from rotoscope.base.text import shortened
 
 MAX_TENSORS = 20_000
-MAX_INSTRUCTIONS = 50 * MAX_TENSORS  # torch.save writes 32 to 50 for each tensor
+OTHER_INSTRUCTIONS = 200_000  # beside those of tensors: options, epochs, losses; a second of time at most
+TENSOR_INSTRUCTIONS = 60  # torch.save writes 32 to 50 for each tensor
+MAX_INSTRUCTIONS = OTHER_INSTRUCTIONS + TENSOR_INSTRUCTIONS * MAX_TENSORS
 MAX_INTEGER_BYTES = 33  # of a LONG1; the first integer of torch's old format has 9, the state of a random generator 17
 MAX_NAME_CHARACTERS = 200  # of a class or function
 MAX_KEY_CHARACTERS = 1000
@@ -132,9 +134,10 @@ class PickleReader:
     def _step(self, name: str, argument: Any) -> None:
         """Run one instruction."""
         self._instructions += 1
-        if self._instructions > MAX_INSTRUCTIONS:
+        accepted = OTHER_INSTRUCTIONS + TENSOR_INSTRUCTIONS * self.num_tensors
+        if self._instructions > accepted:
             raise self._refused(
-                f"a pickle of more than {MAX_INSTRUCTIONS:,} instructions; no network here needs as many"
+                f"more than {accepted:,} instructions for {self.num_tensors:,} tensors; save model.state_dict() alone"
             )
         stack = self._stack
         if name in _PUTS:

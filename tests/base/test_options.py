@@ -118,8 +118,8 @@ def test_a_value_is_frozen_hashable_and_equal_to_its_like(kind):
     (ModelOptions, "compiled", 1, "True or False"),
     (ModelOptions, "multiple", True, "a whole number"),
     (ModelOptions, "multiple", 8.0, "a whole number"),
-    (ModelOptions, "style", True, "a whole number from 0 on, a seed, or a .npy file"),
-    (ModelOptions, "style", -1, "a seed"),
+    (ModelOptions, "style", True, "a whole number from 0 on, a blend such as 3:0.5,12:0.5, a picture, or a .npy file"),
+    (ModelOptions, "style", -1, "a whole number from 0 on"),
     (ModelOptions, "style", "1.5", ".npy"),
     (ModelOptions, "hints", "direction=BtoA", "a tuple of texts"),
     (ModelOptions, "hints", (1,), "a tuple of texts"),
@@ -178,7 +178,7 @@ def test_other_kinds_of_number_and_lists_are_taken(kind, values):
 def test_an_unknown_keyword_is_refused_with_the_nearest():
     with pytest.raises(UsageError, match=r"^unknown option stregth; did you mean strength\?$"):
         check_options({"stregth": 1})
-    with pytest.raises(UsageError, match=r"^unknown option lut; accepted: channel_order, "):
+    with pytest.raises(UsageError, match=r"^unknown option lut; accepted: alpha, audio, channel_order, "):
         check_options({"lut": 1})
     check_known({"model": 1}, SourceOptions, also=("model",))
 

@@ -18,6 +18,15 @@ def test_percentiles_are_within_a_bin_of_the_truth():
     assert summary["share"] == 1
 
 
+def test_counts_by_limit_are_cumulative():
+    times = StageTimes()
+    for milliseconds in (1, 2, 20, 200, 2000):
+        times.add("network", milliseconds / 1e3)
+    limits = (0.1, 1.5, 10, 50, 1000, float("inf"))
+    assert times.cumulative(limits) == {"network": dict(zip(limits, (0, 1, 2, 3, 4, 5), strict=True))}
+    assert StageTimes().cumulative(limits) == {}
+
+
 def test_shares_add_up():
     times = StageTimes()
     times.add("decode", 1.0)

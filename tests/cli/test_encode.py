@@ -112,7 +112,7 @@ def test_encoders_that_need_instances_are_refused(photo, here, rotoscope_main):
 
 @pytest.mark.parametrize(("style", "said"), [
     ("none.npy", "none.npy: no such file"),
-    ("example.png", "style=example.png; accepted: a whole number from 0 on, a seed, or a .npy file"),
+    ("example.png", "example.png: no such file"),
     ("1.5", "style=1.5; accepted: a whole number"),
     ("-1", "style=-1; accepted: a whole number"),
     ("wide.npy", "wide.npy: holds float32 (1, 8, 1, 1); accepted: float32 (1, 3, 1, 1)"),

@@ -26,7 +26,7 @@ REFUSED = {
     "parity": ["save", "overwrite", "clip", "mask"],
     "translate": [
         "overwrite", "output", "report", "model", "op_library", "engine", "device", "compiled", "flow", "interpolator",
-        "mask", "instances", "style", "hint", "e", "start", "duration",
+        "mask", "instances", "style", "like", "set", "hint", "e", "start", "duration",
     ],
 }  # fmt: skip
 POSITIONAL = {"distill": ["starry"], "frames": ["a"], "translate": ["a.mp4", "-m", "starry"], "parity": ["a", "b"]}

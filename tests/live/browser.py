@@ -1,14 +1,11 @@
 """Debian's Chromium for tests, without a window."""
 
 import contextlib
-import os
-import shutil
 from pathlib import Path
 
-import pytest
+from servers import need_program
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-INSTALL = "apt-get install -y --no-install-recommends chromium chromium-driver fonts-dejavu-core"
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream", "--allow-loopback-in-peer-connection", "--autoplay-policy=no-user-gesture-required",
@@ -17,21 +14,11 @@ FLAGS = (
 )  # fmt: skip
 
 
-def need(programs, install):
-    """Skip the test if a program is missing; fail where the tests with real programs must run."""
-    missing = [str(program) for program in programs if shutil.which(program) is None]
-    if not missing:
-        return
-    message = f"{', '.join(missing)} is missing; this installs it: {install}"
-    if os.environ.get("CI") or os.environ.get("ROTOSCOPE_REQUIRE_LIVE"):
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 @contextlib.contextmanager
 def browser(*flags, size=(1280, 900), downloads=None):
     """A browser as a selenium driver; more flags of Chromium may be given, and the folder for downloads."""
-    need([CHROMIUM, DRIVER], INSTALL)
+    need_program(str(CHROMIUM))
+    need_program(str(DRIVER))
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 

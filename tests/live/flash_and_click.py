@@ -71,7 +71,7 @@ def send(sink, until, *, has_sound=True, paced=True, most=3000, first=0):
         sink.write(frame(number, Fraction(number, RATE), flash=number >= RATE and number % RATE < 3))
         if paced:
             pause.wait(1 / RATE)
-    raise AssertionError(f"{most} frames were not enough")
+    raise AssertionError(f"{most} frames were not enough: {sink.state} {sink.reason} {sink.losses}")
 
 
 @dataclass

@@ -127,6 +127,7 @@ class Server:
         if self.program is not None:
             self.program.end()
             self.program = None
+            wait_until(lambda: not listens(self.port), f"the end of the server at port {self.port}")  # its workers
 
     def freeze(self):
         """Let it keep its connections and say nothing (SIGSTOP)."""

@@ -92,6 +92,7 @@ def test_other_words_are_refused_before_anything_is_opened(text, message):
     assert "secret" not in str(error.value)
 
 
-def test_time_to_give_up_must_be_above_zero():
-    with pytest.raises(UsageError, match="give up after 0 s; accepted"):
-        open_live_source("rtsp://camera/a", give_up_after_s=0)
+@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_time_to_give_up_is_a_number_of_seconds(seconds):
+    with pytest.raises(UsageError, match=rf"give up after {seconds} s; accepted"):
+        open_live_source("rtsp://camera/a", give_up_after_s=seconds)

@@ -290,6 +290,23 @@ def test_sound_follows_without_the_gaps_of_rounded_times_and_keeps_true_ones():
     assert np.abs(np.concatenate([piece.samples for piece in pieces])).max() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("jump", [1000, -1000])
+def test_sound_of_a_clock_that_jumped_is_left_out_until_a_picture_has_it_too(jump):
+    clock, queue = LiveClock(), SoundQueue()
+    track = SoundTrack(queue, clock)
+    clock.frame(F(2000), 5.0)
+    track.begin(F(0))
+    pieces = np.ones((4, 4800))
+    for at, packet in enumerate(packets_of(pieces, 48000, times=[20000, 20001, 20002, 20003], time_base=F(1, 10))):
+        if at == 2:
+            packet._packet.pts += 10 * jump  # comes before the first picture of the new clock
+        if at == 3:
+            packet._packet.pts += 10 * jump
+            clock.frame(F(2000 + jump) + F(1, 5), 5.2)
+        track.received(packet)
+    assert [round(float(piece.seconds), 3) for piece in queue.take()] == [0, 0.1, 0.3]
+
+
 def test_sound_before_the_first_picture_is_left_out():
     clock, queue = LiveClock(), SoundQueue()
     track = SoundTrack(queue, clock)

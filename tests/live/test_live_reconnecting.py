@@ -150,6 +150,13 @@ def test_giving_up_counts_from_the_last_picture():
     assert source.state == "ended"
 
 
+def test_giving_up_at_once():
+    source, attempts = source_of(Hands(), [Disconnected("connection refused")], give_up_after_s=0)
+    with pytest.raises(InputRefused, match="no picture for 0 s: connection refused"):
+        list(source)
+    assert len(attempts) == 1
+
+
 def test_a_file_that_is_played_again_is_no_lost_connection():
     hands = Hands(end_s=5)
     source, _ = source_of(hands, [10, 10, 10, 0], repeats=True)

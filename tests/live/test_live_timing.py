@@ -78,14 +78,21 @@ def over(packets):
     return found
 
 
-def test_a_backlog_ends_at_the_first_packet_that_was_waited_for():
+def test_a_backlog_ends_where_packets_come_at_their_time():
     kept = [(n / 30, 0.001 * n) for n in range(60)]
-    live = [(2 + n / 30, 0.06 + n / 30) for n in range(3)]
-    assert over(kept + live) == [False] * 61 + [True] * 2  # the first live one comes right after the backlog
+    live = [(2 + n / 30, 0.06 + n / 30) for n in range(6)]
+    found = over(kept + live)
+    assert found.index(True) in (61, 62, 63) and all(found[63:])
 
 
-def test_without_a_backlog_only_the_first_packet_is_left_out():
-    assert over([(n / 30, 9 + n / 30) for n in range(4)]) == [False, True, True, True]
+def test_one_late_packet_is_no_end_of_a_backlog():
+    late = [(n / 30, 0.001 * n + (0.03 if n >= 20 else 0)) for n in range(60)]
+    assert not any(over(late))
+
+
+def test_without_a_backlog_few_packets_are_left_out():
+    assert over([(n / 30, 9 + n / 30) for n in range(5)]) == [False, False, False, True, True]
+    assert over([(n, 9 + n) for n in range(3)]) == [False, True, True]  # one picture a second
 
 
 def test_a_sender_that_is_always_faster_is_taken_as_it_is_after_a_while():
@@ -112,9 +119,23 @@ def test_nothing_is_delivered_before_a_key_frame_and_after_damage():
     assert packet(5, key=True, damaged=True) == (True, False)
     # A mark comes up to two packets early: these key frames may be what was damaged.
     assert [packet(at, key=True) for at in (6, 7)] == [(True, False)] * 2
-    assert packet(8, key=True) == (True, True)
+    gate.packet(F(8), 8.0, is_key=True, is_damaged=False)
     # The decoder delays: what it shows now was damaged before.
-    assert not gate.delivers(F(4)) and gate.delivers(None)
+    assert not gate.delivers(F(4)) and gate.delivers(F(8))
+    assert gate.delivers(None)
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_a_clock_that_begins_again_closes_nothing(is_shown):
+    """A publisher that was replaced counts from 0; the gate is open, whether or not its key frame was shown before that."""
+    gate = KeyFrameGate()
+    gate.packet(F(100), 1.0, is_key=True, is_damaged=False)
+    if is_shown:
+        assert gate.delivers(F(100))
+    gate.packet(F(0), 2.0, is_key=True, is_damaged=False)
+    assert gate.delivers(F(0))
+    gate.packet(F(1), 3.0, is_key=False, is_damaged=False)
+    assert gate.delivers(F(1))
 
 
 def test_without_key_frames_pictures_come_again_after_the_limit():
@@ -128,6 +149,9 @@ def test_without_key_frames_pictures_come_again_after_the_limit():
     gate.packet(F(3), 201.0, is_key=False, is_damaged=True)  # a limit is counted from the first damage
     gate.packet(F(4), 200.1 + LONGEST_HOLD_SECONDS, is_key=False, is_damaged=False)
     assert gate.delivers(F(4))
+    # A sender that counts its packets wrong marks all of them: they are not believed for ever.
+    gate.packet(F(5), 201.0 + LONGEST_HOLD_SECONDS, is_key=False, is_damaged=True)
+    assert gate.delivers(F(5))
 
 
 class Hands:
@@ -166,6 +190,18 @@ def test_pace_catches_up_a_little_and_begins_again_when_much_too_late():
     pace.wait_until_due(F(5, 10))
     pace.wait_until_due(F(6, 10))
     assert hands.delays == pytest.approx([0.1, 0.1])
+
+
+def test_pace_does_not_wait_for_a_jump():
+    hands = Hands()
+    pace = Pace(hands.wait, hands.clock)
+    for stream_s in (0, 100, 101, 50):
+        pace.wait_until_due(stream_s)
+    assert hands.delays == pytest.approx([1])
+    pace = Pace(hands.wait, hands.clock, longest_gap_s=1000)
+    for stream_s in (0, 100):
+        pace.wait_until_due(stream_s)
+    assert hands.delays == pytest.approx([1, 100])
 
 
 def test_pace_says_when_its_wait_was_ended():

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 
 import cv2
 import numpy as np
@@ -51,7 +50,7 @@ def pixels(driver, canvas="result"):
 
 def bar(picture, row):
     """Column at which the bright bar begins, in a row of a picture."""
-    return int(np.argmax(picture[row].min(axis=-1) > 150))
+    return int(np.argmax(picture[row] @ (0.2126, 0.7152, 0.0722) > 195))
 
 
 def is_near(found, wanted, distance=12):
@@ -66,10 +65,11 @@ def errors_of(driver):
     return [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-def test_the_page_loads_and_the_picture_moves(chromium, page):
+@pytest.mark.parametrize(("path", "codec"), [("/", "jpeg"), ("/?codec=h264", "h264")])
+def test_the_page_loads_and_the_picture_moves(chromium, page, path, codec):
     chromium.get_log("browser")
-    opened(chromium, page)
-    assert chromium.execute_script("return rotoscope.pictures.codec") == "h264"
+    opened(chromium, page, path)
+    assert chromium.execute_script("return rotoscope.pictures.codec") == codec
     before = pixels(chromium)
     assert before.shape == (180, 320, 3) and is_near(before[:40], RESULT)
     until(
@@ -85,7 +85,7 @@ def test_the_page_loads_and_the_picture_moves(chromium, page):
 def test_without_webcodecs_it_shows_jpeg(page):
     with browser() as driver:
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.VideoDecoder"})
-        opened(driver, page)
+        opened(driver, page, "/?codec=h264")
         assert driver.execute_script("return rotoscope.pictures.codec") == "jpeg"
         assert is_near(pixels(driver)[:40], RESULT)
         assert errors_of(driver) == []
@@ -95,7 +95,7 @@ def test_a_decoder_that_fails_is_replaced_by_jpeg(page):
     broken = "VideoDecoder.prototype.decode = function () { this.close(); throw new DOMException('broken') }"
     with browser() as driver:
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": broken})
-        opened(driver, page)
+        opened(driver, page, "/?codec=h264")
         assert driver.execute_script("return rotoscope.pictures.codec") == "jpeg"
 
 
@@ -107,11 +107,11 @@ def test_mjpeg_in_an_image(chromium, page):
     until(chromium, "return document.getElementById('mjpeg').naturalHeight == 360")
 
 
-def test_side_by_side_shows_source_and_result_of_the_same_frame(chromium, page):
-    opened(chromium, page)
+@pytest.mark.parametrize("codec", ["jpeg", "h264"])
+def test_side_by_side_shows_source_and_result_of_the_same_frame(chromium, page, codec):
+    opened(chromium, page, f"/?codec={codec}")
     choose(chromium, "beside")
     until(chromium, "return document.getElementById('source').width == 320")
-    time.sleep(0)
     # Both canvases are drawn from one picture: read them in one step.
     code = "return ['result', 'source'].map(id => document.getElementById(id).toDataURL('image/png'))"
     for _ in range(3):
@@ -120,13 +120,14 @@ def test_side_by_side_shows_source_and_result_of_the_same_frame(chromium, page):
             cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int) for data in pair
         )
         assert is_near(result[:40], RESULT) and is_near(source[:40], SOURCE)
-        assert abs(bar(result, 90) - bar(source, 90)) <= 1
+        assert abs(bar(result, 90) - bar(source, 90)) <= 2
     shown = chromium.find_elements(By.CSS_SELECTOR, "#frame figure")
     assert all(figure.is_displayed() for figure in shown)
 
 
-def test_the_wipe_shows_the_source_on_its_left(chromium, page):
-    opened(chromium, page)
+@pytest.mark.parametrize("codec", ["jpeg", "h264"])
+def test_the_wipe_shows_the_source_on_its_left(chromium, page, codec):
+    opened(chromium, page, f"/?codec={codec}")
     choose(chromium, "wipe")
     wipe = chromium.find_element(By.ID, "wipe")
     until(chromium, "return document.getElementById('source').width == 320")
@@ -183,6 +184,24 @@ def test_a_refused_change_is_shown_in_one_line(chromium, page):
     page.run.refusal = None
     chromium.find_element(By.ID, "path").send_keys(Keys.ENTER)
     until(chromium, "return document.getElementById('error').hidden")
+
+
+def test_a_model_that_opens_slowly_or_not_at_all(chromium, page):
+    page.run.change = page.run._ask  # it is opened beside the running one
+    opened(chromium, page)
+    until(chromium, "return document.getElementById('look').value == 'starry'")
+    chromium.find_element(By.ID, "look").send_keys("scream")
+    words = "Opening scream; starry goes on meanwhile."
+    until(chromium, "return document.getElementById('look-help').textContent == arguments[0]", words)
+    assert chromium.find_element(By.ID, "look").get_property("value") == "scream"
+    page.run.now = FakeRun(model="scream").now
+    until(chromium, "return document.getElementById('look-help').textContent.startsWith('The network')")
+    chromium.find_element(By.ID, "path").send_keys("no.onnx", Keys.ENTER)
+    page.run.wait_for(lambda asked: asked[-1] == {"model": "no.onnx"})
+    page.run.now = FakeRun(model="scream", notes=("no.onnx: there is no such file",)).now
+    until(chromium, "return document.getElementById('error').textContent == 'no.onnx: there is no such file'")
+    until(chromium, "return document.getElementById('look-help').textContent.startsWith('The network')")
+    assert chromium.find_element(By.ID, "look").get_property("value") == "scream"
 
 
 def test_pause_and_record(chromium, page):

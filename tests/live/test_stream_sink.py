@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from flash_and_click import RATE, TOLERANCE_MS, Seen, frame, live_format, send, watch, watching
+from flash_and_click import RATE, TOLERANCE_MS, Seen, frame, live_format, send, sound, watch, watching
 from servers import (
     HERE,
     SYSTEM_PYTHON,
@@ -23,13 +23,15 @@ from servers import (
 )
 
 from rotoscope.runtime.live.open_live_sink import open_live_sink
+from rotoscope.runtime.live.sender import limit_unsent
 
 LONG_S = 60  # for waits that a test expects to end
 NOT_SENT = "frames without a connection"
+TOO_EARLY = "frames before the first connection"
 
 
 def assert_adds_up(sink, num_written):
-    assert num_written == sink.num_frames + sink.losses[NOT_SENT]
+    assert num_written == sink.num_frames + sink.losses[NOT_SENT] + sink.losses[TOO_EARLY]
 
 
 def assert_arrived(seen, num_flashes):
@@ -61,7 +63,7 @@ def test_pictures_and_sound_arrive_as_they_were_sent(kind, tmp_path):
     assert_arrived(seen, 2)
     assert_adds_up(sink, num_written)
     assert (sink.state, sink.reconnects, sink.notes, sink.kept) == ("closed", 0, [], ["sound (aac)"])
-    assert set(sink.losses) <= {NOT_SENT, "sound before the first picture"}
+    assert set(sink.losses) <= {TOO_EARLY, "sound before the first picture"}
 
 
 def test_a_stream_can_be_pushed_to_an_rtsp_server(tmp_path):
@@ -71,7 +73,7 @@ def test_a_stream_can_be_pushed_to_an_rtsp_server(tmp_path):
     server.start()
     try:
         sink = open_live_sink(f"rtsp://127.0.0.1:{port}/live", live_format())
-        num_written = send(sink, lambda: sink.num_frames >= 7 * RATE)
+        num_written = send(sink, lambda: sink.num_frames >= 5 * RATE)
         sink.finish()
         assert_adds_up(sink, num_written)
         wait_until(lambda: recorded.exists() and recorded.stat().st_size > 5000, "the recording")
@@ -80,10 +82,7 @@ def test_a_stream_can_be_pushed_to_an_rtsp_server(tmp_path):
     seen = Seen()
     with av.open(str(recorded)) as container:
         watch(container, seen)
-    assert np.all(np.diff(seen.numbers) > 0) and len(seen.numbers) > 3 * RATE
-    assert seen.tags == (1, 1, 1, 1)
-    # The receiver places the streams by their reports, which come some seconds after the begin, and by times of arrival.
-    assert np.median(np.abs(seen.offsets_ms())) <= TOLERANCE_MS
+    assert_arrived(seen, 3)
 
 
 def test_pictures_go_on_when_the_source_sends_no_sound(tmp_path):
@@ -94,6 +93,21 @@ def test_pictures_go_on_when_the_source_sends_no_sound(tmp_path):
             send(sink, enough.is_set, has_sound=False)
             sink.finish()
     assert np.all(np.diff(seen.numbers) > 0)
+
+
+@pytest.mark.parametrize("kind", ["rtmp", "udp"])
+def test_sound_may_come_after_the_first_picture(kind, tmp_path):
+    with rtmp_server(tmp_path) as server:
+        address = {"rtmp": server.rtmp("key"), "udp": f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"}[kind]
+        sink = open_live_sink(address, live_format())
+        wait_until(lambda: sink.state == "open", "a connection")
+        sink.write(frame(0, 0))
+        sink.write_sound(sound(0, 1600))
+        send(sink, lambda: sink.num_frames > RATE, first=1, paced=False)
+        process = sink._sender._process
+        sink.finish()
+        assert process.returncode == 0
+    assert sink.losses == {}
 
 
 def test_a_server_that_dies_and_comes_back_gets_pictures_again(tmp_path):
@@ -122,7 +136,7 @@ def test_a_connection_that_comes_later_is_no_reconnect(tmp_path):
         server.server.start()
         num_written += send(sink, lambda: sink.num_frames > 3, first=num_written)
         sink.finish()
-    assert sink.reconnects == 0
+    assert sink.reconnects == 0 and not sink.losses[NOT_SENT]
     assert_adds_up(sink, num_written)
 
 
@@ -157,7 +171,7 @@ def test_a_server_that_says_nothing_delays_neither_pictures_nor_the_end():
         sink = open_live_sink(f"rtmp://127.0.0.1:{port}/live/key", live_format())
         for number in range(20):
             sink.write(frame(number, number))
-        assert (sink.state, sink.num_frames, sink.losses) == ("connecting", 0, {NOT_SENT: 20})
+        assert (sink.state, sink.num_frames, sink.losses) == ("connecting", 0, {TOO_EARLY: 20})
         process = sink._sender._process
         sink.interrupt()
         sink.finish()
@@ -253,3 +267,9 @@ def test_the_end_of_a_run_leaves_no_process_and_no_thread(tmp_path):
         sink.finish()
         assert process.returncode == 0  # it ended the stream by itself
     assert threading.active_count() == before
+
+
+def test_the_system_holds_little_that_is_not_sent():
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        limit_unsent(65_536)
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 65_536  # the system doubles it

@@ -90,7 +90,7 @@ def test_options_survive_their_file(kind, tmp_path):
         ('system = "nothing"', "not the configuration of a run"),
         ("title = 'my site'", "not the configuration of a run"),
         ("[system]\nname = 1", "not the configuration of a run"),
-        (b"\xff\xfe", "not the configuration of a run"),
+        (b"\xff\xfe", "not TOML"),
         ('system = "cyclegan"\nout = "run"', "missing 2 required keyword-only arguments: 'a' and 'b'"),
         ('system = "cyclegan"\na = "a"\nb = "b"\nout = "run"\nsede = 5', "unknown sede"),
         ('system = "cyclegan"\na = 1\nb = "b"\nout = "run"', "config.toml: "),

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import tiny_data
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.training.data.datasets import Domain, Geometry
+from rotoscope.training.loop import state_file
 from rotoscope.training.loop.checkpoints import checkpoint_steps, load_checkpoint, save_checkpoint
 from rotoscope.training.loop.run import make_fabric, run_training
 from rotoscope.training.loop.run_folder import create_run
@@ -202,9 +203,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     save_checkpoint(tmp_path, {"step": 1, "system": {"x": torch.zeros(1000)}}, rank=0, keep=2)
 
     def full(*_arguments, **_keywords):
-        raise RuntimeError("[enforce fail at inline_container.cc] unexpected pos 64 vs 0")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(state_file, "save_file", full)
     with pytest.raises(OutputFailed, match="is the disk full"):
         save_checkpoint(tmp_path, {"step": 2, "system": {}}, rank=0, keep=2)
     assert [file.name for file in tmp_path.iterdir()] == ["step-00000001.safetensors"]

@@ -21,6 +21,7 @@ class CameraSink:
 
     keeps_every_frame = False
     reconnects = 0
+    reason = ""
 
     def __init__(self, device: Path, live: LiveFormat) -> None:
         self.name = str(device)

@@ -20,8 +20,8 @@ from rotoscope.runtime.live.key_frame_gate import KeyFrameGate
 from rotoscope.runtime.live.sound import SoundTrack
 from rotoscope.runtime.media.decoded import picture_of
 from rotoscope.runtime.media.side_data import display_matrix
+from rotoscope.runtime.media.still_file import MAX_PIXELS
 from rotoscope.runtime.media.video_header import choose_stream, describe, is_jpeg, notes_on
-from rotoscope.runtime.media.video_source import MAX_PIXELS
 
 OLD = "old frames after connecting"
 NOT_BEGUN = "frames before the first key frame"
@@ -73,7 +73,7 @@ class Connection:
             self._container = stack.enter_context(opened)
             self._stream, note = choose_stream(self._container, name)
             self._closing = stack.pop_all()
-        self._sound = next(iter(self._container.streams.audio), None)
+        self._sound = next((each for each in self._container.streams.audio if each.codec_context is not None), None)
         context = self._stream.codec_context
         context.thread_type = "SLICE"  # frame threads delay by a frame each
         context.thread_count = threads
@@ -179,7 +179,7 @@ class Connection:
         self._form, self._matrix = form, matrix
         self.info, odd_angle = describe(self._name, self._container, self._stream, frame)
         if is_first:
-            self.notes.extend(filter(None, (odd_angle, *notes_on(self.info, self._stream, frame, unconverted=False))))
+            self.notes.extend(filter(None, (odd_angle, *notes_on(self.info, self._stream, frame, over_black=True))))
 
     def _seconds(self, ticks: int | None, time_base: Fraction | None) -> Fraction | None:
         return None if ticks is None or time_base is None or not self._has_times else ticks * time_base

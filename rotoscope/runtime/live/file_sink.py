@@ -19,6 +19,7 @@ class FileSink:
 
     keeps_every_frame = True
     reconnects = 0
+    reason = ""
 
     def __init__(self, target: Path, video: VideoFormat, encoder: Encoder, *, has_sound: bool, overwrite: bool) -> None:
         self.name = str(target)

@@ -10,9 +10,9 @@ So what was lost belongs to one of the next packets, and a key frame right after
 from fractions import Fraction
 
 EARLY_MARK_PACKETS = 2
-LONGEST_HOLD_SECONDS = (
-    10.0  # streams with intra refresh have no key frames: after this time pictures are delivered again
-)
+# After this time pictures are delivered again, and marks mean nothing from then on: a stream with intra refresh has no key
+# frames, and some senders count their packets wrong.
+LONGEST_HOLD_SECONDS = 10.0
 
 
 class KeyFrameGate:
@@ -23,6 +23,7 @@ class KeyFrameGate:
         """A key frame must come before pictures are delivered."""
         self.has_begun = False
         """A packet was found that a decoder can begin with."""
+        self._ignores_marks = False
         self._num_since_mark = EARLY_MARK_PACKETS
         self._closed_s: float | None = None
         self._from: Fraction | None = None
@@ -38,19 +39,28 @@ class KeyFrameGate:
             self.damaged(arrival_s)
         elif self.is_waiting and is_key and self._num_since_mark > EARLY_MARK_PACKETS:
             self._open(stream_s)
+        elif self._from is not None and is_key and stream_s is not None and stream_s < self._from:
+            self._from = stream_s  # the clock of the sender begins again
         if self._closed_s is None:
             self._closed_s = arrival_s
         elif self.is_waiting and arrival_s - self._closed_s > LONGEST_HOLD_SECONDS:
+            self._ignores_marks = self.has_begun
             self._open(None)
 
     def damaged(self, arrival_s: float) -> None:
         """Hold pictures back from now on."""
-        if not self.is_waiting:
+        if not self.is_waiting and not self._ignores_marks:
             self.is_waiting, self._closed_s = True, arrival_s
 
     def delivers(self, stream_s: Fraction | None) -> bool:
         """Whether a picture with this time may be delivered: not before the key frame comes out of the decoder."""
-        return not self.is_waiting and (self._from is None or stream_s is None or stream_s >= self._from)
+        if self.is_waiting:
+            return False
+        if self._from is not None and stream_s is not None:
+            if stream_s < self._from:
+                return False
+            self._from = None
+        return True
 
     def _open(self, stream_s: Fraction | None) -> None:
         self.is_waiting, self._from, self.has_begun = False, stream_s, True

@@ -49,6 +49,11 @@ class LiveClock:
         self._last, self._last_arrival_s = ticks, arrival_s
         return ticks
 
+    @property
+    def latest(self) -> Fraction:
+        """Time of the latest frame in seconds; 0 before the first one."""
+        return Fraction(0) if self._last is None else self._last * TIME_BASE
+
     def seconds(self, stream_s: Fraction) -> Fraction | None:
         """Time of something else of the stream (sound) on the clock of the frames; None before the first frame with a time."""
         return None if self._offset is None else stream_s + self._offset

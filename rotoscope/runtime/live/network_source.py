@@ -14,7 +14,9 @@ from rotoscope.runtime.media.local_file import INDEXED
 
 # Formats without times of their own: their frames are placed by their arrival.
 UNTIMED = {"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo"}
-LONG_PROBE_SECONDS = 6  # a server of RTMP sends sound at once, and pictures from the next key frame on
+# A server of RTMP sends sound at once, and pictures from the next key frame on. A probe ends when both are found: it may be
+# long only for a stream that has sound.
+LONG_PROBE_SECONDS = 6
 NO_PICTURES = "there are no pictures in the stream"
 
 
@@ -35,10 +37,11 @@ class NetworkStream:
 
     def _opened(self) -> av.container.InputContainer:
         container = self._container()
-        if not container.streams.video and "rtmp_live" in self._options:
-            container.close()
+        if container.streams.audio and "rtmp_live" in self._options:
             self._options["analyzeduration"] = str(LONG_PROBE_SECONDS * 1_000_000)
-            container = self._container()
+            if not container.streams.video:
+                container.close()
+                container = self._container()
         if not container.streams.video:
             container.close()
             raise Disconnected(NO_PICTURES)

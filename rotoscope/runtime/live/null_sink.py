@@ -10,6 +10,7 @@ class LiveNullSink(NullSink):
     name = "null:"
     keeps_every_frame = False
     reconnects = 0
+    reason = ""
 
     def __init__(self) -> None:
         super().__init__()

@@ -40,7 +40,7 @@ def open_live_source(
     text             what the user named: an address, /dev/videoN[,WIDTHxHEIGHT][@RATE],
                      screen:[:DISPLAY[+X,Y]][,WIDTHxHEIGHT][@RATE], demo:, synthetic:WIDTHxHEIGHT[@RATE[:FRAMES]], or - for y4m
                      on standard input
-    give_up_after_s  raise InputRefused after so many seconds without a picture; None: connect again for ever
+    give_up_after_s  raise InputRefused after so many seconds without a picture, 0: at the first failure; None: never
     rtsp_transport   "tcp" or "udp"
     with_sound       decode the sound of the source
     demo_clip        returns the file that demo: plays, and makes it if need be; called when the source is iterated
@@ -48,8 +48,8 @@ def open_live_source(
 
     Raises UsageError for a word that is not accepted.
     """
-    if give_up_after_s is not None and not give_up_after_s > 0:
-        raise UsageError(f"give up after {give_up_after_s} s; accepted: a number of seconds above 0")
+    if give_up_after_s is not None and not give_up_after_s >= 0:
+        raise UsageError(f"give up after {give_up_after_s} s; accepted: a number of seconds, not below 0")
     if text == "-":
         return PipedSource()
     if text == DEMO:

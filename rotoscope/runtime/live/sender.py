@@ -40,14 +40,16 @@ from rotoscope.runtime.media.encoder import configure
 from rotoscope.runtime.media.timing import TimeRepair
 
 AHEAD = Fraction(1, 2)  # seconds that sound may be sent before the pictures of its time
-# FFmpeg holds a packet back until each stream has one. This is in microseconds: a packet leaves as soon as one follows it.
+# FFmpeg holds a packet back until each stream has one, or until one is this far ahead of it, in microseconds.
 INTERLEAVING = {"max_interleave_delta": "1"}
+END_OF_TIME = 1 << 40  # ms
+EMPTY_SCRIPT = b"\x02\x00\x0aonTextData\x05"  # a message of FLV without content: its name, and null
 UNSENT_SECONDS = 0.5  # that the system may hold for a slow network; without a limit it holds megabytes, which are delay
 LEAST_UNSENT_BYTES = 65_536
 
 
 class Sender:
-    """Encoders and a connection. Times of the frames begin at 0 with the first picture of a connection."""
+    """Encoders and a connection. The first picture of a connection has the time 0."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup, self._video = setup, setup.video
@@ -63,16 +65,23 @@ class Sender:
         stream = self._output.add_stream(setup.codec, rate=self._video.rate, options=dict(setup.options))
         self._stream = stream = cast("av.VideoStream", stream)
         configure(stream.codec_context, self._video, setup.pixel_format, setup.threads)
-        stream.codec_context.thread_type = "SLICE"  # threads that take frames in turn would hold them back
         stream.time_base = time_base
         stream.codec_context.open()  # outside the time limit of the network
         if self._sound is not None:
             self._sound.attach(self._output, setup.muxer, Fraction(0))
+        # The header of FLV names pictures and sound only: readers do not see this stream.
+        self._ahead = self._output.add_data_stream() if setup.muxer == "flv" and setup.has_sound else None
 
     def connect(self) -> None:
         """Connect, and send the header."""
         with time_limit(CONNECT_SECONDS):
             self._output.start_encoding()
+            if self._ahead is not None:
+                # With a packet that is ahead of all others, none of them is held back; it leaves at the end of the stream.
+                packet = av.Packet(EMPTY_SCRIPT)
+                packet.stream, packet.time_base = self._ahead, Fraction(1, 1000)
+                packet.pts = packet.dts = END_OF_TIME
+                self._output.mux(packet)
         limit_unsent(max(LEAST_UNSENT_BYTES, round(self._setup.bit_rate / 8 * UNSENT_SECONDS)))
 
     def picture(self, seconds: Fraction, data: bytearray) -> None:
@@ -80,7 +89,7 @@ class Sender:
         if self._origin is None:
             self._origin = seconds
             if self._sound is not None:
-                self._sound.origin = seconds
+                self._sound.begin(seconds, leaves_room=True)
         frame = self._to_av(data)
         at = seconds - self._origin
         frame.pts, frame.duration = self._repair.next(round(at / self._video.time_base), None)

@@ -87,16 +87,14 @@ class SenderProcess:
     def interrupt(self) -> None:
         """End a write that waits for the network, soon; the process is killed then, else it can still be finished."""
         if self._timer is None:
-            self._timer = threading.Timer(INTERRUPTED_SECONDS, self._process.kill)
-            self._timer.daemon = True
-            self._timer.start()
+            self._kill_after(INTERRUPTED_SECONDS)
 
     def finish(self) -> None:
         """End the stream properly, or at least the process."""
-        self._stop_timer()
+        self._kill_after(FINISH_SECONDS)
         with suppress(SenderEnded):
             self._send(END, Fraction(0))
-        self._ended.wait(FINISH_SECONDS)
+        self._ended.wait()
         self.close()
 
     def close(self) -> None:
@@ -105,6 +103,12 @@ class SenderProcess:
         self._process.kill()
         self._replies.join()
         self._pipe.close()
+
+    def _kill_after(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = threading.Timer(seconds, self._process.kill)
+        self._timer.daemon = True
+        self._timer.start()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -17,6 +17,7 @@ from rotoscope.base.live import SOUND_CHANNELS, SOUND_RATE, Sound
 from rotoscope.runtime.live.live_clock import LiveClock
 
 KEPT_SECONDS = 4
+FAR_SECONDS = 8
 SAME_SECONDS = Fraction(
     1, 100
 )  # containers round times (FLV to 1 ms): a piece this near to the end of the last one follows it
@@ -78,7 +79,7 @@ class SoundTrack:
         for frame in frames:
             for stream_s, samples in self._resampled(frame):
                 self._waiting.append((stream_s, samples))
-        while len(self._waiting) > 1 and self._waiting[-1][0] - self._waiting[0][0] > KEPT_SECONDS:
+        while len(self._waiting) > 1 and abs(self._waiting[-1][0] - self._waiting[0][0]) > KEPT_SECONDS:
             self._waiting.popleft()
         if self._begin is not None:
             self._place()
@@ -97,7 +98,9 @@ class SoundTrack:
             if seconds is None:
                 return
             self._waiting.popleft()
-            if self._begin is not None and seconds >= self._begin:
+            # Far from the pictures: the clock of the stream has jumped, and no picture with the new one has come yet.
+            is_far = abs(seconds - self._clock.latest) > FAR_SECONDS
+            if self._begin is not None and seconds >= self._begin and not is_far:
                 self._queue.put(Sound(seconds, read_only(samples)))
 
     def _resampled(self, frame: av.AudioFrame) -> Iterator[tuple[Fraction, Array]]:

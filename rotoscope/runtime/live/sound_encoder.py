@@ -35,12 +35,10 @@ class SoundEncoder:
 
     Sound from before the first picture is left out. Encoders put some samples of their own before the first one; they give
     packets times that make up for it, and no further correction is needed.
-
-    origin  time on the clock of the frames that is 0 in the container, in seconds; set before the first `mux_until`
     """
 
     def __init__(self) -> None:
-        self.origin = Fraction(0)
+        self._origin = Fraction(0)  # time on the clock of the frames that is 0 in the container, in seconds
         self.kept: list[str] = []
         self.notes: list[str] = []
         self.losses: Counter[str] = Counter()
@@ -50,6 +48,7 @@ class SoundEncoder:
         self._block = np.zeros((0, SOUND_CHANNELS), np.float32)  # that is sent to the encoder when it is full
         self._filled = 0  # samples of it
         self._next = 0  # number of the sample that follows the last one placed, counted from the origin
+        self._is_empty = True
         self._pictures: Fraction | None = None  # time of the newest picture
 
     def time_base_denominators(self) -> list[int]:
@@ -58,7 +57,7 @@ class SoundEncoder:
 
     def attach(self, output: av.container.OutputContainer, muxer: str, offset: Fraction) -> None:
         """Add a stream for the sound, if the container takes one. `offset` seconds are added to every time."""
-        self.origin = -offset
+        self.begin(-offset)
         codec = CODECS.get(muxer)
         if codec is None:
             self.notes.append(f"sound left out: {muxer} has none")
@@ -70,6 +69,14 @@ class SoundEncoder:
         stream.codec_context.open()
         self._block = np.zeros((stream.codec_context.frame_size, SOUND_CHANNELS), np.float32)
         self.kept.append(f"sound ({codec.removeprefix('lib')})")
+
+    def begin(self, seconds: Fraction, *, leaves_room: bool = False) -> None:
+        """Say that the first picture has this time on the clock of the frames, and 0 in the container.
+
+        leaves_room  leave out so much sound that the encoder's own samples do not stand before the picture: FLV refuses them
+        """
+        self._origin = seconds
+        self._next = len(self._block) if leaves_room else 0
 
     def put(self, sound: Sound) -> None:
         """Take a piece of sound, which waits for the pictures of its time; also before `attach`."""
@@ -102,8 +109,8 @@ class SoundEncoder:
 
     def _place(self, output: av.container.OutputContainer, sound: Sound) -> None:
         """Put a piece where its time says: after silence, after a gap, or without its begin if that is already there."""
-        begin, samples = round((sound.seconds - self.origin) * SOUND_RATE), sound.samples
-        if begin + len(samples) <= 0:
+        begin, samples = round((sound.seconds - self._origin) * SOUND_RATE), sound.samples
+        if self._is_empty and begin + len(samples) <= self._next:
             self.losses["sound before the first picture"] += 1
             return
         end_s = sound.seconds + Fraction(len(samples), SOUND_RATE)
@@ -113,7 +120,7 @@ class SoundEncoder:
         gap = begin - self._next
         if abs(gap) <= FOLLOWS:
             gap = 0
-        if gap > LONGEST_SILENCE:
+        if gap > LONGEST_SILENCE or (gap > 0 and self._is_empty):
             self._encode(output)
             self._next = begin
         elif gap > 0:
@@ -122,6 +129,7 @@ class SoundEncoder:
             samples = samples[-gap:]
             if len(samples) == 0:
                 self.losses["sound that came twice"] += 1
+        self._is_empty = False
         self._add(output, samples)
 
     def _add(self, output: av.container.OutputContainer, samples: Array) -> None:

@@ -14,6 +14,7 @@ from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.media.encoder import Encoder, encoder_named, open_once
 
 KEY_FRAME_SECONDS = 1  # a reader that joins waits at most this long for its first picture
+MOST_FRAMES_PER_KEY = 600
 BITS_PER_PIXEL = 0.12  # at most: 0.8 Mbit/s at 640x360, 7.5 Mbit/s at 1920x1080, both with 30 frames per second
 LEAST_BIT_RATE = 500_000  # bits per second
 BUFFER_SECONDS = 0.5  # of the rate control (VBV): how long the bit rate may be above the limit
@@ -97,10 +98,9 @@ def most_bits(live: LiveFormat) -> int:
 def _defaults(name: str, live: LiveFormat) -> dict[str, str]:
     rate = most_bits(live)
     limits = {"maxrate": str(rate), "bufsize": str(round(rate * BUFFER_SECONDS)), "bf": "0"}
-    # Key frames are asked for by time; this is the limit if frames come faster than the source claims.
-    common = limits | {"g": str(max(1, round(2 * KEY_FRAME_SECONDS * live.rate)))}
+    common = limits | {"g": str(MOST_FRAMES_PER_KEY)}  # key frames are asked for by time
     if name == "libx264":
-        return common | {"preset": "veryfast", "tune": "zerolatency", "crf": "21", "forced-idr": "1"}
+        return common | {"preset": "superfast", "tune": "zerolatency", "crf": "21", "forced-idr": "1"}
     if name == "libx265":
         parameters = "log-level=none:repeat-headers=1"
         return common | {"preset": "ultrafast", "tune": "zerolatency", "crf": "24", "x265-params": parameters}

@@ -73,7 +73,7 @@ class StreamSink:
                 return
             except SenderEnded:
                 self._lost(sender)
-        self._losses["frames without a connection"] += 1
+        self._losses["frames without a connection" if self._was_open else "frames before the first connection"] += 1
 
     def write_sound(self, sound: Sound) -> None:
         """Send sound, which the process keeps for the pictures of its time."""

@@ -1,5 +1,6 @@
 """Generated frames at the pace of a clock, for measurements and tests of live runs."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ class SyntheticCamera:
     ) -> None:
         self._interruption = Interruption()
         self._clock = clock
-        self._pace = Pace(wait or self._interruption.wait, clock)
+        self._pace = Pace(wait or self._interruption.wait, clock, longest_gap_s=math.inf)
         self._source = SyntheticSource(size, rate, num_frames, wait_until=self._wait_until)
         self._has_begun = self._has_ended = False
 

@@ -78,7 +78,7 @@ def check_it_ends(
     """
     frame = manifest.frame
     side = -(-max(PROBE_SIDE, frame.minimum) // frame.multiple) * frame.multiple
-    width, height = frame.fixed_size or (side, side)
+    width, height = frame.width or side, frame.height or side
     inputs, state = golden_inputs(manifest, seed=0, height=height, width=width)
     seconds = LOOP_SECONDS if has_loop else PROBE_SECONDS
     if not ends_within({**inputs, **state}, seconds):
@@ -134,7 +134,8 @@ def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 def _check_external(path: Path, entry: dict[str, str]) -> None:
     """Raise ModelRefused unless weights are in a regular file with one link, inside the model's folder, and long enough.
 
-    "Inside" holds for the name as written and for the path after symbolic links are resolved.
+    The name as written must lie in that folder. If it is a symbolic link, it must lead into the folder that the model really is
+    in: so Hugging Face's cache keeps both, and ONNX Runtime accepts no more.
     """
     location = entry.get("location", "")
     name = shortened(location)
@@ -147,12 +148,13 @@ def _check_external(path: Path, entry: dict[str, str]) -> None:
         and not PureWindowsPath(location).drive
     )
     is_below = not PurePosixPath(location).is_absolute() and ".." not in PurePosixPath(location).parts
-    if not is_plain or not is_below or inside.resolve() != path.parent.resolve() / location:
+    if not is_plain or not is_below or not _is_beside(path, location):
         raise ModelRefused(
-            f"{path}: keeps weights in {name!r}, outside its folder; save it as one file (onnx.save does)"
+            f"{path}: keeps weights in {name!r}, outside its folder; save it as one file (onnx.save does), or copy both files "
+            "into one folder, links followed (cp -L)"
         )
     try:
-        found = inside.lstat()
+        found = inside.resolve().lstat()
     except OSError:
         raise ModelRefused(f"{path}: keeps weights in {name!r}, which is missing; put it beside the model") from None
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
@@ -165,3 +167,9 @@ def _check_external(path: Path, entry: dict[str, str]) -> None:
         raise ModelRefused(f"{path}: {name!r} has {found.st_size:,} bytes; at most {MAX_EXTERNAL_BYTES:,} are accepted")
     if not 0 <= end <= found.st_size:
         raise ModelRefused(f"{path}: {name!r} has {found.st_size:,} bytes, fewer than the model says; fetch it again")
+
+
+def _is_beside(path: Path, location: str) -> bool:
+    """Whether a place below the model's folder is really there, or in the folder that the model really is in."""
+    inside = (path.parent / location).resolve()
+    return inside == path.parent.resolve() / location or inside.parent == path.resolve().parent

@@ -5,6 +5,7 @@ import numpy as np
 from rotoscope.base.engine import Engine, Tensors
 from rotoscope.base.errors import RotoscopeError
 from rotoscope.base.frame import Array, Picture
+from rotoscope.base.manifest import LUMA
 from rotoscope.kernels.float_picture import float_picture, resized
 
 
@@ -36,3 +37,17 @@ def filled(source: Picture, mask: Array | None, result: Array, region: tuple[int
     left, top, width, height = region
     part = slice(top, top + height), slice(left, left + width)
     return np.where(mask[part][..., None], resized(result, (width, height)), float_picture(source)[part])
+
+
+def coloured(result: Array, source: Picture, region: tuple[int, int, int, int]) -> Array:
+    """The result with the colour differences of a region of the source: R - Y, G - Y and B - Y are the source's.
+
+    result  (h,w,4) float32, whose luma Y is kept (ITU-R BT.601)
+    region  (left, top, width, height)
+    """
+    left, top, width, height = region
+    part = float_picture(source)[top : top + height, left : left + width]
+    made: Array = resized(part, (result.shape[1], result.shape[0])).copy()
+    change = sum(weight * (result[..., c] - made[..., c]) for c, weight in enumerate(LUMA))
+    made[..., :3] += change[..., None]
+    return made

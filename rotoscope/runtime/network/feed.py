@@ -1,31 +1,42 @@
 """The input arrays of a network at one size, and how pictures, maps and masks are written into them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
+from rotoscope.base import sizes
 from rotoscope.base.device import CPU, Device
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Array, Picture
-from rotoscope.base.manifest import FrameInput, Manifest
+from rotoscope.base.manifest import LUMA, FrameInput, Manifest
 from rotoscope.base.sizes import Placement, Size
 from rotoscope.kernels.arrays import contiguous
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.float_picture import coding_of, float_picture, resized
+from rotoscope.runtime.models.golden import default_setting, first_style
 from rotoscope.runtime.network.style import STYLE_SEED, style_code
 
 
 class Feed:
     """The input arrays of one network at one size, allocated once; for one thread at a time.
 
-    arrays  input name -> C-contiguous array of the manifest's dtype on the device, batch 1
-    style   value of the style input, a NumPy array of its shape and dtype; None: drawn by `style_code` with the default seed
-    device  of the pictures that will be written
+    arrays    input name -> C-contiguous array of the manifest's dtype on the device
+    style     a NumPy array: the value of the style input, or the example picture, (H,W,3) uint8; None: the first style, a code
+              drawn with the default seed, or a black picture
+    settings  values of further inputs by name; by default those of the manifest
+    device    of the pictures that will be written
     """
 
     def __init__(
-        self, manifest: Manifest, placement: Placement, *, style: Array | None = None, device: Device = CPU
+        self,
+        manifest: Manifest,
+        placement: Placement,
+        *,
+        style: Array | None = None,
+        settings: Mapping[str, Array] | None = None,
+        device: Device = CPU,
     ) -> None:
         self._manifest, self._placement, self._device = manifest, placement, device
         width, height = placement.network
@@ -34,18 +45,50 @@ class Feed:
         if manifest.second:
             self.arrays[manifest.second.tensor] = np.zeros(frame.shape(height, width), frame.dtype)
         if manifest.mask:
-            self.arrays[manifest.mask.tensor] = np.zeros(frame.shape(height, width, channels=1), np.float32)
+            shape = frame.shape(height, width, channels=manifest.mask.channels)
+            self.arrays[manifest.mask.tensor] = np.full(shape, manifest.mask.known, manifest.mask.dtype)
         if manifest.instances:
             self.arrays[manifest.instances.tensor] = np.zeros(frame.shape(height, width, channels=1), np.int32)
         if manifest.style:
-            self.arrays[manifest.style.tensor] = style_code(manifest.style, STYLE_SEED) if style is None else style
+            self.arrays[manifest.style.tensor] = (
+                style_code(manifest.style, STYLE_SEED) if manifest.style.what == "code" else first_style(manifest.style)
+            )
+        if example := manifest.example:
+            shape = example.shape(example.height or height, example.width or width)
+            self.arrays[example.tensor] = np.zeros(shape, example.dtype)
+        for setting in manifest.settings:
+            given = (settings or {}).get(setting.tensor)
+            self.arrays[setting.tensor] = default_setting(setting) if given is None else given
         if manifest.number:
             self.arrays[manifest.number.tensor] = np.full(manifest.number.shape, manifest.number.value, np.float32)
         self.arrays = {name: device.asarray(array) for name, array in self.arrays.items()}
-        low, high = frame.range
-        self._scale = [(high - low) / std for std in frame.std]
-        self._offset = [(low - mean) / std for mean, std in zip(frame.mean, frame.std, strict=True)]
+        self._style: Array | None = None
         self._whole: Array | None = None  # float picture before crop and scale; reused
+
+        self.style(style)
+
+    def style(self, style: Array | None) -> None:
+        """Write the style input or the example picture, unless it is the array that was written last; None leaves it."""
+        if style is None or style is self._style:
+            return
+        self._style = style
+        if (example := self._manifest.example) is not None:
+            self._example(example, Picture((style,)))
+        elif self._manifest.style is not None:
+            self.arrays[self._manifest.style.tensor][...] = self._device.asarray(style)
+
+    def _example(self, example: FrameInput, picture: Picture) -> None:
+        """Write the example picture: its middle, at the size of the input, which is that of the frame if it may be any."""
+        tensor = np.empty(self.arrays[example.tensor].shape, example.dtype)
+        height, width = tensor.shape[-2:] if example.layout == "NCHW" else tensor.shape[-3:-1]
+        sized = example.model_copy(update={"height": height, "width": width})
+        placement = sizes.place(picture.size, sized, working=None, fit="crop")
+        written = _places(sized, tensor)[0]
+        left, top, across, down = placement.crop
+        part = float_picture(picture)[top : top + down, left : left + across]
+        write_coded((contiguous(resized(part, placement.content)),), written, sized, {})
+        _fill_batch(sized, tensor)
+        self.arrays[example.tensor][...] = self._device.asarray(tensor)
 
     def pictures(self, pictures: Sequence[Picture]) -> None:
         """Write the frame input: one picture, or the pictures of its window, oldest first."""
@@ -55,26 +98,31 @@ class Feed:
                 put_map(_ids(picture, "label"), place[0], self._placement)
             else:
                 self._put(picture, place)
+        _fill_batch(frame, self.arrays[frame.tensor])
 
     def second(self, picture: Picture) -> None:
         """Write the second picture."""
         assert self._manifest.second is not None
-        (place,) = _places(self._manifest.frame, self.arrays[self._manifest.second.tensor])
+        tensor = self.arrays[self._manifest.second.tensor]
+        (place,) = _places(self._manifest.frame, tensor)
         self._put(picture, place)
+        _fill_batch(self._manifest.frame, tensor)
 
     def masks(self, masks: Sequence[Array | None]) -> None:
         """Write the masks of the same frames: (H,W) bool, True in the hole."""
-        assert self._manifest.mask is not None
-        for place, mask in zip(
-            _places(self._manifest.frame, self.arrays[self._manifest.mask.tensor]), masks, strict=True
-        ):
+        given, frame = self._manifest.mask, self._manifest.frame
+        assert given is not None
+        for place, mask in zip(_places(frame, self.arrays[given.tensor]), masks, strict=True):
             if mask is None:
                 raise UsageError(
                     f"{self._manifest.name} fills holes; --mask says where: a video, folder or picture, white there"
                 )
             left, top, width, height = self._placement.crop
             hole = widened(mask[top : top + height, left : left + width], self._placement.content)
-            put_map(hole, place[0], self._placement)
+            values = np.where(hole, given.hole, given.known)
+            for plane in np.moveaxis(place, 2, 0) if frame.layout == "NHWC" else place:
+                put_map(values, plane, self._placement)
+        _fill_batch(frame, self.arrays[given.tensor])
 
     def instances(self, pictures: Sequence[Picture | None]) -> None:
         """Write the instance maps of the same frames."""
@@ -107,20 +155,41 @@ class Feed:
             # A mixture of two palette colours is no colour of the palette.
             scaled = nearest(part, placement.content) if frame.labels else resized(part, placement.content)
             planes, coding = (contiguous(scaled),), {}
-        color_in(
-            planes,
-            place if frame.layout == "NCHW" else np.moveaxis(place, 2, 0),
-            scale=self._scale,
-            offset=self._offset,
-            bgr=frame.order == "BGR",
-            pad=frame.padding,
-            **coding,
-        )
+        write_coded(planes, place, frame, coding)
+
+
+def write_coded(planes: Sequence[Array], place: Array, frame: FrameInput, coding: dict[str, Any]) -> None:
+    """Write planes as `color_in` takes them into `place`, one picture of the frame input, (C,H,W) or (H,W,C).
+
+    coding  the keywords of `color_in` that say how the planes are coded
+    """
+    low, high = frame.range
+    target = place if frame.layout == "NCHW" else np.moveaxis(place, 2, 0)
+    scale = [(high - low) / std for std in frame.std]
+    offset = [(low - mean) / std for mean, std in zip(frame.mean, frame.std, strict=True)]
+    colours = target[:3]
+    if frame.channels == 1:
+        colours = np.empty_like(target, dtype=np.float32, shape=(3, *target.shape[1:]), order="C")
+    color_in(planes, colours, scale=scale, offset=offset, bgr=frame.order == "BGR", pad=frame.padding, **coding)
+    if frame.channels == 1:
+        weights = LUMA if frame.order == "RGB" else LUMA[::-1]
+        grey = sum(weight * plane for weight, plane in zip(weights, colours, strict=True))
+        target[0] = grey.round().clip(0, 255) if frame.dtype == "uint8" else grey
+    elif frame.channels == 4:
+        target[3] = high
 
 
 def _places(frame: FrameInput, tensor: Array) -> list[Array]:
-    """The views of a tensor of batch 1, one for each frame."""
-    return list(tensor[0]) if frame.window else [tensor[0]]
+    """The views of a tensor, one for each frame of the window; of a batch the first place."""
+    if frame.window:
+        return list(tensor[0])
+    return [tensor[0] if frame.batch else tensor]
+
+
+def _fill_batch(frame: FrameInput, tensor: Array) -> None:
+    """Write the picture in the first place of a batch into the other places."""
+    if frame.batch > 1:
+        tensor[1:] = tensor[:1]
 
 
 def _ids(picture: Picture, kind: str) -> Array:

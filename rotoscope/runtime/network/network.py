@@ -19,7 +19,8 @@ from rotoscope.base.times import StageTimes
 from rotoscope.kernels.interleave import interleave
 from rotoscope.runtime.models.golden import first_state
 from rotoscope.runtime.models.model_file import ModelFile
-from rotoscope.runtime.network.call import NotFinite, call, filled
+from rotoscope.runtime.network.call import NotFinite, call, coloured, filled
+from rotoscope.runtime.network.clipped import ClippedShare
 from rotoscope.runtime.network.feed import Feed
 from rotoscope.runtime.network.state import NetworkState
 
@@ -86,7 +87,9 @@ class Network:
 
     gpu  of a run whose pictures are on the engine's GPU; None: pictures are on the CPU, and the engine copies them
 
-    Thread-safe for models without state; a model with state takes one frame after the other. `style` is as in `Feed`.
+    Thread-safe for models without state; a model with state takes one frame after the other. `style` and `settings` are as in
+    `Feed`; `style` may be changed between two frames. With `keep_colour` a result has the luma of the output and the colour
+    differences of the input.
     `statistics` are those of `statistics.calibrate`: every frame is normalised with them, in any order. Without them, a model
     with shared statistics lets them move with the stream: after t seconds exp(-t / 2 s) of the old ones is left.
     """
@@ -99,12 +102,18 @@ class Network:
         working: str | None = None,
         fit: str = "pad",
         style: Array | None = None,
+        settings: Mapping[str, Array] | None = None,
+        keep_colour: bool = False,
         statistics: Mapping[str, Array] | None = None,
         times: StageTimes,
         gpu: GpuRun | None = None,
     ) -> None:
         self.model, self.engine = model, engine
-        self._working, self._fit, self._style, self._times = working, fit, style, times
+        given = manifest_style.tensor if (manifest_style := model.manifest.style) else ""
+        self.style = (settings or {}).get(given, style)
+        self._working, self._fit, self._settings, self._times = working, fit, settings, times
+        self._keeps_colour = keep_colour or model.manifest.output.keeps_colour
+        self._clipped = ClippedShare(model.manifest.output, model.name)
         self._device = CPU if gpu is None else gpu.device
         self._gpu = gpu
         self._counted: deque[_Counted] = deque()  # on a GPU: calls whose values are not checked yet, oldest first
@@ -123,6 +132,11 @@ class Network:
     def is_stateless(self) -> bool:
         """Frames may be translated in any order and at the same time."""
         return self._frozen is not None or not self.model.manifest.state
+
+    @property
+    def notes(self) -> list[str]:
+        """What about the file is a guess, and what share of the output so far was clipped, if it is large."""
+        return [*self.model.guesses, *filter(None, [self._clipped.note])]
 
     def placement(self, picture: Size) -> Placement:
         """Placement of a picture of this size in the network's input."""
@@ -150,6 +164,8 @@ class Network:
             raw = self._run(buffers, label)
         with self._times.measure("unpack"):
             out = self._unpacked(raw, buffers.sizes, label)
+            if self._keeps_colour:
+                out = coloured(out, given.pictures[now], buffers.sizes.placement.crop)
             if self.model.manifest.mask:
                 out = filled(given.pictures[now], given.masks[now], out, buffers.sizes.placement.crop)
         return out
@@ -159,6 +175,7 @@ class Network:
         manifest = self.model.manifest
         if manifest.shares_statistics and self._frozen is None:
             feed.number(math.exp(-given.elapsed_s / MOVING_S))
+        feed.style(self.style)
         feed.pictures(given.pictures)
         if manifest.mask:
             feed.masks(given.masks or (None,) * len(given.pictures))
@@ -177,8 +194,7 @@ class Network:
         manifest, inputs, outputs = self.model.manifest, buffers.feed.arrays, buffers.outputs
         if self.is_stateless:
             call(self.engine, label, inputs, self._frozen or {}, outputs)
-            alone: Array = outputs[manifest.output.tensor][0]
-            return alone
+            return _alone(outputs[manifest.output.tensor])
         state, out_state = self.state.current(inputs, height, width)
         call(self.engine, label, inputs, state, outputs, out_state)
         finished = [self.state.finish(composite, outputs) for composite in manifest.composite]
@@ -187,15 +203,17 @@ class Network:
                 f"{label}: state {name} of {self.model.name} is NaN or infinite ({self.engine.description})"
             )
         self.state.advance()
-        return finished[0] if finished else outputs[manifest.output.tensor][0]
+        return finished[0] if finished else _alone(outputs[manifest.output.tensor])
 
     def _unpacked(self, raw: Array, sizes: _Sizes, label: str) -> Array:
         output = self.model.manifest.output
         width, height = (side * sizes.scale for side in sizes.placement.content)
         out = self._device.empty((height, width, 4), np.float32)
         planar = np.moveaxis(raw, 2, 0) if output.layout == "NHWC" else raw
+        planar = planar.repeat(3, axis=0) if output.channels == 1 else planar[:3]
         coding: dict[str, Any] = {"scale": self._out_scale, "offset": self._out_offset, "bgr": output.order == "BGR"}
         if self._gpu is None:
+            self._clipped.add(planar)
             bad = interleave(np.ascontiguousarray(planar, np.float32), out, **coding)
             self._check(bad, 3 * width * height, label)
             return out
@@ -238,7 +256,7 @@ class Network:
                 for name in manifest.outputs
                 if name not in further
             }
-            feed = Feed(manifest, sizes.placement, style=self._style, device=self._device)
+            feed = Feed(manifest, sizes.placement, style=self.style, settings=self._settings, device=self._device)
             mine[picture] = _Buffers(sizes, feed, outputs)
         return mine[picture]
 
@@ -249,7 +267,7 @@ class Network:
             if placement.network not in self._shapes:
                 manifest = self.model.manifest
                 width, height = placement.network
-                feed = Feed(manifest, placement, style=self._style)
+                feed = Feed(manifest, placement, style=self.style, settings=self._settings)
                 state = first_state(manifest, feed.arrays, height, width)
                 self._shapes[placement.network] = self.engine.shapes(feed.arrays, state)
             shapes = self._shapes[placement.network]
@@ -258,7 +276,7 @@ class Network:
     def _scale(self, shape: tuple[int, ...], placement: Placement) -> int:
         """Side of the output divided by side of the input; raises ModelRefused if the description says otherwise."""
         output = self.model.manifest.output
-        height, width = shape[2:] if output.layout == "NCHW" else shape[1:3]
+        height, width = shape[-2:] if output.layout == "NCHW" else shape[-3:-1]
         scale = max(1, height // placement.network[1])
         if scale != output.scale and not self.model.inferred:
             raise ModelRefused(f"{self.model.path}: says scale {output.scale}, but the output is {width}x{height}")
@@ -271,3 +289,9 @@ class Network:
                 "sides that are a larger multiple than its description says (--multiple)"
             )
         return scale
+
+
+def _alone(raw: Array) -> Array:
+    """The first picture of an output, (C,H,W) or (H,W,C); an output of three axes has no batch."""
+    alone: Array = raw[0] if raw.ndim > 3 else raw
+    return alone

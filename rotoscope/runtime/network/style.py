@@ -1,45 +1,80 @@
-"""The style code of a network: drawn with a seed, or read from a file such as `rotoscope encode` writes."""
+"""The style of a network: a code, drawn with a seed or read from a file; weights of its styles; or a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Array
 from rotoscope.base.manifest import Manifest, StyleInput
+from rotoscope.runtime.models.golden import first_style
+from rotoscope.runtime.network.settings import weights_from
 
 STYLE_SEED = 0  # the default
 
 
-def style_codes(models: Sequence[Manifest], chosen: Sequence[int | str | None]) -> list[Array | None]:
-    """The style input of each model of a chain; None for a model without one.
+def style_codes(models: Sequence[Manifest], chosen: Sequence[Any]) -> list[Array | None]:
+    """The style of each model of a chain; None for a model without one.
 
-    chosen  for each model: the seed that its style is drawn with, a .npy file, or None for the seed 0
-    Raises UsageError for a file that does not fit, and for a choice if no model of the chain takes a style.
+    chosen  for each model: a seed, or the number of a style; a blend such as "3:0.5,12:0.5"; a .npy file; an array: a code, or
+            a picture (H,W,3) uint8; None for the first style or the seed 0
+    Raises UsageError for what does not fit, and for a choice if no model of the chain takes a style.
     """
     choices = [choice for choice in chosen if choice is not None]
-    if choices and not any(model.style for model in models):
+    if choices and not any(model.style or model.example for model in models):
         names = " and ".join(model.name for model in models)
+        shown = choices[0] if isinstance(choices[0], int | str) else "PICTURE"
         raise UsageError(
-            f"--style {choices[0]}: {names} takes no style; accepted: models with a style input, such as MUNIT's"
+            f"--style {shown}: {names} takes no style; accepted: models with a style input, such as MUNIT's"
         )
-    wanted = [STYLE_SEED if choice is None else choice for choice in chosen]
-    pairs = zip(models, wanted, strict=True)
-    return [None if model.style is None else style_code(model.style, choice) for model, choice in pairs]
+    return [_style_of(model, choice) for model, choice in zip(models, chosen, strict=True)]
 
 
-def style_code(style: StyleInput, chosen: int | str) -> Array:
-    """An array of the input's shape and dtype: drawn with a seed, or float32 of that shape from a file."""
-    if isinstance(chosen, int):
+def _style_of(model: Manifest, chosen: Any) -> Array | None:
+    if model.example is not None:
+        if not isinstance(chosen, np.ndarray) or chosen.dtype != np.uint8 or chosen.ndim != 3 or chosen.shape[2] != 3:
+            raise UsageError(
+                f"{model.name} takes the style of a picture: --like PICTURE, in Python style=, (H,W,3) uint8 RGB"
+            )
+        return chosen
+    if model.style is None:
+        return None
+    if model.style.what == "code" or isinstance(chosen, np.ndarray):
+        return style_code(model.style, STYLE_SEED if chosen is None else chosen)
+    return _weights(model.style, chosen, model.name)
+
+
+def style_code(style: StyleInput, chosen: Any) -> Array:
+    """An array of the input's shape and dtype: drawn with a seed, or float32 of that shape from a file or the caller."""
+    if isinstance(chosen, int) and style.what == "code":
         drawn = np.random.default_rng(chosen).standard_normal(style.shape)
         return (drawn * style.deviation).astype(style.dtype)
-    code = read_array(Path(chosen))
-    if code.shape != style.shape or code.dtype != np.float32:
-        raise UsageError(f"{chosen}: holds {code.dtype} {code.shape}; accepted: float32 {style.shape}")
+    if isinstance(chosen, int):
+        return first_style(style)
+    code, name = (chosen, "style") if isinstance(chosen, np.ndarray) else (read_array(Path(chosen)), chosen)
+    is_vector = code.ndim == 1 and style.what == "weights" and code.size == style.num_styles
+    is_float = code.dtype == np.float32 or (isinstance(chosen, np.ndarray) and code.dtype.kind == "f")
+    if (code.shape != style.shape and not is_vector) or not is_float:
+        raise UsageError(f"{name}: holds {code.dtype} {code.shape}; accepted: float32 {style.shape}")
     if not np.isfinite(code).all():
-        raise UsageError(f"{chosen}: not all of its values are finite")
-    return np.array(code, style.dtype, order="C")
+        raise UsageError(f"{name}: not all of its values are finite")
+    return np.array(code.reshape(style.shape), style.dtype, order="C")
+
+
+def _weights(style: StyleInput, chosen: Any, name: str) -> Array:
+    """The input of a network with numbered styles: the first one for None."""
+    if chosen is None:
+        return first_style(style)
+    if str(chosen).lower().endswith(".npy"):
+        return style_code(style, chosen)
+    if style.what == "index":
+        if not isinstance(chosen, int):
+            raise UsageError(f"--style {chosen}: {name} takes the number of one style, such as 1")
+        return np.full(style.shape, chosen, style.dtype)
+    weights = weights_from(str(chosen), style.num_styles, f"--style {chosen}")
+    return weights.astype(style.dtype).reshape(style.shape)
 
 
 def read_array(path: Path) -> Array:

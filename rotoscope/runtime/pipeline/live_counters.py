@@ -45,13 +45,18 @@ class LiveCounters:
         self._results: deque[tuple[float, float]] = deque()  # (time of the hand-over, latency), seconds
         self._first_second: list[float] = []
         self._first_result_s: float | None = None
-        self._max_ms = 0.0
+        self._max_ms = self._sum_ms = 0.0
         self._bins = np.zeros(_BINS_PER_DECADE * _DECADES, np.int64)
 
     @property
     def seconds(self) -> float:
         """Seconds since the counters were made."""
         return self._clock() - self._begin_s
+
+    @property
+    def latency_sum_ms(self) -> float:
+        """Milliseconds that all results took together."""
+        return self._sum_ms
 
     def arrived(self, _frame: Frame) -> None:
         """Count a frame that the source delivered."""
@@ -80,6 +85,7 @@ class LiveCounters:
             place = np.log10(max(latency * 1e3, _SHORTEST_MS) / _SHORTEST_MS) * _BINS_PER_DECADE
             self._bins[min(int(place), len(self._bins) - 1)] += 1
             self._max_ms = max(self._max_ms, latency * 1e3)
+            self._sum_ms += latency * 1e3
             if self._first_result_s is None:
                 self._first_result_s = now
             if SETTLING_S <= now - self._first_result_s < SETTLING_S + 1:

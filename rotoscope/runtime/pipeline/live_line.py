@@ -68,7 +68,7 @@ class LiveLine:
         if last is not None and frame.seconds - last.seconds > LONGEST_GAP_S:
             frame = replace(frame, cut=True)
         if self.is_paused and last is not None:
-            return [*done, self._remembered(replace(frame, result=last.result, carried=True))]
+            return [*done, self._remembered(replace(frame, source=last.source, result=last.result, carried=True))]
         begin = time.perf_counter()
         if self.stages.gpu is not None:
             self._sources[frame.index] = frame.source

@@ -21,6 +21,7 @@ from rotoscope.runtime.motion.estimator import FlowSource
 from rotoscope.runtime.motion.region import Region
 from rotoscope.runtime.network.network import MOVING_S, Network
 from rotoscope.runtime.network.pair import InterpolationModel
+from rotoscope.runtime.network.settings import check_settings, setting_arrays
 from rotoscope.runtime.network.stage import KeepSource, NetworkStage
 from rotoscope.runtime.network.statistics import Calibration
 from rotoscope.runtime.network.style import style_codes
@@ -100,6 +101,8 @@ class Stages:
         self._why_on_cpu = _why_on_cpu(files, engines, steady)
         stays = gpu_slots is not None and not self._why_on_cpu and engines[0].device != CPU
         self.gpu = GpuRun(engines[0].device, gpu_slots or 0) if stays else None
+        for model in models:
+            check_settings([file.manifest for file in files], model.options.settings)
         codes = style_codes([file.manifest for file in files], [model.options.style for model in models])
         networks = [
             Network(
@@ -108,6 +111,8 @@ class Stages:
                 working=model.options.working_size if place == 0 else None,
                 fit=model.options.fit,
                 style=code,
+                settings=setting_arrays(model.file.manifest, model.options.settings),
+                keep_colour=model.options.keep_colour,
                 statistics=calibration.statistics if calibration and place == 0 else None,
                 times=self.times,
                 gpu=self.gpu,
@@ -188,7 +193,7 @@ class Stages:
     @property
     def notes(self) -> list[str]:
         """Sentences for the user about steadying and statistics."""
-        notes = [*self.steadiness.notes]
+        notes = [*self.steadiness.notes, *(note for network in self.network.networks for note in network.notes)]
         if self._why_on_cpu:
             notes.append(f"pictures were on the CPU around the networks: {self._why_on_cpu}")
         if self._calibration is not None:

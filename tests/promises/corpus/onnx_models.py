@@ -118,6 +118,8 @@ REFUSED: dict[str, Callable[[], onnx.ModelProto]] = {
     "attribute/pads-huge": lambda: onnx_graphs.conv_graph(pads=[1 << 40] * 4),
     "attribute/group-zero": lambda: onnx_graphs.conv_graph(group=0),
     "attribute/block-zero": lambda: model(node("SpaceToDepth", "in", "a", blocksize=0), node("Identity", "a")),
+    "attribute/block-missing": lambda: model(node("SpaceToDepth", "in", "a"), node("Identity", "a")),
+    "attribute/block-missing-at-the-end": lambda: model(node("DepthToSpace", "in")),
     "attribute/upsample-nan": lambda: model(node("Upsample", "in", scales=[float("nan")] * 4)),
     "attribute/upsample-huge": lambda: model(node("DepthToSpace", "in", blocksize=1 << 40)),
 }

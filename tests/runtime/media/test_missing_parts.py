@@ -26,7 +26,17 @@ CODECS = {
     ".flv": ("libx264", {"qp": "20", "g": "10", "preset": "ultrafast"}),
     ".avi": ("mjpeg", {}),
     ".ivf": ("libvpx", {"g": "10", "deadline": "realtime", "cpu-used": "8"}),
+    ".mxf": ("mpeg2video", {"qscale": "3"}),
+    ".wmv": ("wmv2", {}),
 }  # fmt: skip
+
+
+STREAMS = {
+    ".ts": ("libx264", {"qp": "20", "preset": "ultrafast"}),
+    ".mpg": ("mpeg2video", {}),
+    ".m2ts": ("libx264", {}),
+}
+CUT_OFF = "packets cut off by the end of the file"
 
 
 def noise(index, width, height):
@@ -56,7 +66,7 @@ def cut(path, share):
 @pytest.mark.parametrize("ending", CODECS)
 @pytest.mark.parametrize("sound", [False, True])
 def test_a_whole_file_lacks_nothing(ending, sound, tmp_path):
-    if sound and ending in (".webm", ".ivf"):
+    if sound and ending in (".webm", ".ivf", ".mxf", ".wmv"):
         pytest.skip("takes no AAC")
     assert counted(clip(tmp_path / f"clip{ending}", sound=sound)) == (FRAMES, {})
 
@@ -68,6 +78,42 @@ def test_frames_missing_at_the_end_are_counted(ending, share, tmp_path):
     assert 0 < num < FRAMES
     # The last packet may be there in part: it is delivered damaged, or counted as one that could not be decoded.
     assert num + losses[AT_END] + losses.get(UNDECODED, 0) == pytest.approx(FRAMES, abs=2)
+
+
+@pytest.mark.parametrize("ending", STREAMS)
+def test_a_stream_that_does_not_say_how_long_it_is_ends_with_a_whole_packet(ending, tmp_path):
+    """Where the cut is no border of packets, it is a loss: a damaged frame, or packets of sound that are not whole."""
+    codec, options = STREAMS[ending]
+    path = tiny_clips.write_clip(
+        tmp_path / f"clip{ending}", frames=40, codec=codec, options=options, make=noise, sound=ending != ".mpg"
+    )
+    num, losses = counted(path)
+    assert (num, losses) == (40, {})
+    data = path.read_bytes()
+    for missing in (1, 100, len(data) // 3 + 1, len(data) // 2 + 1):
+        path.write_bytes(data[:-missing])
+        num, losses = counted(path)
+        assert CUT_OFF in losses or "damaged frames" in losses, missing
+
+
+def test_a_transport_stream_that_ends_within_sound_is_cut(tmp_path):
+    """A cut between two packets of 188 bytes shows in the length that a unit of sound states."""
+    path = tiny_clips.write_clip(tmp_path / "clip.ts", frames=40, make=noise, sound=True, options={"qp": "30"})
+    data = path.read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    sound = [number for number, packet in enumerate(packets) if int.from_bytes(packet[1:3], "big") & 0x1FFF == 0x101]
+    starts = [number for number in sound if packets[number][1] & 0x40]
+    assert len(starts) < len(sound), "each unit of sound fits into one packet"
+    longer = [start for start in starts if start + 1 in sound and start + 1 not in starts]
+    path.write_bytes(b"".join(packets[: longer[-1] + 1]))
+    assert counted(path)[1].keys() >= {CUT_OFF}
+
+
+def test_half_of_a_transport_stream_ends_with_exit_code_5(tmp_path, identity, rotoscope_main):
+    path = tiny_clips.write_clip(tmp_path / "clip.ts", frames=40, make=noise, sound=True)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 1])
+    code, _, err = rotoscope_main("translate", path, tmp_path / "out.mkv", "-m", identity, "--steady", "off")
+    assert code == 5 and "lost: " in err
 
 
 def test_a_packet_that_the_end_of_an_mp4_cuts_off_is_counted(tmp_path):
@@ -157,11 +203,15 @@ def test_matroska_of_unknown_length_tells_nothing(tmp_path):
     assert num < FRAMES and AT_END not in losses
 
 
-@pytest.mark.parametrize("container", ["matroska,webm", "avi", "flv", "mpegts"])
+@pytest.mark.parametrize("container", ["matroska,webm", "avi", "flv", "asf", "mxf", "mpeg", "mpegts"])
 @pytest.mark.parametrize("content", [
     b"", b"\x1a", b"\x1a\x45\xdf\xa3", b"\x1a\x45\xdf\xa3\x00", b"\x1a\x45\xdf\xa3" + b"\x01" + b"\xff" * 7,
     b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67", b"RIFF", b"RIFF\xff\xff\xff\xffAVI ", b"FLV\x00\x08filesize\x00",
     b"FLV\x00\x08filesize\x00" + b"\xff" * 8, b"\xff" * 100, bytes(100),
+    bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365"), bytes.fromhex("A1DCAB8C47A9CF118EE400C00C205365") + b"\xff" * 100,
+    bytes.fromhex("060E2B34020501010D010201"), bytes.fromhex("060E2B34020501010D010201") + b"\xff" * 100,
+    b"\0\0\1\xba", b"\0\0\1\xba" + b"\xff" * 30, b"\0\0\1\xba" + bytes(8) + b"\0\0\1\xe0", b"\0\0\1\xba" + b"\0\0\1\xe0" * 30,
+    (b"\x47\x40\x00\x30\xff" + bytes(183)) * 4, (b"\x47\x40\x00\x10\0\0\1\xe0\xff\xff" + bytes(178)) * 4,
 ])  # fmt: skip
 def test_any_bytes_are_judged_without_an_error(content, container, tmp_path):
     path = tmp_path / "any"

@@ -77,9 +77,8 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
     yield gauge(
         "late_share", "Share of the frames that took longer than the time between two source frames.", status.late_share
     )
-    yield histogram(
-        "latency_seconds", "From arrival to the hand-over to the outputs.", {(): status.latency_counts}, status
-    )
+    latency = {"": (status.latency_counts, status.latency_sum_ms / 1e3)}
+    yield histogram("latency_seconds", "From arrival to the hand-over to the outputs.", "", latency)
     yield from _stages(status)
     yield from _outputs(status)
     yield gauge("viewers", "Viewers of the page.", sink.num_viewers)
@@ -95,22 +94,18 @@ def _version() -> str:
 
 
 def _stages(status: LiveStatus) -> Iterator[Any]:
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.core import GaugeMetricFamily
 
-    seconds = CounterMetricFamily("rotoscope_stage_seconds", "Seconds spent in a stage.", labels=["stage"])
-    quantiles = GaugeMetricFamily(
-        "rotoscope_stage_latency_seconds",
-        "Time of one frame in a stage, since the begin.",
-        labels=["stage", "quantile"],
-    )
+    counts = {
+        stage: (by_limit, status.stages[stage]["seconds"])
+        for stage, by_limit in status.stage_counts.items()
+        if stage in status.stages  # both are of the same moment, but not quite
+    }
+    yield histogram("stage_seconds", "Time of one piece of work in a stage.", "stage", counts)
+    share = GaugeMetricFamily("rotoscope_stage_share", "Part of the time that a stage takes, 0 to 1.", labels=["stage"])
     for stage, numbers in status.stages.items():
-        if "seconds" in numbers:
-            seconds.add_metric([stage], numbers["seconds"])
-        for name, quantile in (("p50_ms", "0.5"), ("p95_ms", "0.95"), ("p99_ms", "0.99")):
-            if name in numbers:
-                quantiles.add_metric([stage, quantile], numbers[name] / 1e3)
-    yield seconds
-    yield quantiles
+        share.add_metric([stage], numbers["share"])
+    yield share
 
 
 def _outputs(status: LiveStatus) -> Iterator[Any]:
@@ -134,15 +129,18 @@ def _outputs(status: LiveStatus) -> Iterator[Any]:
     yield from (frames, losses, reconnects, is_open)
 
 
-def histogram(name: str, text: str, counts: dict[tuple[str, ...], dict[float, int]], status: LiveStatus) -> Any:
-    """A histogram in seconds from cumulative counts by upper limit in milliseconds."""
+def histogram(name: str, text: str, label: str, counts: Mapping[str, tuple[Mapping[float, int], float]]) -> Any:
+    """A histogram in seconds.
+
+    label   its name; "": there is none
+    counts  value of the label -> (upper limit in milliseconds -> cumulative count, sum in seconds)
+    """
     from prometheus_client.core import HistogramMetricFamily
 
-    family = HistogramMetricFamily(f"rotoscope_{name}", text)
-    for labels, by_limit in counts.items():
-        finite = sorted((limit, count) for limit, count in by_limit.items() if math.isfinite(limit))
-        whole = max([status.frames_out, *by_limit.values()])
-        buckets = [*((str(limit / 1e3), count) for limit, count in finite), ("+Inf", whole)]
-        family.add_metric(labels, buckets, sum_value=None)
-        family.add_sample(f"rotoscope_{name}_count", {}, whole)
+    family = HistogramMetricFamily(f"rotoscope_{name}", text, labels=[label] if label else [])
+    for value, (by_limit, seconds) in counts.items():
+        finite = sorted(limit for limit in by_limit if math.isfinite(limit))
+        whole = max(by_limit.values(), default=0)
+        buckets = [*((str(limit / 1e3), by_limit[limit]) for limit in finite), ("+Inf", whole)]
+        family.add_metric([value] if label else [], buckets, sum_value=seconds)
     return family

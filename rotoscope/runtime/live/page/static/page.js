@@ -1,15 +1,18 @@
 // The page: shows the state of the run and sends what the user changes.
 
+import {Camera} from "./camera.js";
 import {Graph} from "./graph.js";
-import {PictureStream, decodesH264} from "./picture.js";
+import {PictureStream, chooseCodec} from "./picture.js";
 
 const STATUS_MS = 1000;
+const MAX_OPENING_MS = 300000;  // an engine may compile for minutes
 const get = id => document.getElementById(id);
 const frame = get("frame"), result = get("result"), source = get("source"), wipe = get("wipe");
 const graphs = {
   fps: new Graph(get("fps-graph"), "Frames per second", ["in", "out"], "fps"),
   latency: new Graph(get("latency-graph"), "Latency", ["median", "99%"], "ms"),
 };
+const LOOK_HELP = get("look-help").textContent;
 let view = "result";
 let last = null;  // the last status
 let lastPicture = {frames: -1, seconds: 0};
@@ -115,10 +118,17 @@ for (const id of ["strength", "mix"]) {
   });
 }
 const sendModel = sender("model");
-get("look").addEventListener("change", () => { touched.look = Date.now(); sendModel(get("look").value); });
+let opening = null;  // a model that has been asked for and is not running yet: {model, before, since}
+
+function openModel(model) {
+  opening = {model, before: last?.model, since: Date.now()};
+  sendModel(model);
+}
+
+get("look").addEventListener("change", () => openModel(get("look").value));
 get("path-form").addEventListener("submit", event => {
   event.preventDefault();
-  if (get("path").value.trim()) sendModel(get("path").value.trim());
+  if (get("path").value.trim()) openModel(get("path").value.trim());
 });
 get("pause").addEventListener("click", async () => {
   await post("/change", {is_paused: !last?.is_paused});
@@ -144,6 +154,23 @@ get("snapshot").addEventListener("click", async () => {
 get("full").addEventListener("click", () => document.fullscreenElement ? document.exitFullscreen() : frame.requestFullscreen());
 get("full").hidden = !document.fullscreenEnabled;
 
+// --- camera of this device
+
+const camera = new Camera(() => { showError("The connection of the camera was lost."); showCamera(); });
+
+function showCamera() {
+  get("camera").textContent = camera.isOn ? "Stop my camera" : "Use my camera";
+  get("camera").setAttribute("aria-pressed", camera.isOn);
+}
+
+get("camera").addEventListener("click", async () => {
+  showError("");
+  if (camera.isOn) camera.stop();
+  else await camera.start().catch(error => showError(error.message));
+  showCamera();
+});
+addEventListener("pagehide", () => camera.stop());
+
 // --- status
 
 /** The state of the source in words. */
@@ -151,6 +178,8 @@ function stateText(status) {
   if (status.frames_in !== lastPicture.frames) lastPicture = {frames: status.frames_in, seconds: status.seconds};
   const silence = Math.round(status.seconds - lastPicture.seconds);
   if (status.source_state === "playing" && status.is_paused) return "paused";
+  if (status.source === "page:" && ["connecting", "waiting"].includes(status.source_state)) return "waiting for a camera";
+  if (!status.model) return "opening the models";
   return {
     connecting: "connecting to the source",
     playing: status.frames_in ? "playing" : "connected, waiting for the first picture",
@@ -178,16 +207,18 @@ function showControls(status) {
     get(id).value = status[id];
     setText(`${id}-value`, status[id].toFixed(2));
   }
-  const names = status.models.includes(status.model) ? status.models : [status.model, ...status.models];
+  const names = [...new Set([status.model, ...status.models])].filter(Boolean).sort();
   const look = get("look");
   if (names.join("\n") !== [...look.options].map(option => option.value).join("\n")) {
     look.replaceChildren(...names.map(name => new Option(name, name)));
   }
-  if (isFree("look")) look.value = status.model;
+  look.value = opening && names.includes(opening.model) ? opening.model : status.model;
+  setText("look-help", opening ? `Opening ${opening.model}; ${status.model} goes on meanwhile.` : LOOK_HELP);
   get("pause").textContent = status.is_paused ? "Go on" : "Pause";
   get("pause").setAttribute("aria-pressed", status.is_paused);
   get("record").textContent = status.recording ? "Stop recording" : "Record";
   get("record").setAttribute("aria-pressed", Boolean(status.recording));
+  get("camera").hidden = status.source !== "page:";
   get("recording").hidden = !status.recording;
   setText("recording", status.recording ? `Recording into ${status.recording}` : "");
 }
@@ -236,7 +267,17 @@ function showNumbers(status) {
   setText("losses", `Lost: ${list(status.losses)}`);
 }
 
+/** A model runs when the status names another one; a new note says why it does not open. */
+function watchOpening(status) {
+  if (!opening) return;
+  const note = status.notes.find(text => !last?.notes.includes(text));
+  if (note) showError(note);
+  const isOver = status.model !== opening.before || opening.model === opening.before;
+  if (note || isOver || !get("error").hidden || Date.now() - opening.since > MAX_OPENING_MS) opening = null;
+}
+
 function show(status) {
+  watchOpening(status);
   last = status;
   frame.classList.remove("is-away");
   get("lamp").dataset.state = status.source_state;
@@ -270,4 +311,4 @@ async function refresh() {
 setInterval(() => { if (!document.hidden) refresh(); }, STATUS_MS);
 refresh();
 moveWipe(50);
-decodesH264().then(isThere => { pictures.codec = isThere ? "h264" : "jpeg"; pictures.open(false); });
+chooseCodec().then(codec => pictures.open(view !== "result", codec));

@@ -1,14 +1,21 @@
-// The picture: packets over a WebSocket, decoded and drawn as they come. H.264 where the browser decodes it, otherwise JPEG.
+// The picture: packets over a WebSocket, decoded and drawn as they come.
 
 const HEADER_BYTES = 16;  // is_key, three unused bytes, index of the frame (uint32), microseconds (float64)
 const MAX_PAUSE_MS = 5000;  // between two attempts to connect
 
-/** Whether this browser decodes H.264 itself; it does so on https and on this machine alone. */
-export async function decodesH264() {
-  if (!window.VideoDecoder) return false;
+/**
+ * The codec for this page: "h264" needs a tenth of the bandwidth, but more of both processors than "jpeg", so that a page on the
+ * machine that runs Rotoscope takes JPEG. H.264 needs WebCodecs, which browsers offer on https and on localhost alone.
+ * `?codec=h264` and `?codec=jpeg` in the address decide otherwise.
+ */
+export async function chooseCodec() {
+  const wanted = new URLSearchParams(location.search).get("codec");
+  const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  if (wanted === "jpeg" || (isHere && wanted !== "h264") || !window.VideoDecoder) return "jpeg";
   try {
-    return (await VideoDecoder.isConfigSupported({codec: "avc1.42c01e", optimizeForLatency: true})).supported;
-  } catch { return false; }
+    const answer = await VideoDecoder.isConfigSupported({codec: "avc1.42c01e", optimizeForLatency: true});
+    return answer.supported ? "h264" : "jpeg";
+  } catch { return "jpeg"; }
 }
 
 /** Receives the pictures of a run and gives each to `draw(image, hasSource)`: a result, or a result above its source. */

@@ -17,6 +17,7 @@ class ReadingSink:
     keeps_every_frame = False
     reconnects = 0
     state: SinkState = "open"
+    reason = ""
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings

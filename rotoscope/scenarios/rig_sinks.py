@@ -18,6 +18,7 @@ class ReadingSink:
     reconnects = 0
     reason = ""
     state: SinkState = "open"
+    reason = ""
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings

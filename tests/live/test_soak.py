@@ -41,7 +41,7 @@ def check_growth(before, after):
 class CountingSink:
     """Counts what it gets, and calls `on_frame` with each frame."""
 
-    name, keeps_every_frame, state, reconnects = "counting", True, "open", 0
+    name, keeps_every_frame, state, reconnects, reason = "counting", True, "open", 0, ""
 
     def __init__(self, on_frame):
         self.num_frames, self.notes, self.kept, self.losses = 0, [], [], Counter()

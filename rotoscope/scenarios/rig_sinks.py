@@ -18,7 +18,6 @@ class ReadingSink:
     reconnects = 0
     reason = ""
     state: SinkState = "open"
-    reason = ""
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings

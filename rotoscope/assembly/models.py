@@ -117,7 +117,7 @@ def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]
     manifest = overridden(opened.graph.manifest, options.overrides())
     description = opened.loaded.description
     file = ModelFile(
-        path, manifest, manifest.checkpoint_sha256, description.parameters, "fp32", inferred=description.notes
+        path, manifest, manifest.checkpoint_sha256, description.parameters, "fp32", assumed=description.notes
     )
     return file, opened.graph
 

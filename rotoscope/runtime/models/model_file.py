@@ -41,7 +41,6 @@ class ModelFile:
     precision   "fp32", "fp16" or "int8": what most of its weights are
     inferences  what was inferred for a file without a manifest, with the reasons
     has_loop    a node of the graph is a Loop, which may have no end
-    assumed     of a checkpoint: what was chosen or assumed, and the hint that changes it
     """
 
     path: Path
@@ -51,12 +50,11 @@ class ModelFile:
     precision: str
     inferences: tuple[Inferred, ...] = ()
     has_loop: bool = False
-    assumed: tuple[str, ...] = ()
 
     @property
     def inferred(self) -> tuple[str, ...]:
         """For each item that was inferred, its value, its certainty and the reason; empty if the file has a manifest."""
-        return (*map(str, self.inferences), *self.assumed)
+        return tuple(map(str, self.inferences))
 
     @property
     def guesses(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rotoscope.api.bench import Bench, bench
     from rotoscope.api.live import live
     from rotoscope.api.measurement import compare, evaluate, parity
     from rotoscope.api.model_files import build, encode, export_model, info
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "Bench": "api.bench",
     "Frame": "base.frame",
     "InputRefused": "base.errors",
     "LiveReport": "runtime.pipeline.live_job",
@@ -41,6 +43,7 @@ _MODULES = {
     "Run": "runtime.pipeline.job",
     "Translator": "assembly.translator",
     "UsageError": "base.errors",
+    "bench": "api.bench",
     "build": "api.model_files",
     "compare": "api.measurement",
     "distill": "api.training",
@@ -59,6 +62,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "Bench",
     "Frame",
     "InputRefused",
     "LiveReport",
@@ -71,6 +75,7 @@ __all__ = [
     "Run",
     "Translator",
     "UsageError",
+    "bench",
     "build",
     "compare",
     "distill",

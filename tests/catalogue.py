@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from rotoscope.networks import (
+    adain,
     animegan,
     cartoongan,
     compact,
@@ -16,16 +17,24 @@ from rotoscope.networks import (
     dualgan,
     fast_style,
     fast_style_deconv,
+    msgnet,
     munit,
     pix2pixhd,
     pwcnet,
+    pytorch_gan,
     raft,
+    reconet,
     resnet,
+    rrdbnet,
+    srvgg,
     superslomo,
     transformnet,
+    ugatit,
     unet,
+    unit,
     vid2vid,
     vinet,
+    whitebox,
 )
 
 
@@ -92,7 +101,10 @@ def window(batch):
     return torch.rand(batch, 5, 3, 32, 32) * 2 - 1, mask
 
 
+ADAIN = ((4, 4, 6, 6, 8, 8, 8, 8, 10), (8, 8, 8, 8, 6, 6, 4, 4, 3))
 MUNIT = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
+
+UNIT = {"width": 4, "num_blocks": 2}
 
 CASES = [
     Case("CycleGAN ResNet-6", lambda: resnet.ResnetGenerator(width=4, num_blocks=6)),
@@ -213,6 +225,36 @@ CASES = [
         traced=False,
     ),
     Case("contextual attention", lambda: contextual_attention.ContextualInpainter(4), with_mask, slow_to_trace=True),
+    Case("UNIT", lambda: unit.UnitGenerator(width=4, num_blocks=2)),
+    Case(
+        "UNIT, both domains",
+        lambda: unit.UnitPair(UNIT, UNIT | {"num_blocks": 1}, "AtoB"),
+        hints={"direction": "AtoB"},
+        traced=False,
+    ),
+    Case("Real-ESRGAN RRDBNet, 2 blocks", lambda: rrdbnet.RRDBNet(8, 2, 4), pictures(low=0)),
+    Case(
+        "Real-ESRGAN RRDBNet, 1 blocks",
+        lambda: rrdbnet.RRDBNet(8, 1, 4, fold=2),
+        pictures(low=0),
+        name="Real-ESRGAN RRDBNet, scale 2",
+    ),
+    Case("Real-ESRGAN SRVGGNetCompact, 3 convolutions", lambda: srvgg.CompactUpscaler(8, 3, 2), pictures(low=0)),
+    Case("White-box Cartoonization (torch)", lambda: whitebox.WhiteboxGenerator(4, 2)),
+    Case("U-GAT-IT, 2 blocks", lambda: ugatit.UgatitGenerator(width=4, num_blocks=2)),
+    Case(
+        "U-GAT-IT, 2 blocks",
+        lambda: ugatit.UgatitGenerator(width=4, num_blocks=2, size=48),
+        pictures(height=48, width=48),
+        name="U-GAT-IT of one size",
+        traced=False,
+    ),
+    Case("ReCoNet", lambda: reconet.ReCoNet(4), pictures(low=0, high=255)),
+    Case("ReCoNet with 2 blocks", lambda: reconet.SteadyReCoNet(4, 2)),
+    Case("PyTorch-GAN ResNet-2", lambda: pytorch_gan.ResampledResnet(width=4, num_blocks=2)),
+    Case("PyTorch-GAN U-Net", lambda: pytorch_gan.PlainUnet(width=4), pictures(height=256, width=256)),
+    Case("MSG-Net", lambda: msgnet.MsgNet(4, 2), pictures(2, low=0, high=255), traced=False),
+    Case("AdaIN", lambda: adain.AdaIN(*ADAIN), pictures(2, low=0), traced=False),
     Case("compact student", lambda: compact.CompactGenerator(8, 2)),
 ]
 

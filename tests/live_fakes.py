@@ -88,7 +88,7 @@ class KeptSink:
         self.frames, self.sounds, self.notes, self.kept, self.losses = [], [], [], [], Counter()
         self.ended_by, self.gate, self.entered = "", None, threading.Semaphore(0)
         self.interrupted = threading.Event()
-        self.error = None
+        self.error, self.reason = None, ""
 
     @property
     def num_frames(self):

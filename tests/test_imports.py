@@ -41,8 +41,9 @@ ROOMS = {
     "training.systems": "base networks training.data training.loop training.losses training.options",
     "assembly": "base export kernels runtime.engines runtime.media runtime.models runtime.motion runtime.network "
     "runtime.pipeline weights",
+    "scenarios": "assembly base kernels runtime.live runtime.media runtime.pipeline",
     "api": "assembly base demo export kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
-    "runtime.pipeline training.loop training.options training.systems weights",
+    "runtime.pipeline scenarios training.loop training.options training.systems weights",
     "__init__": "api assembly base runtime.pipeline",
     "cli": "*",  # every room below it
     "__main__": "base cli",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -29,20 +29,21 @@ from rotoscope.base.options import (
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
 from rotoscope.runtime.live.open_live_source import open_live_source
+from rotoscope.runtime.live.page.browser_camera import BrowserCamera
 from rotoscope.runtime.pipeline.live_job import LiveJob, StagesRequest
 from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun
 from rotoscope.runtime.pipeline.live_size import AUTO
 from rotoscope.runtime.pipeline.stages import Stages
 
 if TYPE_CHECKING:
-    from rotoscope.base.live import LiveControl, LiveFormat, LiveSink
+    from rotoscope.base.live import LiveControl, LiveFormat, LiveSink, LiveSource
 
 DEMO = "demo:"
 
 
 def live(
-    source: str = DEMO,
-    *outputs: str,
+    source: str | LiveSource = DEMO,
+    *outputs: str | LiveSink,
     model: Named | Sequence[Named],
     engine: EngineName | None = None,
     threads: int | None = None,
@@ -51,9 +52,10 @@ def live(
     """Start to translate a stream that does not end, with a delay that does not grow; return the run, which goes on by itself.
 
     source   a camera (/dev/video0), a screen (screen:), an address (rtsp://, rtmp://, http://, udp://), "-" (y4m on standard
-             input), "demo:" (the demo clip as a camera) or "synthetic:640x360@30"
+             input), "demo:" (the demo clip as a camera), "page:" (the camera of the browser that shows the page),
+             "synthetic:640x360@30", or a LiveSource of your own
     outputs  addresses (rtmp://, rtsp://, udp://), files (.mkv, .mp4), a virtual camera (/dev/video9), "null:" or "page:",
-             a web page; by default the page
+             a web page, or a LiveSink of your own; by default the page
     model    a bundled look, an .onnx file, a checkpoint, a loaded Model, or several of them: a chain
     threads  cores that engine, kernels and codecs share; by default all
     The other keywords are the fields of ModelOptions, SteadyOptions, OutputOptions and LiveOptions in
@@ -66,22 +68,37 @@ def live(
     `run.stop()` ends it; `run.wait()` returns the report or raises the error that ended it. Raises UsageError at once for words
     and options that cannot work.
     """
+    return start_live(source, outputs, model, engine=engine, threads=threads, options=options)
+
+
+def start_live(
+    source: str | LiveSource,
+    outputs: Sequence[str | LiveSink],
+    model: Named | Sequence[Named],
+    *,
+    engine: EngineName | None,
+    threads: int | None,
+    options: LiveKeywords,
+    around_sink: Callable[[LiveSink], LiveSink] = lambda sink: sink,
+) -> LiveRun:
+    """Start a live run; `around_sink` may put something around each output."""
     check_known(options, ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
     check_count("threads", threads, THREADS)
     chain = as_chain(model)
     given = model_keywords(options, engine)
+    sinks = {output.name: output for output in outputs if not isinstance(output, str)}
     job = LiveJob(
-        source=str(source),
-        outputs=tuple(map(str, outputs)) or (PAGE,),
+        source=source if isinstance(source, str) else getattr(source, "name", type(source).__name__),
+        outputs=tuple(output if isinstance(output, str) else output.name for output in outputs) or (PAGE,),
         working_size=given.get("working_size"),
         steady_options=options_from(SteadyOptions, options),
         output_options=options_from(OutputOptions, options),
         live_options=options_from(LiveOptions, options),
     )
     output_options = job.output_options
-    opened = open_live_source(job.source, give_up_after_s=job.live_options.give_up_after, demo_clip=_demo_clip)
+    opened, camera = _opened(source, job)
     for word in job.outputs:
-        if word != PAGE:
+        if word != PAGE and word not in sinks:
             check_live_sink(
                 word, overwrite=output_options.overwrite, codec=output_options.codec,
                 encoder_options=output_options.encoder_options,
@@ -92,16 +109,17 @@ def live(
     models = _Models(chain, given, job.steady_options, workers)
 
     def open_sink(word: str, video: LiveFormat) -> LiveSink:
-        return open_live_sink(
+        sink = sinks.get(word) or open_live_sink(
             word, video, overwrite=output_options.overwrite, codec=output_options.codec,
-            encoder_options=output_options.encoder_options,
+            encoder_options=output_options.encoder_options, threads=workers.threads,
         )  # fmt: skip
+        return around_sink(sink)
 
     run = LiveRun(
         job,
         source=opened,
         open_sink=open_sink,
-        open_page=lambda control: _page(control, job.live_options),
+        open_page=lambda control: _page(control, job.live_options, camera, around_sink),
         make_stages=models.stages,
         models=tuple(dict.fromkeys([*map(str, models.names), *bundled_looks()])),
         recorded=_recording_name,
@@ -142,6 +160,23 @@ class _Models:
         return self._opened[names]
 
 
+def _opened(source: str | LiveSource, job: LiveJob) -> tuple[LiveSource, BrowserCamera | None]:
+    """The source of a job; and once more if it is the camera of a browser, which the server of the page feeds."""
+    if not isinstance(source, str):
+        return source, None
+    give_up_after_s = job.live_options.give_up_after
+    if job.source != PAGE:
+        transport = job.live_options.rtsp_transport
+        opened = open_live_source(
+            job.source, give_up_after_s=give_up_after_s, rtsp_transport=transport, demo_clip=_demo_clip
+        )
+        return opened, None
+    if PAGE not in job.outputs:
+        raise UsageError(f"source {PAGE}: a browser sends its camera to the page; give {PAGE} as an output too")
+    camera = BrowserCamera(give_up_after_s=give_up_after_s)
+    return camera, camera
+
+
 def _demo_clip() -> Path:
     from rotoscope.demo.cached_clip import cached_clip
 
@@ -157,15 +192,20 @@ def _refuse_what_a_camera_lacks(manifest: Manifest) -> None:
 
 
 @contextmanager
-def _page(control: LiveControl, options: LiveOptions) -> Iterator[LiveSink]:
+def _page(
+    control: LiveControl,
+    options: LiveOptions,
+    camera: BrowserCamera | None,
+    around_sink: Callable[[LiveSink], LiveSink],
+) -> Iterator[LiveSink]:
     """Serve the web page of a run within the block; yield its sink."""
     from rotoscope.runtime.live.page.page_sink import PageSink
     from rotoscope.runtime.live.page.server import PageServer
 
     sink = PageSink()
-    with PageServer(control, sink, host=options.host, port=options.port, token=options.token) as server:
+    with PageServer(control, sink, host=options.host, port=options.port, token=options.token, camera=camera) as server:
         sink.name = f"page {server.url}"
-        yield sink
+        yield around_sink(sink)
 
 
 def _recording_name() -> str:

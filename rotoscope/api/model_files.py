@@ -23,6 +23,7 @@ from rotoscope.base.options import (
 from rotoscope.base.sizes import parse_size
 from rotoscope.runtime.models.model_file import open_model, write_described
 from rotoscope.weights.check import check_weights
+from rotoscope.weights.run_folder import is_run_folder, weights_of_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,8 +49,8 @@ def export_model(
 ) -> ExportReport:
     """Export a checkpoint to a model file, after proving that the file gives the same results; needs the extra `export`.
 
-    checkpoint  .pth, .pt, .ckpt, .safetensors or .npz, read without running code in it; or several files: the scales of a
-                vid2vid model, coarsest first
+    checkpoint  a file of PyTorch, safetensors or NumPy (.npz), told by its content and read without running code in it; the
+                folder of a training run; or several files: the scales of a vid2vid model, coarsest first
     target      .onnx, or .safetensors for the weights with their description
     calibrate   a video or a folder of pictures like those that will be translated; needed for int8, and only for int8
     overwrite   replace the target if it exists
@@ -63,6 +64,7 @@ def export_model(
     paths = [Path(checkpoint)] if isinstance(checkpoint, (str, Path)) else [Path(item) for item in checkpoint]
     if not paths:
         raise UsageError("no checkpoint given; accepted: a file, or the scales of a vid2vid model")
+    paths = [weights_of_run(path) if is_run_folder(path) else path for path in paths]
     check_torch(paths[0])
     inputs = [*paths, *(Path(item) for item in (chosen.first_frame, calibrate) if item is not None)]
     for item in inputs:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class Model:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, name: str | Path, options: ModelOptions, *, threads: int | None = None) -> Model:
+    def open(cls, name: str | Path, options: ModelOptions, *, threads: int | None = None) -> Self:
         """Open what a name stands for: a bundled look, an .onnx file, a checkpoint. Raises ModelRefused or UsageError."""
         if not isinstance(name, (str, Path)):
             raise UsageError(f"a model of type {type(name).__name__}; accepted: a name, a path or a loaded model")
@@ -112,12 +112,12 @@ class Model:
         engine = self.engine(threads=self.threads or usable_cores(), calls=1)
         return encode(self.file, engine, picture, working=self.options.working_size, fit=self.options.fit)
 
-    def with_options(self, given: Mapping[str, Any]) -> Model:
+    def with_options(self, given: Mapping[str, Any]) -> Self:
         """The same model with some options replaced; engines are shared. Raises UsageError for options that `load` fixes."""
         fixed = [name for name in FIXED_AT_LOAD if name in given]
         if fixed:
             raise UsageError(f"{fixed[0]} with a loaded model: give it to rotoscope.load")
-        return Model(
+        return type(self)(
             self.file, replace(self.options, **given), name=self.name, source=self._source, graph=self.graph,
             threads=self.threads, engines=self._engines, encoder=self.encoder,
         )  # fmt: skip

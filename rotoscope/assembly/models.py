@@ -20,6 +20,8 @@ from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.weights.archive import MAX_BYTES
 from rotoscope.weights.check import check_weights
+from rotoscope.weights.kind import kind_of_weights
+from rotoscope.weights.run_folder import is_run_folder, weights_of_run
 
 if TYPE_CHECKING:
     from rotoscope.base.options import ModelOptions
@@ -79,6 +81,8 @@ def model_path(model: str | Path) -> Path:
     if str(model) in looks:
         return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
     path = Path(model)
+    if is_run_folder(path):
+        path = weights_of_run(path)
     reason = why_unusable(path, MAX_BYTES)
     if reason == "no such file" and path.name == str(model) and not path.suffix:
         raise ModelRefused(f"{model}: neither a file nor a bundled look (those are: {', '.join(looks) or 'none'})")
@@ -92,8 +96,8 @@ def model_path(model: str | Path) -> Path:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether the file name ends as checkpoints do (weights without a graph), in upper or lower case."""
-    return path.suffix.lower() in CHECKPOINTS
+    """Whether a file holds weights without a graph, by its first bytes, or by its ending if they say nothing; or a run does."""
+    return kind_of_weights(path) is not None or path.suffix.lower() in CHECKPOINTS or is_run_folder(path)
 
 
 def is_model_name(name: str) -> bool:
@@ -107,11 +111,14 @@ def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]
     check_weights(path)  # before torch is imported, which takes seconds
     from rotoscope.export.export_checkpoint import open_network
     from rotoscope.export.options import ExportOptions
+    from rotoscope.runtime.models.inferred import Inferred
     from rotoscope.runtime.models.model_file import ModelFile, overridden
 
     opened = open_network([path], ExportOptions(hints=options.hints, shared_statistics=options.norm == "shared"))
     manifest = overridden(opened.graph.manifest, options.overrides())
-    file = ModelFile(path, manifest, manifest.checkpoint_sha256, opened.loaded.description.parameters, "fp32")
+    description = opened.loaded.description
+    notes = tuple(Inferred("weights", note, "from the names and shapes of the tensors") for note in description.notes)
+    file = ModelFile(path, manifest, manifest.checkpoint_sha256, description.parameters, "fp32", notes)
     return file, opened.graph
 
 
@@ -143,6 +150,8 @@ def exported(
         report = export_checkpoint([path], part, options, proving_engine, overwrite=True)
         log = logging.getLogger("rotoscope")
         log.info("%s; exported once (parity %.0e)", report.network, report.parity.largest)
+        for note in report.network.loaded.description.notes:
+            log.info("note: %s", note)
 
     key = key_of(
         checkpoint=file_digest(path),

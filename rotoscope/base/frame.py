@@ -51,15 +51,19 @@ class Picture:
     colour  how code values stand for colour; not used for float32
     depth   bits of a code value; not used for float32
     siting  position of the first chroma sample in luma pixels, (x, y)
+    alpha   opacity beside straight colours, (H,W) on the host, uint8 or uint16, full range of `depth`; None: opaque
     """
 
     planes: tuple[Array, ...]
     colour: Colour = Colour()
     depth: int = 8
     siting: tuple[float, float] = (0.0, 0.5)
+    alpha: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "planes", tuple(read_only(plane) for plane in self.planes))
+        if self.alpha is not None:
+            object.__setattr__(self, "alpha", read_only(self.alpha))
 
     @property
     def width(self) -> int:
@@ -193,7 +197,9 @@ class Orientation:
             x = 1 - x
         if self.flip_y and height % 2 == 0:
             y = 1 - y
-        return replace(picture, planes=tuple(self.apply(plane) for plane in picture.planes), siting=(x, y))
+        planes = tuple(self.apply(plane) for plane in picture.planes)
+        alpha = None if picture.alpha is None else self.apply(picture.alpha)
+        return replace(picture, planes=planes, siting=(x, y), alpha=alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +211,26 @@ class StreamInfo:
     codec: str
     language: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HdrMetadata:
+    """What a film of HDR says of the display it was made on, and of its brightest light (SMPTE ST 2086, CTA-861.3).
+
+    primaries  chromaticities x, y of red, green, blue and white; None if unknown
+    luminance  darkest and brightest light of that display in cd/m2; None if unknown
+    light      brightest pixel and brightest mean of a frame in cd/m2; None if unknown
+    """
+
+    primaries: tuple[tuple[float, float], ...] | None = None
+    luminance: tuple[float, float] | None = None
+    light: tuple[int, int] | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """What is known, in words."""
+        display = ["mastering display"] if self.primaries or self.luminance else []
+        return display + ["content light level"] * (self.light is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +258,4 @@ class VideoInfo:
     is_interlaced: bool = False
     streams: tuple[StreamInfo, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    hdr_metadata: HdrMetadata | None = None

@@ -98,6 +98,11 @@ class LiveSink(Sink, Protocol):
         """Connections that were lost and made again."""
         ...
 
+    @property
+    def reason(self) -> str:
+        """Why it has no connection now; empty if it has one, and for sinks without."""
+        ...
+
     def write_sound(self, sound: Sound) -> None:
         """Take sound that belongs between the frames before and after its time; ignored by sinks without sound."""
         ...

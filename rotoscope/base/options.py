@@ -24,6 +24,10 @@ Fit = Literal["pad", "crop", "stretch"]
 Policy = Literal["newest", "every"]
 SteadyMethod = Literal["off", "blend", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
+Quality = Literal["preview", "good", "delivery", "lossless"]
+Hdr = Literal["tonemap", "keep"]
+Alpha = Literal["black", "keep"]
+AudioMode = Literal["copy", "auto", "none"]
 Range = tuple[float, float]
 
 MOST_SECONDS = 1e9  # 31 years; in nanoseconds it still fits into 64 bits
@@ -52,6 +56,9 @@ class SourceOptions:
 
     instances: str | None = None
     """For models on label maps with instances: a folder or video of maps, one number for each object."""
+
+    deinterlace: bool = False
+    """Make one whole frame of each interlaced one (bwdif), on the CPU."""
 
     decode: Decode = "auto"
     """Where video is decoded: auto takes the GPU if the pictures of the run stay on it; cuda refuses what it cannot decode."""
@@ -101,7 +108,7 @@ class ModelOptions:
     stream they follow slowly. The default for models that were exported so."""
 
     hints: tuple[str, ...] = ()
-    """KEY=VALUE that an ambiguous checkpoint needs, for example direction=BtoA (repeat it)."""
+    """KEY=VALUE that an ambiguous checkpoint needs, for example direction=BtoA or part=G_A (repeat it)."""
 
     input_range: Range | None = None
     """Override for a model without a description: its input values for black and white, for example 0,255."""
@@ -205,6 +212,25 @@ class OutputOptions:
     encoder_options: tuple[str, ...] = ()
     """key=value for the encoder, for example -e crf=23 (repeat it); also pix_fmt, and movflags for mp4."""
 
+    quality: Quality | None = None
+    """Settings of the encoder by name: preview is small and quick, good the default, delivery slower and better, lossless keeps
+    every code value. -e overrides single ones."""
+
+    tag: str | None = None
+    """Four letters of the codec in mp4 and mov, for example hev1; by default hvc1 for H.265, which Apple's players need."""
+
+    hdr: Hdr | None = None
+    """PQ and HLG: tonemap shows them to the network as SDR and writes SDR; keep shows them so too, and the result gets its
+    light back as HDR. By default the network gets the code values as they are."""
+
+    alpha: Alpha = "black"
+    """Transparency of the source: black lays it over black; keep shows the network the colours alone and gives the result the
+    source's alpha, in ProRes 4444, FFV1, VP9, PNG, WebP, TIFF and EXR."""
+
+    audio: AudioMode = "copy"
+    """Sound of the source: copy keeps it if the container takes it; auto recodes it otherwise, as AAC, Opus or FLAC; none drops
+    it."""
+
     overwrite: bool = False
     """Replace a result that exists."""
 
@@ -224,6 +250,9 @@ class LiveOptions:
 
     give_up_after: Annotated[float | None, Within(0, MOST_SECONDS, "seconds")] = None
     """Seconds without a connection to the source after which the run ends with an error; by default it tries again for ever."""
+
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    """How RTSP sends: udp does not wait for lost packets."""
 
     most_carried: Annotated[int, Within(1, 64, "frames")] = 4
     """When the machine is too slow, translate at least one frame in n and move its result along the motion for the others,
@@ -250,6 +279,7 @@ class SourceKeywords(TypedDict, total=False):
     rate: float
     mask: str | None
     instances: str | None
+    deinterlace: bool
     decode: Decode
 
 
@@ -297,6 +327,11 @@ class OutputKeywords(TypedDict, total=False):
     compare: bool
     codec: str | None
     encoder_options: tuple[str, ...]
+    quality: Quality | None
+    tag: str | None
+    hdr: Hdr | None
+    alpha: Alpha
+    audio: AudioMode
     overwrite: bool
 
 
@@ -306,6 +341,7 @@ class LiveOnlyKeywords(TypedDict, total=False):
     policy: Policy
     duration: float | None
     give_up_after: float | None
+    rtsp_transport: Literal["tcp", "udp"]
     most_carried: int
     host: str
     port: int

@@ -15,6 +15,7 @@ from rotoscope import __version__
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.signals import Interrupts, Terminated, stopped_line
 from rotoscope.base.text import one_line, printable
+from rotoscope.cli.bench import bench
 from rotoscope.cli.build import build
 from rotoscope.cli.cache import cache
 from rotoscope.cli.common_options import CommonOptions, refuse_empty, shown, split_words
@@ -53,7 +54,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    translate, live, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, frames, distill, version,
+    translate, live, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, bench, frames, distill,
+    version,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(command)

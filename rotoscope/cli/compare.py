@@ -63,6 +63,7 @@ def compare(
     import cv2
 
     import rotoscope
+    from rotoscope.assembly.models import is_checkpoint
     from rotoscope.base.files import check_target, part_file
     from rotoscope.plots.contact_sheet import compare as draw
 
@@ -77,7 +78,7 @@ def compare(
 
     def models() -> "Iterator[tuple[str, Callable[[Image], Image]]]":
         for name in names:
-            hints = hint if Path(name).suffix else ()
+            hints = hint if is_checkpoint(Path(name)) else ()
             loaded = rotoscope.load(name, engine=engine, precision=precision, hints=hints, working_size=working_size)
             yield loaded.file.name, loaded
             report_lines(f"{name}: done")

@@ -34,7 +34,8 @@ def export(
     Parameters
     ----------
     checkpoint
-        The weights that training saved: .pth, .pt, .ckpt, .safetensors or .npz. The file is read as data; no code in it is run.
+        The weights that training saved, in a file of PyTorch, safetensors or NumPy (.npz) with any ending, or the folder of a
+        training run. The file is read as data; no code in it is run.
     out
         The model file: .onnx, or .safetensors for the weights with their description.
     output

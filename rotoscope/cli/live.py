@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from rotoscope.base.live import LiveStatus
 from rotoscope.base.text import printable
 from rotoscope.cli.options import (
     LIVE,
@@ -29,6 +28,7 @@ from rotoscope.cli.progress import Style
 from rotoscope.cli.version import versions
 
 if TYPE_CHECKING:
+    from rotoscope.base.live import LiveStatus
     from rotoscope.runtime.pipeline.live_job import LiveReport
     from rotoscope.runtime.pipeline.live_run import LiveRun
 
@@ -90,7 +90,9 @@ def live(  # noqa: D417  cyclopts takes the help of flattened options from their
     return 0
 
 
-def _watched(run: "LiveRun", show: Callable[[LiveStatus], None], is_stopped: Callable[[], bool]) -> "LiveReport | None":
+def _watched(
+    run: "LiveRun", show: Callable[["LiveStatus"], None], is_stopped: Callable[[], bool]
+) -> "LiveReport | None":
     """Show the state until the run ends; None if it does not end within STOP_S after a stop."""
     stopped_s: float | None = None
     while (finished := run.wait(SHOWN_EVERY_S if stopped_s is None else 0.2)) is None:
@@ -104,7 +106,7 @@ def _watched(run: "LiveRun", show: Callable[[LiveStatus], None], is_stopped: Cal
 
 
 @contextmanager
-def _shown(style: Style) -> Iterator[Callable[[LiveStatus], None]]:
+def _shown(style: Style) -> Iterator[Callable[["LiveStatus"], None]]:
     """Show the state: yields a function that is called each second."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     if style == "json":
@@ -125,7 +127,7 @@ class _StateChanges:
         self._names: set[str] = set()
         self._state = ""
 
-    def __call__(self, status: LiveStatus) -> None:
+    def __call__(self, status: "LiveStatus") -> None:
         """Print what is new."""
         for name in (output.name for output in status.outputs):
             if name not in self._names:
@@ -139,7 +141,7 @@ class _StateChanges:
 class _StatusLine(_StateChanges):
     """Prints the outputs once, and one line that is written again each second."""
 
-    def __call__(self, status: LiveStatus) -> None:
+    def __call__(self, status: "LiveStatus") -> None:
         """Print the line over the one before."""
         for name in (output.name for output in status.outputs):
             if name not in self._names:
@@ -148,7 +150,7 @@ class _StatusLine(_StateChanges):
         print(f"\r\033[K{printable(status_line(status))}", end="", file=sys.stderr, flush=True)
 
 
-def status_line(status: LiveStatus) -> str:
+def status_line(status: "LiveStatus") -> str:
     """Rates, delays and losses of the last seconds on one line."""
     if not status.is_ready:
         return f"{status.source}: {status.source_state}" if status.engine or status.frames_in else "opening the models"

@@ -21,6 +21,7 @@ FOLDER_FILE = Path("rotoscope.toml")
 
 # What rotoscope.toml of the current folder may set, for each command. Whatever is not listed is refused.
 HARMLESS: dict[str, tuple[str, ...]] = {
+    "bench": ("size", "rate", "seconds", "chain", "network_ms", "steady", "working_size", "policy", "threads"),
     "build": (),
     "cache": (),
     "compare": ("frames", "height", "working_size", "precision"),

@@ -11,7 +11,7 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import describe_file
 from rotoscope.networks import Loaded, from_state_dict
 from rotoscope.networks.torch_tensors import load_tensors
-from rotoscope.weights.check import check_kind
+from rotoscope.weights.check import checked_kind
 from rotoscope.weights.numpy_file import read_arrays
 from rotoscope.weights.safetensors_file import read_metadata
 
@@ -21,8 +21,8 @@ DESCRIPTION_KEY = "rotoscope"  # in the metadata of a .safetensors file: a JSON 
 def open_checkpoint(*paths: Path, **hints: Any) -> Loaded:
     """Return the network of a checkpoint file in eval mode with its weights, and its description.
 
-    paths  a file of torch.save (.pth, .pt, .ckpt, .bin ...), .safetensors, or .npz with TensorFlow's names; several files for
-           the scales of one vid2vid model, coarsest first
+    paths  a file of torch.save, of safetensors, or of NumPy (.npz) with TensorFlow's names, told by its content; several
+           files for the scales of one vid2vid model, coarsest first
     hints  keywords of `rotoscope.networks.from_state_dict`; they override the hints stored in a .safetensors of ours
     Raises ModelRefused that says what the file is and what is accepted.
     """
@@ -40,10 +40,10 @@ def open_checkpoint(*paths: Path, **hints: Any) -> Loaded:
 
 def read_checkpoint(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     """Return (tensors of the file, hints stored in it); no code in the file is run."""
-    check_kind(path)
-    if path.suffix.lower() == ".safetensors":
+    kind = checked_kind(path)
+    if kind == "safetensors":
         return _read_safetensors(path)
-    if path.suffix.lower() == ".npz":
+    if kind == "npz":
         return read_arrays(path), {}
     return load_tensors(path), {}
 

@@ -76,10 +76,11 @@ class ExportReport:
         return self.parity.a.manifest
 
     def __str__(self) -> str:
-        """Two lines: the network; the engines of the proof with the difference found and allowed."""
+        """The network, notes on what was chosen or assumed, and the engines of the proof with its differences; a line each."""
         pair = self.parity
         engines = f"{pair.b.engine.description} and {pair.a.engine.description}"
-        return f"{self.network}\n{engines}: {pair.found} (allowed: {pair.allowed})"
+        notes = "".join(f"note: {note}\n" for note in self.network.loaded.description.notes)
+        return f"{self.network}\n{notes}{engines}: {pair.found} (allowed: {pair.allowed})"
 
 
 def open_network(paths: Sequence[Path], options: ExportOptions) -> OpenedNetwork:
@@ -95,7 +96,7 @@ def open_network(paths: Sequence[Path], options: ExportOptions) -> OpenedNetwork
     named = replace(options, name=options.name or name_from(paths[0]))
     module, manifest = as_graph(loaded, named, first_frame=open_checkpoint(*first_frame) if first_frame else None)
     origin = {
-        "direction": str(hints.get("direction", "")) or direction_of(paths[0]),
+        "direction": str((loaded.description.hints | hints).get("direction", "")) or direction_of(paths[0]),
         "checkpoint_sha256": file_digest(*paths, *first_frame),
     }
     return OpenedNetwork(loaded, Graph(module, manifest.model_copy(update=origin)), options)
@@ -127,7 +128,7 @@ def export_checkpoint(
     with part_file(target, overwrite=overwrite) as part:
         if target.suffix.lower() == ".safetensors":
             write_safetensors(opened, part)
-            again = open_network([part], options).graph
+            again = open_network([part], replace(options, hints=())).graph
             written = Form(target.name, again.manifest, TorchEngine(again), "fp32")
         else:
             manifest = write_model(opened, part, pictures)
@@ -194,7 +195,7 @@ def write_safetensors(opened: OpenedNetwork, path: Path) -> None:
         "system": opened.loaded.description.system,
         "direction": opened.graph.manifest.direction,
         "parameters": opened.loaded.description.parameters,
-        "hints": parse_hints(opened.options.hints),
+        "hints": dict(opened.loaded.description.hints),
         "licence": opened.options.licence,
         "source": opened.options.source,
         "checkpoint_sha256": opened.graph.manifest.checkpoint_sha256,

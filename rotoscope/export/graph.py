@@ -58,13 +58,14 @@ def as_graph(loaded: Loaded, options: ExportOptions = DEFAULTS, *, first_frame: 
         network = Sharing(share_statistics(network))
     order: Any = signature.order
     multiple = math.lcm(description.size_multiple, first_frame.description.size_multiple if first_frame else 1)
-    frame = FrameInput(tensor="frame", range=signature.range, order=order, multiple=multiple)
+    side = getattr(network, "fixed_size", None)  # of the only picture that the network takes
+    frame = FrameInput(tensor="frame", range=signature.range, order=order, multiple=multiple, width=side, height=side)
     module = flat(network, len(signature.state), outside=options.warp == "outside")
     labels = labels_of(options)
     module, changed = make(Flattened(loaded, module, frame, labels, first_frame))
     fields: dict[str, Any] = {
         "frame": frame,
-        "output": FrameOutput(tensor="picture", range=signature.range, order=order),
+        "output": FrameOutput(tensor="picture", range=signature.range, order=order, scale=signature.scale),
         "normalisation": NORMS[description.norm],
         "state": state_tensors(loaded, network, multiple),
         **changed,
@@ -80,6 +81,8 @@ def as_graph(loaded: Loaded, options: ExportOptions = DEFAULTS, *, first_frame: 
     if options.eight_bit:
         module, fields = in_eight_bits(module, fields)
     name = options.name or system
+    if description.part:
+        system = f"{system} ({description.part})"
     manifest = Manifest(name=name, system=system, licence=options.licence, source=options.source, **fields)
     return Graph(module.eval(), manifest)
 

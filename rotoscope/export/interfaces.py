@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from rotoscope.base.errors import UsageError
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.manifest import (
     FrameInput,
     FrameOutput,
@@ -29,6 +29,8 @@ from rotoscope.networks.pwcnet import PWCNet
 from rotoscope.networks.vid2vid import Vid2Vid
 
 CITYSCAPES_CHANNELS = 36  # unambiguous: the 35 labels of Cityscapes and one channel of instance edges
+# Channels a frame of networks on label maps that mean something else, in their published options.
+NO_LABELS = {"pix2pixHD": (2, 4, 6, 39), "vid2vid": (3, 6, 15)}
 VINET_WINDOW = Window(offsets=(-6, -3, 0, 3, 6), edge="mirror")
 
 
@@ -61,6 +63,7 @@ class Interface(NamedTuple):
 def picture(given: Flattened) -> Interface:
     """One picture, in colour, in grey, or as label maps if it has another number of channels; a picture or a code comes out."""
     channels = given.sizes.get("in_channels", 3)
+    check_label_channels(given, channels)
     (result,) = given.loaded.description.signature.outputs
     code = {} if result == "picture" else {"kind": "encode", "output": FrameOutput(tensor=result, content="code")}
     if channels == 3:
@@ -69,6 +72,24 @@ def picture(given: Flattened) -> Interface:
         return Interface(Grey(given.module, given.loaded.description.signature.order), code)
     module, fields = by_labels(given, given.module, channels)
     return Interface(module, fields | code)
+
+
+def check_label_channels(given: Flattened, channels: int) -> None:
+    """Raise ModelRefused for an input of several channels that no file shows to be label maps, unless the user named labels.
+
+    CycleGAN, pix2pix and CUT never encode labels. pix2pixHD and vid2vid do, but some of their inputs of other kinds are known
+    by the number of channels: drawings and pictures with one more channel, two pictures, vid2vid's faces (15), Cityscapes with
+    3 features (39).
+    """
+    system = given.loaded.description.system
+    others = next((NO_LABELS[name] for name in NO_LABELS if system.startswith(name)), None)
+    is_picture = channels in (1, 3) and not system.startswith("vid2vid")
+    if given.labels is not None or is_picture or (others is not None and channels not in others):
+        return
+    raise ModelRefused(
+        f"{system}: its input of {channels} channels is no picture and not known to be a label map; "
+        f"if it is one of {channels} classes, rotoscope export with --labels {channels}"
+    )
 
 
 def picture_and_style(given: Flattened) -> Interface:
@@ -103,6 +124,7 @@ def label_window(given: Flattened) -> Interface:
     assert isinstance(network, Vid2Vid)
     num_frames = network.num_label_frames
     channels = given.sizes["scales"][0]["label_channels"] // num_frames
+    check_label_channels(given, channels)
     module, fields = by_labels(given, given.module, channels, num_frames=num_frames)
     if given.first_frame is not None:
         drawing = Drawing(given.first_frame, num_frames - 1, channels)

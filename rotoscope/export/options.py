@@ -20,8 +20,9 @@ class ExportOptions:
     """Short name of the model; by default the name of the checkpoint file without its ending."""
 
     hints: tuple[str, ...] = ()
-    """KEY=VALUE that an ambiguous checkpoint needs (repeat it): statistics=running, direction=BtoA, foreground=26, size=512,
-    align_corners=true, tensorflow=true, iterations=12."""
+    """KEY=VALUE that an ambiguous checkpoint needs (repeat it): part=G_A, statistics=running, direction=BtoA, norm=instance,
+    padding=replicate, activation=lrelu, output=tanh150, foreground=26, size=512, align_corners=true, tensorflow=true,
+    dialect=port, iterations=12."""
 
     part: Encoder | None = None
     """MUNIT only: export one encoder instead of the whole network. If the file holds both domains and direction=AtoB, the
@@ -88,7 +89,9 @@ def parse_hints(texts: Sequence[str]) -> dict[str, Any]:
         if not (key and equals and value):
             raise UsageError(f"--hint {text}; accepted: KEY=VALUE such as direction=AtoB")
         numbers = tuple(int(number) for number in value.split(",")) if re.fullmatch(r"\d+(,\d+)*", value) else None
-        if key == "foreground" and numbers:
+        if key == "part":
+            hints[key] = value
+        elif key == "foreground" and numbers:
             hints[key] = numbers
         elif numbers and len(numbers) == 1:
             hints[key] = numbers[0]

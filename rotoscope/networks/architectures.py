@@ -1,11 +1,13 @@
 """The architectures that checkpoints are recognised as: one table; the first row that fits decides."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from rotoscope.networks import (
+    adain,
     animegan,
     cartoongan,
     compact,
@@ -14,18 +16,27 @@ from rotoscope.networks import (
     dualgan,
     fast_style,
     fast_style_deconv,
+    msgnet,
     munit,
     pix2pixhd,
     pwcnet,
+    pytorch_gan,
     raft,
+    reconet,
     resnet,
+    rrdbnet,
+    srvgg,
     superslomo,
     transformnet,
+    ugatit,
     unet,
+    unit,
     vid2vid,
     vinet,
+    whitebox,
 )
 from rotoscope.networks.description import Signature
+from rotoscope.networks.norms import norm_kind
 
 Weights = dict[str, Tensor]
 
@@ -75,14 +86,58 @@ def vid2vid_signature(sizes: Mapping[str, Any]) -> Signature:
 
 
 def is_predictor(weights: Mapping[str, Tensor]) -> bool:
-    """Whether a U-Net takes 6 channels, two frames, and makes 3."""
+    """Whether a U-Net takes 6 channels, two frames, and makes 3, without batch norm, which pix2pix has by default."""
     shapes = [weights[key].shape for key in ("model.model.0.weight", "model.model.3.weight") if key in weights]
-    return [shape[1:2] for shape in shapes] == [(6,), (3,)]
+    return [shape[1:2] for shape in shapes] == [(6,), (3,)] and norm_kind(weights, "frame") != "batch_by_frame"
+
+
+def has_two_levels(weights: Mapping[str, Tensor]) -> bool:
+    """Whether there are two levels before the first residual block, as in CycleGAN."""
+    return resnet.count_downs(weights) == 2
 
 
 def has_no_blocks(weights: Mapping[str, Tensor]) -> bool:
-    """Whether there are no residual blocks."""
-    return not any("conv_block" in key for key in weights)
+    """Whether a generator is numbered layers alone, the first and the last of them convolutions k7."""
+    names = (
+        re.fullmatch(r"model\.(\d+)\.(weight|bias|running_mean|running_var|num_batches_tracked)", key)
+        for key in weights
+    )
+    layers = [int(name[1]) for name in names if name]
+    ends = (weights.get(f"model.{layer}.weight") for layer in (1, max(layers, default=0)))
+    return all(map(re.compile(r"model\.\d+\..*").fullmatch, weights)) and all(
+        end is not None and end.shape[2:] == (7, 7) for end in ends
+    )
+
+
+def is_feature_encoder(weights: Mapping[str, Tensor]) -> bool:
+    """Whether a generator without blocks has the picture as input and the four levels of the encoder."""
+    return has_no_blocks(weights) and resnet.count_downs(weights) == 4 and weights["model.1.weight"].shape[1:2] == (3,)
+
+
+def inpainter_signature(sizes: Mapping[str, Any]) -> Signature:
+    """Return the signature of contextual attention: TensorFlow's code reads pictures as BGR, the PyTorch port as RGB."""
+    return Signature(("picture", "mask"), order="BGR" if sizes["tensorflow"] else "RGB")
+
+
+def rrdb_signature(sizes: Mapping[str, Any]) -> Signature:
+    """Return the signature of Real-ESRGAN's RRDBNet with its scale."""
+    return Signature(range=(0.0, 1.0), scale=2 ** sizes["num_ups"] // sizes["fold"])
+
+
+def srvgg_signature(sizes: Mapping[str, Any]) -> Signature:
+    """Return the signature of Real-ESRGAN's compact upscaler with its scale."""
+    return Signature(range=(0.0, 1.0), scale=sizes["scale"])
+
+
+def whitebox_signature(sizes: Mapping[str, Any]) -> Signature:
+    """Return the signature of White-box Cartoonization with the channel order of its dialect."""
+    return Signature(order=whitebox.DIALECTS[sizes["dialect"]].order)
+
+
+def is_compact_upscaler(weights: Mapping[str, Tensor]) -> bool:
+    """Whether the last of the numbered layers is a convolution to 3 * scale^2 channels."""
+    last = resnet.numbers(weights, r"body\.(\d+)\.weight")[-1]
+    return weights[f"body.{last}.weight"].shape[0] in [3 * scale**2 for scale in range(1, 9)]
 
 
 ARCHITECTURES = (
@@ -102,7 +157,7 @@ ARCHITECTURES = (
         ),
         contextual_attention.ContextualInpainter,
         contextual_attention.inpainter_sizes,
-        Signature(("picture", "mask"), order="BGR"),
+        inpainter_signature,
         convert=contextual_attention.convert_inpainter,
     ),
     Architecture(
@@ -126,6 +181,18 @@ ARCHITECTURES = (
         munit.MunitGenerator,
         munit.munit_sizes,
         Signature(("picture", "style")),
+    ),
+    Architecture(
+        "UNIT, both domains",
+        (r"a\.enc\.model\.0\.conv\.weight", r"b\.dec\.model\.0\.model\.0\.model\.0\.conv\.weight"),
+        unit.UnitPair,
+        unit.unit_pair_sizes,
+    ),
+    Architecture(
+        "UNIT",
+        (r"enc\.model\.0\.conv\.weight", r"dec\.model\.0\.model\.0\.model\.0\.conv\.weight"),
+        unit.UnitGenerator,
+        unit.unit_sizes,
     ),
     Architecture(
         "PWC-Net",
@@ -164,6 +231,68 @@ ARCHITECTURES = (
         ),
     ),
     Architecture(
+        "ReCoNet",
+        (r"conv1\.instance\.weight", r"res1\.conv1\.conv2d\.weight", r"deconv3\.conv2d\.weight"),
+        reconet.ReCoNet,
+        reconet.reconet_sizes,
+        RGB_255,
+    ),
+    Architecture(
+        "ReCoNet with {num_blocks} blocks",
+        (r"encoder\.layers\.0\.layers\.0\.layers\.1\.weight", r"decoder\.layers\.4\.layers\.0\.layers\.1\.weight"),
+        reconet.SteadyReCoNet,
+        reconet.steady_reconet_sizes,
+    ),
+    Architecture(
+        "Real-ESRGAN RRDBNet, {num_blocks} blocks",
+        (
+            r"conv_first\.weight|model\.0\.weight",
+            r"(body|RRDB_trunk)\.0\.(rdb1|RDB1)\.conv1\.weight|model\.1\.sub\.0\.RDB1\.conv1\.0\.weight",
+        ),
+        rrdbnet.RRDBNet,
+        rrdbnet.rrdb_sizes,
+        rrdb_signature,
+        convert=rrdbnet.convert_rrdb,
+    ),
+    Architecture(
+        "Real-ESRGAN SRVGGNetCompact, {num_convs} convolutions",
+        (r"body\.0\.weight", r"body\.2\.weight", r"body\.4\.weight"),
+        srvgg.CompactUpscaler,
+        srvgg.srvgg_sizes,
+        srvgg_signature,
+        when=is_compact_upscaler,
+    ),
+    Architecture(
+        "White-box Cartoonization ({dialect})",
+        (
+            r"(generator\.)?Conv\.weight|generator/Conv/weights|initial_down\.0\.weight",
+            r"(generator\.)?Conv_9\.weight|generator/Conv_9/weights|last\.2\.weight",
+            r"(generator\.)?block_0\.conv1\.weight|generator/block_0/conv1/weights|res_blocks\.0\.block\.0\.weight",
+        ),
+        whitebox.WhiteboxGenerator,
+        whitebox.whitebox_sizes,
+        whitebox_signature,
+        convert=whitebox.convert_whitebox,
+    ),
+    Architecture(
+        "U-GAT-IT, {num_blocks} blocks",
+        (r"DownBlock\.1\.weight", r"UpBlock1_1\.conv1\.weight", r"gmp_fc\.weight"),
+        ugatit.UgatitGenerator,
+        ugatit.ugatit_sizes,
+    ),
+    Architecture(
+        "PyTorch-GAN ResNet-{num_blocks}",
+        (r"model\.1\.weight", r"model\.10\.block\.1\.weight"),
+        pytorch_gan.ResampledResnet,
+        pytorch_gan.resampled_resnet_sizes,
+    ),
+    Architecture(
+        "PyTorch-GAN U-Net",
+        (r"down1\.model\.0\.weight", r"down8\.model\.0\.weight", r"final\.2\.weight"),
+        pytorch_gan.PlainUnet,
+        pytorch_gan.plain_unet_sizes,
+    ),
+    Architecture(
         "fast style transfer",
         (r"res1\.conv1\.conv2d\.weight", r"in1\.weight"),
         fast_style.TransformerNet,
@@ -178,11 +307,28 @@ ARCHITECTURES = (
         BGR_255,
     ),
     Architecture(
+        "MSG-Net",
+        (r"model\.1\.weight", r"model\.0\.0\.conv2d\.weight", r"model\.2\.conv_block\.2\.weight"),
+        msgnet.MsgNet,
+        msgnet.msgnet_sizes,
+        Signature(("picture", "example"), range=(0.0, 255.0), order="BGR"),
+        convert=msgnet.convert_msgnet,
+    ),
+    Architecture(
+        "AdaIN",
+        (r"(netG[01]|encoder|vgg)\.29\.weight", r"(netG[01]|decoder)\.28\.weight"),
+        adain.AdaIN,
+        adain.adain_sizes,
+        Signature(("picture", "example"), range=(0.0, 1.0)),
+        convert=adain.convert_adain,
+    ),
+    Architecture(
         "CartoonGAN",
-        (r"conv01_1\.weight", r"in13_1\.weight"),
+        (r"conv01_1\.weight", r"in13_1\.(weight|scale)"),
         cartoongan.CartoonGenerator,
         cartoongan.cartoon_sizes,
         Signature(order="BGR"),
+        convert=cartoongan.convert_cartoon,
     ),
     Architecture(
         "AnimeGANv2",
@@ -232,13 +378,14 @@ ARCHITECTURES = (
     ),
     Architecture(
         "CycleGAN ResNet-{num_blocks}",
-        (r"model\.1\.weight", r"model\.10\.conv_block\.1\.weight"),
+        (r"model\.1\.weight", r"model\.10\.conv_block\.[01]\.weight"),
         resnet.ResnetGenerator,
         resnet.resnet_sizes,
+        when=has_two_levels,
     ),
     Architecture(
         "pix2pixHD global generator, {num_blocks} blocks",
-        (r"model\.1\.weight", r"model\.(13|16)\.conv_block\.1\.weight"),
+        (r"model\.1\.weight", r"model\.\d+\.conv_block\.[01]\.weight"),
         resnet.ResnetGenerator,
         resnet.resnet_sizes,
     ),
@@ -248,6 +395,13 @@ ARCHITECTURES = (
         pix2pixhd.FeatureEncoder,
         pix2pixhd.feature_encoder_sizes,
         Signature(("picture", "instances"), ("features",)),
+        when=is_feature_encoder,
+    ),
+    Architecture(
+        "pix2pixHD global generator, {num_blocks} blocks",
+        (r"model\.1\.weight", r"model\.4\.weight", r"model\.7\.weight"),
+        resnet.ResnetGenerator,
+        resnet.resnet_sizes,
         when=has_no_blocks,
     ),
     Architecture(
@@ -264,16 +418,4 @@ ARCHITECTURES = (
         compact.CompactGenerator,
         compact.compact_sizes,
     ),
-)
-
-# Files that are often given by mistake: (marks that all match, what the file is, what to give instead).
-UNSUPPORTED = (
-    ((r".*\.conv_block\.1\.conv\.0\.weight",), "a gan-compression student", "the uncompressed teacher"),
-    ((r"model\.0\.weight", r"model\.11\.weight"), "a PatchGAN discriminator", "the generator's file, *_net_G*.pth"),
-    ((r"net\.0\.weight", r"net\.5\.weight"), "a pixel discriminator", "the generator's file, *_net_G*.pth"),
-    ((r"([ab]\.)?cnns\.0\.0\.conv\.weight",), "a MUNIT discriminator (dis_*.pt)", "the generator's file, gen_*.pt"),
-    ((r"scale0_layer0\.0\.weight|layer0\.0\.weight",), "a vid2vid discriminator", "latest_net_G0.pth"),
-    ((r"mlp_0\.0\.weight",), "CUT's patch networks (latest_net_F.pth)", "latest_net_G.pth"),
-    ((r"update_block\.mask\.0\.weight",), "RAFT's large network", "raft-small.pth"),
-    ((r"flownetc\..*",), "FlowNet2", "RAFT-small or PWC-Net for flow"),
 )

@@ -81,6 +81,8 @@ class CutGenerator(nn.Module):
         dropout: bool = False,
         smooth_downs: bool = True,
         smooth_ups: bool = True,
+        padding: str = "reflect",
+        output: str = "tanh",
     ) -> None:
         super().__init__()
         down = smooth_down if smooth_downs else resnet.down
@@ -89,10 +91,13 @@ class CutGenerator(nn.Module):
             *resnet.head(in_channels, width, norm, bias=bias),
             *down(width, 2 * width, norm, bias=bias),
             *down(2 * width, 4 * width, norm, bias=bias),
-            *(resnet.ResidualBlock(4 * width, norm, bias=bias, dropout=dropout) for _ in range(num_blocks)),
+            *(
+                resnet.ResidualBlock(4 * width, norm, bias=bias, dropout=dropout, padding=padding)
+                for _ in range(num_blocks)
+            ),
             *up(4 * width, 2 * width, norm, bias=bias),
             *up(2 * width, width, norm, bias=bias),
-            *resnet.tail(width, out_channels, nn.Tanh()),
+            *resnet.tail(width, out_channels, resnet.activation_of(output)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,7 +105,14 @@ class CutGenerator(nn.Module):
         return y
 
 
-def cut_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:
+def cut_sizes(
+    weights: Mapping[str, Tensor],
+    *,
+    statistics: str = "frame",
+    norm: str | None = None,
+    padding: str = "reflect",
+    output: str = "tanh",
+) -> dict[str, Any]:
     """Return the arguments of `CutGenerator` for a state dict; the sizes of its blurs (3 down, 4 up) tell their direction."""
     blocks = resnet.numbers(weights, r"model\.(\d+)\.conv_block\.1\.weight")
     kernels = {value.shape[-1] for key, value in weights.items() if key.endswith(".filt")}
@@ -111,8 +123,10 @@ def cut_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> di
         "out_channels": weights[f"model.{last}.weight"].shape[0],
         "width": weights["model.1.weight"].shape[0],
         "num_blocks": len(blocks),
-        "norm": norm_kind(weights, statistics, bias=bias),
+        "norm": norm_kind(weights, statistics, bias=bias, norm=norm),
         "bias": bias,
+        "padding": padding,
+        "output": output,
         "dropout": f"model.{blocks[0]}.conv_block.5.weight" not in weights,
         "smooth_downs": 3 in kernels,
         "smooth_ups": 4 in kernels,

@@ -107,7 +107,9 @@ def convert_dual(weights: dict[str, Tensor], *, direction: str | None = None) ->
     prefixes = {"AtoB": "A_g_", "BtoA": "B_g_"}
     present = [prefix for prefix in prefixes.values() if f"{prefix}e1_conv/w" in weights]
     if len(present) > 1 and direction not in prefixes:
-        raise ModelRefused("this DualGAN file holds both directions: give direction='AtoB' or direction='BtoA'")
+        raise ModelRefused(
+            "this DualGAN file holds both directions: give --hint direction=AtoB or --hint direction=BtoA"
+        )
     prefix = prefixes[direction] if direction in prefixes else present[0]
     names = {"w": "weight", "biases": "bias", "scale": "weight", "center": "bias"}
     converted = {}

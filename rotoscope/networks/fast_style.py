@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rotoscope.networks.resnet import activation_of
+
 
 class ReflectConv(nn.Module):
     """Convolution with reflection padding; stride 1 keeps the size."""
@@ -45,7 +47,7 @@ class TransformerNet(nn.Module):
 
     size_multiple = 4
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 32, *, output: str = "linear") -> None:
         super().__init__()
         self.conv1 = ReflectConv(3, width, 9)
         self.in1 = nn.InstanceNorm2d(width, affine=True)
@@ -63,6 +65,7 @@ class TransformerNet(nn.Module):
         self.deconv2 = ReflectConv(2 * width, width, 3)
         self.in5 = nn.InstanceNorm2d(width, affine=True)
         self.deconv3 = ReflectConv(width, 3, 9)
+        self.activation = activation_of(output)
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.relu(self.in1(self.conv1(x)))
@@ -72,10 +75,10 @@ class TransformerNet(nn.Module):
             y = block(y)
         y = torch.relu(self.in4(self.deconv1(nn.functional.interpolate(y, scale_factor=2.0))))
         y = torch.relu(self.in5(self.deconv2(nn.functional.interpolate(y, scale_factor=2.0))))
-        picture: Tensor = self.deconv3(y)
+        picture: Tensor = self.activation(self.deconv3(y))
         return picture
 
 
-def transformer_net_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def transformer_net_sizes(weights: Mapping[str, Tensor], *, output: str = "linear") -> dict[str, Any]:
     """Return the arguments of `TransformerNet` for a state dict."""
-    return {"width": weights["conv1.conv2d.weight"].shape[0]}
+    return {"width": weights["conv1.conv2d.weight"].shape[0], "output": output}

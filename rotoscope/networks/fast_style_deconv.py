@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rotoscope.networks.resnet import numbers
+from rotoscope.networks.resnet import activation_of, numbers
 
 
 def reflect_conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, bias: bool = True) -> nn.Conv2d:
@@ -126,6 +126,7 @@ class DeconvTransformerNet(nn.Module):
 
     widths  channels of the three convolutions of ConvBlock
     middle  "residual", "bottleneck" or "dense"
+    output  "linear", or "tanh150": 150 * tanh, as TransformerNetworkTanh of the same repository ends
     """
 
     size_multiple = 4
@@ -137,6 +138,7 @@ class DeconvTransformerNet(nn.Module):
         middle: str = "residual",
         num_layers: int = 5,
         narrow: int = 64,
+        output: str = "linear",
     ) -> None:
         super().__init__()
         first, second, third = widths
@@ -162,6 +164,7 @@ class DeconvTransformerNet(nn.Module):
             NormedDeconv(*deconv_widths),
             nn.ReLU(),
             PlainConv(deconv_widths[1], 3, 9),
+            activation_of(output),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -171,11 +174,12 @@ class DeconvTransformerNet(nn.Module):
         return picture
 
 
-def deconv_transformer_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def deconv_transformer_sizes(weights: Mapping[str, Tensor], *, output: str = "linear") -> dict[str, Any]:
     """Return the arguments of `DeconvTransformerNet` for a state dict."""
     sizes: dict[str, Any] = {
         "widths": tuple(weights[f"ConvBlock.{index}.conv_layer.weight"].shape[0] for index in (0, 2, 4)),
         "deconv_widths": tuple(weights[f"DeconvBlock.{index}.conv_transpose.weight"].shape[1] for index in (0, 2)),
+        "output": output,
     }
     if "DenseBlock.0.conv_layer.weight" in weights:
         num_layers = len(numbers(weights, r"DenseBlock\.(\d+)\.conv3\.conv_layer\.weight"))

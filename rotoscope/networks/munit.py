@@ -24,6 +24,7 @@ from rotoscope.networks.munit_layers import (
     LayerNorm,
     LinearBlock,
     StyledBlocks,
+    activation_named,
     instance_block,
 )
 from rotoscope.networks.resnet import numbers
@@ -32,13 +33,16 @@ from rotoscope.networks.resnet import numbers
 class ContentEncoder(nn.Module):
     """(N,3,H,W) -> (N,4*width,H/4,W/4)."""
 
-    def __init__(self, in_channels: int, width: int, num_downs: int, num_blocks: int) -> None:
+    def __init__(
+        self, in_channels: int, width: int, num_downs: int, num_blocks: int, activation: str, padding: str
+    ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [instance_block(in_channels, width, 7)]
+        layers: list[nn.Module] = [instance_block(in_channels, width, 7, activation=activation, padding=padding)]
         for _ in range(num_downs):
-            layers.append(instance_block(width, 2 * width, 4, 2))
+            layers.append(instance_block(width, 2 * width, 4, 2, activation=activation, padding=padding))
             width *= 2
-        self.model = nn.Sequential(*layers, Blocks(*(ContentBlock(width) for _ in range(num_blocks))))
+        blocks = (ContentBlock(width, activation, padding) for _ in range(num_blocks))
+        self.model = nn.Sequential(*layers, Blocks(*blocks))
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.model(x)
@@ -48,12 +52,14 @@ class ContentEncoder(nn.Module):
 class StyleEncoder(nn.Module):
     """(N,3,H,W) -> style code (N,S,1,1)."""
 
-    def __init__(self, in_channels: int, width: int, num_downs: int, style_channels: int) -> None:
+    def __init__(
+        self, in_channels: int, width: int, num_downs: int, style_channels: int, activation: str, padding: str
+    ) -> None:
         super().__init__()
-        layers = [ConvBlock(in_channels, width, 7, activation=nn.ReLU())]
+        layers = [ConvBlock(in_channels, width, 7, activation=activation_named(activation), padding=padding)]
         for index in range(num_downs):
             wider = 2 * width if index < 2 else width
-            layers.append(ConvBlock(width, wider, 4, 2, activation=nn.ReLU()))
+            layers.append(ConvBlock(width, wider, 4, 2, activation=activation_named(activation), padding=padding))
             width = wider
         self.model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, style_channels, 1))
 
@@ -62,19 +68,29 @@ class StyleEncoder(nn.Module):
         return y
 
 
+def enlarging_layers(width: int, num_ups: int, out_channels: int, activation: str, padding: str) -> list[nn.Module]:
+    """Return the layers of a decoder after its blocks: per level nearest x2 and conv k5 with layer norm; conv k7, tanh."""
+    layers: list[nn.Module] = []
+    for _ in range(num_ups):
+        norm = LayerNorm(width // 2)
+        layers.append(nn.Upsample(scale_factor=2.0))
+        layers.append(
+            ConvBlock(width, width // 2, 5, norm=norm, activation=activation_named(activation), padding=padding)
+        )
+        width //= 2
+    return [*layers, ConvBlock(width, out_channels, 7, activation=nn.Tanh(), padding=padding)]
+
+
 class Decoder(nn.Module):
     """Content (N,C,H/4,W/4) and AdaIN parameters (N,P) -> picture (N,3,H,W)."""
 
-    def __init__(self, width: int, num_ups: int, num_blocks: int, out_channels: int) -> None:
+    def __init__(
+        self, width: int, num_ups: int, num_blocks: int, out_channels: int, activation: str, padding: str
+    ) -> None:
         super().__init__()
         self.width = width
-        layers: list[nn.Module] = [StyledBlocks(width, num_blocks)]
-        for _ in range(num_ups):
-            norm = LayerNorm(width // 2)
-            layers.append(nn.Upsample(scale_factor=2.0))
-            layers.append(ConvBlock(width, width // 2, 5, norm=norm, activation=nn.ReLU()))
-            width //= 2
-        self.model = nn.Sequential(*layers, ConvBlock(width, out_channels, 7, activation=nn.Tanh()))
+        blocks = StyledBlocks(width, num_blocks, activation, padding)
+        self.model = nn.Sequential(blocks, *enlarging_layers(width, num_ups, out_channels, activation, padding))
 
     def forward(self, content: Tensor, parameters: Tensor) -> Tensor:
         blocks, *others = self.model
@@ -100,15 +116,17 @@ class MunitGenerator(nn.Module):
         num_blocks: int = 4,
         hidden: int = 256,
         num_style_downs: int = 4,
+        activation: str = "relu",
+        padding: str = "reflect",
     ) -> None:
         super().__init__()
         wide = width * 2**num_downs
-        self.enc_style = StyleEncoder(in_channels, width, num_style_downs, style_channels)
-        self.enc_content = ContentEncoder(in_channels, width, num_downs, num_blocks)
-        self.dec = Decoder(wide, num_downs, num_blocks, in_channels)
+        self.enc_style = StyleEncoder(in_channels, width, num_style_downs, style_channels, activation, padding)
+        self.enc_content = ContentEncoder(in_channels, width, num_downs, num_blocks, activation, padding)
+        self.dec = Decoder(wide, num_downs, num_blocks, in_channels, activation, padding)
         self.mlp = Blocks(
-            LinearBlock(style_channels, hidden, nn.ReLU()),
-            LinearBlock(hidden, hidden, nn.ReLU()),
+            LinearBlock(style_channels, hidden, activation_named(activation)),
+            LinearBlock(hidden, hidden, activation_named(activation)),
             LinearBlock(hidden, 4 * num_blocks * wide, nn.Identity()),
         )
         self.size_multiple = 2**num_downs
@@ -150,7 +168,7 @@ class MunitPair(nn.Module):
         return target.decode(source.encode_content(picture), style)
 
 
-def munit_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def munit_sizes(weights: Mapping[str, Tensor], *, activation: str = "relu", padding: str = "reflect") -> dict[str, Any]:
     """Return the arguments of `MunitGenerator` for one domain's state dict."""
     width, in_channels = weights["enc_content.model.0.conv.weight"].shape[:2]
     style_convs = numbers(weights, r"enc_style\.model\.(\d+)\.conv\.weight")
@@ -163,14 +181,21 @@ def munit_sizes(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         "num_blocks": len(numbers(weights, r"enc_content\.model\.\d+\.model\.(\d+)\.model\.0\.conv\.weight")),
         "hidden": hidden,
         "num_style_downs": len(style_convs) - 1,
+        "activation": activation,
+        "padding": padding,
     }
 
 
-def munit_pair_sizes(weights: Mapping[str, Tensor], *, direction: str | None = None) -> dict[str, Any]:
+def munit_pair_sizes(
+    weights: Mapping[str, Tensor], *, direction: str | None = None, activation: str = "relu", padding: str = "reflect"
+) -> dict[str, Any]:
     """Return the arguments of `MunitPair` for a file that holds both domains, `a` and `b`."""
     if direction not in ("AtoB", "BtoA"):
-        raise ModelRefused("this MUNIT file holds both domains, a and b: give direction='AtoB' or direction='BtoA'")
+        raise ModelRefused(
+            "this MUNIT file holds both domains, a and b: give --hint direction=AtoB or --hint direction=BtoA"
+        )
     domains = {
         domain: {key[2:]: value for key, value in weights.items() if key.startswith(f"{domain}.")} for domain in "ab"
     }
-    return {domain: munit_sizes(inner) for domain, inner in domains.items()} | {"direction": direction}
+    sizes = {domain: munit_sizes(inner, activation=activation, padding=padding) for domain, inner in domains.items()}
+    return sizes | {"direction": direction}

@@ -5,6 +5,7 @@ A norm kind is one word. Network arguments, descriptions and model files use the
 | kind | statistics | stored tensors |
 |---|---|---|
 | `instance` | of the frame, per channel | none |
+| `instance_affine` | of the frame, per channel | scale and shift |
 | `instance_running` | stored | running mean and variance |
 | `batch_by_frame` | of the frame, per channel | scale and shift (and running statistics that are not used) |
 | `batch_running` | stored | scale, shift, running mean and variance |
@@ -35,6 +36,8 @@ def make_norm(kind: str, channels: int) -> nn.Module:
     """Return the layer of a norm kind; `none` is an identity, so that the layers after it keep their numbers."""
     if kind == "instance":
         return nn.InstanceNorm2d(channels, eps=EPSILON)
+    if kind == "instance_affine":
+        return nn.InstanceNorm2d(channels, eps=EPSILON, affine=True)
     if kind == "instance_running":
         return nn.InstanceNorm2d(channels, eps=EPSILON, track_running_stats=True)
     if kind == "batch_by_frame":
@@ -43,24 +46,29 @@ def make_norm(kind: str, channels: int) -> nn.Module:
         return nn.BatchNorm2d(channels, eps=EPSILON)
     if kind == "none":
         return nn.Identity()
-    raise ValueError(f"norm {kind!r}: instance, instance_running, batch_by_frame, batch_running or none")
+    raise ValueError(
+        f"norm {kind!r}: instance, instance_affine, instance_running, batch_by_frame, batch_running or none"
+    )
 
 
-def norm_kind(weights: Mapping[str, Tensor], statistics: str, *, bias: bool = True) -> str:
+def norm_kind(weights: Mapping[str, Tensor], statistics: str, *, bias: bool = True, norm: str | None = None) -> str:
     """Return the norm kind of a checkpoint from its tensors and `statistics` ("frame" or "running"), which they do not contain.
 
-    Instance norm without stored tensors is told from no norm by `bias`: whether convolutions in front of it have one.
+    Instance norm without stored tensors is told from no norm by `norm` ("instance" or "none"), else by `bias`: whether
+    convolutions in front of it have one.
     Raises ModelRefused for unknown `statistics`, or for "running" if no statistics are stored.
     """
     stored = [key for key in weights if key.endswith(".running_var")]
     if statistics not in STATISTICS:
-        raise ModelRefused(f"statistics={statistics!r}: give one of {', '.join(STATISTICS)}")
+        raise ModelRefused(f"--hint statistics={statistics}: give one of {', '.join(STATISTICS)}")
     if statistics == "running" and not stored:
-        raise ModelRefused("statistics='running', but this file stores no running statistics: leave the hint out")
+        raise ModelRefused("--hint statistics=running: this file stores no running statistics; leave the hint out")
     batch = any(key.removesuffix("running_var") + "weight" in weights for key in stored)
     if batch:
         return "batch_by_frame" if statistics == "frame" else "batch_running"
-    if not bias:
+    if any(value.ndim == 1 and key.endswith(".weight") for key, value in weights.items()):
+        return "instance_affine"
+    if (norm or ("instance" if bias else "none")) == "none":
         return "none"
     return "instance" if statistics == "frame" else "instance_running"
 

@@ -6,8 +6,7 @@ vid2vid uses them for its first frames.
 - `FeatureGenerator`: the global generator with extra feature channels, also given to its residual blocks and last layers.
 - `FeatureEncoder`: computes those features from a picture, averaged over each instance; they control the look of objects.
 
-All have norms between convolutions with bias, and ReLU; 1024 channels at most (the enhancer's and encoder's own
-layers have fewer).
+All have norms between convolutions with bias, and ReLU. vid2vid's versions have 1024 channels at most.
 """
 
 from collections.abc import Mapping
@@ -18,11 +17,14 @@ from torch import Tensor, nn
 
 from rotoscope.networks.norms import norm_kind
 from rotoscope.networks.resnet import (
+    BLOCK_MARK,
     MOST_CHANNELS,
     ResidualBlock,
     ResnetGenerator,
+    count_downs,
     down,
     head,
+    most_channels_of,
     numbers,
     tail,
     up,
@@ -46,10 +48,13 @@ class LocalEnhancer(nn.Module):
         num_enhancers: int = 1,
         num_local_blocks: int = 3,
         norm: str = "instance",
+        most_channels: int = MOST_CHANNELS,
     ) -> None:
         super().__init__()
-        coarse_width = width * 2**num_enhancers
-        coarse = ResnetGenerator(in_channels, out_channels, coarse_width, num_blocks, num_downs=num_downs, norm=norm)
+        coarse = ResnetGenerator(
+            in_channels, out_channels, width * 2**num_enhancers, num_blocks, num_downs=num_downs, norm=norm,
+            most_channels=most_channels,
+        )  # fmt: skip
         self.model = coarse.model[:-3]
         for number in range(1, num_enhancers + 1):
             narrow = width * 2 ** (num_enhancers - number)
@@ -150,17 +155,19 @@ def enhancer_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") 
     """Return the arguments of `LocalEnhancer` for a state dict."""
     enhancers = numbers(weights, r"model(\d+)_1\.1\.weight")
     finest = f"model{enhancers[-1]}"
-    blocks = numbers(weights, r"model\.(\d+)\.conv_block\.1\.weight")
+    blocks = numbers(weights, BLOCK_MARK)
+    num_downs = count_downs(weights, has_tail=False)
     local_blocks = numbers(weights, rf"{finest}_2\.(\d+)\.conv_block\.1\.weight")
     return {
         "in_channels": weights[f"{finest}_1.1.weight"].shape[1],
         "out_channels": weights[f"{finest}_2.{len(local_blocks) + 4}.weight"].shape[0],
         "width": weights[f"{finest}_1.1.weight"].shape[0],
         "num_blocks": len(blocks),
-        "num_downs": (blocks[0] - 4) // 3,
+        "num_downs": num_downs,
         "num_enhancers": len(enhancers),
         "num_local_blocks": len(local_blocks),
         "norm": norm_kind(weights, statistics),
+        "most_channels": most_channels_of(weights, num_downs),
     }
 
 

@@ -3,58 +3,122 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.text import shortened
-from rotoscope.networks.architectures import ARCHITECTURES, UNSUPPORTED, Architecture, Weights
+from rotoscope.networks.architectures import ARCHITECTURES, Architecture, Weights
 from rotoscope.networks.description import Description, Loaded
+from rotoscope.networks.folding import folded
 from rotoscope.networks.norms import kind_of
+from rotoscope.networks.parts import Part, choose, find_parts, find_unsupported, fits, tensors_of
 
-# Keys under which training checkpoints store the weights.
-WRAPPERS = ("state_dict", "model", "net_G", "params_ema", "params")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-MAX_KEY_CHARACTERS = 1000
+# Tensors of one number that tools leave beside weights, and that no layer reads.
+COUNTERS = re.compile(
+    r"(.*\.)?(total_ops|total_params|num_batches_tracked|n_averaged|(global_)?steps?|(cur_)?iter(ation)?s?|epochs?|initted|decay"
+    r"|num_updates|real_label|fake_label)"
+)
+NUMBERED = re.compile(r"[a-z_.\\]*\d+\\\.weight")  # a mark that many networks match
 
 # Values that a hint may have: words, True and False, or numbers of a range. `foreground` is a list of numbers.
-HINTS: dict[str, type | range] = {
+HINTS: dict[str, type | range | tuple[str, ...]] = {
+    "part": str,
     "statistics": str,
     "direction": str,
+    "norm": ("instance", "none"),
+    "padding": ("reflect", "replicate", "zero"),
+    "activation": ("relu", "lrelu"),
+    "output": str,
+    "dialect": ("tensorflow", "torch", "port"),
     "align_corners": bool,
     "tensorflow": bool,
     "size": range(1, 4097),
     "iterations": range(1, 101),
     "foreground": range(1024),
 }
+# Hints on arithmetic that files of the same names and shapes may differ in: what was assumed is said.
+ARITHMETIC = ("norm", "padding", "activation", "output", "align_corners")
+STORED = (("padding", "zero"), ("activation", "prelu"))  # values that the names in a file show
 
 
 def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
     """Return the network of a state dict in eval mode with its weights, and its description.
 
-    Takes what `torch.load` returns: a state dict, or a training checkpoint around one (keys `state_dict`, `model`,
-    `net_G`), or several networks by name (MUNIT's `a` and `b`, Super SloMo's pair, vid2vid's scales as `netG0`,
-    `netG1`, ...). Prefixes of DataParallel and torch.compile are dropped, and so are the running statistics that
-    instance norms without scale kept in old files.
+    Takes what `torch.load` returns: a state dict, or a training checkpoint around one under any name, or several networks by
+    name (MUNIT's `a` and `b`, Super SloMo's pair, vid2vid's scales as `netG0`, `netG1`, ...). Prefixes of DataParallel and
+    torch.compile are dropped, spectral and weight norm are folded into the weights, and counters are passed over. If the
+    file holds a network and a moving average of it, the average is taken.
 
-    Hints decide what the file does not say: `statistics` (frame, as published, or running) for batch norm; `direction` (AtoB,
-    BtoA) for MUNIT and DualGAN files with both; `foreground` labels of vid2vid; `size` of VINet; `align_corners` of
-    AnimeGANv2; `tensorflow` padding of contextual attention; `iterations` of RAFT. Others are refused with UsageError.
+    Hints decide what the file does not say: `part`, the network to take of several; `statistics` (frame, as published, or
+    running) for batch norm; `direction` (AtoB, BtoA) for MUNIT, UNIT and DualGAN files with both; `norm`, `padding`,
+    `activation` and `output` of networks whose names and shapes fit several; `foreground` labels of vid2vid; `size` of VINet;
+    `align_corners` of AnimeGANv2; `dialect` of White-box Cartoonization; `tensorflow` padding of contextual attention;
+    `iterations` of RAFT. Others are refused with UsageError.
 
     Raises ModelRefused when the file is damaged, of an unknown architecture, or ambiguous (the message names the hint that
     decides).
     """
     if not isinstance(state_dict, Mapping):
         raise ModelRefused(f"a {type(state_dict).__name__} instead of a state dict: save model.state_dict()")
-    weights = tensors_of(unwrapped(state_dict))
-    if not weights:
-        raise ModelRefused("no tensors in this checkpoint; a state dict is needed, as model.state_dict() gives it")
-    architecture = find_architecture(weights)
-    check_values(weights, plain_name(architecture))
     hints = {key: value for key, value in hints.items() if value is not None}
+    for hint in hints.keys() & HINTS.keys():
+        check_hint(hint, hints[hint])
+    stored = tensors_of(state_dict)
+    if not stored:
+        raise ModelRefused("no tensors in this checkpoint; a state dict is needed, as model.state_dict() gives it")
+    plain = folded(stored)
+    part, note = find_network(plain, hints.pop("part", None))
+    loaded = loaded_part(part, hints)
+    notes = [note] if note else []
+    if len(plain) < len(stored):
+        notes.append("spectral or weight norm: folded into the weights")
+    notes += assumed(part.architecture, loaded.description.sizes, hints)
+    again = decided(part.architecture, loaded.description.sizes) | hints
+    return Loaded(loaded.network, replace(loaded.description, part=part.name, notes=tuple(notes), hints=again))
+
+
+def find_network(weights: Weights, wanted: str | None) -> tuple[Part, str]:
+    """Return the network to take from a file, and a note; raise ModelRefused that says what the file is if there is none."""
+    parts = find_parts(weights)
+    if parts:
+        return choose(parts, wanted)
+    known = find_unsupported(weights)
+    if known is not None:
+        raise ModelRefused(f"looks like {known.what}: {known.instead}")
+    closest = find_closest(weights)
+    if closest is not None:
+        architecture, lacking = closest
+        raise ModelRefused(
+            f"comes closest to {plain_name(architecture)}, but {lacking} missing: try another file, or ONNX"
+        )
+    names = ", ".join(shortened(key, 40) for key in list(weights)[:3])
+    raise ModelRefused(
+        f"an unknown network, {len(weights)} tensors such as {names}: export it to ONNX with the code it came from"
+    )
+
+
+def find_closest(weights: Weights) -> tuple[Architecture, str] | None:
+    """Return the row that a damaged file seems to be of, with a name that it lacks; None if nothing speaks for one.
+
+    Numbered layers alone, such as `model.4.weight`, are in many networks and speak for none.
+    """
+    for row in ARCHITECTURES:
+        matched = {mark: fits((mark,), list(weights)) for mark in row.marks}
+        speaks = any(found and not NUMBERED.fullmatch(mark) for mark, found in matched.items())
+        if speaks and len(row.marks) / 2 <= sum(matched.values()) < len(row.marks):
+            return row, example_key(next(mark for mark, found in matched.items() if not found))
+    return None
+
+
+def loaded_part(part: Part, hints: Mapping[str, Any]) -> Loaded:
+    """Build the network of a part and load its weights."""
+    architecture, weights = part.architecture, part.weights
+    check_values(weights, plain_name(architecture))
     check_hints(architecture, hints)
     try:
         sizes = architecture.sizes(weights, **hints_for(architecture.sizes, hints))
@@ -83,63 +147,33 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
     return Loaded(network, description)
 
 
-def unwrapped(state_dict: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the state dict inside a training checkpoint, or the argument itself."""
-    for wrapper in WRAPPERS:
-        inner = state_dict.get(wrapper)
-        if isinstance(inner, Mapping) and inner:
-            return unwrapped(inner)
-    return state_dict
+def assumed(architecture: Architecture, sizes: Mapping[str, Any], hints: Mapping[str, Any]) -> list[str]:
+    """Return a note on the arithmetic that the file does not decide and no hint decided."""
+    taken = inspect.signature(architecture.sizes).parameters
+    open_hints = [hint for hint in ARITHMETIC if hint in taken and hint not in hints and hint in sizes]
+    found = {hint: sizes[hint] for hint in open_hints if (hint, sizes[hint]) not in STORED}
+    found = {hint: value for hint, value in found.items() if hint != "norm" or value == "none"}
+    if not found:
+        return []
+    shown = ", ".join(f"{hint}={str(value).lower()}" for hint, value in found.items())
+    return [f"assumed, as the file does not say: {shown} (--hint {next(iter(found))}=... changes it)"]
 
 
-def tensors_of(state_dict: Mapping[str, Any]) -> Weights:
-    """Return all tensors by full name without the prefixes of wrappers, floating ones as float32; drop other entries."""
-    found: Weights = {}
-    for key, value in state_dict.items():
-        if isinstance(value, Mapping):
-            found |= {f"{key}.{inner}": tensor for inner, tensor in tensors_of(value).items()}
-        elif isinstance(value, Tensor | np.ndarray):
-            if len(str(key)) > MAX_KEY_CHARACTERS:
-                raise ModelRefused(f"a key of {len(str(key)):,} characters, {shortened(str(key))}; no network has such")
-            try:
-                tensor = torch.as_tensor(value).detach()
-            except TypeError as error:  # NumPy's text, dates and records
-                raise ModelRefused(f"{shortened(str(key))} holds {value.dtype}; weights are numbers") from error
-            found[str(key)] = tensor.float() if tensor.is_floating_point() else tensor
-    return {re.sub(r"(^|\.)((module|_orig_mod)\.)+", r"\1", key): tensor for key, tensor in found.items()}
-
-
-def find_architecture(weights: Weights) -> Architecture:
-    """Return the first row of the table that fits; raises ModelRefused with the closest one if none does."""
-    keys = list(weights)
-
-    def fits(marks: tuple[str, ...]) -> bool:
-        return all(any(re.fullmatch(mark, key) for key in keys) for mark in marks)
-
-    for marks, what, instead in UNSUPPORTED:
-        if fits(marks):
-            raise ModelRefused(f"this file looks like {what}, which cannot make pictures here: try {instead}")
-    for architecture in ARCHITECTURES:
-        if fits(architecture.marks) and architecture.when(weights):
-            return architecture
-    found = {
-        architecture: [fits((mark,)) for mark in architecture.marks]
-        for architecture in ARCHITECTURES
-        if architecture.when(weights)
-    }
-    closest = max(found, key=lambda item: sum(found[item]) / len(item.marks))
-    if any(found[closest]):
-        lacking = example_key(closest.marks[found[closest].index(False)])
-        raise ModelRefused(f"comes closest to {plain_name(closest)}, but {lacking} missing: try another file, or ONNX")
-    names = ", ".join(shortened(key, 40) for key in keys[:3])
-    raise ModelRefused(
-        f"a network of no known architecture, {len(keys)} tensors such as {names}: export it to ONNX with the code it came from"
-    )
+def decided(architecture: Architecture, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hints that stand for what the names in a file decided, which other names would not show."""
+    found = {}
+    for hint in inspect.signature(architecture.sizes).parameters:
+        allowed = HINTS.get(hint)
+        if hint in sizes and (allowed is bool or (isinstance(allowed, tuple) and sizes[hint] in allowed)):
+            found[hint] = sizes[hint]
+    return found
 
 
 def check_values(weights: Weights, name: str) -> None:
     """Raise ModelRefused for tensors without values, and for weights that are not floating-point numbers."""
     for key, value in weights.items():
+        if is_counter(key, value):
+            continue
         if value.numel() == 0:
             raise ModelRefused(
                 f"looks like {name}, but {shortened(key)} has no values, {tuple(value.shape)}: download it again"
@@ -152,9 +186,15 @@ def check_values(weights: Weights, name: str) -> None:
             )
 
 
+def is_counter(key: str, value: Tensor) -> bool:
+    """Whether a tensor is one number that a tool left, or holds nothing and is no parameter."""
+    is_empty = value.numel() == 0 and not key.endswith(("weight", "bias"))
+    return is_empty or (value.numel() == 1 and COUNTERS.fullmatch(key) is not None)
+
+
 def plain_name(architecture: Architecture) -> str:
     """Return the name of an architecture without its sizes."""
-    return re.sub(r"[-,( ]*\{.*", "", architecture.name)
+    return re.sub(r"( with)?[-,( ]*\{.*", "", architecture.name)
 
 
 def example_key(mark: str) -> str:
@@ -181,19 +221,20 @@ def check_hints(architecture: Architecture, hints: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"{plain_name(architecture)} does not take the hint {shortened(hint)!r}; it takes {accepted}"
             )
-        check_hint(hint, hints[hint])
 
 
 def check_hint(name: str, value: Any) -> None:
     """Raise UsageError for a value that a hint cannot have."""
     allowed = HINTS[name]
-    if isinstance(allowed, range):
+    if isinstance(allowed, tuple):
+        is_right, accepted = isinstance(value, str) and value in allowed, ", ".join(allowed)
+    elif isinstance(allowed, range):
         values = value if name == "foreground" and isinstance(value, tuple | list) else (value,)
-        fits = 0 < len(values) <= len(allowed) and all(type(item) is int and item in allowed for item in values)
+        is_right = 0 < len(values) <= len(allowed) and all(type(item) is int and item in allowed for item in values)
         accepted = f"a number from {allowed[0]} to {allowed[-1]}"
     else:
-        fits, accepted = isinstance(value, allowed), {bool: "true, false", str: "a word"}[allowed]
-    if not fits:
+        is_right, accepted = isinstance(value, allowed), {bool: "true, false", str: "a word"}[allowed]
+    if not is_right:
         shown = shortened(str(value)) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
         raise UsageError(f"hint {name}={shown}; accepted: {accepted}")
 
@@ -201,13 +242,14 @@ def check_hint(name: str, value: Any) -> None:
 def load(network: nn.Module, weights: Weights, name: str) -> None:
     """Load tensors into a network; raise ModelRefused for missing, unexpected, differently shaped or non-finite tensors.
 
-    Unused running statistics are dropped.
+    Counters and unused running statistics are dropped.
     """
     wanted = network.state_dict()
-    unused = {key for key in weights if key not in wanted and key.endswith(STATISTICS)}
+    counters = {key for key, value in weights.items() if is_counter(key, value)}
+    unused = {key for key in weights if key not in wanted and key.endswith(STATISTICS)} | counters
     weights = {key: value for key, value in weights.items() if key not in unused}
-    counters = {key for key in wanted if key.endswith("num_batches_tracked")}
-    weights = {key: torch.zeros((), dtype=torch.int64) for key in counters} | weights
+    counted = {key for key in wanted if key.endswith("num_batches_tracked")}
+    weights |= {key: torch.zeros((), dtype=torch.int64) for key in counted}
     differences = [f"{key} missing" for key in wanted if key not in weights]
     differences += [f"{shortened(key)} unexpected" for key in weights if key not in wanted]
     differences += [

@@ -159,7 +159,7 @@ def num_downs_of(weights: Mapping[str, Tensor], outermost: str) -> int:
     return 1 + sum(1 for _ in itertools.takewhile(weights.__contains__, nested))
 
 
-def unet_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> dict[str, Any]:
+def unet_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame", norm: str | None = None) -> dict[str, Any]:
     """Return the arguments of `UnetGenerator` for a state dict."""
     width, in_channels = weights["model.model.0.weight"].shape[:2]
     bias = "model.model.0.bias" in weights
@@ -168,7 +168,7 @@ def unet_sizes(weights: Mapping[str, Tensor], *, statistics: str = "frame") -> d
         "out_channels": weights["model.model.3.weight"].shape[1],
         "width": width,
         "num_downs": num_downs_of(weights, "model.model"),
-        "norm": norm_kind(weights, statistics, bias=bias),
+        "norm": norm_kind(weights, statistics, bias=bias, norm=norm),
         "bias": bias,
     }
 

@@ -242,7 +242,7 @@ def vid2vid_sizes(
         if not numbers(weights, r"model_down_seg\.(\d+)\.conv_block\.1\.weight"):
             raise ModelRefused(
                 "a finer scale of vid2vid, which runs on top of the coarser ones: "
-                "give them together, as {'netG0': ..., 'netG1': ...}"
+                "export latest_net_G0.pth latest_net_G1.pth OUT.onnx, netG0 first"
             )
         scales = [scale_sizes(weights, 0, norm)]
     else:
@@ -253,7 +253,7 @@ def vid2vid_sizes(
         scales = [scale_sizes(part, scale, norm) for scale, part in enumerate(named)]
     if foreground is None and any(sizes["foreground_width"] for sizes in scales):
         raise ModelRefused(
-            "this vid2vid model draws some labels separately: give foreground=(26,) or the labels it was trained with"
+            "this vid2vid model draws some labels separately: give --hint foreground=26 or the labels it was trained with"
         )
     return {"scales": scales, "foreground": foreground or ()}
 

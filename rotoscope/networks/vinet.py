@@ -212,5 +212,5 @@ class VINet(nn.Module):
 def vinet_sizes(weights: Mapping[str, Tensor], *, size: int | None = None) -> dict[str, Any]:
     """Return the arguments of `VINet`; `size` is needed because files for 256 and 512 have the same tensors."""
     if size is None:
-        raise ModelRefused("VINet's files for 256x256 and 512x512 look alike: give size=256 or size=512")
+        raise ModelRefused("VINet's files for 256x256 and 512x512 look alike: give --hint size=256 or --hint size=512")
     return {"double_size": size >= 512}

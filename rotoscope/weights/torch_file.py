@@ -17,10 +17,11 @@ from rotoscope.base.errors import ModelRefused
 from rotoscope.base.files import describe_file, why_unusable
 from rotoscope.base.text import shortened
 from rotoscope.weights.archive import MAX_BYTES, check_size_of_directory
-from rotoscope.weights.pickled import BYTES_OF, MAX_TENSORS, PickleReader, View
+from rotoscope.weights.pickled import BYTES_OF, MAX_TENSORS, PickleReader, StandIn, View
 
 MAX_PICKLE_BYTES = 16 << 20
-MAX_DEPTH = 16  # of dictionaries in dictionaries
+MAX_DEPTH = 24  # of dictionaries in dictionaries; modules in modules are such too
+MAX_PARTS = 64  # of a list that are read: networks in a list
 MAX_ITEMS = 10 * MAX_TENSORS  # in all of them
 MAX_SHARING = 2  # values of all tensors for each byte of the file; parts of a network may share weights
 LEGACY_HEADER = 0x1950A86A20F9469CFC6C  # the first pickle of torch's format before 1.6
@@ -168,23 +169,63 @@ def _legacy(path: Path, file: io.BufferedReader) -> Layout:
 def _tree(path: Path, value: Any) -> Tree:
     """Return the dictionaries and tensors of a checkpoint without its other values; refuse what is too deep or too large.
 
-    A pickle can put one dictionary into many places, or into itself.
+    Lists of dictionaries become dictionaries with numbers as keys, and objects become dictionaries of their attributes; of a
+    module these are its parameters, buffers and modules. A pickle can put one value into many places, or into itself: an
+    object or a list is read once, and a dictionary not again inside itself.
     """
-    if type(value) is not dict:
+    if type(value) is View or not _is_tree(value):
         word = "Tensor" if type(value) is View else type(value).__name__
         raise ModelRefused(f"{path}: holds a {word} instead of weights: save model.state_dict()")
-    num_items = num_values = 0
+    num_items = num_values = num_tensors = 0
+    read: set[int] = set()  # ids of objects and lists
+    inside: set[int] = set()  # ids of the dictionaries around
 
     def copied(items: Tree, depth: int) -> Tree:
-        nonlocal num_items, num_values
+        nonlocal num_items, num_values, num_tensors
         num_items += len(items)
         num_values += sum(item.num_values for item in items.values() if type(item) is View)
         if depth > MAX_DEPTH or num_items > MAX_ITEMS or num_values > MAX_SHARING * path.stat().st_size:
             raise ModelRefused(f"{path}: dictionaries in dictionaries, deeper or larger than those of any network")
-        return {
-            key: copied(item, depth + 1) if type(item) is dict else item
-            for key, item in items.items()
-            if type(item) in (dict, View)
-        }
+        found: Tree = {}
+        for key, item in items.items():
+            if type(item) is View:
+                found[key] = item
+                num_tensors += 1
+            elif type(item) is dict:
+                if id(item) not in inside:
+                    inside.add(id(item))
+                    found[key] = copied(item, depth + 1)
+                    inside.discard(id(item))
+            elif depth < MAX_DEPTH and id(item) not in read and _is_tree(item):
+                read.add(id(item))
+                if inner := copied(_items(item), depth + 1):
+                    found[key] = inner
+        return found
 
-    return copied(value, 1)
+    found = copied(_items(value), 1)
+    if not num_tensors:
+        raise ModelRefused(f"{path}: no tensors in this checkpoint; save model.state_dict()")
+    return found
+
+
+def _is_tree(value: Any) -> bool:
+    """Whether a value may hold dictionaries of tensors."""
+    if type(value) in (list, tuple):
+        return any(type(item) in (dict, StandIn, list, tuple) for item in value[:MAX_PARTS])
+    return type(value) is dict or (type(value) is StandIn and bool(value.items or value.attributes))
+
+
+def _items(value: Any) -> Tree:
+    """Return what a dictionary, a list of dictionaries or an object holds, by name."""
+    if type(value) is dict:
+        return value
+    if type(value) in (list, tuple):
+        return {str(place): item for place, item in enumerate(value[:MAX_PARTS]) if type(item) is not View}
+    attributes: Tree = value.attributes or {}
+    if type(attributes.get("_modules")) is dict:  # a torch.nn.Module
+        parts = (attributes.get(name) for name in ("_parameters", "_buffers", "_modules"))
+        passing = attributes.get("_non_persistent_buffers_set")
+        left_out = {name for name in passing if type(name) is str} if type(passing) is list else set()
+        found = {key: item for part in parts if type(part) is dict for key, item in part.items()}
+        return {key: item for key, item in found.items() if key not in left_out}
+    return attributes | (value.items or {})

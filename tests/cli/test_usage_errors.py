@@ -53,8 +53,8 @@ def test_a_near_command_is_suggested(word, near, rotoscope_main):
 def test_a_far_command_is_answered_with_all_of_them(words, rotoscope_main):
     answer = said(rotoscope_main, words)
     assert answer.endswith(
-        "accepted: build, cache, compare, demo, distill, doctor, encode, evaluate, export, frames, help, info, looks, parity, "
-        "train, translate, version"
+        "accepted: bench, build, cache, compare, demo, distill, doctor, encode, evaluate, export, frames, help, info, live, "
+        "looks, parity, train, translate, version"
     )
 
 

@@ -5,7 +5,6 @@ import collections
 import json
 import os
 import pickle
-import re
 import sys
 import warnings
 import zipfile
@@ -203,11 +202,6 @@ def test_a_program_of_torchscript_is_named(tmp_path):
         warnings.simplefilter("ignore")
         torch.jit.save(torch.jit.script(torch.nn.Conv2d(3, 3, 1)), tmp_path / "g.pt")
     assert "TorchScript" in refusal(tmp_path / "g.pt")
-
-
-def test_a_whole_module_is_refused_with_what_to_save_instead(tmp_path):
-    path = saved(tmp_path / "g.pth", ResnetGenerator(width=2, num_blocks=6))
-    assert re.search(r"rotoscope\.networks\.resnet\.ResnetGenerator.*save model\.state_dict\(\)", refusal(path))
 
 
 OTHERS = {

@@ -1,6 +1,6 @@
 """Publish numbered frames at their pace until killed: publisher.py URL FORMAT WIDTHxHEIGHT RATE GOP LATE_MS.
 
-The pictures are those of `synthetic:`, so that `read_number` finds the number of a frame. Once a second the lower half flashes
+The pictures are those of `synthetic:`, so that `read_code` finds the number of a frame. Once a second the lower half flashes
 white for one frame, and a click of 10 ms sounds LATE_MS after it. LATE_MS "none": without sound.
 """
 

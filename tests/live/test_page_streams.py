@@ -318,7 +318,7 @@ def test_a_viewer_begins_with_a_key_picture():
     viewer = Viewer()
     assert not viewer.offer(packet(0))
     assert viewer.offer(packet(1, is_key=True)) and viewer.offer(packet(2))
-    assert waiting(viewer) == [1, 2] and viewer.skipped == 1
+    assert waiting(viewer) == [1, 2]
 
 
 def test_a_key_picture_replaces_what_waits():
@@ -326,7 +326,6 @@ def test_a_key_picture_replaces_what_waits():
     for index in range(100):
         assert viewer.offer(packet(index, is_key=True))
         assert waiting(viewer) == [index]
-    assert viewer.skipped == 99
 
 
 def test_a_viewer_that_falls_behind_waits_for_a_key_picture():
@@ -338,7 +337,7 @@ def test_a_viewer_that_falls_behind_waits_for_a_key_picture():
         assert not viewer.offer(packet(index))
         assert waiting(viewer) == []
     assert viewer.offer(packet(50, is_key=True)) and viewer.offer(packet(51))
-    assert waiting(viewer) == [50, 51] and viewer.skipped == 50
+    assert waiting(viewer) == [50, 51]
 
 
 # --- the shown picture

@@ -23,7 +23,7 @@ from servers import (
 )
 
 from rotoscope.runtime.live.open_live_sink import open_live_sink
-from rotoscope.runtime.live.sender import limit_unsent
+from rotoscope.runtime.live.sinks.sender import limit_unsent
 
 LONG_S = 60  # for waits that a test expects to end
 NOT_SENT = "frames without a connection"
@@ -73,7 +73,7 @@ def test_a_stream_can_be_pushed_to_an_rtsp_server(tmp_path):
     server.start()
     try:
         sink = open_live_sink(f"rtsp://127.0.0.1:{port}/live", live_format())
-        num_written = send(sink, lambda: sink.num_frames >= 7 * RATE)
+        num_written = send(sink, lambda: sink.num_frames >= 5 * RATE)
         sink.finish()
         assert_adds_up(sink, num_written)
         wait_until(lambda: recorded.exists() and recorded.stat().st_size > 5000, "the recording")
@@ -82,10 +82,7 @@ def test_a_stream_can_be_pushed_to_an_rtsp_server(tmp_path):
     seen = Seen()
     with av.open(str(recorded)) as container:
         watch(container, seen)
-    assert np.all(np.diff(seen.numbers) > 0) and len(seen.numbers) > 3 * RATE
-    assert seen.tags == (1, 1, 1, 1)
-    # The receiver places the streams by their reports, which come some seconds after the begin, and by times of arrival.
-    assert np.median(np.abs(seen.offsets_ms())) <= TOLERANCE_MS
+    assert_arrived(seen, 3)
 
 
 def test_pictures_go_on_when_the_source_sends_no_sound(tmp_path):
@@ -147,11 +144,11 @@ def test_attempts_that_fail_at_once_become_rare(tmp_path, monkeypatch):
     starts = []
     sink = open_live_sink(f"rtmp://127.0.0.1:{free_port()}/live/key", live_format())
     monkeypatch.setattr(
-        "rotoscope.runtime.live.stream_sink.SenderProcess", lambda setup: starts.append(setup) or _Failed()
+        "rotoscope.runtime.live.sinks.stream_sink.SenderProcess", lambda setup: starts.append(setup) or _Failed()
     )
     wait_until(lambda: sink.state == "waiting", "the end of the first attempt")
     now = [0.0]
-    monkeypatch.setattr("rotoscope.runtime.live.stream_sink.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rotoscope.runtime.live.sinks.stream_sink.time.monotonic", lambda: now[0])
     for number in range(6000):  # one minute
         now[0] = number / 100
         sink.write(frame(number, number))

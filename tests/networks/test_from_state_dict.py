@@ -152,7 +152,7 @@ REFUSED = [
         {},
         "CycleGAN ResNet, but model.23.weight missing",
     ),
-    ("unknown", lambda: nn.Linear(3, 4).state_dict(), {}, "no known architecture, 2 tensors such as weight, bias"),
+    ("unknown", lambda: nn.Linear(3, 4).state_dict(), {}, "an unknown network, 2 tensors such as weight, bias"),
     (
         "headless",
         lambda: changed(tiny().state_dict(), "model.1.weight"),
@@ -167,9 +167,9 @@ REFUSED = [
         {},
         "PatchGAN.*net_G",
     ),
-    ("ambiguous VINet", lambda: vinet.VINet().state_dict(), {}, "size=256 or size=512"),
-    ("both domains", lambda: {"a": munit_weights(), "b": munit_weights()}, {}, "direction='AtoB'"),
-    ("foreground", lambda: scale_weights(foreground_width=4), {}, "foreground="),
+    ("ambiguous VINet", lambda: vinet.VINet().state_dict(), {}, "--hint size=256 or --hint size=512"),
+    ("both domains", lambda: {"a": munit_weights(), "b": munit_weights()}, {}, "--hint direction=AtoB"),
+    ("foreground", lambda: scale_weights(foreground_width=4), {}, "--hint foreground=26"),
     ("finer scale", lambda: scale_weights(is_coarse=False), {}, "netG0"),
     ("no statistics", lambda: tiny().state_dict(), {"statistics": "running"}, "no running statistics"),
     ("wrong statistics", lambda: tiny().state_dict(), {"statistics": "mean"}, "frame, running"),
@@ -256,7 +256,7 @@ def test_dualgan_loads_tensorflow_variables_of_either_direction():
     expected = network(picture)
     torch.testing.assert_close(from_state_dict(one).network(picture), expected)
     torch.testing.assert_close(from_state_dict(two, direction="BtoA").network(picture), expected)
-    with pytest.raises(ModelRefused, match="direction='AtoB'"):
+    with pytest.raises(ModelRefused, match="--hint direction=AtoB"):
         from_state_dict(two)
 
 

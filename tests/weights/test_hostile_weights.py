@@ -42,8 +42,8 @@ def doubled(times):
 
 
 ATTACKS = {  # a pickle -> words of the answer
-    "a key of nested tuples": (P2 + b"})" + b"\x85" * 100_000 + b"Ns.", "a key that is a tuple"),
-    "a key that doubles": (P2 + b"}K\x01" + b"q\x00h\x00\x86" * 60 + b"Ns.", "a key that is a tuple"),
+    "a key of nested tuples": (P2 + b"})" + b"\x85" * 100_000 + b"Ns.", "no tensors"),
+    "a key that doubles": (P2 + b"}K\x01" + b"q\x00h\x00\x86" * 60 + b"Ns.", "no tensors"),
     "a shape of long integers": (P2 + TENSOR % (b"(" + LONG * 1000 + b"t"), "an integer of"),
     "a shape of many integers": (P2 + TENSOR % (b"(" + b"K\x01" * 9 + b"t"), "damaged"),
     "keys of equal hashes": (
@@ -58,7 +58,7 @@ ATTACKS = {  # a pickle -> words of the answer
     "class look-ups": (b"\x80\x02(" + b"ctorch\nfloat32\n" * 1_050_000, "instructions"),
     "a long name": (P2 + b"c" + b"A" * 5_000_000 + b"\nB\n.", "AAA"),
     "a long key": (P2 + b"}X" + struct.pack("<I", 100_000) + b"k" * 100_000 + b"Ns.", "a key of 100,000 characters"),
-    "a dictionary in itself": (P2 + b"}q\x00X\x01\x00\x00\x00ah\x00s.", "deeper or larger"),
+    "a dictionary in itself": (P2 + b"}q\x00X\x01\x00\x00\x00ah\x00s.", "no tensors"),
     "dictionaries that double": (doubled(60), "deeper or larger"),
     "deep dictionaries": (P2 + b"}X\x01\x00\x00\x00a" * 500 + b"N" + b"s" * 500 + b".", "deeper or larger"),
     "a far memo": (P2 + b"Nr\xff\xff\xff\x7f.", "does not write"),
@@ -111,7 +111,7 @@ def test_what_is_refused_is_refused_before_torch_is_imported(words, tmp_path):
 def test_the_keys_of_the_storages_are_read_as_carefully(tmp_path):
     path = tmp_path / "net.pth"
     path.write_bytes(HEAD + pickle.dumps({}, 2) + ATTACKS["a key that doubles"][0])
-    assert "a key that is a tuple" in refused(path)
+    assert "damaged" in refused(path)
 
 
 def test_dictionaries_may_be_as_deep_as_networks_need(tmp_path):
@@ -189,8 +189,8 @@ def test_a_file_that_opens_and_cannot_be_read_is_refused(ending, tmp_path):
 
 
 def test_the_weights_of_metrics_go_through_the_same_reader(tmp_path):
-    with pytest.raises(ModelRefused, match="a key that is a tuple"):
-        load_features(AlexNetFeatures(), legacy(tmp_path / "alex.pth", ATTACKS["a key that doubles"][0]))
+    with pytest.raises(ModelRefused, match="an integer of"):
+        load_features(AlexNetFeatures(), legacy(tmp_path / "alex.pth", ATTACKS["a shape of long integers"][0]))
     os.mkfifo(tmp_path / "pipe.pth")
     with pytest.raises(ModelRefused, match="not a regular file"):
         load_features(AlexNetFeatures(), tmp_path / "pipe.pth")

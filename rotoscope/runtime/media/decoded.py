@@ -4,12 +4,14 @@ Kept AVFrames hold decoder buffers and, once converted, a scaler with its thread
 copied as they are; every other one is converted by one scaler to the nearest of them:
 
     4:2:0, 4:2:2, 4:4:4 at 8 to 12 bits, NV12, P010, grey 8 to 16 bits, RGB 8 and 16   as they are
+    planar RGB of 9 to 16 bits, floats                                                 exactly, see `planar_rgb`
     other Y'CbCr (4:1:1, 4:4:0, high bit depths, big endian)                           4:4:4 at 8 or 16 bits
     palettes, packed and planar RGB                                                    RGB 8, or 16 if deeper
-    anything with alpha                                                                RGB over black, with a note
+    anything with alpha                                                                RGB over black, or with its alpha
 """
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import av
@@ -17,9 +19,11 @@ import av.video.reformatter
 import numpy as np
 
 from rotoscope.base.errors import InputRefused
-from rotoscope.base.frame import Array, Orientation, Picture
+from rotoscope.base.frame import Array, Colour, Orientation, Picture
 from rotoscope.runtime.media.colour_tags import FULL, LIMITED, colour_of
 from rotoscope.runtime.media.nvdec import is_surface, surface_picture
+from rotoscope.runtime.media.opacity import rgba_picture
+from rotoscope.runtime.media.planar_rgb import LINEAR, SRGB, is_exact, rgb_codes
 
 _PLANAR = {
     f"yuv{j}{chroma}p{bits}": int(bits[:2] or 8)
@@ -80,8 +84,8 @@ def format_name(frame: av.VideoFrame) -> str:
     return stored.name if is_surface(frame) and stored is not None else frame.format.name
 
 
-def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool) -> Picture:
-    """Copy a decoded frame into a Picture, turned upright.
+def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool, keep_alpha: bool = False) -> Picture:
+    """Copy a decoded frame into a Picture, turned upright; transparency is laid over black unless keep_alpha.
 
     Chroma siting is centred for JPEG (is_jpeg) and left for video; vertically it is on the luma rows unless rows are halved.
     """
@@ -98,15 +102,19 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool)
     )
     if is_surface(frame):
         return surface_picture(frame, colour, LEFT)
+    if is_exact(name):
+        return orientation.apply_to_picture(_exact_picture(frame, colour, keep_alpha))
     if target != name:
         full = FULL if colour.full_range else LIMITED
         ranges = {} if target.startswith("rgb") else {"src_color_range": full, "dst_color_range": full}
         frame = _reformatter().reformat(frame, format=target, threads=1, **ranges)
     siting = LEFT
     if target.startswith("rgba"):
-        planes: tuple[Array, ...] = (_over_black(_plane(frame, 0, 4, np.uint16 if "64" in target else np.uint8)),)
         depth = 16 if "64" in target else 8
-    elif target in _RGB:
+        rgba = _plane(frame, 0, 4, np.uint16 if depth == 16 else np.uint8)
+        return orientation.apply_to_picture(rgba_picture(rgba, depth, colour, keep_alpha=keep_alpha))
+    planes: tuple[Array, ...]
+    if target in _RGB:
         depth = _RGB[target]
         planes = (_plane(frame, 0, 3, np.uint8 if depth == 8 else np.uint16),)
     elif target in _GREY:
@@ -126,6 +134,14 @@ def picture_of(frame: av.VideoFrame, orientation: Orientation, *, is_jpeg: bool)
     return orientation.apply_to_picture(Picture(planes, colour, depth, siting))
 
 
+def _exact_picture(frame: av.VideoFrame, colour: Colour, keep_alpha: bool) -> Picture:
+    codes, depth = rgb_codes(frame)
+    colour = replace(colour, full_range=True, transfer=SRGB if colour.transfer == LINEAR else colour.transfer)
+    if codes.ndim == 3 and codes.shape[2] == 4:
+        return rgba_picture(codes, depth, colour, keep_alpha=keep_alpha)
+    return Picture((np.ascontiguousarray(codes),), colour, depth)
+
+
 def _plane(frame: av.VideoFrame, index: int, channels: int, dtype: Any) -> Array:
     """A contiguous copy of one plane, (h,w) or (h,w,channels)."""
     plane = frame.planes[index]
@@ -134,14 +150,6 @@ def _plane(frame: av.VideoFrame, index: int, channels: int, dtype: Any) -> Array
     data = np.frombuffer(memoryview(plane), dtype=dtype)[: height * row].reshape(height, row)[:, : width * channels]
     copy: Array = data.copy()
     return copy.reshape(height, width, channels) if channels > 1 else copy
-
-
-def _over_black(rgba: Array) -> Array:
-    """Lay straight alpha over black: (H,W,4) uint8 or uint16 -> (H,W,3) of the same type, rounded."""
-    top = np.iinfo(rgba.dtype).max
-    alpha = rgba[..., 3:].astype(np.uint64)
-    flat: Array = ((rgba[..., :3] * alpha + top // 2) // top).astype(rgba.dtype)
-    return flat
 
 
 def codes_of(frame: av.VideoFrame) -> Array:

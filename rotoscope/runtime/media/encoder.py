@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,8 +15,11 @@ from av.codec.codec import find_best_pix_fmt_of_list
 from av.codec.context import CodecContext, OptionFlags
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.frame import Colour
+from rotoscope.base.frame import Colour, HdrMetadata
+from rotoscope.runtime.media import alpha_targets
 from rotoscope.runtime.media.colour_tags import range_of, space_of
+from rotoscope.runtime.media.encoder_settings import settings_of, with_hdr_metadata
+from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURES
 
 # Container by file name ending: FFmpeg's muxer and the encoder that nearly every player can decode.
 CONTAINERS = {
@@ -27,24 +30,9 @@ CONTAINERS = {
     ".webm": ("webm", "libvpx-vp9"),
     ".gif": ("gif", "gif"),
     ".y4m": ("yuv4mpegpipe", "rawvideo"),
+    ".mxf": ("mxf", "dnxhd"),
 }
-
-# FFmpeg's own default for NVENC is 2 Mbit/s.
-NVENC = {"preset": "p4", "tune": "hq", "rc": "vbr", "cq": "19", "b": "0", "spatial-aq": "1"}
-
-# Near-transparent quality at a speed that leaves the cores to the network; `-e` overrides each.
-DEFAULTS: dict[str, dict[str, str]] = {
-    "libx264": {"crf": "18", "preset": "superfast"},
-    "libx265": {"crf": "20", "preset": "veryfast", "x265-params": "log-level=none"},
-    "libvpx-vp9": {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
-    "libsvtav1": {"crf": "26", "preset": "8"},
-    "prores_ks": {"profile": "hq"},
-    "h264_nvenc": NVENC,
-    "hevc_nvenc": NVENC,
-    "av1_nvenc": NVENC,
-    "rawvideo": {"chroma_sample_location": "left"},
-    "ffv1": {"level": "3", "slicecrc": "1"},
-}
+_MXF_CODECS = {"dnxhd", "prores_ks", "mpeg2video", "libx264", "h264_nvenc"}  # FFmpeg's MXF muxer has no list of its own
 
 os.environ.setdefault("SVT_LOG", "1")  # errors only; SVT-AV1 greets on standard error otherwise
 
@@ -68,6 +56,13 @@ class VideoFormat:
     colour: Colour
     chroma: str  # of the source: "420", "422", "444", "gray" or "rgb"
     depth: int
+    hdr_metadata: HdrMetadata | None = None
+
+
+_TRIAL = VideoFormat(
+    width=256, height=256, time_base=Fraction(1, 25), rate=Fraction(25), sample_aspect=Fraction(1),
+    colour=Colour(), chroma="420", depth=8,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +74,12 @@ class Encoder:
     options: Mapping[str, str]
     muxer_options: Mapping[str, str]
     threads: int
+    tag: str = ""
+
+    @property
+    def colour_format(self) -> str:
+        """The pixel format without its alpha."""
+        return self.pixel_format.replace("yuva", "yuv")
 
     @property
     def depth(self) -> int:
@@ -87,17 +88,33 @@ class Encoder:
 
 
 def choose_encoder(
-    video: VideoFormat, *, suffix: str, codec: str | None, options: Mapping[str, str], threads: int
+    video: VideoFormat,
+    *,
+    suffix: str,
+    codec: str | None,
+    options: Mapping[str, str],
+    threads: int,
+    quality: str | None = None,
+    tag: str | None = None,
+    alpha: bool = False,
 ) -> Encoder:
     """Choose the encoder for a container and open it once; raises UsageError for an unknown codec, option, value or size.
 
     suffix   ending of the file, a key of CONTAINERS
     codec    name of an encoder; None is the container's default
     options  encoder options, with pix_fmt and movflags among them
+    quality  a name of `encoder_settings`; None: good
+    alpha    frames carry alpha, see `alpha_targets`
+    tag      the codec's four letters in mp4 and mov; None: the container's own, hvc1 for H.265
     """
-    name = encoder_named(codec or CONTAINERS[suffix][1])
+    default_codec = alpha_targets.BY_ENDING[suffix] if alpha else CONTAINERS[suffix][1]
+    name = encoder_named(codec or default_codec)
     _check_container(name, suffix)
-    return open_once(name, video, defaults=DEFAULTS.get(name, {}), options=options, threads=threads)
+    if suffix in (".mxf", ".y4m") and video.rate is not None:
+        video = replace(video, time_base=1 / video.rate)  # these have no times, only a rate
+    return open_once(
+        name, video, options=options, threads=threads, quality=quality, alpha=alpha, tag=_checked_tag(tag, name, suffix)
+    )
 
 
 def encoder_named(text: str) -> str:
@@ -110,27 +127,42 @@ def encoder_named(text: str) -> str:
 
 
 def open_once(
-    name: str, video: VideoFormat, *, defaults: Mapping[str, str], options: Mapping[str, str], threads: int
+    name: str,
+    video: VideoFormat,
+    *,
+    options: Mapping[str, str],
+    threads: int,
+    defaults: Mapping[str, str] | None = None,
+    quality: str | None = None,
+    alpha: bool = False,
+    tag: str = "",
 ) -> Encoder:
-    """Open an encoder with its defaults and the options that were given; raises UsageError if it does not open."""
+    """Open an encoder with its settings and the options that were given; raises UsageError if it does not open.
+
+    defaults  settings before the options; None: those of the quality. The others are as in `choose_encoder`
+    """
     given = dict(options)
     wanted = given.pop("pix_fmt", None)
     muxer_options = {key: given.pop(key) for key in list(given) if key in MUXER_OPTIONS}
     _check_names(name, given)
-    merged = {**defaults, **given}
-    if {"qp", "b"} & set(given):  # another kind of rate control was asked for
-        for quality in {"crf", "cq"} - set(given):
-            merged.pop(quality, None)
     candidates = [wanted] if wanted else _pixel_formats(name, video)
+    if alpha:
+        candidates = [alpha_targets.ENCODERS[name][video.depth > 8]]
     if wanted and wanted not in WRITABLE:
         raise UsageError(f"-e pix_fmt={wanted}; accepted: {', '.join(WRITABLE)}")
     reason = ""
     for pixel_format in candidates:
+        merged = {**(settings_of(name, quality, pixel_format) if defaults is None else defaults), **given}
+        if {"qp", "b"} & set(given):  # another kind of rate control was asked for
+            for control in {"crf", "cq"} - set(given):
+                merged.pop(control, None)
+        merged = with_hdr_metadata(name, merged, video.hdr_metadata)
         reason = _try_to_open(name, pixel_format, video, merged, threads)
         if not reason:
             return Encoder(
-                codec=name, pixel_format=pixel_format, options=merged, muxer_options=muxer_options, threads=threads
-            )
+                codec=name, pixel_format=pixel_format, options=merged, muxer_options=muxer_options, threads=threads,
+                tag=tag,
+            )  # fmt: skip
     settings = " ".join(f"{key}={value}" for key, value in merged.items()) or "its defaults"
     picture = f"{video.width}x{video.height} {'/'.join(candidates)}"
     raise UsageError(f"{name} does not open for {picture} with {settings}: {reason}")
@@ -177,15 +209,12 @@ def why_not_opened(name: str) -> str:
         return "not in this FFmpeg"
     if not av.Codec(name, "w").video_formats:
         return "takes no pixel format"
-    video = VideoFormat(
-        width=256, height=256, time_base=Fraction(1, 25), rate=Fraction(25), sample_aspect=Fraction(1),
-        colour=Colour(), chroma="420", depth=8,
-    )  # fmt: skip
-    return _try_to_open(name, _pixel_formats(name, video)[0], video, DEFAULTS.get(name, {}), 1)
+    pixel_format = _pixel_formats(name, _TRIAL)[0]
+    return _try_to_open(name, pixel_format, _TRIAL, settings_of(name, None, pixel_format), 1)
 
 
 def _pixel_formats(name: str, video: VideoFormat) -> list[str]:
-    """Pixel formats to try in order: the source's chroma and depth, then 8 bits, then 4:2:0, then 4:4:4 for odd sizes."""
+    """Pixel formats to try in order: the source's chroma and depth, 4:2:0 of its depth, 8 bits, and 4:4:4 for odd sizes."""
     codec_formats = [pixel_format.name for pixel_format in av.Codec(name, "w").video_formats or []]
     if name == "gif":
         return ["rgb24"]
@@ -196,7 +225,7 @@ def _pixel_formats(name: str, video: VideoFormat) -> list[str]:
         return ["bgr0"]
     if chroma in ("gray", "rgb"):
         chroma = "420"
-    deep = [f"yuv{chroma}p10le"] if video.depth > 8 else []
+    deep = [f"yuv{chroma}p10le", "yuv420p10le"] if video.depth > 8 else []
     wish = [*deep, f"yuv{chroma}p", "yuv420p", "yuv444p"]
     found = [pixel_format for pixel_format in dict.fromkeys(wish) if pixel_format in codec_formats]
     if not found:
@@ -227,14 +256,48 @@ def _check_container(name: str, suffix: str) -> None:
     muxer, default_codec = CONTAINERS[suffix]
     if name == default_codec:
         return
-    if name not in _codecs_of(muxer):
-        takers = [ending for ending, (other, _) in CONTAINERS.items() if name in _codecs_of(other)]
+    if name not in _codecs_of(muxer) or (muxer == "mov" and _why_no_header(name, muxer)):
+        takers = [ending for ending, (other, _) in CONTAINERS.items() if other != muxer and name in _codecs_of(other)]
         hint = f"those that do: {', '.join(takers)}" if takers else f"it takes {default_codec}"
         raise UsageError(f"--codec {name}: {suffix} does not take it; {hint}")
 
 
+def _checked_tag(tag: str | None, codec: str, suffix: str) -> str:
+    """The tag of the stream; raises UsageError for one that the container does not take for this codec."""
+    muxer = CONTAINERS[suffix][0]
+    if tag is None:
+        # Apple's players refuse FFmpeg's default for H.265, hev1.
+        return "hvc1" if muxer in ("mp4", "mov") and av.Codec(codec, "w").canonical_name == "hevc" else ""
+    if muxer not in ("mp4", "mov"):
+        raise UsageError(f"--tag {tag}: {suffix} has no such tags; accepted with .mp4 and .mov")
+    if len(tag) != 4 or not tag.isascii() or not tag.isprintable():
+        raise UsageError(f"--tag {tag}: accepted: four letters, such as hvc1 or hev1")
+    if _why_no_header(codec, muxer, tag):
+        raise UsageError(f"--tag {tag}: {suffix} does not take it for {codec}; for H.265: hvc1 or hev1")
+    return tag
+
+
+def _why_no_header(codec: str, muxer: str, tag: str = "") -> str:
+    """Write the header of a small video in memory; return why a container refuses the codec or its tag, or an empty string."""
+    try:
+        with av.open(io.BytesIO(), "w", format=muxer) as trial, ordinary_priority():
+            pixel_format = _pixel_formats(codec, _TRIAL)[0]
+            stream = trial.add_stream(codec, rate=25, options=settings_of(codec, None, pixel_format))
+            assert isinstance(stream, av.VideoStream)
+            stream.width, stream.height = _TRIAL.width, _TRIAL.height
+            stream.pix_fmt = pixel_format
+            if tag:
+                stream.codec_context.codec_tag = tag
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return ""
+
+
 def _codecs_of(muxer: str) -> set[str]:
     """Names of the codecs and encoders that a container takes."""
+    if muxer == "mxf":
+        return _MXF_CODECS
     with av.open(io.BytesIO(), "w", format=muxer) as trial:
         return set(trial.supported_codecs)
 
@@ -270,7 +333,7 @@ def output_suffix(path: Path) -> str:
     """The container ending of an output file; raises UsageError with the list of known ones."""
     suffix = path.suffix.lower()
     if suffix not in CONTAINERS:
-        known = ", ".join([*CONTAINERS, ".png", ".jpg", ".webp"])
+        known = ", ".join([*CONTAINERS, *PICTURES])
         raise UsageError(f"{path}: unknown ending {suffix or '(none)'}; accepted: {known}, or a folder")
     return suffix
 

@@ -27,6 +27,7 @@ DEMUXERS = (
     "wtv", "dv", "h264", "hevc", "vvc", "av1", "obu", "m4v", "h263", "mjpeg", "yuv4mpegpipe", "dirac", "rm", "swf", "live_flv",
     "png_pipe", "jpeg_pipe", "jpegxl_pipe", "webp_pipe", "bmp_pipe", "tiff_pipe", "gif_pipe", "pbm_pipe", "pgm_pipe",
     "ppm_pipe", "pam_pipe", "exr_pipe", "qoi_pipe", "j2k_pipe", "jpegls_pipe", "psd_pipe", "sgi_pipe", "sunrast_pipe",
+    "dpx_pipe",
 )  # fmt: skip
 
 # Demuxers whose files have an index in which a time can be found.

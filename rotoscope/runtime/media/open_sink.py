@@ -23,6 +23,7 @@ def open_sink(
     overwrite: bool = False,
     sources: Sequence[Path] = (),
     source: str = "",
+    quality: str | None = None,
 ) -> Sink:
     """Open a sink.
 
@@ -30,11 +31,11 @@ def open_sink(
     encoding          picture format and encoder of a video; None writes pictures
     copied, offset    for videos, see VideoSink
     source            name of the source, for messages
-    sources           for pictures: the files that the frames come from, see PictureSink
+    sources, quality  for pictures: the files that the frames come from, see PictureSink; a name of `encoder_settings`
     """
     if target is not None and str(target) == NULL:
         return NullSink()
     if encoding is not None:
         return VideoSink(target, *encoding, copied, offset=offset, overwrite=overwrite, source=source)
     assert target is not None
-    return PictureSink(target, overwrite=overwrite, sources=sources)
+    return PictureSink(target, overwrite=overwrite, sources=sources, quality=quality)

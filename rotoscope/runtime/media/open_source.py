@@ -7,10 +7,11 @@ from typing import Protocol, Self
 
 from rotoscope.base.device import Device
 from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.base.options import Hdr
 from rotoscope.base.source import Source
-from rotoscope.runtime.media.local_file import open_local
+from rotoscope.runtime.media.open_file import open_file
 from rotoscope.runtime.media.picture_sequence import PictureSequence
-from rotoscope.runtime.media.sequence_files import ignored_files, sequence_files
+from rotoscope.runtime.media.sequence_files import PATTERN, ignored_files, sequence_files
 from rotoscope.runtime.media.standard_input import StandardInput
 from rotoscope.runtime.media.synthetic import PREFIX, SyntheticSource, parse_synthetic
 from rotoscope.runtime.media.video_source import VideoSource
@@ -62,6 +63,9 @@ def open_source(
     threads: int = 1,
     unconverted: bool = False,
     gpu: Device | None = None,
+    keep_alpha: bool = False,
+    deinterlace: bool = False,
+    hdr: Hdr | None = None,
 ) -> MediaSource:
     """Open a source for reading.
 
@@ -69,6 +73,8 @@ def open_source(
     start, duration  choose a part, in seconds from the first frame
     rate             frames per second of an image sequence, which carries no times
     unconverted      deliver the stored numbers: palette indices, label ids, 16-bit values
+    keep_alpha       pictures carry their alpha; otherwise transparency is laid over black
+    deinterlace, hdr  as in the options of a translation
     gpu              decodes a video file if it can, in pictures that stay on it; its context must be current in this thread
     """
     if not text:
@@ -94,8 +100,11 @@ def open_source(
             start=start,
             duration=duration,
             unconverted=unconverted,
+            keep_alpha=keep_alpha,
+            hdr=hdr,
+            is_pattern=PATTERN.search(Path(text).name) is not None and not Path(text).is_dir(),
         )
-    path = Path(text)
-    opened = open_local(path, gpu)
-    threads = threads if gpu is None else 1  # each thread of FFmpeg would hold surfaces of the GPU's decoder
-    return VideoSource(text, opened, start=start, duration=duration, threads=threads, unconverted=unconverted)
+    return open_file(
+        text, rate=rate, start=start, duration=duration, threads=threads, unconverted=unconverted, gpu=gpu,
+        keep_alpha=keep_alpha, deinterlace=deinterlace, hdr=hdr,
+    )  # fmt: skip

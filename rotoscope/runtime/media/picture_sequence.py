@@ -8,8 +8,10 @@ from pathlib import Path
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Picture, VideoInfo
-from rotoscope.runtime.media.local_file import open_local
-from rotoscope.runtime.media.video_source import VideoSource
+from rotoscope.base.options import Hdr
+from rotoscope.runtime.media.open_file import open_file
+from rotoscope.runtime.media.sequence_files import named_numbers, positions
+from rotoscope.runtime.media.still_source import StillSource
 
 NAMED_IGNORED = 3  # names of ignored files that a note lists
 
@@ -17,8 +19,9 @@ NAMED_IGNORED = 3  # names of ignored files that a note lists
 class PictureSequence:
     """Picture files as frames at a constant rate, read once; times inside the files mean nothing.
 
-    Frame i is `files[i]`: a file that cannot be decoded leaves a gap in index and time. Files before the first one that can
-    be decoded are tried when the sequence is opened; InputRefused if none can be.
+    Frame i is `files[i]`: a file that cannot be decoded leaves a gap in index and time, and a number that is missing between
+    the names leaves one in time, so that the frame before is shown longer (`sequence_files.positions`). Files before the
+    first one that can be decoded are tried when the sequence is opened; InputRefused if none can be.
     """
 
     is_endless = False
@@ -37,14 +40,28 @@ class PictureSequence:
         start: Fraction | None = None,
         duration: Fraction | None = None,
         unconverted: bool = False,
+        is_pattern: bool = False,
+        keep_alpha: bool = False,
+        hdr: Hdr | None = None,
     ) -> None:
         self.losses: Counter[str] = Counter()
         self.notes: list[str] = []
-        self._unconverted = unconverted
+        self._unconverted, self._keep_alpha, self._hdr = unconverted, keep_alpha, hdr
         self._is_interrupted = self._is_closed = False
         first = round((start or Fraction(0)) * rate)
         last = None if duration is None else first + max(1, round(duration * rate))
-        self.files = list(files[first:last])
+        at, missing = positions(files, is_pattern=is_pattern)
+        chosen = [index for index, shown in enumerate(at) if shown >= first and (last is None or shown < last)]
+        self.files = [files[index] for index in chosen]
+        # When each file is shown, in frames from the first one that is read, and when the last one ends.
+        ends = [*at[1:], at[-1] + 1]
+        times = [at[index] for index in chosen] + [min(ends[index], last or ends[index]) for index in chosen[-1:]]
+        self._at = [time - times[0] for time in times]
+        if missing:
+            self.notes.append(
+                f"{len(missing)} frame number{'s' * (len(missing) > 1)} missing ({named_numbers(missing)}); "
+                "the frame before is shown longer"
+            )
         if not self.files:
             raise InputRefused(f"{name}: {len(files)} pictures at {rate}/s end before the start asked for")
         if ignored:
@@ -67,7 +84,7 @@ class PictureSequence:
             time_base=self._time_base,
             average_rate=rate,
             start_pts=0,
-            duration_seconds=float(len(self.files) / rate),
+            duration_seconds=float((self._at[-1] - self._at[0]) / rate),
             num_frames_from_header=len(self.files),
         )
 
@@ -115,14 +132,17 @@ class PictureSequence:
                 before = self._size
                 self.notes.append(f"{file.name}: {before[0]}x{before[1]} becomes {size[0]}x{size[1]}")
             self._size = size
-            return Frame(index, index, self._time_base, 1, picture), info
+            shown, until = self._at[index], self._at[index + 1]
+            return Frame(index, shown, self._time_base, until - shown, picture), info
         return None
 
     def _read(self, file: Path) -> tuple[Picture, VideoInfo]:
-        with VideoSource(str(file), open_local(file), unconverted=self._unconverted) as source:
+        with open_file(str(file), unconverted=self._unconverted, keep_alpha=self._keep_alpha, hdr=self._hdr) as source:
             frames = iter(source)
             picture = next(frames).source
-            if not source.is_picture and next(frames, None) is not None:
+            if isinstance(source, StillSource) and not source.is_picture:
+                self.notes.append(f"{file.name}: {source.info.num_frames_from_header} pages; the first is used")
+            elif not source.is_picture and next(frames, None) is not None:
                 raise InputRefused(f"{file}: a video of several frames, not a picture of a sequence")
             self.losses += source.losses  # adds what is above zero
             if self._size is None:

@@ -1,26 +1,16 @@
-"""Write frames as pictures: one file, a folder, or a numbered %05d pattern; PNG, JPEG and WebP."""
+"""Write frames as pictures: one file, a folder, or a numbered %05d pattern."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from rotoscope.base.errors import OutputFailed, UsageError
 from rotoscope.base.files import sync
-from rotoscope.base.frame import Array, Frame, Picture
+from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.parts import Part, remove_leftovers
 from rotoscope.base.placing import appeared, holds_old_files, move_files
+from rotoscope.runtime.media.picture_codecs import WRITABLE, encode_picture
 from rotoscope.runtime.media.sequence_files import PATTERN, frame_numbers, numbered
-
-WRITABLE = (".png", ".jpg", ".jpeg", ".webp")
-
-_QUALITY = {
-    ".png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
-    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
-    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
-}
 
 
 def is_picture_target(path: Path | None) -> bool:
@@ -41,10 +31,12 @@ class PictureSink:
     No source is ever replaced: UsageError if one would be.
     """
 
-    def __init__(self, target: Path, *, overwrite: bool, sources: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, target: Path, *, overwrite: bool, sources: Sequence[Path] = (), quality: str | None = None
+    ) -> None:
         if target.name in ("", ".."):
             target = target.resolve()  # "." has no name that a hidden folder could have beside it
-        self._target, self._overwrite = target, overwrite
+        self._target, self._overwrite, self._quality = target, overwrite, quality
         self._names, self._numbers = _png_names(sources), frame_numbers(sources)
         self.num_frames = 0
         self.notes: list[str] = []
@@ -76,15 +68,16 @@ class PictureSink:
             raise
 
     def write(self, frame: Frame) -> None:
-        """Write the frame's finished RGB picture, (H,W,3) of 8 or 16 bits; JPEG and WebP take 8."""
+        """Write the frame's finished RGB picture, (H,W,3) of as many bits as `picture_codecs.bits_of` says."""
         assert isinstance(frame.result, Picture)
         if self._single and self.num_frames == 1:
             pattern = f"{self._target.stem}_%05d{self._target.suffix}"
             raise UsageError(f"{self._target}: the source has more than one frame; give a folder or {pattern}")
         path = self._path(frame.index)
-        suffix = ".jpg" if path.suffix.lower() == ".jpeg" else path.suffix.lower()
         try:
-            (self._staging / path.name).write_bytes(_encode(suffix, frame.result.planes[0]))
+            (self._staging / path.name).write_bytes(
+                encode_picture(path.suffix.lower(), frame.result.planes[0], self._quality, frame.result.alpha)
+            )
         except OSError as error:
             raise OutputFailed(f"{path}: {error.strerror or error}") from error
         self.num_frames += 1
@@ -131,16 +124,6 @@ class PictureSink:
             number = index if self._numbers is None else self._numbers[index]
             return self._target.with_name(PATTERN.sub(f"{number:0{digits.group(1) or 1}d}", self._target.name, count=1))
         return self._target / (self._names[index] if self._names else f"{index:05d}.png")
-
-
-def _encode(suffix: str, rgb: Array) -> bytes:
-    try:
-        done, data = cv2.imencode(suffix, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _QUALITY[suffix])
-    except cv2.error as error:
-        raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}") from error
-    if not done:
-        raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}")
-    return np.asarray(data).tobytes()
 
 
 def _png_names(sources: Sequence[Path]) -> list[str]:

@@ -1,16 +1,23 @@
 """Which files a folder, glob or %05d pattern stands for, in which order, and which numbers their names carry."""
 
+import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from rotoscope.base.errors import InputRefused
 
-READABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+READABLE = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".avif",
+    ".heic", ".heif", ".hif", ".jp2", ".j2k", ".exr", ".dpx", ".qoi", ".psd",
+)  # fmt: skip
 VIDEOS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif", ".y4m", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".3gp",
     ".3g2", ".mxf", ".ogv", ".wmv", ".asf", ".vob",
 )  # fmt: skip
+MOST_GAPS = 10_000_000  # frames from the first number to the last
+NAMED = 5  # runs of missing numbers that a note names
 PATTERN = re.compile(r"%0?(\d{0,2})d")  # at most 99 digits
 
 
@@ -82,6 +89,38 @@ def frame_numbers(files: Sequence[Path]) -> list[int] | None:
     groups = [[int(digits) for digits in column] for column in list(zip(*parts, strict=True))[1::2]]
     varying = [group for group in groups if len(set(group)) > 1] if len(files) > 1 else groups[-1:]
     return varying[0] if len(varying) == 1 and len(set(varying[0])) == len(files) else None
+
+
+def positions(files: Sequence[Path], *, is_pattern: bool) -> tuple[list[int], list[int]]:
+    """When each file is shown, in frames from the first, and the frame numbers that are missing between them.
+
+    Numbers count in steps of their greatest common divisor, so that pictures on twos are a sequence without gaps. A folder in
+    which fewer than half of the numbers exist is a collection, not a sequence with gaps: its files follow each other. The
+    numbers of a pattern always count.
+    """
+    numbers = frame_numbers(files)
+    if numbers is None or len(numbers) < 2 or numbers != sorted(numbers):
+        return list(range(len(files))), []
+    step = math.gcd(*(after - before for before, after in pairwise(numbers)))
+    found = [(number - numbers[0]) // step for number in numbers]
+    span = found[-1] + 1
+    if span > MOST_GAPS or (not is_pattern and span > 2 * len(files)):
+        return list(range(len(files))), []
+    there = set(found)
+    return found, [numbers[0] + step * at for at in range(span) if at not in there]
+
+
+def named_numbers(numbers: Sequence[int]) -> str:
+    """Frame numbers in words, with runs as one: "1003 to 1005, 1009"; after NAMED runs the rest is left out."""
+    runs: list[list[int]] = []
+    step = min((after - before for before, after in pairwise(numbers)), default=1)
+    for number in numbers:
+        if runs and number - runs[-1][-1] == step:
+            runs[-1][-1:] = [number] if len(runs[-1]) > 1 else [runs[-1][0], number]
+        else:
+            runs.append([number])
+    words = [" to ".join(map(str, run)) for run in runs[:NAMED]]
+    return ", ".join(words) + ", ..." * (len(runs) > NAMED)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -7,16 +7,19 @@ reference cycle that keeps the whole frame. So the original frame's side data is
 `sidedata=mode=select` passes frames that hold a kind, `sidedata=mode=delete` removes a kind.
 """
 
+import struct
+
 import av
 import av.filter
 from av.buffer import Buffer
 
+from rotoscope.base.frame import HdrMetadata
 from rotoscope.runtime.media.nvdec import is_surface
 
 DISPLAY_MATRIX = "DISPLAYMATRIX"
-HDR_KINDS = {"MASTERING_DISPLAY_METADATA": "mastering display", "CONTENT_LIGHT_LEVEL": "content light level"}
+MASTERING, LIGHT = "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"
 
-_DISPLAY_MATRIX_NUMBER = 6  # AV_FRAME_DATA_DISPLAYMATRIX
+_NUMBERS = {DISPLAY_MATRIX: 6, MASTERING: 11, LIGHT: 14}  # AVFrameSideDataType
 _NUM_KINDS = 64  # FFmpeg 8 numbers 36 kinds (AVFrameSideDataType); numbers without a kind cost nothing
 _CORNER = 16  # pixels; the copy that is read keeps no large picture alive
 
@@ -33,16 +36,38 @@ def has_side_data(frame: av.VideoFrame, kind: str) -> bool:
 
 def display_matrix(frame: av.VideoFrame) -> bytes | None:
     """The display matrix of a decoded frame, nine little-endian int32; None if it has none."""
-    if not has_side_data(frame, DISPLAY_MATRIX):
+    return _bytes_of(frame, DISPLAY_MATRIX)
+
+
+def hdr_metadata(frame: av.VideoFrame) -> HdrMetadata | None:
+    """The mastering display and content light of a decoded frame; None if it has neither."""
+    display, light = _bytes_of(frame, MASTERING), _bytes_of(frame, LIGHT)
+    if display is None and light is None:
+        return None
+    primaries = luminance = None
+    if display is not None:  # AVMasteringDisplayMetadata: ten rationals, two flags
+        numbers = struct.unpack("=22i", display[:88])
+        values = [above / below if below else 0.0 for above, below in zip(numbers[:20:2], numbers[1:20:2], strict=True)]
+        has_primaries, has_luminance = numbers[20:]
+        pairs = tuple((values[index], values[index + 1]) for index in range(0, 8, 2))
+        primaries = pairs if has_primaries else None
+        luminance = (values[8], values[9]) if has_luminance else None
+    brightest = struct.unpack("=2I", light[:8]) if light is not None else None
+    return HdrMetadata(primaries, luminance, brightest)
+
+
+def _bytes_of(frame: av.VideoFrame, kind: str) -> bytes | None:
+    """The bytes of one of the kinds that have no dictionary of FFmpeg's; None if the frame has none."""
+    if not has_side_data(frame, kind):
         return None
     corner = f"{min(_CORNER, frame.width)}:{min(_CORNER, frame.height)}:0:0"
-    others = [kind for kind in range(_NUM_KINDS) if kind != _DISPLAY_MATRIX_NUMBER]
+    others = [number for number in range(_NUM_KINDS) if number != _NUMBERS[kind]]
     small = _filtered(
-        frame, [("crop", corner), ("copy", ""), *(("sidedata", f"mode=delete:type={kind}") for kind in others)]
+        frame, [("crop", corner), ("copy", ""), *(("sidedata", f"mode=delete:type={number}") for number in others)]
     )
-    # All other kinds are gone, and FFmpeg gives a display matrix no dictionary: this read frees nothing twice.
-    matrix = None if small is None else small.side_data.get("DISPLAYMATRIX")
-    return bytes(matrix) if isinstance(matrix, Buffer) else None
+    # All other kinds are gone, and FFmpeg gives these no dictionary: this read frees nothing twice.
+    found = None if small is None else small.side_data.get(kind)
+    return bytes(found) if isinstance(found, Buffer) else None
 
 
 def _filtered(frame: av.VideoFrame, filters: list[tuple[str, str]]) -> av.VideoFrame | None:

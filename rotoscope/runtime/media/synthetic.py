@@ -12,20 +12,18 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Array, Colour, Frame, Orientation, Picture, VideoInfo
 from rotoscope.base.rates import exact_rate
 from rotoscope.base.sizes import Size
+from rotoscope.runtime.media.frame_code import NUMBERS, FrameCode, code_bottom, write_code
 
 PREFIX = "synthetic:"
 FORM = f"{PREFIX}WIDTHxHEIGHT[@RATE[:FRAMES]], for example {PREFIX}640x360@30 or {PREFIX}1280x720@30000/1001:300"
 MIN_SIDE, MAX_SIDE = 64, 16384  # pixels
-
-_NUMBER_BITS, _CHECK_BITS, _COLUMNS = 24, 8, 16  # the number stands in two rows of 16 cells at the top left
-_ONE, _ZERO = 235, 16  # luma of a cell
+GREY = 128  # chroma without colour
 
 
 class SyntheticSource:
     """4:2:0 8-bit frames (BT.709, limited range): a gradient that scrolls, a square that circles, and the frame's number.
 
-    Frame n shows the same pixels in every run; `read_number` finds n again, also after lossy coding. The number is kept
-    modulo 2**24.
+    Frame n shows the same pixels in every run; `frame_code.read_code` finds n again, modulo NUMBERS, also after lossy coding.
 
     num_frames  frames until the end; None: endless
     wait_until  called before each frame with its time in seconds since the first one, to deliver at the pace of a camera;
@@ -117,8 +115,11 @@ class SyntheticSource:
         x = round((width - side) * (0.5 + 0.4 * np.cos(angle)))
         y = round((height - side) * (0.5 + 0.4 * np.sin(angle)))
         luma[y : y + side, x : x + side] = 200
-        write_number(luma, number)
-        return Picture((luma, self._chroma.copy(), self._chroma[::-1].copy()))
+        write_code(luma, FrameCode(number % NUMBERS))
+        chroma = self._chroma.copy(), self._chroma[::-1].copy()
+        for plane in chroma:
+            plane[: -(-code_bottom(height) // 2)] = GREY
+        return Picture((luma, *chroma))
 
 
 def parse_synthetic(text: str) -> tuple[Size, Fraction, int | None]:
@@ -133,36 +134,6 @@ def parse_synthetic(text: str) -> tuple[Size, Fraction, int | None]:
             f"{text}; accepted: sides of {MIN_SIDE} to {MAX_SIDE} pixels, a rate above 0, at least 1 frame"
         )
     return size, exact_rate(Fraction(rate or 30)), None if count is None else int(count)
-
-
-def write_number(luma: Array, number: int) -> None:
-    """Draw a number into a luma plane (H,W) uint8, as 32 black or white cells at its top left."""
-    number %= 1 << _NUMBER_BITS
-    code = number << _CHECK_BITS | _check(number)
-    bits = np.array([code >> shift & 1 for shift in reversed(range(_NUMBER_BITS + _CHECK_BITS))], np.uint8)
-    cells = np.where(bits.reshape(-1, _COLUMNS), np.uint8(_ONE), np.uint8(_ZERO))
-    side = _cell_side(luma)
-    luma[: 2 * side, : _COLUMNS * side] = cells.repeat(side, axis=0).repeat(side, axis=1)
-
-
-def read_number(luma: Array) -> int | None:
-    """The number that `write_number` drew into a luma plane (H,W), 8-bit values; None if its check bits do not fit."""
-    side = _cell_side(luma)
-    cells = luma[: 2 * side, : _COLUMNS * side].reshape(2, side, _COLUMNS, side).mean(axis=(1, 3))
-    code = 0
-    for is_one in (cells > (_ONE + _ZERO) / 2).ravel():
-        code = code << 1 | int(is_one)
-    number, check = code >> _CHECK_BITS, code & ((1 << _CHECK_BITS) - 1)
-    return number if check == _check(number) else None
-
-
-def _cell_side(luma: Array) -> int:
-    return int(max(2, min(luma.shape[1] // 32, luma.shape[0] // 8)))
-
-
-def _check(number: int) -> int:
-    """Eight check bits: not 0 for number 0, so that a black picture carries no number."""
-    return (number * 167 + (number >> 8) * 89 + (number >> 16) * 53 + 0x5A) & 0xFF
 
 
 def _gradient(size: Size) -> Array:

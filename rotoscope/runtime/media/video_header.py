@@ -12,10 +12,20 @@ from av.stream import Disposition
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Orientation, StreamInfo, VideoInfo
 from rotoscope.runtime.media.decoded import depth_of, format_name, has_alpha, picture_of
+from rotoscope.runtime.media.opacity import OVER_BLACK
 from rotoscope.runtime.media.orientation import orientation_of
-from rotoscope.runtime.media.side_data import HDR_KINDS, display_matrix, has_side_data
+from rotoscope.runtime.media.planar_rgb import LINEAR, is_exact
+from rotoscope.runtime.media.side_data import display_matrix, hdr_metadata
 
 BELIEVABLE_RATE = 480  # frames per second; FLV and Matroska report their 1 ms clock as 1000
+
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders, by FFmpeg's own
+
+_HDR = {
+    None: "HDR; code values are used as they are, without tone mapping",
+    "tonemap": "HDR becomes SDR",
+    "keep": "HDR is shown to the network as SDR and given back",
+}
 
 COVER = Disposition.attached_pic  # the picture of an album or a film, not a video
 
@@ -30,6 +40,21 @@ def choose_stream(container: av.container.InputContainer, path: str) -> tuple[av
     best = container.streams.best("video")
     stream = best if isinstance(best, av.video.stream.VideoStream) and best in videos else videos[0]
     return stream, f"{len(videos)} video streams; stream {stream.index} is used" if len(videos) > 1 else ""
+
+
+def decoder_of(stream: av.video.stream.VideoStream, *, keep_alpha: bool) -> av.VideoCodecContext:
+    """The decoder of a stream; for VP8 and VP9 with alpha that is kept, libvpx: FFmpeg's own gives colour only."""
+    context = stream.codec_context
+    if keep_alpha and _is_with_alpha(stream) and context.name in _WITH_ALPHA:
+        found = av.CodecContext.create(_WITH_ALPHA[context.name], "r")
+        assert isinstance(found, av.VideoCodecContext)
+        return found
+    return context
+
+
+def _is_with_alpha(stream: av.video.stream.VideoStream) -> bool:
+    """Whether a stream of Matroska says that alpha stands beside its packets; writers differ in the case of the tag."""
+    return any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
 
 
 def is_jpeg(stream: av.video.stream.VideoStream) -> bool:
@@ -73,6 +98,7 @@ def describe(
         is_interlaced=bool(first.interlaced_frame),
         streams=tuple(_stream_info(other) for other in container.streams),
         metadata=dict(container.metadata),
+        hdr_metadata=hdr_metadata(first),
     )
     return info, odd_angle
 
@@ -92,21 +118,34 @@ def stated_end(container: av.container.InputContainer, stream: av.video.stream.V
 
 
 def notes_on(
-    info: VideoInfo, stream: av.video.stream.VideoStream, first: av.VideoFrame, *, unconverted: bool
+    info: VideoInfo,
+    stream: av.video.stream.VideoStream,
+    first: av.VideoFrame,
+    *,
+    over_black: bool,
+    hdr: str | None = None,
 ) -> Iterator[str]:
     """What is done with a source that is interlaced, transparent or HDR, in sentences."""
+    if int(first.color_trc) == LINEAR and is_exact(first.format.name):
+        yield "linear light becomes sRGB for the network; values above 1 are clipped"
     if info.is_interlaced:
         yield "interlaced; frames are used as they are, combing and all"
     # A CMYK JPEG comes out of its decoder as RGB with an opaque fourth channel.
-    if has_alpha(first.format.name) and info.codec != "mjpeg" and not unconverted:
-        yield "transparency is laid over black"
-    elif stream.metadata.get("alpha_mode") == "1":
-        yield "transparency is dropped (the decoder delivers colour only)"
+    if has_alpha(first.format.name):
+        if over_black and info.codec != "mjpeg" and _is_transparent(info, first):
+            yield OVER_BLACK
+    elif _is_with_alpha(stream):
+        yield "transparency is dropped: this decoder gives colour only (--alpha keep takes another)"
     if info.colour.is_hdr:
-        yield "HDR; code values are used as they are, without tone mapping"
-        left_out = [name for kind, name in HDR_KINDS.items() if has_side_data(first, kind)]
-        if left_out:
-            yield f"HDR metadata left out: {', '.join(left_out)}"
+        yield _HDR[hdr]
+
+
+def _is_transparent(info: VideoInfo, first: av.VideoFrame) -> bool:
+    """Whether a source with alpha in its pixel format uses it: pictures and palettes often do not."""
+    if not (first.format.has_palette or info.container.endswith("_pipe") or info.container == "gif"):
+        return True
+    picture = picture_of(first, Orientation(), is_jpeg=False, keep_alpha=True)
+    return picture.alpha is not None and int(picture.alpha.min()) < (1 << picture.depth) - 1
 
 
 def _stream_info(stream: av.stream.Stream) -> StreamInfo:

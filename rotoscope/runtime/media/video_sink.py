@@ -14,12 +14,13 @@ from typing import Any, BinaryIO, Protocol
 import av
 import av.container
 import numpy as np
+from av.codec.context import Flags
 
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.files import place
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.parts import Part
-from rotoscope.runtime.media.copied_streams import REFUSED
+from rotoscope.runtime.media.copied_streams import REFUSED, CopiedStreams, tee_name
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     RGB_FORMATS,
@@ -35,6 +36,7 @@ MAX_TIMESCALE = 2**31 - 1
 # Containers with a clock of their own; the others take the source's.
 # Largest step from one frame to the next, in ticks; FFmpeg fails with another message for mp4, and writes a wrong time for GIF.
 MOST_STEP = {"mp4": 2**31 - 1, "mov": 2**31 - 1, "gif": 2**16 - 1}
+_DNX_VOLUME = 0x2C  # offset of the colour volume, bits 1 and 2, in the header of a DNxHD frame
 CLOCKS = {"gif": GIF_TIME_BASE, "matroska": Fraction(1, 1000), "webm": Fraction(1, 1000)}
 
 
@@ -94,13 +96,14 @@ class VideoSink:
     ) -> None:
         self._target, self._overwrite, self._source = target, overwrite, source
         self._encoder, self._copied, self._offset = encoder, copied, offset
+        self._matrix = video.colour.matrix
         self._given = given or ("rgb24" if encoder.pixel_format in RGB_FORMATS else encoder.pixel_format)
         self.num_frames = self._num_packets = 0
         self._last_tick: int | None = None
         self._muxer = muxer = "yuv4mpegpipe" if target is None else CONTAINERS[target.suffix.lower()][0]
         rate = video.rate or Fraction(25)
-        # y4m has no times, only a rate; its frames are written one after the other.
-        self._is_timeless = muxer == "yuv4mpegpipe"
+        # y4m and MXF have no times, only a rate; their frames are written one after the other.
+        self._is_timeless = muxer in ("yuv4mpegpipe", "mxf")
         self.time_base = 1 / rate if self._is_timeless else CLOCKS.get(muxer, video.time_base)
         # The encoder's clock may be coarser than the source's: two frames must not fall on one tick.
         self._repair = TimeRepair(
@@ -196,6 +199,8 @@ class VideoSink:
         assert self._container is not None
         self._num_packets += len(packets)
         for packet in packets:
+            if self._encoder.codec == "dnxhd":
+                _tell_matrix(packet, self._matrix)
             try:
                 self._container.mux(packet)
             except REFUSED:
@@ -247,6 +252,11 @@ class VideoSink:
         options = dict(self._encoder.muxer_options)
         if muxer in ("mp4", "mov"):
             options["movie_timescale"] = str(_movie_timescale(video.time_base, self._copied))
+        of_file = self._copied if isinstance(self._copied, CopiedStreams) else None
+        if muxer == "mp4" and of_file is not None and of_file.timecode:
+            options["write_tmcd"] = "1"
+        if self._part is not None and of_file is not None and of_file.needs_tee(muxer):
+            return av.open(tee_name(muxer, self._part.path, ":fflags=+bitexact"), "w", format="tee")
         if muxer in ("matroska", "webm"):
             options["fflags"] = "+bitexact"  # no random identifiers: the same frames give the same bytes
         file = _standard_output() if self._part is None else f"file:{self._part.path}"
@@ -262,8 +272,12 @@ class VideoSink:
         configure(stream.codec_context, video, pixel_format, encoder.threads)
         stream.codec_context.time_base = self.time_base
         stream.time_base = self.time_base
-        if container.format.name in ("mp4", "mov") and av.Codec(encoder.codec, "w").canonical_name == "hevc":
-            stream.codec_context.codec_tag = "hvc1"  # Apple's players refuse FFmpeg's default, hev1
+        if container.format.name == "tee":  # which does not say that its muxer wants the header beside the packets
+            stream.codec_context.flags |= Flags.global_header
+        if "yuva" in encoder.pixel_format and container.format.name in ("webm", "matroska", "tee"):
+            stream.metadata["alpha_mode"] = "1"
+        if encoder.tag:
+            stream.codec_context.codec_tag = encoder.tag
         return stream
 
     def _to_av(self, picture: Picture) -> av.VideoFrame:
@@ -278,10 +292,22 @@ class VideoSink:
         return frame
 
 
+def _tell_matrix(packet: av.Packet[Any], matrix: str) -> None:
+    """Write the matrix into the header of a DNxHD frame: FFmpeg's encoder says 709 always, and decoders believe it.
+
+    Source: SMPTE ST 2019-1, colour volume: 0 is 709, 1 is 2020, 3 leaves it to the container.
+    """
+    header = bytearray(packet)
+    volume = {"709": 0, "2020": 1}.get(matrix, 3)
+    header[_DNX_VOLUME] = header[_DNX_VOLUME] & ~0b110 | volume << 1
+    packet.update(bytes(header))
+
+
 def av_picture(picture: Picture, pixel_format: str) -> av.VideoFrame:
     """A new frame of PyAV with the planes of a picture, which has this pixel format."""
     frame = av.VideoFrame(picture.width, picture.height, pixel_format)
-    for plane, target in zip(picture.planes, frame.planes, strict=True):
+    planes = picture.planes if picture.alpha is None else (*picture.planes, picture.alpha)
+    for plane, target in zip(planes, frame.planes, strict=True):
         rows = plane.reshape(plane.shape[0], -1)
         buffer = np.frombuffer(memoryview(target), dtype=plane.dtype).reshape(-1, target.line_size // plane.itemsize)
         buffer[: rows.shape[0], : rows.shape[1]] = rows

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -17,15 +18,18 @@ import av.container
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.options import Hdr
 from rotoscope.runtime.media.decoded import codes_of, picture_of
+from rotoscope.runtime.media.deinterlace import deinterlaced
+from rotoscope.runtime.media.hdr import SDR, sdr_picture
 from rotoscope.runtime.media.local_file import INDEXED, RESTARTING
 from rotoscope.runtime.media.missing_bytes import asf_seconds, bytes_missing
 from rotoscope.runtime.media.silent_packets import SilentPackets
 from rotoscope.runtime.media.standard_input import StandardInput
+from rotoscope.runtime.media.still_file import MAX_PIXELS
 from rotoscope.runtime.media.timing import MOST_TICKS, TimeRepair
-from rotoscope.runtime.media.video_header import choose_stream, describe, is_jpeg, notes_on, stated_end
+from rotoscope.runtime.media.video_header import choose_stream, decoder_of, describe, is_jpeg, notes_on, stated_end
 
-MAX_PIXELS = 100_000_000  # per picture; a 35-byte GIF can claim a gigabyte
 DEFAULT_RATE = Fraction(25)  # frames per second of a stream that gives neither durations nor a believable rate
 CLOSE_SECONDS = 2.0  # how long `close` waits for a read in another thread
 
@@ -51,7 +55,10 @@ class VideoSource:
     `info` is filled from the header and the first decoded frame. `losses` counts what could not be delivered as it was
     recorded, and `notes` says what was done about the rest; both grow while frames are read.
 
-    pipe  what the container reads from, if that is no file; it makes the source endless
+    pipe        what the container reads from, if that is no file; it makes the source endless
+    is_still    the file is one picture, the first, whatever stands behind it
+    keep_alpha  pictures carry their alpha; otherwise transparency is laid over black
+    deinterlace, hdr  as in the options of a translation; with hdr, pictures of PQ and HLG are SDR of 16 bits
     """
 
     files: Sequence[Path] = ()  # a sequence has them
@@ -66,10 +73,15 @@ class VideoSource:
         threads: int = 1,
         unconverted: bool = False,
         pipe: StandardInput | None = None,
+        is_still: bool = False,
+        keep_alpha: bool = False,
+        deinterlace: bool = False,
+        hdr: Hdr | None = None,
     ) -> None:
         self.losses: Counter[str] = Counter()
         self.notes: list[str] = []
-        self._pipe = pipe
+        self._pipe, self._is_still, self._keep_alpha = pipe, is_still, keep_alpha
+        self._deinterlaces, self._hdr = deinterlace, hdr
         self._unconverted = unconverted
         self._start, self._duration = start, duration
         self._is_interrupted = self._is_closed = False
@@ -77,20 +89,26 @@ class VideoSource:
         with ExitStack() as stack:
             self._container = stack.enter_context(opened)
             self._stream, note = choose_stream(self._container, path)
-            context = self._stream.codec_context
+            self._context = context = decoder_of(self._stream, keep_alpha=keep_alpha)
             context.thread_type = "AUTO"
             context.thread_count = threads
             context.options = {"max_pixels": str(MAX_PIXELS)}
             self._opened_state = self._file_state()
             self._packets, self._read_bytes, self._silent = 0, 0, SilentPackets()
             self._shown_packets, self._ends_in_a_packet = 0, False
-            self._decoded = self._decode()
+            self._decoded = self._decoded_frames()
             first = next(self._decoded, None)
             if first is None:
                 raise InputRefused(f"{path}: no frame could be decoded ({context.name})")
             self.info, odd_angle = describe(path, self._container, self._stream, first)
             self.notes.extend(filter(None, (note, odd_angle)))
-            self.notes.extend(notes_on(self.info, self._stream, first, unconverted=unconverted))
+            self.notes.extend(
+                notes_on(self.info, self._stream, first, over_black=not (unconverted or keep_alpha), hdr=hdr)
+            )
+            if deinterlace:
+                self.notes.append("deinterlaced: one frame of each")
+            if hdr == "tonemap" and self.info.colour.is_hdr:
+                self.info = replace(self.info, colour=SDR)
             self._repair = self._new_repair()
             self._timed = self._with_times(first)
             self._first_delivered = self._first_seconds()
@@ -113,7 +131,9 @@ class VideoSource:
     @property
     def is_picture(self) -> bool:
         """A still picture, not a video (a GIF is a video)."""
-        return self._container.format.name.endswith("_pipe") and self._container.format.name != "yuv4mpegpipe"
+        return self._is_still or (
+            self._container.format.name.endswith("_pipe") and self._container.format.name != "yuv4mpegpipe"
+        )
 
     @property
     def is_cut(self) -> bool:
@@ -192,12 +212,15 @@ class VideoSource:
             last = seconds + length * time_base
             yield Frame(index, pts, time_base, length, self._picture(decoded))
             index += 1
+            if self._is_still:
+                break
         self._finish(index, float(last))
 
     def _picture(self, decoded: av.VideoFrame) -> Picture:
         if self._unconverted:
             return Picture((self.info.orientation.apply(codes_of(decoded)),), self.info.colour, self.info.depth)
-        return picture_of(decoded, self.info.orientation, is_jpeg=is_jpeg(self._stream))
+        picture = picture_of(decoded, self.info.orientation, is_jpeg=is_jpeg(self._stream), keep_alpha=self._keep_alpha)
+        return sdr_picture(picture) if self._hdr is not None and picture.colour.is_hdr else picture
 
     def _with_times(self, first: av.VideoFrame | None) -> Iterator[_Timed]:
         """The first frame and all after it, with their times repaired."""
@@ -268,6 +291,9 @@ class VideoSource:
         state = self._opened_path.stat()
         return state.st_size, state.st_mtime_ns
 
+    def _decoded_frames(self) -> Generator[av.VideoFrame, None, None]:
+        return deinterlaced(self._decode()) if self._deinterlaces else self._decode()
+
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
         """Frames of the chosen stream; packets that fail are counted and passed over."""
         demuxer: Iterator[av.Packet[Any]] = self._container.demux(self._stream)
@@ -288,7 +314,7 @@ class VideoSource:
                 if not packet.is_discard:
                     self._silent.sent(packet.pts)
             try:
-                frames = self._stream.codec_context.decode(packet)
+                frames = self._context.decode(packet)
             except (av.FFmpegError, ValueError, MemoryError):
                 self._count("packets that could not be decoded")
                 self._silent.failed(None if packet is None else packet.pts)
@@ -321,7 +347,7 @@ class VideoSource:
         for position in (target, min(0, self.info.start_pts or 0)):
             self._container.seek(position, stream=self._stream, backward=True)
             self._decoded.close()
-            self._decoded = self._decode()
+            self._decoded = self._decoded_frames()
             first = next(self._decoded, None)
             if first is not None and (first.pts or 0) <= target:
                 break

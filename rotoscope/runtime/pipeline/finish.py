@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 
 from rotoscope.base.device import CPU, Device
@@ -14,6 +15,7 @@ from rotoscope.kernels.arrays import on_cuda
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import float_picture, resized
 from rotoscope.kernels.mix import mix
+from rotoscope.runtime.media.hdr import hdr_from_sdr
 from rotoscope.runtime.motion.region import Region
 
 LEFT = (0.0, 0.5)  # chroma siting of video
@@ -29,6 +31,8 @@ class Finish:
     region        (width, height) of a source -> (left, top, width, height), the part that the result shows
     pixel_format  one of `media.encoder.WRITABLE`
     mix           share of the source, 0 to 1; may be changed between two steps
+    hdr           transfer (ITU-T H.273) in which results get their light back, 16 or 18; 0: they stay as they are
+    alpha         results carry the alpha of their sources, opaque where a source has none
     """
 
     look_ahead = 0
@@ -43,6 +47,8 @@ class Finish:
     compare: bool
     times: StageTimes
     device: Device = CPU
+    alpha: bool = False
+    hdr: int = 0
     keeps_aspect: bool = False
 
     @property
@@ -63,7 +69,8 @@ class Finish:
                     pixels = self._mixed(pixels, source)
                 if self.compare:
                     pixels = self._side_by_side(source, pixels)
-            return [replace(frame, result=self._quantised(pixels))]
+            alpha = self._opacity(frame.source) if self.alpha else None
+            return [replace(frame, result=replace(self._quantised(pixels), alpha=alpha))]
 
     def flush(self) -> list[Frame]:
         """Nothing is held."""
@@ -86,6 +93,21 @@ class Finish:
         whole[top : top + inner[1], left : left + inner[0]] = resized(pixels, inner)
         return whole
 
+    def _opacity(self, source: Picture) -> Array:
+        """(H,W) code values of the result's depth, on the host."""
+        width, height = self.size
+        top = (1 << self.depth) - 1
+        dtype = np.uint8 if self.depth == 8 else np.uint16
+        shown: Array = np.full((height, width), top, dtype)
+        if source.alpha is not None:
+            left, above, across, down = self.region(source.size)
+            part = source.alpha[above : above + down, left : left + across] / np.float32((1 << source.depth) - 1)
+            if part.shape != (height, width):
+                shrinks = width <= across and height <= down
+                part = cv2.resize(part, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+            shown = np.rint(np.clip(part, 0, 1) * top).astype(dtype)
+        return np.concatenate([shown, shown], axis=1) if self.compare else shown
+
     def _mixed(self, pixels: Array, source: Array) -> Array:
         if on_cuda(pixels):
             return mix(pixels, source, share=self.mix)
@@ -101,6 +123,8 @@ class Finish:
         return both
 
     def _quantised(self, pixels: Array) -> Picture:
+        if self.hdr:
+            pixels = np.concatenate([hdr_from_sdr(pixels[..., :3], self.hdr), pixels[..., 3:]], axis=2)
         planes = empty_planes(self.pixel_format, self.written_size, self.depth, self.device)
         coding: dict[str, Any] = {
             "matrix": self.colour.matrix,

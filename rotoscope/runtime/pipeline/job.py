@@ -271,6 +271,8 @@ def _decoding_on_gpu(job: Job, sources: "_Sources", gpu: GpuRun | None) -> tuple
         reason = "pictures do not stay on a GPU in this run"
     elif sources.is_endless or not Path(job.source).is_file():
         reason = "only video files are decoded on a GPU"
+    elif job.source_options.deinterlace or job.output_options.hdr:
+        reason = "frames are deinterlaced and toned on the CPU"
     else:
         reason = why_not(info)
     if not reason:
@@ -297,6 +299,9 @@ def _open(text: str, job: Job, *, unconverted: bool = False, device: Device | No
         threads=job.threads or 0,
         unconverted=unconverted,
         gpu=device,
+        keep_alpha=job.output_options.alpha == "keep",
+        deinterlace=options.deinterlace,
+        hdr=job.output_options.hdr,
     )
 
 
@@ -324,10 +329,10 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
     """The sink of a plan; the source's other streams are copied if they come from a file and go into a container."""
     encoding = None if plan.encoder is None or plan.video is None else (plan.video, plan.encoder)
     begin = reader.start_seconds if reader.is_cut else None
-    without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif", "synthetic")
+    without = source == "-" or reader.is_picture or reader.info.container in ("pictures", "gif", "webp", "synthetic")
     copied = None
     if not without and plan.path is not None and encoding is not None:
-        copied = CopiedStreams(Path(source), begin=begin, end=reader.end_seconds)
+        copied = CopiedStreams(Path(source), begin=begin, end=reader.end_seconds, audio=options.audio)
     starts = [reader.start_seconds, copied.earliest_start(plan.muxer) if copied is not None else None]
     earliest = min(start for start in starts if start is not None)
     return open_sink(
@@ -338,6 +343,7 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
         overwrite=options.overwrite,
         sources=reader.files,
         source=source,
+        quality=options.quality,
     )
 
 

@@ -71,7 +71,7 @@ class LiveOutput:
             dropped=self._num_dropped,
             reconnects=sink.reconnects,
             losses=dict(sink.losses),
-            error="" if self.error is None else str(self.error),
+            error=sink.reason if self.error is None else str(self.error),
         )
 
     @property

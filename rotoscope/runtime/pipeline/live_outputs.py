@@ -1,7 +1,6 @@
 """All outputs of a live run: frames and sound go to each, a recording comes and goes."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 
@@ -20,7 +19,6 @@ class LiveOutputs:
     def __init__(self) -> None:
         self._asked: list[LiveOutput] = []
         self._recording: tuple[str, LiveOutput] | None = None
-        self._sounds: deque[Sound] = deque()  # that belong between later frames
         self._lock = threading.Lock()  # held while a recording begins or ends
 
     @property
@@ -49,18 +47,15 @@ class LiveOutputs:
         if self._asked and not any(output.is_open for output in self._asked):
             raise self._asked[0].error or OutputFailed("all outputs are closed")
 
-    def put_sound(self, sounds: Iterable[Sound], *, until: Fraction, is_first: bool) -> None:
-        """Hand over the sound that begins at or before a time, in seconds: it leaves with the pictures of its time.
+    def put_sound(self, sounds: Iterable[Sound], *, since: Fraction) -> None:
+        """Hand sound to all as it comes, before its pictures: a sink places both by their times.
 
-        is_first  the frame of that time is the first one: sound before it is left out
+        since  time of the first result, in seconds: sound from before it is left out
         """
-        self._sounds.extend(sounds)
-        while self._sounds and self._sounds[0].seconds <= until:
-            sound = self._sounds.popleft()
-            if is_first and sound.seconds < until:
-                continue
-            for output in self._all():
-                output.put_sound(sound)
+        for sound in sounds:
+            if sound.seconds >= since:
+                for output in self._all():
+                    output.put_sound(sound)
 
     def record(self, open_file: Callable[[str], LiveSink], new_name: Callable[[], str]) -> str:
         """Begin a recording; return its name."""

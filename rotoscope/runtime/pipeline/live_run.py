@@ -21,6 +21,7 @@ from rotoscope.base.prefetch import prefetch
 from rotoscope.base.sizes import parse_size
 from rotoscope.base.stage import run_stage
 from rotoscope.base.times import StageTimes, peak_memory_mb
+from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.keep_pace import frames_per_key
 from rotoscope.runtime.pipeline.live_counters import LIMITS_MS, LiveCounters
@@ -115,7 +116,7 @@ class LiveRun:
             losses[BEFORE_READY] = counters.early
         return LiveStatus(
             seconds=counters.seconds,
-            source=self._job.source if info is None else info.path,
+            source=shown_address(self._job.source),
             source_state=self._source_state(),
             source_size="" if info is None else f"{info.width}x{info.height}",
             model="" if stages is None else stages.name,
@@ -259,8 +260,10 @@ class LiveRun:
         return stages, finish
 
     def _hand_over(self, results: Iterable[Frame]) -> None:
+        begin: Fraction | None = None
         for frame in results:
-            self._outputs.put_sound(self._source.take_sound(), until=frame.seconds, is_first=not self._counters.out)
+            begin = frame.seconds if begin is None else begin
+            self._outputs.put_sound(self._source.take_sound(), since=begin)
             self._counters.finished(frame)
             self._outputs.put(frame)
             self._keep_pace()

@@ -9,7 +9,8 @@ from rotoscope.base.files import check_target
 from rotoscope.base.frame import VideoInfo
 from rotoscope.base.options import OutputOptions, SourceOptions
 from rotoscope.base.sizes import parse_size
-from rotoscope.runtime.media.decoded import chroma_of
+from rotoscope.runtime.media.alpha_targets import check_holds_alpha
+from rotoscope.runtime.media.decoded import chroma_of, has_alpha
 from rotoscope.runtime.media.encoder import (
     CONTAINERS,
     Encoder,
@@ -18,9 +19,11 @@ from rotoscope.runtime.media.encoder import (
     output_suffix,
     parse_encoder_options,
 )
+from rotoscope.runtime.media.encoder_settings import carries_hdr_metadata, picture_quality
 from rotoscope.runtime.media.open_sink import NULL
 from rotoscope.runtime.media.open_source import MediaSource
-from rotoscope.runtime.media.picture_sink import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURE_SUFFIXES
+from rotoscope.runtime.media.picture_codecs import bits_of
 from rotoscope.runtime.media.picture_sink import is_picture_target
 from rotoscope.runtime.media.sequence_files import PATTERN
 from rotoscope.runtime.pipeline.finish import Finish
@@ -74,6 +77,10 @@ def check_named_target(source: str, target: str | None, options: OutputOptions) 
     check_target(path, source=None if source == "-" else Path(source), overwrite=options.overwrite, may_be_folder=True)
     if is_picture_target(path) and (options.codec or options.encoder_options):
         raise UsageError(f"--codec and -e are for videos; {path} is a picture")
+    if is_picture_target(path):
+        if options.tag:
+            raise UsageError(f"--tag {options.tag}: tags are for videos; {path} is a picture")
+        picture_quality(path.suffix.lower(), options.quality)
     if not is_picture_target(path):
         output_suffix(path)  # refuses an unknown ending
 
@@ -112,16 +119,22 @@ def plan_output(
     size, region = stages.natural_size(source_size), stages.region(source_size)
     if options.output_size:
         size = parse_size(options.output_size, region[2:])
+    keeps_alpha = options.alpha == "keep" and has_alpha(info.pixel_format) and info.codec != "mjpeg"
+    if keeps_alpha and target != NULL:
+        check_holds_alpha(path, options.codec)
+    if options.hdr == "keep" and info.colour.is_hdr and target != NULL:
+        _check_gives_light_back(path, stages)
     finish = Finish(
         size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
-        compare=options.compare, times=stages.times, device=stages.device,
+        compare=options.compare, times=stages.times, device=stages.device, alpha=keeps_alpha,
+        hdr=info.colour.transfer if options.hdr == "keep" and info.colour.is_hdr else 0,
     )  # fmt: skip
     if target == NULL:
         return OutputPlan(Path(NULL), replace(finish, pixel_format="yuv420p"))
     if is_picture_target(path):
         assert path is not None
-        deep = info.depth > 8 and (path.suffix.lower() in ("", ".png"))
-        return OutputPlan(path, replace(finish, depth=16 if deep else 8, pixel_format="rgb48le" if deep else "rgb24"))
+        bits = bits_of("" if path.is_dir() else path.suffix.lower(), info.depth)
+        return OutputPlan(path, replace(finish, depth=bits, pixel_format="rgb48le" if bits == 16 else "rgb24"))
     width, height = finish.written_size
     aspect = info.sample_aspect * Fraction(region[2], region[3]) / Fraction(size[0], size[1])
     video = VideoFormat(
@@ -136,15 +149,30 @@ def plan_output(
         colour=info.colour,
         chroma=chroma_of(info.pixel_format),
         depth=info.depth,
+        hdr_metadata=info.hdr_metadata if info.colour.is_hdr else None,
     )
     encoder = choose_encoder(
         video,
         suffix=".y4m" if path is None else output_suffix(path),
         codec=options.codec,
         options=parse_encoder_options(options.encoder_options),
+        quality=options.quality,
+        alpha=keeps_alpha,
+        tag=options.tag,
         threads=stages.workers.threads,
     )
-    return OutputPlan(path, replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth), encoder, video)
+    return OutputPlan(path, replace(finish, pixel_format=encoder.colour_format, depth=encoder.depth), encoder, video)
+
+
+def _check_gives_light_back(path: Path | None, stages: Stages) -> None:
+    """Raise UsageError if results cannot be HDR."""
+    if stages.gpu is not None:
+        raise UsageError("--hdr keep runs on the CPU only; accepted here: --hdr tonemap, or --device cpu")
+    if is_picture_target(path) or path is None or path.suffix.lower() in (".gif", ".y4m"):
+        name = "y4m" if path is None else str(path)
+        raise UsageError(
+            f"--hdr keep: {name} does not say that it is HDR; accepted: .mp4, .mov, .mkv, or --hdr tonemap"
+        )
 
 
 def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
@@ -165,9 +193,10 @@ def format_notes(info: VideoInfo, plan: OutputPlan) -> list[str]:
         if odd and chroma == "420" and "444" in encoder.pixel_format:
             notes.append(f"odd size: {encoder.codec} takes it as {encoder.pixel_format} only")
         elif chroma in ("422", "444", "rgb") and "420" in encoder.pixel_format:
-            notes.append(
-                f"{info.pixel_format} is written as {encoder.pixel_format} (-e pix_fmt=yuv444p keeps more colour)"
-            )
+            more = "" if finish.alpha else " (-e pix_fmt=yuv444p keeps more colour)"
+            notes.append(f"{info.pixel_format} is written as {encoder.pixel_format}{more}")
+        if plan.video is not None and plan.video.hdr_metadata is not None and not carries_hdr_metadata(encoder.codec):
+            notes.append(f"HDR metadata left out: {', '.join(plan.video.hdr_metadata.kinds)}; libx265 writes it")
         if info.depth > 8 and encoder.depth == 8:
             notes.append(f"{info.depth} bits are written as 8")
     return notes

@@ -17,6 +17,7 @@ from rotoscope.base.sink import Sink, finishing
 from rotoscope.base.times import StageTimes
 from rotoscope.runtime.media.colour_tags import HD_HEIGHT
 from rotoscope.runtime.media.encoder import VideoFormat, choose_encoder, output_suffix, parse_encoder_options
+from rotoscope.runtime.media.picture_codecs import bits_of
 from rotoscope.runtime.media.picture_sink import PictureSink, is_picture_target
 from rotoscope.runtime.media.video_sink import VideoSink
 from rotoscope.runtime.pipeline.finish import Finish
@@ -56,7 +57,11 @@ def _write(target: Path, frames: Iterator[Frame], options: OutputOptions) -> int
     )
     with ExitStack() as stack:
         if is_picture_target(target):
-            pictures = stack.enter_context(finishing(lambda: PictureSink(target, overwrite=options.overwrite)))
+            if bits_of(target.suffix.lower(), 8) == 16:
+                finish = replace(finish, pixel_format="rgb48le", depth=16)
+            pictures = stack.enter_context(
+                finishing(lambda: PictureSink(target, overwrite=options.overwrite, quality=options.quality))
+            )
             return _write_all(pictures, chain([first], frames), finish)
         rate = 1 / (first.duration * first.time_base) if first.duration else None
         video = VideoFormat(
@@ -68,6 +73,8 @@ def _write(target: Path, frames: Iterator[Frame], options: OutputOptions) -> int
             suffix=output_suffix(target),
             codec=options.codec,
             options=parse_encoder_options(options.encoder_options),
+            quality=options.quality,
+            tag=options.tag,
             threads=0,
         )
         finish = replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth)

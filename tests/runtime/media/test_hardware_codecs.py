@@ -5,7 +5,8 @@ import pytest
 
 from rotoscope.base.device import FIRST_GPU
 from rotoscope.runtime.media import hardware_codecs
-from rotoscope.runtime.media.encoder import DEFAULTS, why_not_opened
+from rotoscope.runtime.media.encoder import why_not_opened
+from rotoscope.runtime.media.encoder_settings import SETTINGS
 
 
 @pytest.mark.parametrize("codec", hardware_codecs.DECODED)
@@ -24,12 +25,13 @@ def test_without_a_driver_there_is_a_reason(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in DEFAULTS if name in av.codec.codecs_available and name != "rawvideo"]
+    "name", [name for name in SETTINGS if name in av.codec.codecs_available and name != "rawvideo"]
 )
 def test_the_default_options_of_an_encoder_exist(name):
     supported = av.CodecContext.create(name, "w").supported_options
     names = {option.name for option in (*supported.generic, *supported.private)}
-    assert set(DEFAULTS[name]) <= names
+    for settings in SETTINGS[name].values():
+        assert set(settings) <= names
 
 
 def test_an_encoder_that_does_not_exist_gives_a_reason():

@@ -324,3 +324,53 @@ def test_frames_hold_no_decoder_memory(tmp_path):
     frames, _ = read_all(tiny_clips.write_clip(tmp_path / "clip.mp4"))
     for plane in frames[0].source.planes:
         assert plane.flags.c_contiguous and plane.base.flags.owndata
+
+
+def shown(frames):
+    return [(int(frame.seconds * 25), frame.duration) for frame in frames]
+
+
+@pytest.mark.parametrize("form", ["", "shot.%04d.png", "*.png"])
+def test_gaps_in_numbered_pictures_keep_their_time_and_are_named(form, tmp_path):
+    folder = numbered(tmp_path / "shots", [f"shot.{number}.png" for number in (1001, 1002, 1005, 1006, 1008)])
+    frames, source = read_all(folder / form)
+    assert grey_values(frames) == [10, 11, 12, 13, 14]
+    assert shown(frames) == [(0, 1), (1, 3), (4, 1), (5, 2), (7, 1)]
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
+    assert "3 frame numbers missing (1003 to 1004, 1007); the frame before is shown longer" in source.notes
+    assert source.info.duration_seconds == 8 / 25
+
+
+def test_pictures_on_twos_have_no_gaps(tmp_path):
+    folder = numbered(tmp_path / "shots", [f"shot.{number}.png" for number in (1001, 1003, 1005, 1009)])
+    frames, source = read_all(folder)
+    assert shown(frames) == [(0, 1), (1, 1), (2, 2), (4, 1)]
+    assert "1 frame number missing (1007); the frame before is shown longer" in source.notes
+
+
+def test_a_collection_of_photographs_has_no_gaps(tmp_path):
+    folder = numbered(tmp_path / "photos", [f"IMG_{number:04d}.png" for number in (17, 240, 351, 352)])
+    frames, source = read_all(folder)
+    assert shown(frames) == [(0, 1), (1, 1), (2, 1), (3, 1)]
+    assert not source.notes
+
+
+def test_the_numbers_of_a_pattern_always_count(tmp_path):
+    folder = numbered(tmp_path / "shots", [f"{number}.png" for number in (1, 2, 9)])
+    frames, _ = read_all(folder / "%d.png")
+    assert shown(frames) == [(0, 1), (1, 7), (8, 1)]
+
+
+def test_a_part_of_a_sequence_with_a_gap(tmp_path):
+    folder = numbered(tmp_path / "shots", [f"shot.{number}.png" for number in (1001, 1002, 1005, 1006, 1007)])
+    frames, _ = read_all(folder, start=Fraction(1, 25), duration=Fraction(2, 25))
+    assert (grey_values(frames), shown(frames)) == ([11], [(0, 2)])
+    frames, _ = read_all(folder, start=Fraction(2, 25), duration=Fraction(3, 25))
+    assert (grey_values(frames), shown(frames)) == ([12], [(0, 1)])
+
+
+def test_a_gap_is_kept_in_the_video(tmp_path, identity):
+    folder = numbered(tmp_path / "shots", [f"shot.{number}.png" for number in (1001, 1002, 1005)])
+    rotoscope.translate(folder, tmp_path / "out.mp4", model=identity)
+    frames, _ = read_all(tmp_path / "out.mp4")
+    assert [frame.seconds * 25 for frame in frames] == [0, 1, 4]

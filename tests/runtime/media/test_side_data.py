@@ -155,6 +155,21 @@ def test_no_module_reads_the_side_data_of_a_decoded_frame():
     assert readers == ["side_data.py"]
 
 
-def test_hdr_metadata_that_is_left_out_is_said(tmp_path):
-    with rotoscope.read(hdr10(tmp_path / "hdr.mp4")) as source:
-        assert "HDR metadata left out: mastering display, content light level" in source.notes
+def test_hdr_metadata_that_is_left_out_is_said(tmp_path, identity):
+    run = rotoscope.translate(hdr10(tmp_path / "hdr.mp4"), tmp_path / "out.mkv", model=identity, codec="ffv1")
+    assert "HDR metadata left out: mastering display, content light level; libx265 writes it" in run.notes
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libx264", "libsvtav1"])
+def test_hdr_metadata_is_carried(codec, tmp_path, identity):
+    source = hdr10(tmp_path / "hdr.mp4")
+    run = rotoscope.translate(source, tmp_path / "out.mkv", model=identity, codec=codec)
+    with rotoscope.read(source) as before, rotoscope.read(tmp_path / "out.mkv") as after:
+        found, expected = after.info.hdr_metadata, before.info.hdr_metadata
+    assert expected.light == (1000, 400)
+    assert expected.luminance == (0.005, 1000)
+    assert np.allclose(expected.primaries, [(0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.3127, 0.329)])
+    assert found.light == expected.light
+    assert np.allclose(found.primaries, expected.primaries, atol=1e-4)
+    assert np.allclose(found.luminance, expected.luminance, rtol=0.1)
+    assert not any("left out" in note for note in run.notes)

@@ -257,15 +257,6 @@ def test_hevc_is_tagged_for_apples_players(suffix, tmp_path, identity):
     assert len(independent.video_times(tmp_path / f"out{suffix}")) == 8
 
 
-def test_a_timecode_that_is_left_out_is_said(tmp_path, identity):
-    def timecode(_container, stream):
-        stream.metadata["timecode"] = "01:00:00:00"
-
-    source = tiny_clips.write_clip(tmp_path / "clip.mov", prepare=timecode)
-    run = rotoscope.translate(source, tmp_path / "out.mov", model=identity)
-    assert "timecode left out: 01:00:00:00" in run.notes
-
-
 # What a container cannot hold: one line that names the source
 
 

@@ -14,6 +14,7 @@ import tiny_clips
 
 import rotoscope
 from rotoscope.runtime.media import video_source
+from rotoscope.runtime.media.frame_code import FrameCode, read_code
 from rotoscope.runtime.media.open_source import open_source
 from rotoscope.runtime.media.standard_input import StandardInput
 from rotoscope.runtime.media.video_source import VideoSource
@@ -269,25 +270,12 @@ def test_a_folder_of_pictures_and_other_files_says_what_is_ignored(tmp_path):
 
 
 def test_the_number_of_a_synthetic_frame_can_be_read_again():
-    from rotoscope.runtime.media.synthetic import read_number
-
     with open_source("synthetic:640x360@30000/1001:5") as source:
         frames = list(source)
-    assert [read_number(frame.source.planes[0]) for frame in frames] == [0, 1, 2, 3, 4]
+    assert [read_code(frame.source.planes[0]) for frame in frames] == [FrameCode(number) for number in range(5)]
     assert frames[3].seconds == Fraction(3003, 30000)
     assert (frames[0].source.planes[1].shape, source.info.num_frames_from_header) == ((180, 320), 5)
     assert np.abs(frames[0].source.planes[0].astype(int) - frames[1].source.planes[0]).mean() > 1  # it moves
-
-
-@pytest.mark.parametrize("number", [0, 1, 255, 70_000, (1 << 24) - 1])
-def test_a_number_survives_noise_and_a_black_picture_has_none(number):
-    from rotoscope.runtime.media.synthetic import read_number, write_number
-
-    luma = np.full((72, 128), 90, np.uint8)
-    write_number(luma, number)
-    noisy = np.clip(luma + np.random.default_rng(0).normal(0, 30, luma.shape), 0, 255).astype(np.uint8)
-    assert read_number(noisy) == number
-    assert read_number(np.zeros((72, 128), np.uint8)) is None
 
 
 def test_a_synthetic_part_shows_the_frames_of_the_whole():

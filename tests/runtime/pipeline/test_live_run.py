@@ -256,19 +256,16 @@ def test_the_duration_ends_a_run(identity):
         assert run.wait(LONG_S).frames_out == 1
 
 
-def test_sound_leaves_with_the_picture_of_its_time(identity, every):
+def test_sound_goes_out_as_it_comes_but_none_from_before_the_first_picture(identity, every):
     source = FedSource(streams=(StreamInfo(1, "audio", "aac"),))
     sink = KeptSink()
     samples = np.zeros((480, 2), np.float32)
-    source.sounds = [Sound(Fraction(n, 100), samples) for n in range(10)]  # 0 to 0.09 s; frames come each 0.04 s
+    source.sounds = [Sound(Fraction(n, 100), samples) for n in range(10)]
     with live_run(identity, source, sink, live=every) as run:
         run.start()
-        source.feed(0)
+        source.feed(0, seconds="0.04")
         until(lambda: sink.num_frames == 1)
-        assert [sound.seconds for sound in sink.sounds] == [0]
-        source.feed(0)
-        until(lambda: sink.num_frames == 2)
-        assert [sound.seconds for sound in sink.sounds] == [Fraction(n, 100) for n in range(5)]
+        assert [sound.seconds for sound in sink.sounds] == [Fraction(n, 100) for n in range(4, 10)]
         source.end()
         run.wait(LONG_S)
     assert sink.format.has_sound

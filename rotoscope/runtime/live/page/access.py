@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import ipaddress
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -48,14 +48,12 @@ class Access:
     """Decides about requests.
 
     token       None: everyone who can reach the server may use it
-    host_names  accepted in the Host header without a token, beside loopback names, IP addresses and the name of this machine
     port        of the server; it is part of the cookie's name, because browsers share cookies between ports
     """
 
-    def __init__(self, token: str | None, host_names: Iterable[str], port: int) -> None:
+    def __init__(self, token: str | None, port: int) -> None:
         self._token = token
-        self._names = {name.lower() for name in (*LOOPBACK_NAMES, *host_names)} | _names_of_this_machine()
-        self._given_names = {name.lower() for name in host_names}
+        self._names = {*LOOPBACK_NAMES, *_names_of_this_machine()}
         self._cookie = f"rotoscope_{port}"
         # Derived, so that it stays valid when the run is started again, and does not contain the token.
         self._cookie_value = hmac.new((token or "").encode(), b"cookie of the page", hashlib.sha256).hexdigest()
@@ -69,10 +67,9 @@ class Access:
         if path in OPEN_PATHS and method in ("GET", "HEAD"):
             return None
         host = headers.get("host", "")
-        if self._token is None and not self._accepts_host(
-            host
-        ):  # with a token, a name that lies brings no cookie along
-            return 421, f"Host {host[:80]!r} is not accepted; start the page with this host name to allow it"
+        # With a token this is not needed: a browser sends no cookie to another name.
+        if self._token is None and not self._accepts_host(host):
+            return 421, f"Host {host[:80]!r} is not accepted: it is no name of this machine; with a token any name is"
         if not self._accepts_origin(host, method, headers):
             return 403, "the request comes from a page of another origin"
         if not self._has_token(headers, query):
@@ -98,10 +95,8 @@ class Access:
     def _accepts_origin(self, host: str, method: str, headers: Mapping[str, str]) -> bool:
         origin = headers.get("origin")
         if origin is not None:
-            # A proxy in front may have replaced the Host; the origin then has a name that the user has given.
             parts = urlsplit(origin)
-            same = parts.netloc.lower() == host.lower() or _host_name(parts.netloc) in self._given_names
-            return parts.scheme in ("http", "https") and same
+            return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
         site = headers.get("sec-fetch-site", "none")
         is_link = (
             method == "GET"

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -18,6 +18,7 @@ from rotoscope.runtime.live.page.shown_picture import shown_picture
 from rotoscope.runtime.live.page.viewers import Stream, Viewer
 
 Codec = Literal["jpeg", "h264"]
+Listener = Callable[[av.VideoFrame, float], None]
 
 
 class PageSink:
@@ -28,6 +29,7 @@ class PageSink:
 
     keeps_every_frame = False
     reconnects = 0
+    reason = ""
 
     def __init__(self, name: str = "page:") -> None:
         self.name = name
@@ -39,6 +41,7 @@ class PageSink:
         self._frame: Frame | None = None
         self._encoding = threading.Lock()  # a frame is encoded by the run's thread, and again for each new viewer
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._listeners: list[Listener] = []
         self._streams = {
             (codec, with_source): Stream(encoder, with_source=with_source)
             for codec, encoder in (("jpeg", JpegEncoder), ("h264", H264Encoder))
@@ -61,6 +64,10 @@ class PageSink:
             self._frame = frame
             self.num_frames += 1
             shown: dict[bool, av.VideoFrame] = {}
+            if self._listeners:
+                shown[False] = shown_picture(frame, with_source=False)
+                for listener in tuple(self._listeners):
+                    listener(shown[False], float(frame.seconds))
             for stream in self._streams.values():
                 if not stream.viewers or self._loop is None:
                     stream.rest()
@@ -69,6 +76,15 @@ class PageSink:
                     shown[stream.with_source] = shown_picture(frame, with_source=stream.with_source)
                 picture = shown[stream.with_source]
                 stream.encode(picture, frame.index, float(frame.seconds), key=False, loop=self._loop)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call a function with each picture and its time in seconds, on the run's thread; the picture is shared."""
+        self._listeners.append(listener)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Do not call it any more."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
 
     def write_sound(self, sound: Sound) -> None:
         """Ignore it: the page is silent."""

@@ -5,16 +5,19 @@ import errno
 import ipaddress
 import socket
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.extras import needs_extra
 from rotoscope.base.live import LiveControl
 from rotoscope.runtime.live.page.access import Access, check_token
+from rotoscope.runtime.live.page.browser_camera import BrowserCamera
 from rotoscope.runtime.live.page.page_sink import PageSink
+
+if TYPE_CHECKING:
+    from rotoscope.runtime.live.page.peers import Peers
 
 STOP_SECONDS = 0.5  # for answers in work; then connections are cut
 # A viewer that takes nothing for this long is cut by the kernel. Its buffer is small, so that a slow viewer skips pictures
@@ -31,7 +34,7 @@ class PageServer:
     sink        the pictures; the run writes to it
     host, port  where it listens; port 0 takes a free one. A host that other machines can reach demands a token
     token       at least 8 characters of ASCII; None: everyone who can reach the server may use it
-    host_names  further names in the Host header, if a proxy or a name server sends visitors here
+    camera      takes the pictures that a browser sends; None: the run has another source
 
     Errors: UsageError if a package is missing, the token is missing or too short, or the address cannot be had.
     """
@@ -44,9 +47,10 @@ class PageServer:
         host: str = "127.0.0.1",
         port: int = 8000,
         token: str | None = None,
-        host_names: Sequence[str] = (),
+        camera: BrowserCamera | None = None,
     ) -> None:
         with needs_extra("live"):
+            import aiortc  # noqa: F401
             import prometheus_client  # noqa: F401
             import starlette  # noqa: F401
             import uvicorn  # noqa: F401
@@ -55,8 +59,9 @@ class PageServer:
         self._sink, self._host = sink, host
         self._socket = _listening(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self._access = Access(token, host_names, self.port)
-        self._control = control
+        self._access = Access(token, self.port)
+        self._control, self._camera = control, camera
+        self._peers: Peers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Any = None
         self._is_up = threading.Event()
@@ -105,9 +110,12 @@ class PageServer:
 
         from rotoscope.runtime.live.page.application import application
         from rotoscope.runtime.live.page.connections import HttpConnection, WebSocketConnection
+        from rotoscope.runtime.live.page.peers import Peers
+
+        self._peers = Peers(self._sink, self._camera)
 
         config = uvicorn.Config(
-            application(self._control, self._sink, self._access),
+            application(self._control, self._sink, self._access, self._peers),
             http=HttpConnection,
             ws=WebSocketConnection,
             loop="none",
@@ -123,6 +131,7 @@ class PageServer:
         self._loop = asyncio.get_running_loop()
         self._is_up.set()  # connections wait in the backlog of the socket until the server has begun
         await self._server.serve(sockets=[self._socket])
+        await self._peers.close()
 
     def _begin_to_stop(self) -> None:
         self._sink.close_viewers()

@@ -14,6 +14,7 @@ FILES = {
     "/page.js": ("page.js", "text/javascript"),
     "/picture.js": ("picture.js", "text/javascript"),
     "/graph.js": ("graph.js", "text/javascript"),
+    "/camera.js": ("camera.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 HEADERS = {

@@ -22,7 +22,6 @@ class Viewer:
     """
 
     def __init__(self) -> None:
-        self.skipped = 0
         self._waiting: deque[Packet] = deque()
         self._awaits_key = True
         self._changed = asyncio.Event()
@@ -31,15 +30,12 @@ class Viewer:
     def offer(self, packet: Packet) -> bool:
         """Take a packet; False: the viewer has fallen behind and needs a key picture."""
         if packet.is_key:
-            self.skipped += len(self._waiting)
             self._waiting.clear()
             self._awaits_key = False
         elif len(self._waiting) >= MAX_WAITING:
-            self.skipped += len(self._waiting)
             self._waiting.clear()
             self._awaits_key = True
         if self._awaits_key:
-            self.skipped += 1
             return False
         self._waiting.append(packet)
         self._changed.set()

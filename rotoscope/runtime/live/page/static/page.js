@@ -1,5 +1,6 @@
 // The page: shows the state of the run and sends what the user changes.
 
+import {Camera} from "./camera.js";
 import {Graph} from "./graph.js";
 import {PictureStream, chooseCodec} from "./picture.js";
 
@@ -153,6 +154,23 @@ get("snapshot").addEventListener("click", async () => {
 get("full").addEventListener("click", () => document.fullscreenElement ? document.exitFullscreen() : frame.requestFullscreen());
 get("full").hidden = !document.fullscreenEnabled;
 
+// --- camera of this device
+
+const camera = new Camera(() => { showError("The connection of the camera was lost."); showCamera(); });
+
+function showCamera() {
+  get("camera").textContent = camera.isOn ? "Stop my camera" : "Use my camera";
+  get("camera").setAttribute("aria-pressed", camera.isOn);
+}
+
+get("camera").addEventListener("click", async () => {
+  showError("");
+  if (camera.isOn) camera.stop();
+  else await camera.start().catch(error => showError(error.message));
+  showCamera();
+});
+addEventListener("pagehide", () => camera.stop());
+
 // --- status
 
 /** The state of the source in words. */
@@ -160,6 +178,7 @@ function stateText(status) {
   if (status.frames_in !== lastPicture.frames) lastPicture = {frames: status.frames_in, seconds: status.seconds};
   const silence = Math.round(status.seconds - lastPicture.seconds);
   if (status.source_state === "playing" && status.is_paused) return "paused";
+  if (status.source === "page:" && ["connecting", "waiting"].includes(status.source_state)) return "waiting for a camera";
   if (!status.model) return "opening the models";
   return {
     connecting: "connecting to the source",
@@ -199,6 +218,7 @@ function showControls(status) {
   get("pause").setAttribute("aria-pressed", status.is_paused);
   get("record").textContent = status.recording ? "Stop recording" : "Record";
   get("record").setAttribute("aria-pressed", Boolean(status.recording));
+  get("camera").hidden = status.source !== "page:";
   get("recording").hidden = !status.recording;
   setText("recording", status.recording ? `Recording into ${status.recording}` : "");
 }

@@ -96,7 +96,7 @@ def start_live(
         live_options=options_from(LiveOptions, options),
     )
     output_options = job.output_options
-    opened, camera = _opened(job) if isinstance(source, str) else (source, None)
+    opened, camera = _opened(source, job)
     for word in job.outputs:
         if word != PAGE and word not in sinks:
             check_live_sink(
@@ -160,8 +160,10 @@ class _Models:
         return self._opened[names]
 
 
-def _opened(job: LiveJob) -> tuple[LiveSource, BrowserCamera | None]:
+def _opened(source: str | LiveSource, job: LiveJob) -> tuple[LiveSource, BrowserCamera | None]:
     """The source of a job; and once more if it is the camera of a browser, which the server of the page feeds."""
+    if not isinstance(source, str):
+        return source, None
     give_up_after_s = job.live_options.give_up_after
     if job.source != PAGE:
         transport = job.live_options.rtsp_transport

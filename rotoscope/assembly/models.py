@@ -111,14 +111,14 @@ def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]
     check_weights(path)  # before torch is imported, which takes seconds
     from rotoscope.export.export_checkpoint import open_network
     from rotoscope.export.options import ExportOptions
+    from rotoscope.runtime.models.inferred import Inferred
     from rotoscope.runtime.models.model_file import ModelFile, overridden
 
     opened = open_network([path], ExportOptions(hints=options.hints, shared_statistics=options.norm == "shared"))
     manifest = overridden(opened.graph.manifest, options.overrides())
     description = opened.loaded.description
-    file = ModelFile(
-        path, manifest, manifest.checkpoint_sha256, description.parameters, "fp32", inferred=description.notes
-    )
+    notes = tuple(Inferred("weights", note, "from the names and shapes of the tensors") for note in description.notes)
+    file = ModelFile(path, manifest, manifest.checkpoint_sha256, description.parameters, "fp32", notes)
     return file, opened.graph
 
 

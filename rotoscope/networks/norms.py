@@ -60,9 +60,9 @@ def norm_kind(weights: Mapping[str, Tensor], statistics: str, *, bias: bool = Tr
     """
     stored = [key for key in weights if key.endswith(".running_var")]
     if statistics not in STATISTICS:
-        raise ModelRefused(f"statistics={statistics!r}: give one of {', '.join(STATISTICS)}")
+        raise ModelRefused(f"--hint statistics={statistics}: give one of {', '.join(STATISTICS)}")
     if statistics == "running" and not stored:
-        raise ModelRefused("statistics='running', but this file stores no running statistics: leave the hint out")
+        raise ModelRefused("--hint statistics=running: this file stores no running statistics; leave the hint out")
     batch = any(key.removesuffix("running_var") + "weight" in weights for key in stored)
     if batch:
         return "batch_by_frame" if statistics == "frame" else "batch_running"

@@ -5,6 +5,7 @@ A training checkpoint holds generators, discriminators, averages and counters un
 prefixes are the same here: every beginning of a full name is tried as the name of a network.
 """
 
+import bisect
 import functools
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from rotoscope.networks.unsupported import UNSUPPORTED, Unsupported
 
 MAX_KEY_CHARACTERS = 1000
 MAX_WORDS = 24  # of a full name that are tried as the name of a network
+MAX_PARTS = 64
 MOST_SHOWN = 6  # networks named in a message
 OPTIMISER = re.compile(r"optim.*|.*optimizer.*|opt|opt_?[GDgd]\w*|lr_schedulers?|callbacks|loops")
 AVERAGED = re.compile(r"(?:(?<![a-z])|(?<=_))(ema|averaged?_model|averaged?|avg|swa|shadow)(?![a-z])", re.IGNORECASE)
@@ -95,16 +97,19 @@ def fits(marks: Sequence[str], names: Sequence[str]) -> bool:
     return all(any(re.fullmatch(mark, name) for name in names) for mark in marks)
 
 
-def under(weights: Weights, prefix: str) -> Weights:
-    """Return the tensors under a prefix, named without it."""
+def under(weights: Weights, keys: Sequence[str], prefix: str) -> Weights:
+    """Return the tensors under a prefix, named without it; `keys` are the sorted names of the tensors."""
     if not prefix:
         return weights
-    return {key.removeprefix(f"{prefix}."): value for key, value in weights.items() if key.startswith(f"{prefix}.")}
+    first = bisect.bisect_left(keys, f"{prefix}.")
+    last = bisect.bisect_left(keys, f"{prefix}/")  # / is the character after the full stop
+    return {key[len(prefix) + 1 :]: weights[key] for key in keys[first:last]}
 
 
 def find_parts(weights: Weights) -> list[Part]:
     """Return the networks of known architectures, none of them inside another one; averages inside one stand for themselves."""
     marked = marked_names(weights)
+    keys = sorted(weights)
     prefixes = sorted(marked, key=lambda prefix: (prefix.count(".") + bool(prefix), prefix))
     found: list[Part] = []
     for prefix in prefixes:
@@ -112,7 +117,7 @@ def find_parts(weights: Weights) -> list[Part]:
         inside = prefix.removeprefix(f"{whole.name}." if whole and whole.name else "")
         if whole and not AVERAGED.fullmatch(inside):
             continue
-        inner = under(weights, prefix)
+        inner = under(weights, keys, prefix)
         fitting = (row for row in ARCHITECTURES if fits(row.marks, marked[prefix]) and row.when(inner))
         architecture = next(fitting, None)
         if architecture is None or (is_flow(architecture) and 2 * len(inner) < len(weights)):
@@ -121,6 +126,8 @@ def find_parts(weights: Weights) -> list[Part]:
             rest = {key: value for key, value in whole.weights.items() if not key.startswith(f"{inside}.")}
             found[found.index(whole)] = whole._replace(weights=rest)
         found.append(Part(prefix, architecture, inner))
+        if len(found) > MAX_PARTS:
+            raise ModelRefused(f"more than {MAX_PARTS} networks in one file")
     return found
 
 
@@ -131,10 +138,9 @@ def is_flow(architecture: Architecture) -> bool:
 
 def find_unsupported(weights: Weights) -> Unsupported | None:
     """Return what a file without a known network is, if it is something that people often give; None if it is unknown."""
-    marked = marked_names(weights)
-    for prefix, names in marked.items():
-        inner = under(weights, prefix)
-        if 2 * len(inner) < len(weights):
+    keys = sorted(weights)
+    for prefix, names in marked_names(weights).items():
+        if 2 * len(under(weights, keys, prefix)) < len(weights):
             continue
         for row in UNSUPPORTED:
             if fits(row.marks, names):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.text import shortened
@@ -172,7 +172,7 @@ def decided(architecture: Architecture, sizes: Mapping[str, Any]) -> dict[str, A
 def check_values(weights: Weights, name: str) -> None:
     """Raise ModelRefused for tensors without values, and for weights that are not floating-point numbers."""
     for key, value in weights.items():
-        if COUNTERS.fullmatch(key) and value.numel() == 1:
+        if is_counter(key, value):
             continue
         if value.numel() == 0:
             raise ModelRefused(
@@ -184,6 +184,12 @@ def check_values(weights: Weights, name: str) -> None:
                 f"looks like {name}, but {shortened(key)} is {kind}; weights are float16, bfloat16 or float32: give the file "
                 "before its quantisation"
             )
+
+
+def is_counter(key: str, value: Tensor) -> bool:
+    """Whether a tensor is one number that a tool left, or holds nothing and is no parameter."""
+    is_empty = value.numel() == 0 and not key.endswith(("weight", "bias"))
+    return is_empty or (value.numel() == 1 and COUNTERS.fullmatch(key) is not None)
 
 
 def plain_name(architecture: Architecture) -> str:
@@ -239,7 +245,7 @@ def load(network: nn.Module, weights: Weights, name: str) -> None:
     Counters and unused running statistics are dropped.
     """
     wanted = network.state_dict()
-    counters = {key for key in weights if COUNTERS.fullmatch(key) and weights[key].numel() == 1}
+    counters = {key for key, value in weights.items() if is_counter(key, value)}
     unused = {key for key in weights if key not in wanted and key.endswith(STATISTICS)} | counters
     weights = {key: value for key, value in weights.items() if key not in unused}
     counted = {key for key in wanted if key.endswith("num_batches_tracked")}

@@ -12,7 +12,7 @@ import numpy as np
 from rotoscope.base.frame import Frame, Picture, StreamInfo, VideoInfo
 from rotoscope.base.live import SOUND_CHANNELS, SOUND_RATE, Sound, SourceState
 from rotoscope.base.sizes import Size
-from rotoscope.runtime.live.synthetic_camera import SyntheticCamera
+from rotoscope.runtime.live.sources.synthetic_camera import SyntheticCamera
 from rotoscope.runtime.media.frame_code import NUMBERS, FrameCode, write_code
 
 CLICK_SECONDS = Fraction(1, 100)

@@ -16,8 +16,8 @@ class ReadingSink:
     name = "reader"
     keeps_every_frame = False
     reconnects = 0
-    state: SinkState = "open"
     reason = ""
+    state: SinkState = "open"
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings

@@ -176,12 +176,12 @@ def _tree(path: Path, value: Any) -> Tree:
     if type(value) is View or not _is_tree(value):
         word = "Tensor" if type(value) is View else type(value).__name__
         raise ModelRefused(f"{path}: holds a {word} instead of weights: save model.state_dict()")
-    num_items = num_values = 0
+    num_items = num_values = num_tensors = 0
     read: set[int] = set()  # ids of objects and lists
     inside: set[int] = set()  # ids of the dictionaries around
 
     def copied(items: Tree, depth: int) -> Tree:
-        nonlocal num_items, num_values
+        nonlocal num_items, num_values, num_tensors
         num_items += len(items)
         num_values += sum(item.num_values for item in items.values() if type(item) is View)
         if depth > MAX_DEPTH or num_items > MAX_ITEMS or num_values > MAX_SHARING * path.stat().st_size:
@@ -190,6 +190,7 @@ def _tree(path: Path, value: Any) -> Tree:
         for key, item in items.items():
             if type(item) is View:
                 found[key] = item
+                num_tensors += 1
             elif type(item) is dict:
                 if id(item) not in inside:
                     inside.add(id(item))
@@ -201,7 +202,10 @@ def _tree(path: Path, value: Any) -> Tree:
                     found[key] = inner
         return found
 
-    return copied(_items(value), 1)
+    found = copied(_items(value), 1)
+    if not num_tensors:
+        raise ModelRefused(f"{path}: no tensors in this checkpoint; save model.state_dict()")
+    return found
 
 
 def _is_tree(value: Any) -> bool:

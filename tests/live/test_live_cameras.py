@@ -13,11 +13,11 @@ from reading import check_times, reading
 from servers import xvfb
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.runtime.live.camera_modes import CameraMode, choose_mode, is_camera, list_modes
-from rotoscope.runtime.live.camera_source import Camera
-from rotoscope.runtime.live.device_holders import holders
-from rotoscope.runtime.live.disconnects import Disconnected
 from rotoscope.runtime.live.open_live_source import open_live_source
+from rotoscope.runtime.live.sources.camera_modes import CameraMode, choose_mode, is_camera, list_modes
+from rotoscope.runtime.live.sources.camera_source import Camera
+from rotoscope.runtime.live.sources.device_holders import holders
+from rotoscope.runtime.live.sources.disconnects import Disconnected
 
 VIDEO_CAPTURE, METADATA_CAPTURE, DEVICE_CAPS = 0x1, 0x800000, 0x80000000
 

@@ -17,14 +17,14 @@ from servers import ROOT, silent_server
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.live import Sound
 from rotoscope.demo.cached_clip import cached_clip
-from rotoscope.runtime.live.detached import Detached
-from rotoscope.runtime.live.file_camera import file_camera
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.live_clock import LiveClock
 from rotoscope.runtime.live.open_live_source import open_live_source
-from rotoscope.runtime.live.piped_source import PipedSource
-from rotoscope.runtime.live.sound import KEPT_SECONDS, SoundQueue, SoundTrack
-from rotoscope.runtime.live.synthetic_camera import SyntheticCamera
+from rotoscope.runtime.live.sources.detached import Detached
+from rotoscope.runtime.live.sources.file_camera import file_camera
+from rotoscope.runtime.live.sources.live_clock import LiveClock
+from rotoscope.runtime.live.sources.piped_source import PipedSource
+from rotoscope.runtime.live.sources.sound import KEPT_SECONDS, SoundQueue, SoundTrack
+from rotoscope.runtime.live.sources.synthetic_camera import SyntheticCamera
 
 
 class Hands(Interruption):

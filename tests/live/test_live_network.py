@@ -25,12 +25,12 @@ from servers import (
 )
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.runtime.live.disconnects import Disconnected
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.network_addresses import network_address
-from rotoscope.runtime.live.network_source import NetworkStream
 from rotoscope.runtime.live.open_live_source import open_live_source
-from rotoscope.runtime.live.reconnecting import ReconnectingSource
+from rotoscope.runtime.live.sources.disconnects import Disconnected
+from rotoscope.runtime.live.sources.network_addresses import network_address
+from rotoscope.runtime.live.sources.network_source import NetworkStream
+from rotoscope.runtime.live.sources.reconnecting import ReconnectingSource
 from rotoscope.runtime.media.frame_code import read_code
 from rotoscope.runtime.media.synthetic import SyntheticSource
 

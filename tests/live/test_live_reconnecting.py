@@ -14,12 +14,12 @@ from mjpeg_camera import mjpeg_camera
 
 from rotoscope.base.errors import InputRefused
 from rotoscope.runtime.live.backoff import Backoff
-from rotoscope.runtime.live.connection import Received
-from rotoscope.runtime.live.disconnects import Disconnected
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.network_addresses import network_address
-from rotoscope.runtime.live.network_source import NetworkStream
-from rotoscope.runtime.live.reconnecting import ReconnectingSource
+from rotoscope.runtime.live.sources.connection import Received
+from rotoscope.runtime.live.sources.disconnects import Disconnected
+from rotoscope.runtime.live.sources.network_addresses import network_address
+from rotoscope.runtime.live.sources.network_source import NetworkStream
+from rotoscope.runtime.live.sources.reconnecting import ReconnectingSource
 from rotoscope.runtime.media.synthetic import SyntheticSource
 
 PICTURES = SyntheticSource((64, 64), Fraction(10))

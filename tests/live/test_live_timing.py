@@ -6,12 +6,12 @@ from fractions import Fraction as F
 
 import pytest
 
-from rotoscope.runtime.live.backlog import MOST_SECONDS as LONGEST_BACKLOG
-from rotoscope.runtime.live.backlog import Backlog
 from rotoscope.runtime.live.backoff import Backoff
-from rotoscope.runtime.live.key_frame_gate import LONGEST_HOLD_SECONDS, KeyFrameGate
-from rotoscope.runtime.live.live_clock import TIME_BASE, LiveClock
-from rotoscope.runtime.live.pace import Pace
+from rotoscope.runtime.live.sources.backlog import MOST_SECONDS as LONGEST_BACKLOG
+from rotoscope.runtime.live.sources.backlog import Backlog
+from rotoscope.runtime.live.sources.key_frame_gate import LONGEST_HOLD_SECONDS, KeyFrameGate
+from rotoscope.runtime.live.sources.live_clock import TIME_BASE, LiveClock
+from rotoscope.runtime.live.sources.pace import Pace
 
 
 def seconds(clock, stream_s, arrival_s):

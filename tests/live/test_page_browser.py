@@ -67,6 +67,7 @@ def errors_of(driver):
 
 @pytest.mark.parametrize(("path", "codec"), [("/", "jpeg"), ("/?codec=h264", "h264")])
 def test_the_page_loads_and_the_picture_moves(chromium, page, path, codec):
+    chromium.get("about:blank")  # the page of the test before asks a server that has gone
     chromium.get_log("browser")
     opened(chromium, page, path)
     assert chromium.execute_script("return rotoscope.pictures.codec") == codec

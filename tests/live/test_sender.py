@@ -15,8 +15,8 @@ from servers import free_port, rtmp_server, silent_server, wait_until
 
 from rotoscope.runtime.live import open_live_sink
 from rotoscope.runtime.live.open_live_sink import open_live_sink as open_sink
-from rotoscope.runtime.live.sender import Sender
-from rotoscope.runtime.live.sender_process import SenderProcess
+from rotoscope.runtime.live.sinks.sender import Sender
+from rotoscope.runtime.live.sinks.sender_process import SenderProcess
 
 
 @pytest.fixture
@@ -91,10 +91,11 @@ def test_a_process_whose_run_was_killed_ends_the_stream_and_itself(tmp_path):
 
 
 def test_many_attempts_leave_no_threads_and_no_files(monkeypatch):
-    monkeypatch.setattr("rotoscope.runtime.live.stream_sink.Backoff.delay", lambda _: 0)
+    monkeypatch.setattr("rotoscope.runtime.live.sinks.stream_sink.Backoff.delay", lambda _: 0)
     started = []
     monkeypatch.setattr(
-        "rotoscope.runtime.live.stream_sink.SenderProcess", lambda setup: started.append(1) or SenderProcess(setup)
+        "rotoscope.runtime.live.sinks.stream_sink.SenderProcess",
+        lambda setup: started.append(1) or SenderProcess(setup),
     )
     before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     sink = open_sink(f"rtmp://127.0.0.1:{free_port()}/live/key", live_format())

@@ -14,9 +14,9 @@ from mjpeg_camera import mjpeg_camera
 import rotoscope
 from rotoscope.runtime.live.backoff import Backoff
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.network_addresses import network_address
-from rotoscope.runtime.live.network_source import NetworkStream
-from rotoscope.runtime.live.reconnecting import ReconnectingSource
+from rotoscope.runtime.live.sources.network_addresses import network_address
+from rotoscope.runtime.live.sources.network_source import NetworkStream
+from rotoscope.runtime.live.sources.reconnecting import ReconnectingSource
 from rotoscope.runtime.media.frame_code import read_code
 from rotoscope.scenarios.inverting_network import inverting_model
 from rotoscope.scenarios.rig_camera import RigCamera

@@ -23,7 +23,7 @@ from servers import (
 )
 
 from rotoscope.runtime.live.open_live_sink import open_live_sink
-from rotoscope.runtime.live.sender import limit_unsent
+from rotoscope.runtime.live.sinks.sender import limit_unsent
 
 LONG_S = 60  # for waits that a test expects to end
 NOT_SENT = "frames without a connection"
@@ -144,11 +144,11 @@ def test_attempts_that_fail_at_once_become_rare(tmp_path, monkeypatch):
     starts = []
     sink = open_live_sink(f"rtmp://127.0.0.1:{free_port()}/live/key", live_format())
     monkeypatch.setattr(
-        "rotoscope.runtime.live.stream_sink.SenderProcess", lambda setup: starts.append(setup) or _Failed()
+        "rotoscope.runtime.live.sinks.stream_sink.SenderProcess", lambda setup: starts.append(setup) or _Failed()
     )
     wait_until(lambda: sink.state == "waiting", "the end of the first attempt")
     now = [0.0]
-    monkeypatch.setattr("rotoscope.runtime.live.stream_sink.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rotoscope.runtime.live.sinks.stream_sink.time.monotonic", lambda: now[0])
     for number in range(6000):  # one minute
         now[0] = number / 100
         sink.write(frame(number, number))

@@ -114,6 +114,7 @@ COUNTERS = {
         | {"total_params": torch.zeros(1, dtype=torch.float64)}
     ),
     "batches": lambda found: found | {"model.2.num_batches_tracked": torch.zeros(1, dtype=torch.int64)},
+    "an empty tensor": lambda found: found | {"device_marker": torch.zeros(0)},
     "steps": lambda found: found | {"global_step": torch.tensor(5), "step": torch.tensor([5])},
 }
 
@@ -221,7 +222,7 @@ def test_what_is_nothing_known_is_called_unknown(names):
 
 def test_an_unknown_network_with_a_flow_network_inside_is_unknown():
     inner = build(next(case for case in CASES if case.system == "RAFT-small")).state_dict()
-    many = {f"painter.{number}.weight": torch.ones(3) for number in range(len(inner) + 1)}
+    many = {f"painter.layer{number}.weight": torch.ones(3) for number in range(len(inner) + 1)}
     with pytest.raises(ModelRefused, match="unknown network"):
         from_state_dict({"flow": inner} | many)
 

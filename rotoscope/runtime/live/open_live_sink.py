@@ -9,20 +9,20 @@ from pathlib import Path
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target
 from rotoscope.base.live import LiveFormat, LiveSink
-from rotoscope.runtime.live.camera_sink import CameraSink
-from rotoscope.runtime.live.file_sink import FileSink
-from rotoscope.runtime.live.null_sink import LiveNullSink
-from rotoscope.runtime.live.picture_format import video_format
-from rotoscope.runtime.live.sender_protocol import Setup
 from rotoscope.runtime.live.shown_address import shown_address
-from rotoscope.runtime.live.stream_formats import (
+from rotoscope.runtime.live.sinks.camera_sink import CameraSink
+from rotoscope.runtime.live.sinks.file_sink import FileSink
+from rotoscope.runtime.live.sinks.null_sink import LiveNullSink
+from rotoscope.runtime.live.sinks.picture_format import video_format
+from rotoscope.runtime.live.sinks.sender_protocol import Setup
+from rotoscope.runtime.live.sinks.stream_formats import (
     KEY_FRAME_SECONDS,
     SCHEMES,
     most_bits,
     stream_encoder,
     stream_format,
 )
-from rotoscope.runtime.live.stream_sink import StreamSink
+from rotoscope.runtime.live.sinks.stream_sink import StreamSink
 from rotoscope.runtime.media.encoder import CONTAINERS, choose_encoder, encoder_named, parse_encoder_options
 from rotoscope.runtime.media.open_sink import NULL
 

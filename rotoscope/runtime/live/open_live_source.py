@@ -6,16 +6,16 @@ from pathlib import Path
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.live import LiveSource
-from rotoscope.runtime.live.camera_source import Camera
-from rotoscope.runtime.live.file_camera import file_camera
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.network_addresses import network_address
-from rotoscope.runtime.live.network_source import NetworkStream
-from rotoscope.runtime.live.piped_source import PipedSource
-from rotoscope.runtime.live.reconnecting import ReconnectingSource
-from rotoscope.runtime.live.screen_source import PREFIX as SCREEN
-from rotoscope.runtime.live.screen_source import Screen
-from rotoscope.runtime.live.synthetic_camera import SyntheticCamera
+from rotoscope.runtime.live.sources.camera_source import Camera
+from rotoscope.runtime.live.sources.file_camera import file_camera
+from rotoscope.runtime.live.sources.network_addresses import network_address
+from rotoscope.runtime.live.sources.network_source import NetworkStream
+from rotoscope.runtime.live.sources.piped_source import PipedSource
+from rotoscope.runtime.live.sources.reconnecting import ReconnectingSource
+from rotoscope.runtime.live.sources.screen_source import PREFIX as SCREEN
+from rotoscope.runtime.live.sources.screen_source import Screen
+from rotoscope.runtime.live.sources.synthetic_camera import SyntheticCamera
 from rotoscope.runtime.media.synthetic import PREFIX, parse_synthetic
 
 DEMO = "demo:"

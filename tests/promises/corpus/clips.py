@@ -19,13 +19,15 @@ KINDS = {
     "avi": ("avi", "mpeg4", "yuv420p", "avi", {}, {"g": "1"}),
     "ts": ("ts", "mpeg2video", "yuv420p", "mpegts", {}, {"g": "1"}),
     "mpg": ("mpg", "mpeg1video", "yuv420p", "mpeg", {}, {"g": "1"}),
+    "mxf": ("mxf", "mpeg2video", "yuv420p", "mxf", {}, {"g": "1"}),
+    "asf": ("asf", "wmv2", "yuv420p", "asf", {}, {"g": "1"}),
     "flv": ("flv", "flv", "yuv420p", "flv", {}, {"g": "1"}),
     "y4m": ("y4m", "wrapped_avframe", "yuv420p", "yuv4mpegpipe", {}, {}),
     "gif": ("gif", "gif", "rgb8", "gif", {}, {}),
     "nut": ("nut", "ffv1", "yuv420p", "nut", {}, {"g": "1"}),
     "h264": ("h264", "libx264", "yuv420p", "h264", {}, X264),
 }
-PROMISING = ("mp4", "mov", "mkv", "webm")  # their headers say how many frames or how much time there is
+PROMISING = ("mp4", "mov", "mkv", "webm", "mxf")  # their headers say how many frames or how much time there is
 
 
 @functools.cache

@@ -22,7 +22,8 @@ def _cuts(kind: str) -> Iterator[Entry]:
     data, ending = clip(kind), KINDS[kind][0]
     promises = ending in PROMISING
     for share in CUTS:
-        most = 1 + int(share * NUM_FRAMES)
+        # The packets of ASF have one size; small frames leave them half empty.
+        most = NUM_FRAMES if kind == "asf" else 1 + int(share * NUM_FRAMES)
         codes = INPUT if share == 0 or kind == "mp4-index-last" else INPUT | LOSS if promises else DAMAGED
         if kind == "mp4-fragments" and share > 0:
             codes = DAMAGED  # every fragment is complete in itself, and nothing says how many there are

@@ -12,7 +12,7 @@ from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Orientation, VideoInfo
 from rotoscope.base.live import Sound, SourceState
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.live_clock import TIME_BASE, LiveClock
+from rotoscope.runtime.live.sources.live_clock import TIME_BASE, LiveClock
 from rotoscope.runtime.media.decoded import picture_of
 
 NAME = "page:"

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from rotoscope.runtime.live.connection import Connection
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.pace import Pace
-from rotoscope.runtime.live.reconnecting import ReconnectingSource
+from rotoscope.runtime.live.sources.connection import Connection
+from rotoscope.runtime.live.sources.pace import Pace
+from rotoscope.runtime.live.sources.reconnecting import ReconnectingSource
 from rotoscope.runtime.media.local_file import open_local
 
 

@@ -10,7 +10,7 @@ import av
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.live import LiveFormat, SinkState, Sound
-from rotoscope.runtime.live.picture_format import PIXEL_FORMAT
+from rotoscope.runtime.live.sinks.picture_format import PIXEL_FORMAT
 from rotoscope.runtime.media.video_sink import av_picture
 
 # The loopback device has no clock: frames are shown when they come.

@@ -6,8 +6,8 @@ from collections import Counter
 from rotoscope.base.frame import Frame
 from rotoscope.base.live import SinkState, Sound
 from rotoscope.runtime.live.backoff import Backoff
-from rotoscope.runtime.live.sender_process import SenderEnded, SenderProcess
-from rotoscope.runtime.live.sender_protocol import Setup
+from rotoscope.runtime.live.sinks.sender_process import SenderEnded, SenderProcess
+from rotoscope.runtime.live.sinks.sender_protocol import Setup
 
 WORKED_SECONDS = 5.0  # a connection that lasted this long worked: the next attempt comes soon
 

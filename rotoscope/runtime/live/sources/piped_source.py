@@ -8,7 +8,7 @@ from dataclasses import replace
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, VideoInfo
 from rotoscope.base.live import Sound, SourceState
-from rotoscope.runtime.live.reconnecting import SILENT_SECONDS
+from rotoscope.runtime.live.sources.reconnecting import SILENT_SECONDS
 from rotoscope.runtime.media.standard_input import StandardInput
 from rotoscope.runtime.media.video_source import VideoSource
 

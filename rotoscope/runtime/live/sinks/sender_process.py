@@ -17,12 +17,20 @@ import numpy as np
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.frame import Frame
 from rotoscope.base.live import Sound
-from rotoscope.runtime.live.sender_protocol import CONNECT_SECONDS, END, HEADER, PICTURE, SOUND, WRITE_SECONDS, Setup
+from rotoscope.runtime.live.sinks.sender_protocol import (
+    CONNECT_SECONDS,
+    END,
+    HEADER,
+    PICTURE,
+    SOUND,
+    WRITE_SECONDS,
+    Setup,
+)
 
 if sys.platform == "linux":
     import fcntl
 
-SENDER = "rotoscope.runtime.live.sender"
+SENDER = "rotoscope.runtime.live.sinks.sender"
 INTERRUPTED_SECONDS = 1.0  # that a write may still take after `interrupt`
 FINISH_SECONDS = 1.5
 MOST_PIPE_BYTES = 1 << 20

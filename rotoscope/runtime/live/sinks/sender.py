@@ -26,7 +26,7 @@ import av.container
 import numpy as np
 
 from rotoscope.base.live import SOUND_CHANNELS, Sound
-from rotoscope.runtime.live.sender_protocol import (
+from rotoscope.runtime.live.sinks.sender_protocol import (
     CLOSE_SECONDS,
     CONNECT_SECONDS,
     END,
@@ -35,7 +35,7 @@ from rotoscope.runtime.live.sender_protocol import (
     WRITE_SECONDS,
     Setup,
 )
-from rotoscope.runtime.live.sound_encoder import SoundEncoder
+from rotoscope.runtime.live.sinks.sound_encoder import SoundEncoder
 from rotoscope.runtime.media.encoder import configure
 from rotoscope.runtime.media.timing import TimeRepair
 

@@ -5,11 +5,11 @@ from collections import Counter
 import av
 import av.container
 
-from rotoscope.runtime.live.connection import Connection
-from rotoscope.runtime.live.disconnects import Disconnected, disconnects
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.network_addresses import NetworkAddress
-from rotoscope.runtime.live.pace import Pace
+from rotoscope.runtime.live.sources.connection import Connection
+from rotoscope.runtime.live.sources.disconnects import Disconnected, disconnects
+from rotoscope.runtime.live.sources.network_addresses import NetworkAddress
+from rotoscope.runtime.live.sources.pace import Pace
 from rotoscope.runtime.media.local_file import INDEXED
 
 # Formats without times of their own: their frames are placed by their arrival.

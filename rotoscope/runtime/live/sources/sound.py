@@ -14,7 +14,7 @@ import numpy as np
 
 from rotoscope.base.frame import Array, read_only
 from rotoscope.base.live import SOUND_CHANNELS, SOUND_RATE, Sound
-from rotoscope.runtime.live.live_clock import LiveClock
+from rotoscope.runtime.live.sources.live_clock import LiveClock
 
 KEPT_SECONDS = 4
 FAR_SECONDS = 8

@@ -13,10 +13,17 @@ import av
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.rates import exact_rate
-from rotoscope.runtime.live.camera_modes import CameraMode, Ioctl, choose_mode, device_ioctl, is_camera, list_modes
-from rotoscope.runtime.live.connection import Connection
-from rotoscope.runtime.live.device_holders import holders
-from rotoscope.runtime.live.disconnects import Disconnected, disconnects
+from rotoscope.runtime.live.sources.camera_modes import (
+    CameraMode,
+    Ioctl,
+    choose_mode,
+    device_ioctl,
+    is_camera,
+    list_modes,
+)
+from rotoscope.runtime.live.sources.connection import Connection
+from rotoscope.runtime.live.sources.device_holders import holders
+from rotoscope.runtime.live.sources.disconnects import Disconnected, disconnects
 
 FORM = "/dev/videoN[,WIDTHxHEIGHT][@RATE], for example /dev/video0 or /dev/video0,1280x720@30"
 _WORD = re.compile(r"(/dev/video\d+)(?:,(\d+)x(\d+))?(?:@(\d+(?:\.\d+)?))?")

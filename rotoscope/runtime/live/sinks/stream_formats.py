@@ -9,8 +9,8 @@ import av
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.live import LiveFormat
-from rotoscope.runtime.live.picture_format import video_format
 from rotoscope.runtime.live.shown_address import shown_address
+from rotoscope.runtime.live.sinks.picture_format import video_format
 from rotoscope.runtime.media.encoder import Encoder, encoder_named, open_once
 
 KEY_FRAME_SECONDS = 1  # a reader that joins waits at most this long for its first picture

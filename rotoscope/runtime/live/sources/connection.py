@@ -14,10 +14,10 @@ import av
 import av.container
 
 from rotoscope.base.frame import Picture, VideoInfo
-from rotoscope.runtime.live.backlog import Backlog
-from rotoscope.runtime.live.disconnects import disconnects
-from rotoscope.runtime.live.key_frame_gate import KeyFrameGate
-from rotoscope.runtime.live.sound import SoundTrack
+from rotoscope.runtime.live.sources.backlog import Backlog
+from rotoscope.runtime.live.sources.disconnects import disconnects
+from rotoscope.runtime.live.sources.key_frame_gate import KeyFrameGate
+from rotoscope.runtime.live.sources.sound import SoundTrack
 from rotoscope.runtime.media.decoded import picture_of
 from rotoscope.runtime.media.side_data import display_matrix
 from rotoscope.runtime.media.still_file import MAX_PIXELS

@@ -11,7 +11,7 @@ from rotoscope.base.frame import Frame, VideoInfo
 from rotoscope.base.live import Sound, SourceState
 from rotoscope.base.sizes import Size
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.pace import Pace
+from rotoscope.runtime.live.sources.pace import Pace
 from rotoscope.runtime.media.synthetic import SyntheticSource
 
 

@@ -9,12 +9,12 @@ from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, VideoInfo
 from rotoscope.base.live import Sound, SourceState
 from rotoscope.runtime.live.backoff import Backoff
-from rotoscope.runtime.live.connection import Connection, Received
-from rotoscope.runtime.live.detached import Detached
-from rotoscope.runtime.live.disconnects import Disconnected
 from rotoscope.runtime.live.interruption import Interruption
-from rotoscope.runtime.live.live_clock import TIME_BASE, LiveClock
-from rotoscope.runtime.live.sound import SoundQueue, SoundTrack
+from rotoscope.runtime.live.sources.connection import Connection, Received
+from rotoscope.runtime.live.sources.detached import Detached
+from rotoscope.runtime.live.sources.disconnects import Disconnected
+from rotoscope.runtime.live.sources.live_clock import TIME_BASE, LiveClock
+from rotoscope.runtime.live.sources.sound import SoundQueue, SoundTrack
 
 SILENT_SECONDS = 1.0  # without a picture, after which a connected source is called silent
 STEADY_SECONDS = 1.0  # a connection that gave pictures for so long begins with the shortest pause again

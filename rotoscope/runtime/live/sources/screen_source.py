@@ -8,8 +8,8 @@ from collections import Counter
 import av
 
 from rotoscope.base.errors import UsageError
-from rotoscope.runtime.live.connection import Connection
-from rotoscope.runtime.live.disconnects import disconnects
+from rotoscope.runtime.live.sources.connection import Connection
+from rotoscope.runtime.live.sources.disconnects import disconnects
 
 PREFIX = "screen:"
 FORM = f"{PREFIX}[:DISPLAY[+X,Y]][,WIDTHxHEIGHT][@RATE], for example {PREFIX}, {PREFIX}:0.0, {PREFIX}:0.0+100,50,1280x720@30"

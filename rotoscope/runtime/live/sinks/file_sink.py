@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rotoscope.base.frame import Frame
 from rotoscope.base.live import SinkState, Sound
-from rotoscope.runtime.live.sound_encoder import SoundEncoder
+from rotoscope.runtime.live.sinks.sound_encoder import SoundEncoder
 from rotoscope.runtime.media.encoder import Encoder, VideoFormat
 from rotoscope.runtime.media.video_sink import VideoSink
 

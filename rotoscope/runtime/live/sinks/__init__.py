@@ -1,0 +1,1 @@
+"""Outputs of a live run: streams, files, a virtual camera, nothing."""

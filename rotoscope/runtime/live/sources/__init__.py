@@ -1,0 +1,1 @@
+"""Sources of a live run: network streams, cameras, screens, pipes, generated pictures."""

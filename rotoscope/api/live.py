@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from rotoscope.base.live import LiveControl, LiveFormat, LiveSink, LiveSource
 
 DEMO = "demo:"
+FOR_FILES = ("quality", "tag", "hdr", "alpha")  # fields of OutputOptions
 
 
 def live(
@@ -96,6 +97,7 @@ def start_live(
         live_options=options_from(LiveOptions, options),
     )
     output_options = job.output_options
+    _refuse_options_of_files(output_options)
     opened, camera = _opened(source, job)
     for word in job.outputs:
         if word != PAGE and word not in sinks:
@@ -168,7 +170,11 @@ def _opened(source: str | LiveSource, job: LiveJob) -> tuple[LiveSource, Browser
     if job.source != PAGE:
         transport = job.live_options.rtsp_transport
         opened = open_live_source(
-            job.source, give_up_after_s=give_up_after_s, rtsp_transport=transport, demo_clip=_demo_clip
+            job.source,
+            give_up_after_s=give_up_after_s,
+            rtsp_transport=transport,
+            demo_clip=_demo_clip,
+            with_sound=job.output_options.audio != "none",
         )
         return opened, None
     if PAGE not in job.outputs:
@@ -181,6 +187,14 @@ def _demo_clip() -> Path:
     from rotoscope.demo.cached_clip import cached_clip
 
     return cached_clip()
+
+
+def _refuse_options_of_files(options: OutputOptions) -> None:
+    """Raise UsageError for options of the output that a live run, whose pictures are 8-bit 4:2:0, does not have."""
+    defaults = OutputOptions()
+    for name in FOR_FILES:
+        if getattr(options, name) != getattr(defaults, name):
+            raise UsageError(f"--{name} {getattr(options, name)}: for files, not for live runs; translate takes it")
 
 
 def _refuse_what_a_camera_lacks(manifest: Manifest) -> None:

@@ -98,7 +98,8 @@ class ModelOptions:
     """NAME=VALUE for a further input of the network, for example strength=0.5 (repeat it); rotoscope info names them."""
 
     working_size: str | None = None
-    """Size that the network sees, "640x360", or "360p" for the shorter side; by default the source's size."""
+    """Size that the network sees, "640x360", or "360p" for the shorter side; by default the source's size; in a live run also
+    auto: the largest at which the machine keeps up."""
 
     fit: Fit = "pad"
     """Fitting a picture into a network of fixed size: pad adds borders, crop takes the middle, stretch distorts it."""

@@ -57,7 +57,7 @@ def live(  # noqa: D417  cyclopts takes the help of flattened options from their
     ----------
     source
         /dev/video0, screen:, an address (rtsp://, rtmp://, http://, udp://), - (y4m on standard input), synthetic:640x360@30,
-        or demo:, the demo clip as a camera.
+        page:, the camera of the browser that shows the page, or demo:, the demo clip as a camera.
     outputs
         Addresses (rtmp://, rtsp://, udp://), files (.mkv, .mp4), /dev/video9 (a virtual camera), null:, or page:, a web
         page, which is the default.

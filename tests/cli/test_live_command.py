@@ -77,6 +77,8 @@ def test_a_signal_ends_the_run_and_completes_its_file(number, identity, tmp_path
     (("synthetic:64x64", "null:", "null:"), "named twice"),
     (("synthetic:64x64", "null:", "--duration", "0"), "duration"),
     (("synthetic:64x64", "null:", "--policy", "some"), "policy"),
+    (("synthetic:64x64", "null:", "--quality", "good"), "--quality good: for files, not for live runs"),
+    (("synthetic:64x64", "null:", "--alpha", "keep"), "--alpha keep: for files, not for live runs"),
     (("synthetic:64x64", "--listen", "0.0.0.0"), "token"),
 ])  # fmt: skip
 def test_wrong_words_are_one_line_before_work_starts(words, message, rotoscope_main, identity):

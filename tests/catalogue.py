@@ -253,7 +253,7 @@ CASES = [
     Case("ReCoNet with 2 blocks", lambda: reconet.SteadyReCoNet(4, 2)),
     Case("PyTorch-GAN ResNet-2", lambda: pytorch_gan.ResampledResnet(width=4, num_blocks=2)),
     Case("PyTorch-GAN U-Net", lambda: pytorch_gan.PlainUnet(width=4), pictures(height=256, width=256)),
-    Case("MSG-Net", lambda: msgnet.MsgNet(4, 2), pictures(2, low=0, high=255), traced=False),
+    Case("MSG-Net", lambda: msgnet.MsgNet(4, 2), pictures(2, low=0, high=255)),
     Case("AdaIN", lambda: adain.AdaIN(*ADAIN), pictures(2, low=0), traced=False),
     Case("compact student", lambda: compact.CompactGenerator(8, 2)),
 ]

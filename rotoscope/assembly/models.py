@@ -117,7 +117,10 @@ def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]
     opened = open_network([path], ExportOptions(hints=options.hints, shared_statistics=options.norm == "shared"))
     manifest = overridden(opened.graph.manifest, options.overrides())
     description = opened.loaded.description
-    notes = tuple(Inferred("weights", note, "from the names and shapes of the tensors") for note in description.notes)
+    notes = tuple(
+        Inferred("weights", note, "from names and shapes", "likely" if note.startswith("assumed") else "certain")
+        for note in description.notes
+    )
     file = ModelFile(path, manifest, manifest.checkpoint_sha256, description.parameters, "fp32", notes)
     return file, opened.graph
 

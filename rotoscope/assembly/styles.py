@@ -129,6 +129,8 @@ def _read(path: Path) -> NDArray[np.uint8]:
     """A picture file, or the first frame of a video, as (H,W,3) uint8 RGB."""
     from rotoscope.runtime.media.open_source import open_source
 
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
     source: Any = open_source(str(path), threads=0)
     try:
         frame = next(iter(source), None)

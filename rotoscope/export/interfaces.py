@@ -100,6 +100,11 @@ def picture_and_style(given: Flattened) -> Interface:
     return Interface(given.module, {"style": StyleInput(tensor="style", shape=(1, sizes["style_channels"], 1, 1))})
 
 
+def picture_and_example(given: Flattened) -> Interface:
+    """MSG-Net, AdaIN: one picture, and a picture whose style it takes, in the same coding."""
+    return Interface(given.module, {"example": given.frame.model_copy(update={"tensor": "example"})})
+
+
 def picture_and_mask(given: Flattened) -> Interface:
     """One picture and the mask of its hole."""
     return Interface(given.module, {"mask": MaskInput(tensor="mask")})
@@ -178,6 +183,7 @@ def two_pictures_and_time(given: Flattened) -> Interface:
 INTERFACES: dict[tuple[str, ...], Callable[[Flattened], Interface]] = {
     ("picture",): picture,
     ("picture", "style"): picture_and_style,
+    ("picture", "example"): picture_and_example,
     ("picture", "mask"): picture_and_mask,
     ("picture", "instances"): picture_and_instances,
     ("labels", "features"): labels_and_features,

@@ -223,7 +223,9 @@ def dynamic_dimensions(manifest: Manifest, name: str, example: Tensor) -> dict[i
     if frame.fixed_size is not None:
         return batch
     state = {tensor.input: tensor.shape for tensor in manifest.state}
-    by_pixel = {item.tensor for item in (manifest.second, manifest.mask, manifest.instances) if item} | {frame.tensor}
+    by_pixel = {
+        item.tensor for item in (manifest.second, manifest.mask, manifest.instances, manifest.example) if item
+    } | {frame.tensor}
     if name in by_pixel:
         first = 1 if frame.layout == "NHWC" else example.ndim - 2
         factors = {first: ("H", 1), first + 1: ("W", 1)}

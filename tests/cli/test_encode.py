@@ -110,9 +110,20 @@ def test_encoders_that_need_instances_are_refused(photo, here, rotoscope_main):
     )
 
 
+def test_a_picture_is_encoded_by_the_encoder_beside_the_model(folder, photo, here, rotoscope_main):
+    code, _, err = rotoscope_main("encode", "example.png", "style.npy", "-m", folder / "style.onnx")
+    assert code == 0, err
+    made = []
+    for place, words in enumerate((("--style", "style.npy"), ("--style", "example.png"), ("--like", "example.png"))):
+        code, _, err = rotoscope_main("translate", photo, f"{place}.png", "-m", folder / "munit.onnx", *words)
+        assert code == 0 and ("style encoder: style.onnx, beside munit.onnx" in err) == (place > 0)
+        made.append((here / f"{place}.png").read_bytes())
+    assert made[0] == made[1] == made[2]
+
+
 @pytest.mark.parametrize(("style", "said"), [
     ("none.npy", "none.npy: no such file"),
-    ("example.png", "example.png: no such file"),
+    ("missing.png", "missing.png: no such file"),
     ("1.5", "style=1.5; accepted: a whole number"),
     ("-1", "style=-1; accepted: a whole number"),
     ("wide.npy", "wide.npy: holds float32 (1, 8, 1, 1); accepted: float32 (1, 3, 1, 1)"),

@@ -44,6 +44,7 @@ ROOMS = {
     "scenarios": "assembly base kernels runtime.live runtime.media runtime.pipeline",
     "api": "assembly base demo export kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
     "runtime.pipeline scenarios training.loop training.options training.systems weights",
+    "errors": "base",
     "__init__": "api assembly base runtime.pipeline",
     "cli": "*",  # every room below it
     "__main__": "base cli",

@@ -1,4 +1,4 @@
-"""Decide whether a named result may be written: one given without -o never replaces a file, and no input is ever written to.
+"""Decide whether a named result may be written: without -o it replaces nothing but a picture of our own, and never an input.
 
 A shell turns `*.mp4` into the names of all videos: the second would stand where the target does. The name of a result that is
 not named is chosen in `rotoscope.runtime.pipeline.output`.
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.own_pictures import is_own_picture
 
 
 def chosen_target(
@@ -20,7 +21,7 @@ def chosen_target(
     """Return the target given by position or by `-o/--output`; None if neither is given.
 
     Raises UsageError if both are given, if the target is an input, or if one given by position is a file, or with `overwrite`
-    a folder that is not empty: only `-o` replaces.
+    a folder that is not empty: only `-o` replaces. With `overwrite`, a picture that Rotoscope wrote itself may be replaced.
     """
     if by_position is not None and output is not None:
         raise UsageError(f"two results, {by_position} and --output {output}; accepted: one")
@@ -28,7 +29,8 @@ def chosen_target(
     refuse_inputs(target, inputs)
     if by_position is not None:
         path = Path(by_position)
-        if path.is_file() or (overwrite and path.is_dir() and any(path.iterdir())):
+        is_own = overwrite and path.is_file() and is_own_picture(path)
+        if (path.is_file() and not is_own) or (overwrite and path.is_dir() and any(path.iterdir())):
             raise UsageError(f"{path} exists; to replace it: -o {path} --overwrite")
     return None if target is None else str(target)
 

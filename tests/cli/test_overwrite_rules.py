@@ -124,3 +124,13 @@ def test_standard_output_and_generated_sources_are_no_files(here):
     refuse_inputs("-", ["-", "starry", None, "onnx:missing.onnx", "dis"])
     with pytest.raises(UsageError, match="input and output are the same file"):
         refuse_inputs("x.mp4", ["x.mp4"])
+
+
+def test_an_own_picture_is_replaced_with_overwrite_and_somebody_elses_is_not(folder, rotoscope_main):
+    words = ("translate", "p.png", "made.png", "-m", "m.onnx", "--steady", "off")
+    assert rotoscope_main(*words)[0] == 0
+    before = Path("made.png").stat().st_mtime_ns
+    assert rotoscope_main(*words)[0] == 2  # without --overwrite
+    assert rotoscope_main(*words, "--overwrite")[0] == 0
+    assert Path("made.png").stat().st_mtime_ns > before
+    assert rotoscope_main("translate", "p.png", "q.png", "-m", "m.onnx", "--overwrite")[0] == 2

@@ -8,6 +8,7 @@ import numpy as np
 
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.frame import Array
+from rotoscope.base.own_pictures import marked
 from rotoscope.runtime.media.encoder_settings import picture_quality
 from rotoscope.runtime.media.planar_rgb import linear_from_srgb
 
@@ -54,7 +55,7 @@ def encode_picture(suffix: str, rgb: Array, quality: str | None = None, alpha: A
         raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}") from error
     if not done:
         raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}")
-    return np.asarray(data).tobytes()
+    return marked(np.asarray(data).tobytes())
 
 
 def _bgr(rgb: Array, alpha: Array | None) -> Array:

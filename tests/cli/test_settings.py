@@ -148,7 +148,7 @@ def test_flag_then_environment_then_folder_then_the_users_own(
     ("[translate]\n" + "k" * 100_000 + " = 3\n", "rotoscope.toml: kkk"),
     ("[translate]\nsteady = '" + "k" * 100_000 + "'\n", "rotoscope.toml: --steady kkk"),
     ("[translate]\n\"\\u001b]0;title\\u0007\" = 3\n", "rotoscope.toml: ?]0;title?: no such option"),
-    (b"#" * (1 << 20) + b"#", "rotoscope.toml: not a regular file of at most"),
+    (b"#" * (1 << 20) + b"#", "rotoscope.toml: has 1,048,577 bytes; at most"),
 ])  # fmt: skip
 def test_a_wrong_file_is_one_line(text, said, clip, here, identity, rotoscope_main):
     (here / "rotoscope.toml").write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -18,7 +18,7 @@ import numpy as np
 
 import rotoscope
 from rotoscope.base.processor import cpu_name
-from rotoscope.export.export_checkpoint import count_macs, open_network
+from rotoscope.export.convert import count_macs, open_network
 from rotoscope.export.options import ExportOptions
 from rotoscope.metrics.feature_distances import LpipsDistance
 from rotoscope.metrics.warping_error import visible, warping_error

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from rotoscope.base.frame import VideoInfo
     from rotoscope.base.sizes import Size
-    from rotoscope.export.export_checkpoint import ExportReport
+    from rotoscope.export.convert import ExportReport
     from rotoscope.export.options import ExportKeywords
     from rotoscope.runtime.models.model_file import ModelFile
 
@@ -73,7 +73,7 @@ def export_model(
         raise UsageError("--precision int8 and --calibrate CLIP go together")
     for item in paths:
         check_weights(item)  # before torch is imported, which takes seconds
-    from rotoscope.export.export_checkpoint import export_checkpoint
+    from rotoscope.export.convert import export_checkpoint
     from rotoscope.metrics.matched import spread_frames
 
     pictures = [] if calibrate is None else spread_frames(str(calibrate), CALIBRATION_FRAMES)[0]

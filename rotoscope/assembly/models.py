@@ -109,7 +109,7 @@ def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]
     """Open a checkpoint for the torch engine, which runs it without an export."""
     check_torch(path)
     check_weights(path)  # before torch is imported, which takes seconds
-    from rotoscope.export.export_checkpoint import open_network
+    from rotoscope.export.convert import open_network
     from rotoscope.export.options import ExportOptions
     from rotoscope.runtime.models.inferred import Inferred
     from rotoscope.runtime.models.model_file import ModelFile, overridden
@@ -144,7 +144,7 @@ def exported(
     def make(part: Path) -> None:
         check_torch(path)
         from rotoscope.base.manifest import name_from
-        from rotoscope.export.export_checkpoint import export_checkpoint
+        from rotoscope.export.convert import export_checkpoint
         from rotoscope.export.options import ExportOptions
 
         options = ExportOptions(

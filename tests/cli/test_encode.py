@@ -17,7 +17,7 @@ SIZES = {"width": 4, "style_channels": 3, "num_blocks": 2, "hidden": 8}
 def folder(tmp_path_factory):
     """pair.pt, and its translation and style encoder from A to B as munit.onnx and style.onnx."""
     from rotoscope.assembly.engines import proving_engine
-    from rotoscope.export.export_checkpoint import export_checkpoint
+    from rotoscope.export.convert import export_checkpoint
     from rotoscope.export.options import ExportOptions
 
     folder = tmp_path_factory.mktemp("munit")

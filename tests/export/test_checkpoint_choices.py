@@ -8,7 +8,7 @@ import rotoscope
 from rotoscope.assembly.engines import proving_engine
 from rotoscope.base.errors import ModelRefused
 from rotoscope.export.checkpoint import open_checkpoint
-from rotoscope.export.export_checkpoint import export_checkpoint, open_network
+from rotoscope.export.convert import export_checkpoint, open_network
 from rotoscope.export.options import ExportOptions, parse_hints
 from rotoscope.networks import cartoongan, resnet, ugatit, unet, vid2vid, whitebox
 

@@ -8,7 +8,7 @@ from catalogue import CASES, build
 import rotoscope
 from rotoscope.assembly import engines
 from rotoscope.base.errors import UsageError
-from rotoscope.export.export_checkpoint import export_checkpoint, open_network
+from rotoscope.export.convert import export_checkpoint, open_network
 from rotoscope.export.options import ExportOptions
 from rotoscope.networks import from_state_dict
 from rotoscope.networks.munit import MunitGenerator, MunitPair

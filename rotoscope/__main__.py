@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from types import FrameType
 
@@ -98,6 +99,15 @@ def drop_what_cannot_be_written() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
+def leave_threads_behind(code: int) -> None:
+    """End the process now if a thread still works, for example on a model that opens.
+
+    Python's own end would stop it within native code, which aborts the process.
+    """
+    if any(thread.daemon for thread in threading.enumerate()):
+        os._exit(code)
+
+
 def main() -> int:
     """Run the command line; return its exit code."""
     ending = Ending()
@@ -106,6 +116,7 @@ def main() -> int:
 
     ending.code = run()
     drop_what_cannot_be_written()
+    leave_threads_behind(ending.code)
     return ending.code
 
 

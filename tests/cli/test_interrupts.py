@@ -208,3 +208,21 @@ def test_a_reader_of_info_that_leaves_is_no_error(identity):
         os.close(write)
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_a_thread_that_still_works_is_left_behind_at_the_end():
+    program = """
+import atexit, sys, threading
+import rotoscope.__main__ as program, rotoscope.cli
+
+def run():
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    print("the end", flush=False)
+    return 7
+
+rotoscope.cli.main = run
+atexit.register(print, "Python's own end, which would abort native code in the thread")
+sys.exit(program.main())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=240, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (7, "the end\n", "")

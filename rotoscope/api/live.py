@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
 from rotoscope.runtime.live.open_live_source import open_live_source
 from rotoscope.runtime.live.page.browser_camera import BrowserCamera
+from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.pipeline.live_job import LiveJob, StagesRequest
 from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun
 from rotoscope.runtime.pipeline.live_size import AUTO
@@ -105,8 +107,7 @@ def start_live(
                 word, overwrite=output_options.overwrite, codec=output_options.codec,
                 encoder_options=output_options.encoder_options,
             )  # fmt: skip
-    if len(set(job.outputs)) < len(job.outputs):
-        raise UsageError(f"an output is named twice: {', '.join(job.outputs)}")
+    _refuse_the_same_output_twice(job.outputs)
     workers = Workers(threads or threads_of(chain) or usable_cores())
     models = _Models(chain, given, job.steady_options, workers)
 
@@ -181,6 +182,16 @@ def _opened(source: str | LiveSource, job: LiveJob) -> tuple[LiveSource, Browser
         raise UsageError(f"source {PAGE}: a browser sends its camera to the page; give {PAGE} as an output too")
     camera = BrowserCamera(give_up_after_s=give_up_after_s)
     return camera, camera
+
+
+def _refuse_the_same_output_twice(words: Sequence[str]) -> None:
+    """Raise UsageError for an output that is named twice; a file may be spelled in two ways."""
+    seen: set[str] = set()
+    for word in words:
+        place = word if "://" in word or word.endswith(":") else os.path.realpath(word)
+        if place in seen:
+            raise UsageError(f"an output is named twice: {shown_address(word)}")
+        seen.add(place)
 
 
 def _demo_clip() -> Path:

@@ -75,6 +75,8 @@ def test_a_signal_ends_the_run_and_completes_its_file(number, identity, tmp_path
     (("synthetic:64x64", "out.xyz"), "output 'out.xyz'; accepted: "),
     (("synthetic:64x64", "ftp://host/a"), "accepted: "),
     (("synthetic:64x64", "null:", "null:"), "named twice"),
+    (("synthetic:64x64", "a.mkv", "./a.mkv"), "an output is named twice: ./a.mkv"),
+    (("synthetic:64x64", "rtmp://u:secret@h/app/secret", "rtmp://u:secret@h/app/secret"), "twice: rtmp://h/app/…"),
     (("synthetic:64x64", "null:", "--duration", "0"), "duration"),
     (("synthetic:64x64", "null:", "--policy", "some"), "policy"),
     (("synthetic:64x64", "null:", "--quality", "good"), "--quality good: for files, not for live runs"),

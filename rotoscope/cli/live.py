@@ -82,7 +82,7 @@ def live(  # noqa: D417  cyclopts takes the help of flattened options from their
     with stop_on_signals(run.stop) as stop, _shown(progress) as show:
         finished = _watched(run, show, stop.is_made)
     if finished is None:
-        log.warning("the run was stopped while it opened its models")
+        log.warning("the run was stopped before its first picture")
         return 0
     print_summary(finished)
     if report is not None:
@@ -177,9 +177,10 @@ def print_summary(report: "LiveReport") -> None:
     rows = [
         f"{report.frames_in} frames in = {report.frames_out} out{carried} + {report.dropped} dropped + {lost} lost; "
         f"{report.seconds:.1f} s",
-        f"{report.engine}; steady {report.steady}"
-        + (f"; working size {report.working_size}" if report.working_size else ""),
     ]
+    if report.engine:
+        size = f"; working size {report.working_size}" if report.working_size else ""
+        rows.append(f"{report.engine}; steady {report.steady}{size}")
     if report.latency:
         rows.append(
             "latency " + ", ".join(f"{name[:-3]} {report.latency[f'{name[:-3]}_ms']:.0f} ms" for name in LATENCIES)

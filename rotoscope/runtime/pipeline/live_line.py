@@ -31,6 +31,8 @@ class LiveLine:
         self._lock = threading.Lock()
         self._next_stages: Stages | None = None
         self._last: Frame | None = None
+        self._fed_s: Fraction | None = None  # time of the frame that the chain saw last; None: it has forgotten all
+        self._is_closed = False
         self.translated_s: float | None = None  # running means of the time in here
         self.carried_s: float | None = None
 
@@ -41,34 +43,41 @@ class LiveLine:
 
     @property
     def last_source(self) -> Frame | None:
-        """The frame that left last; None before the first."""
-        return self._last
+        """The frame that left last, as if it came from the source; None before the first."""
+        return None if self._last is None else replace(self._last, result=None, carried=False)
 
     def exchange(self, stages: Stages) -> None:
         """Use these stages from the next frame on, which begins a scene; may be called from any thread."""
         with self._lock:
-            unused, self._next_stages = self._next_stages, stages
+            unused = stages if self._is_closed else self._next_stages
+            self._next_stages = None if self._is_closed else stages
         if unused is not None:
             unused.close()
+
+    def set_strength(self, value: float) -> None:
+        """Set the strength of a blend, also of stages that wait to be exchanged; may be called from any thread."""
+        with self._lock:
+            for stages in (self.stages, self._next_stages):
+                if stages is not None and stages.steadiness.blend is not None:
+                    stages.steadiness.blend.strength = value
 
     def reset(self) -> None:
         """Forget all frames."""
         self._chain.reset()
         self._sources.clear()
-        self._last = None
+        self._last = self._fed_s = None
 
     def step(self, frame: Frame) -> list[Frame]:
         """Pass a frame through all stages; return what is complete now."""
         done = self._exchanged()
-        if done is None:
-            done = []
-        else:
-            frame = replace(frame, cut=True)
+        if self.is_paused and self._fed_s is not None and self.look_ahead:
+            done += self._emptied()  # what waits for later frames comes before the paused ones
         last = self._last
-        if last is not None and frame.seconds - last.seconds > LONGEST_GAP_S:
-            frame = replace(frame, cut=True)
         if self.is_paused and last is not None:
             return [*done, self._remembered(replace(frame, source=last.source, result=last.result, carried=True))]
+        if last is not None and (self._fed_s is None or frame.seconds - self._fed_s > LONGEST_GAP_S):
+            frame = replace(frame, cut=True)
+        self._fed_s = frame.seconds
         begin = time.perf_counter()
         if self.stages.gpu is not None:
             self._sources[frame.index] = frame.source
@@ -86,25 +95,33 @@ class LiveLine:
         """End the threads of the stages."""
         with self._lock:
             unused, self._next_stages = self._next_stages, None
+            self._is_closed = True
         for stages in (self.stages, unused):
             if stages is not None:
                 stages.close()
 
-    def _exchanged(self) -> list[Frame] | None:
-        """Put new stages in place; return the frames that the old ones still held. None if nothing was exchanged."""
+    def _exchanged(self) -> list[Frame]:
+        """Put new stages in place, if there are some; return the frames that the old ones still held."""
         with self._lock:
             stages, self._next_stages = self._next_stages, None
-        if stages is None:
-            return None
-        done = self.flush()
-        self.stages.close()
-        self.stages = stages
+            if stages is None:
+                return []
+            done, old = self._emptied(), self.stages
+            self.stages = stages
+        old.close()
         self.finish.region = stages.region
         self.finish.times = stages.times
         self.finish.device = stages.device
         self._chain = stages.chain(self.finish)
         self._chain.reset()
         self.translated_s = self.carried_s = None
+        return done
+
+    def _emptied(self) -> list[Frame]:
+        """The frames that are held; the next frame begins a scene."""
+        done = self.flush()
+        self._chain.reset()
+        self._fed_s = None
         return done
 
     def _remembered(self, frame: Frame) -> Frame:

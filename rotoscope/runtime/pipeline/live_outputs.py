@@ -1,7 +1,9 @@
 """All outputs of a live run: frames and sound go to each, a recording comes and goes."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fractions import Fraction
 
 from rotoscope.base.errors import OutputFailed, UsageError
@@ -19,6 +21,7 @@ class LiveOutputs:
     def __init__(self) -> None:
         self._asked: list[LiveOutput] = []
         self._recording: tuple[str, LiveOutput] | None = None
+        self._is_ended = False
         self._lock = threading.Lock()  # held while a recording begins or ends
 
     @property
@@ -33,8 +36,13 @@ class LiveOutputs:
         return [note for output in self._asked for note in output.notes]
 
     def status(self) -> tuple[OutputStatus, ...]:
-        """The state of each, the recording last."""
-        return tuple(output.status() for output in self._all())
+        """The state of each, the recording last; those whose names are alike are numbered."""
+        seen, found = Counter[str](), []
+        for status in (output.status() for output in self._all()):
+            seen[status.name] += 1
+            number = seen[status.name]
+            found.append(status if number == 1 else replace(status, name=f"{status.name} ({number})"))
+        return tuple(found)
 
     def add(self, sink: LiveSink, *, waits: bool) -> None:
         """Add an output, on a thread of its own; `waits` as in `LiveOutput`."""
@@ -60,6 +68,8 @@ class LiveOutputs:
     def record(self, open_file: Callable[[str], LiveSink], new_name: Callable[[], str]) -> str:
         """Begin a recording; return its name."""
         with self._lock:
+            if self._is_ended:
+                raise UsageError("nothing can be recorded: the run has ended")
             if self._recording is not None:
                 raise UsageError(f"{self.recording} is being recorded; stop it first")
             name = new_name()
@@ -79,7 +89,9 @@ class LiveOutputs:
 
     def end(self) -> None:
         """Finish all; an output that waits for a connection is interrupted."""
-        outputs = self._all()
+        with self._lock:
+            self._is_ended = True
+            outputs = self._all()
         for output in outputs:
             output.end()
         for output in outputs:

@@ -20,6 +20,7 @@ from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, Live
 from rotoscope.base.prefetch import prefetch
 from rotoscope.base.sizes import parse_size
 from rotoscope.base.stage import run_stage
+from rotoscope.base.text import one_line
 from rotoscope.base.times import StageTimes, peak_memory_mb
 from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.pipeline.finish import Finish
@@ -68,7 +69,8 @@ class LiveRun:
         self._make_stages, self._recorded = make_stages, recorded
         self._request = StagesRequest(job.working_size, job.steady_options)
         self._counters = LiveCounters()
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # held while a change is noted
+        self._wanted = self._request  # that of the newest change; until its models are open, `_request` differs
         self._stopping, self._ended = threading.Event(), threading.Event()
         self._line: LiveLine | None = None
         self._format: LiveFormat | None = None
@@ -153,6 +155,8 @@ class LiveRun:
     def change(self, changes: Changes) -> None:
         """Change something between two frames; a new model or style is opened beside the running one, and then exchanged."""
         line = self._line
+        if self._ended.is_set():
+            raise UsageError("nothing can be changed: the run has ended")
         if line is None:
             raise UsageError("nothing can be changed before the models are open")
         unknown = sorted(set(changes) - set(Changes.__annotations__))
@@ -165,8 +169,9 @@ class LiveRun:
         if "is_paused" in changes:
             line.is_paused = bool(changes["is_paused"])
         if "model" in changes or "style" in changes:
-            models = (str(changes["model"]),) if "model" in changes else self._request.models
-            request = replace(self._request, models=models, style=changes.get("style"))
+            with self._lock:
+                models = (str(changes["model"]),) if "model" in changes else self._wanted.models
+                self._wanted = request = replace(self._request, models=models, style=changes.get("style"))
             threading.Thread(target=self._exchange, args=(line, request), name="rotoscope-open", daemon=True).start()
 
     def record(self) -> str:
@@ -218,6 +223,7 @@ class LiveRun:
             stages.close()
             return
         stages, finish = self._begin(stages, first)
+        self._end_in_time(stack)
         assert self._format is not None
         for word in self._job.outputs:
             if word == PAGE:
@@ -233,7 +239,7 @@ class LiveRun:
             self._hand_over(results)
 
     def _begin(self, stages: Stages, first: Frame) -> tuple[Stages, Finish]:
-        """Choose the sizes, warm up, and start the clock of --duration; return the stages to run, and the last one."""
+        """Choose the sizes and warm up; return the stages to run, and the last one."""
         info = self._source.info
         if self._request.working_size == AUTO:
             chosen = choose_working_size(
@@ -252,12 +258,16 @@ class LiveRun:
             *finish.written_size, info.average_rate or DEFAULT_RATE, finish.colour,
             has_sound=any(stream.kind == "audio" for stream in info.streams),
         )  # fmt: skip
+        return stages, finish
+
+    def _end_in_time(self, stack: ExitStack) -> None:
+        """Start the clock of --duration."""
         duration = self._job.live_options.duration
         if duration is not None:
             timer = threading.Timer(duration, self.stop)
             timer.daemon = True
             timer.start()
-        return stages, finish
+            stack.callback(timer.cancel)
 
     def _hand_over(self, results: Iterable[Frame]) -> None:
         begin: Fraction | None = None
@@ -283,18 +293,37 @@ class LiveRun:
         keys.every = max(least, frames_per_key(line.translated_s, line.carried_s, frame_s, max(least, most)))
 
     def _exchange(self, line: LiveLine, request: StagesRequest) -> None:
-        """Open other models, warm them up, and put them in the place of the running ones."""
+        """Open other models, warm them up, and put them in the place of the running ones, unless a newer change came."""
+        stages: Stages | None = None
         try:
             stages = self._make_stages(request)
             last = line.last_source
             if last is not None:
                 warmed_up(stages, self._finish(stages, self._source.info, last), last)
-        except RotoscopeError as error:
-            self._messages.append(str(error))
-            log.warning("%s", error)
+        except Exception as error:  # the run goes on, whatever a file makes of an engine
+            is_known = isinstance(error, RotoscopeError)
+            message = (
+                str(error)
+                if is_known
+                else f"{'+'.join(request.models)}: {one_line(str(error)) or type(error).__name__}"
+            )
+            self._messages.append(message)
+            log.log(logging.WARNING if is_known else logging.ERROR, "%s", message, exc_info=not is_known)
+            with self._lock:
+                if self._wanted is request:
+                    self._wanted = self._request
+            if stages is not None:
+                stages.close()
             return
-        self._request = request
-        line.exchange(stages)
+        with self._lock:
+            if self._wanted is not request:
+                stages.close()
+                return
+            steady = self._request.steady  # its strength may have been changed meanwhile
+            self._request = self._wanted = replace(request, steady=steady)
+            if stages.steadiness.blend is not None:
+                stages.steadiness.blend.strength = steady.strength
+            line.exchange(stages)
 
     def _finish(self, stages: Stages, info: VideoInfo, frame: Frame) -> Finish:
         """The last stage; its size stays that of the first one."""
@@ -309,11 +338,14 @@ class LiveRun:
 
     def _set_strength(self, line: LiveLine, value: float) -> None:
         steady = replace(self._request.steady, strength=value)  # refuses wrong values
-        blend = line.stages.steadiness.blend
-        if blend is None:
+        if line.stages.steadiness.blend is None:
             raise UsageError(f"strength of {line.stages.steadiness.description}; accepted: --steady blend")
-        blend.strength = value
-        self._request = replace(self._request, steady=steady)
+        with self._lock:
+            is_wanted = self._wanted is self._request
+            self._request = replace(self._request, steady=steady)
+            if is_wanted:
+                self._wanted = self._request
+            line.set_strength(value)
 
     def _counted(self, source: LiveSource) -> Iterator[Frame]:
         for frame in source:

@@ -1,6 +1,7 @@
 """A live run: counts that add up, drops, changes between two frames, outputs that fail or are slow, and the end."""
 
 import threading
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -354,3 +355,171 @@ def test_a_failing_model_is_raised(identity):
         source.feed(0)
         with pytest.raises(rotoscope.ModelRefused, match="it broke"):
             run.wait(LONG_S)
+
+
+def test_of_two_changes_of_the_model_the_later_one_stays(identity, every):
+    source, sink, begun, go_on = FedSource(), KeptSink(), threading.Event(), threading.Event()
+
+    def slow(image, _call):
+        begun.set()
+        assert go_on.wait(LONG_S)
+        return image
+
+    models = {"slow": slow, "black": lambda image, _call: image * 0}
+    with live_run(identity, source, sink, models=models, live=every) as run:
+        run.start()
+        source.feed(200)
+        until(lambda: sink.num_frames == 1)
+        run.change({"model": "slow"})
+        assert begun.wait(LONG_S)
+        run.change({"model": "black"})
+        until(lambda: run._line._next_stages is not None)
+        go_on.set()
+        until(lambda: not any(thread.name == "rotoscope-open" for thread in threading.enumerate()))
+        source.feed(200)
+        until(lambda: sink.num_frames == 2)
+        assert run.status().model == "black"
+        source.end()
+        run.wait(LONG_S)
+
+
+def test_a_strength_that_is_set_while_a_model_opens_stays(identity, every):
+    source, sink, begun, go_on = FedSource(), KeptSink(), threading.Event(), threading.Event()
+
+    def slow(image, _call):
+        begun.set()
+        assert go_on.wait(LONG_S)
+        return image
+
+    steady = SteadyOptions(steady="blend", strength=1.0)
+    with live_run(identity, source, sink, models={"slow": slow}, steady=steady, live=every) as run:
+        run.start()
+        source.feed(200)
+        until(lambda: sink.num_frames == 1)
+        run.change({"model": "slow"})
+        assert begun.wait(LONG_S)
+        run.change({"strength": 0.25})
+        go_on.set()
+        until(lambda: run._line._next_stages is not None)
+        run.change({"strength": 0.5})
+        source.feed(200)
+        until(lambda: sink.num_frames == 2)
+        assert run.status().model == "slow" and run.status().strength == 0.5
+        run.change({"model": "fake"})
+        until(lambda: run._line._next_stages is not None)
+        source.feed(200)
+        until(lambda: sink.num_frames == 3)
+        assert run.status().model == "fake" and run.status().strength == 0.5
+        source.end()
+        run.wait(LONG_S)
+
+
+def test_whatever_keeps_a_model_from_opening_is_said_and_the_run_goes_on(identity, every):
+    source, sink = FedSource(), KeptSink()
+
+    def broken(image, _call):
+        raise MemoryError("no room for a tensor")
+
+    with live_run(identity, source, sink, models={"broken": broken}, live=every) as run:
+        run.start()
+        source.feed(200)
+        until(lambda: sink.num_frames == 1)
+        run.change({"model": "broken"})
+        until(lambda: any("no room for a tensor" in note for note in run.status().notes))
+        source.feed(200)
+        until(lambda: sink.num_frames == 2)
+        assert run.status().model == "fake"
+        source.end()
+        run.wait(LONG_S)
+
+
+def test_frames_that_wait_for_later_ones_come_out_before_a_pause(identity, every):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, steady=SteadyOptions(steady="hypercon"), live=every) as run:
+        run.start()
+        for value in (0, 20, 40, 60):
+            source.feed(value)
+        until(lambda: sink.num_frames == 3)
+        run.change({"is_paused": True})
+        for value in (80, 100):
+            source.feed(value)
+        until(lambda: sink.num_frames >= 5)
+        run.change({"is_paused": False})
+        for value in (120, 140):
+            source.feed(value)
+        source.end()
+        report = run.wait(LONG_S)
+    assert [frame.index for frame in sink.frames] == list(range(8))
+    assert report.frames_in == report.frames_out == 8
+
+
+def test_a_stopped_run_leaves_no_timer_of_its_duration(identity, every):
+    source, sink = FedSource(), KeptSink()
+    live = replace(every, duration=3600.0)
+    before = set(threading.enumerate())
+    with live_run(identity, source, sink, live=live) as run:
+        run.start()
+        source.feed(0)
+        until(lambda: sink.num_frames == 1)
+    until(lambda: set(threading.enumerate()) <= before)
+
+
+def test_nothing_is_recorded_or_changed_after_the_end(identity, every):
+    source, sink, recording = FedSource(), KeptSink(), KeptSink("recording")
+    with live_run(identity, source, sink, recording, live=every) as run:
+        run.start()
+        source.feed(0)
+        source.end()
+        run.wait(LONG_S)
+    with pytest.raises(UsageError, match="the run has ended"):
+        run.record()
+    with pytest.raises(UsageError, match="the run has ended"):
+        run.change({"model": "fake"})
+    assert run.status().recording == ""
+
+
+def test_outputs_whose_addresses_look_alike_are_told_apart(identity, every):
+    source, first, second = FedSource(), KeptSink("rtmp://server/app/one"), KeptSink("rtmp://server/app/two")
+    with live_run(identity, source, first, second, live=every) as run:
+        first.name = second.name = "rtmp://server/app/…"  # what a stream shows of its address
+        run.start()
+        source.feed(0)
+        source.end()
+        report = run.wait(LONG_S)
+    assert list(report.outputs) == ["rtmp://server/app/…", "rtmp://server/app/… (2)"]
+
+
+def test_what_was_before_a_long_pause_is_forgotten(identity, every):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, live=every) as run:
+        run.start()
+        source.feed(0, seconds=0)
+        until(lambda: sink.num_frames == 1)
+        run.change({"is_paused": True})
+        for tenth in range(4, 24, 4):
+            source.feed(0, seconds=Fraction(tenth, 10))
+        until(lambda: sink.num_frames == 6)
+        run.change({"is_paused": False})
+        source.feed(0, seconds=Fraction(24, 10))
+        source.end()
+        run.wait(LONG_S)
+    assert [frame.cut for frame in sink.frames] == [False] * 6 + [True]
+
+
+def test_a_model_is_changed_during_a_pause(identity, every):
+    source, sink = FedSource(), KeptSink()
+    models = {"black": lambda image, _call: image * 0}
+    with live_run(identity, source, sink, models=models, live=every) as run:
+        run.start()
+        source.feed(200)
+        until(lambda: sink.num_frames == 1)
+        run.change({"is_paused": True})
+        source.feed(200)
+        until(lambda: sink.num_frames == 2)
+        run.change({"model": "black"})
+        until(lambda: run._line._next_stages is not None or any("black" in note for note in run.status().notes))
+        run.change({"is_paused": False})
+        source.feed(200)
+        source.end()
+        run.wait(LONG_S)
+    assert [brightness(frame) > 100 for frame in sink.frames] == [True, True, False]

@@ -21,7 +21,7 @@ from rotoscope.scenarios.live_scenario import ChainResult, measure_live
 from rotoscope.scenarios.machine import machine
 
 if TYPE_CHECKING:
-    from rotoscope.assembly.model import Named
+    from rotoscope.assembly.chain import Named
     from rotoscope.base.live import LiveSink, LiveSource
     from rotoscope.runtime.pipeline.live_run import LiveRun
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from rotoscope.assembly.model import Model, Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.model import Model
 from rotoscope.assembly.models import bundled_looks
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.errors import UsageError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from rotoscope.api.translation import read
-from rotoscope.assembly.model import Named, model_keywords, open_chain
+from rotoscope.assembly.chain import Named, model_keywords, open_chain
 from rotoscope.assembly.pair_networks import measuring_flow
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target

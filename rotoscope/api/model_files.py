@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from rotoscope.api.translation import read, rgb
+from rotoscope.assembly.chain import Named, model_keywords, open_chain
 from rotoscope.assembly.engines import check_installed, proving_engine
-from rotoscope.assembly.model import Named, model_keywords, open_chain
 from rotoscope.assembly.models import check_torch, is_checkpoint, is_model_name, model_path, open_for_torch, open_onnx
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.files import check_target, part_file

@@ -7,7 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from rotoscope.assembly.model import Model, Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.model import Model
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError

@@ -12,9 +12,10 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Unpack
 
+from rotoscope.assembly.chain import Named, as_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.engines import device_of
 from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
-from rotoscope.assembly.model import Model, Named, as_chain, model_keywords, never_freed, open_chain, threads_of
+from rotoscope.assembly.model import Model, never_freed
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError

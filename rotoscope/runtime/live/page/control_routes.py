@@ -9,13 +9,13 @@ from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.live import Changes, LiveControl
 from rotoscope.base.text import one_line
 from rotoscope.runtime.live.page.page_sink import PageSink
+from rotoscope.runtime.live.page.request_body import BodyRefused, body_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-MAX_BODY = 64 * 1024  # bytes of a change
 MAX_MODEL = 4096  # characters of a name or path
 
 
@@ -84,24 +84,9 @@ def refused(_request: "Request", error: Exception) -> "Response":
     return JSONResponse({"error": one_line(str(error))}, status, headers=headers)
 
 
-class BodyRefused(UsageError):
-    """The body of a request is not what this server reads."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-
-
 async def _json_of(request: "Request") -> Any:
     """The body as JSON; raises BodyRefused before more than MAX_BODY bytes are read."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":  # what a form of another site sends is never JSON
-        raise BodyRefused(415, f"Content-Type {kind[:80]!r}; accepted: application/json")
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY:
-            raise BodyRefused(413, f"the body has more than {MAX_BODY} bytes")
+    body = await body_of(request, "application/json")  # what a form of another site sends is never JSON
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

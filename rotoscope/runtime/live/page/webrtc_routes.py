@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rotoscope.runtime.live.page.control_routes import MAX_BODY, BodyRefused
+from rotoscope.runtime.live.page.request_body import BodyRefused, body_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,16 +42,8 @@ def webrtc_routes(peers: "Peers") -> list["BaseRoute"]:
 
 
 async def _sdp_of(request: "Request") -> str:
-    """The body as text; raises BodyRefused before more than MAX_BODY bytes are read."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != SDP:
-        raise BodyRefused(415, f"Content-Type {kind[:80]!r}; accepted: {SDP}")
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY:
-            raise BodyRefused(413, f"the body has more than {MAX_BODY} bytes")
+    """The body as text; raises BodyRefused for what is none."""
     try:
-        return body.decode()
+        return (await body_of(request, SDP)).decode()
     except UnicodeDecodeError:
         raise BodyRefused(400, "the body is not text") from None

@@ -66,6 +66,7 @@ def live(
     `rotoscope.base.options`; `working_size="auto"` takes the largest at which the machine keeps up.
 
         with rotoscope.live("rtsp://camera/stream", "out.mkv", model="starry") as run:
+            run.wait_until_ready()            # opening a model can take minutes
             run.change({"strength": 0.5})
             report = run.wait(timeout_s=60)   # None if it still runs
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from rotoscope.base.errors import UsageError
 from rotoscope.base.text import printable
 from rotoscope.cli.options import (
     LIVE,
@@ -25,6 +26,7 @@ from rotoscope.cli.options import (
     as_keywords,
 )
 from rotoscope.cli.progress import Style
+from rotoscope.cli.usage_errors import no_such_option
 from rotoscope.cli.version import versions
 
 if TYPE_CHECKING:
@@ -75,6 +77,14 @@ def live(  # noqa: D417  cyclopts takes the help of flattened options from their
     from rotoscope.base.files import check_target
     from rotoscope.runtime.pipeline.stopping import stop_on_signals
 
+    for word in (source, *outputs):
+        if word.startswith("-") and word != "-":
+            names = as_keywords(MODEL, STEADY, OUTPUT, LIVE)
+            flags = [
+                f"--{name.replace('_', '-')}" for name in names if name not in ("hints", "encoder_options", "host")
+            ]
+            others = ("--model", "--threads", "--progress", "--report", "--listen", "--hint", "-e", "-m")
+            raise UsageError(no_such_option(word, [*flags, *others], "live"))
     if report is not None:
         check_target(report, source=None, overwrite=output_options.overwrite)
     options = as_keywords(model_options, steady_options, output_options, live_options)

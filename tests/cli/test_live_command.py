@@ -79,6 +79,7 @@ def test_a_signal_ends_the_run_and_completes_its_file(number, identity, tmp_path
     (("synthetic:64x64", "rtmp://u:secret@h/app/secret", "rtmp://u:secret@h/app/secret"), "twice: rtmp://h/app/…"),
     (("synthetic:64x64", "null:", "--duration", "0"), "duration"),
     (("synthetic:64x64", "null:", "--policy", "some"), "policy"),
+    (("synthetic:64x64", "null:", "--stedy", "off"), "--steady"),
     (("synthetic:64x64", "null:", "--quality", "good"), "--quality good: for files, not for live runs"),
     (("synthetic:64x64", "null:", "--alpha", "keep"), "--alpha keep: for files, not for live runs"),
     (("synthetic:64x64", "--listen", "0.0.0.0"), "token"),

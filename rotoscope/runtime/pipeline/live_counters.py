@@ -127,6 +127,7 @@ class LiveCounters:
                 )
                 for percent in (50, 95, 99)
             }
+            result = {name: min(value, round(self._max_ms, 2)) for name, value in result.items()}  # a bin has a width
             result["max_ms"] = round(self._max_ms, 2)
             end = self._results[-1][0] if self._results else 0.0
             last = [latency * 1e3 for at, latency in self._results if end - at < 1]

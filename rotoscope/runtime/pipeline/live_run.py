@@ -71,7 +71,7 @@ class LiveRun:
         self._counters = LiveCounters()
         self._lock = threading.RLock()  # held while a change is noted
         self._wanted = self._request  # that of the newest change; until its models are open, `_request` differs
-        self._stopping, self._ended = threading.Event(), threading.Event()
+        self._stopping, self._ended, self._ready_or_ended = threading.Event(), threading.Event(), threading.Event()
         self._line: LiveLine | None = None
         self._format: LiveFormat | None = None
         self._outputs = LiveOutputs()
@@ -105,6 +105,11 @@ class LiveRun:
             raise self._error
         assert self._report is not None
         return self._report
+
+    def wait_until_ready(self, timeout_s: float | None = None) -> bool:
+        """Wait until the first results come and changes are accepted, or the run has ended; whether it is ready."""
+        self._ready_or_ended.wait(timeout_s)
+        return self._counters.is_ready and not self._ended.is_set()
 
     def status(self) -> LiveStatus:
         """The state now."""
@@ -195,6 +200,7 @@ class LiveRun:
             self._error = error
         finally:
             self._ended.set()
+            self._ready_or_ended.set()
 
     def _translate(self, stack: ExitStack) -> None:
         waits = self._job.live_options.policy == "every"
@@ -235,6 +241,7 @@ class LiveRun:
             self._counters.drop(first)  # the stages were made and warmed up with it: it is old by now
         stages.times.clear()
         self._counters.is_ready = True
+        self._ready_or_ended.set()
         with closing(run_stage(self._line, frames if not waits else chain([first], frames))) as results:
             self._hand_over(results)
 

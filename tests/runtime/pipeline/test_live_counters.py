@@ -46,7 +46,7 @@ def test_the_whole_run_is_summed_up(clock):
         counters.finished(frame(clock.now - (0.1 if number < 500 else 0.2), carried=number % 2 == 1))
     summary = counters.latency_summary()
     assert summary["p50_ms"] == pytest.approx(100, rel=0.03) and summary["p95_ms"] == pytest.approx(200, rel=0.03)
-    assert summary["max_ms"] == pytest.approx(200)
+    assert summary["p95_ms"] <= summary["p99_ms"] <= summary["max_ms"] == pytest.approx(200)
     assert summary["first_second_p50_ms"] == pytest.approx(100) and summary["last_second_p50_ms"] == pytest.approx(200)
     assert (counters.out, counters.carried) == (1000, 500)
 

@@ -228,6 +228,19 @@ def test_an_error_of_the_source_is_raised_and_outputs_are_finished(identity, eve
     assert sink.ended_by == "finish" and sink.num_frames == 1
 
 
+def test_a_program_can_wait_until_changes_are_accepted(identity, every):
+    source, sink = FedSource(), KeptSink()
+    with live_run(identity, source, sink, live=every) as run:
+        run.start()
+        assert not run.wait_until_ready(0.01)
+        source.feed(0)
+        assert run.wait_until_ready(LONG_S)
+        run.change({"mix": 0.5})
+        source.end()
+        run.wait(LONG_S)
+        assert not run.wait_until_ready(LONG_S)  # it has ended
+
+
 def test_a_run_can_be_stopped_before_its_first_picture(identity):
     source, sink = FedSource(), KeptSink()
     run = live_run(identity, source, sink)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import cv2.utils.logging
 import numpy as np
 
 from rotoscope.base.frame import Orientation, Picture
@@ -19,6 +20,8 @@ from rotoscope.runtime.media.still_file import (
     pillow_pages,
     rgb_picture,
 )
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV would print what is wrong with a file, raw
 
 MOST_PAGES = 100_000
 _NEW_SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 254, 258, 262, 274

@@ -18,6 +18,7 @@ from rotoscope.runtime.models.golden import golden_inputs
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # of operators that every engine has
 BUILT = {"EPContext", "TRTEngineOp"}  # operators whose attributes hold a built engine, or name its file
 MAX_EXTERNAL_BYTES = 8 << 30
+MAX_BLOCK = 1024  # pixels, of DepthToSpace and SpaceToDepth
 PROBE_SIDE = 64  # pixels; rounded up to a size that the network takes
 PROBE_SECONDS = 30.0
 LOOP_SECONDS = 8.0  # of a graph with a loop, which may have no end
@@ -38,6 +39,11 @@ def check_graph(path: Path, proto: onnx.ModelProto, *, has_op_library: bool = Fa
             f"{path}: uses operators of {shortened(', '.join(sorted(domains)))}, which no engine here has; "
             "onnxruntime loads them from a library that you trust: --op-library FILE"
         )
+    for node in nodes(proto):
+        block = next((item.i for item in node.attribute if item.name == "blocksize"), 1)
+        if node.op_type in ("DepthToSpace", "SpaceToDepth") and not 1 <= block <= MAX_BLOCK:
+            # ONNX Runtime divides by the square of it: 2^40 ends the process.
+            raise ModelRefused(f"{path}: {node.op_type} with blocks of {block}; accepted: 1 to {MAX_BLOCK}")
     for tensor in tensors(proto):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             _check_external(path, {entry.key: entry.value for entry in tensor.external_data})

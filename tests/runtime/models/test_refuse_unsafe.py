@@ -214,3 +214,12 @@ def test_other_engines_take_no_library(tmp_path):
     path = with_custom_operator(tmp_path / "custom.onnx")
     with pytest.raises(rotoscope.UsageError, match="--op-library with openvino; only onnxruntime"):
         rotoscope.load(path, engine="openvino", op_library="any.so")(np.zeros((8, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize("operator", ["DepthToSpace", "SpaceToDepth"])
+@pytest.mark.parametrize("block", [0, -1, 1 << 40])
+def test_blocks_that_would_end_the_process_are_refused(operator, block, tmp_path):
+
+    path = tiny_models.save(tmp_path / "m.onnx", [helper.make_node(operator, ["in"], ["out"], blocksize=block)])
+    with pytest.raises(rotoscope.ModelRefused, match=f"{operator} with blocks of {block}; accepted: 1 to 1024"):
+        rotoscope.load(path)

@@ -32,7 +32,7 @@ TEST_NETWORK_MS = 5.0
 
 @dataclass(frozen=True)
 class Bench:
-    """What `rotoscope.bench` measured, and of what.
+    """Result of `rotoscope.bench`: what was measured, and the figures.
 
     is_stamped  whether the number was drawn into each result after the last stage, because a network or a steadier repaints it;
                 otherwise the number itself went through the network, which inverts it

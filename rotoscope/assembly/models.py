@@ -96,7 +96,7 @@ def model_path(model: str | Path) -> Path:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a file holds weights without a graph, by its first bytes, or by its ending if they say nothing; or a run does."""
+    """Whether a path is a checkpoint: by the first bytes of the file, else by its ending; or the folder of a training run."""
     return kind_of_weights(path) is not None or path.suffix.lower() in CHECKPOINTS or is_run_folder(path)
 
 

@@ -215,7 +215,7 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class HdrMetadata:
-    """What a film of HDR says of the display it was made on, and of its brightest light (SMPTE ST 2086, CTA-861.3).
+    """HDR metadata: the mastering display, and the brightest light of the video (SMPTE ST 2086, CTA-861.3).
 
     primaries  chromaticities x, y of red, green, blue and white; None if unknown
     luminance  darkest and brightest light of that display in cd/m2; None if unknown
@@ -228,7 +228,7 @@ class HdrMetadata:
 
     @property
     def kinds(self) -> list[str]:
-        """What is known, in words."""
+        """Names of the parts that are known, such as "mastering display"."""
         display = ["mastering display"] if self.primaries or self.luminance else []
         return display + ["content light level"] * (self.light is not None)
 

@@ -58,7 +58,7 @@ class LiveSource(Source, Protocol):
 
     @property
     def state(self) -> SourceState:
-        """What the source does now."""
+        """The state now."""
         ...
 
     @property
@@ -85,12 +85,12 @@ class LiveSink(Sink, Protocol):
 
     @property
     def keeps_every_frame(self) -> bool:
-        """Whether it should get every frame (a file), or only the newest when it is slow (a stream, a page)."""
+        """True for files: a slow sink makes the run wait. False for streams and pages: a slow sink skips frames."""
         ...
 
     @property
     def state(self) -> SinkState:
-        """What the sink does now."""
+        """The state now."""
         ...
 
     @property

@@ -4,7 +4,7 @@ import json as json_module
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -84,9 +84,9 @@ def bench(  # noqa: D417  cyclopts takes the help of flattened options from thei
         check_target(json, source=None, overwrite=overwrite)
     options: dict[str, Any] = as_keywords(model_options, steady_options)
     result = rotoscope.bench(
-        scenario,  # type: ignore[arg-type]  # the function refuses what it does not know
+        cast(Any, scenario),  # the function refuses what it does not know
         model=model, network_ms=network_ms, size=size, rate=rate, sound=sound, seconds=seconds,
-        chain=chain or "memory",  # type: ignore[arg-type]
+        chain=cast(Any, chain or "memory"),
         threads=threads, policy=policy, most_carried=most_carried, on_second=_shown(), **options,
     )  # fmt: skip
     for line in lines(result):

@@ -89,7 +89,9 @@ def _identified(path: Path) -> Any:
             if image.width * image.height <= MAX_PIXELS:
                 return image
             image.close()
-        except Exception:
+        except (
+            Exception
+        ):  # Pillow raises errors of any kind for damaged files; FFmpeg tries next, and says what is wrong
             pass
     return None
 

@@ -116,8 +116,8 @@ class BrowserCamera:
     def _frame(self, decoded: av.VideoFrame, arrival_s: float, is_first: bool) -> Frame:
         if is_first:
             self._times.reconnected()
-        has_time = decoded.pts is not None and decoded.time_base is not None
-        stream_s = Fraction(decoded.pts * decoded.time_base) if has_time else None  # type: ignore[operator]
+        ticks, time_base = decoded.pts, decoded.time_base
+        stream_s = None if ticks is None or time_base is None else ticks * time_base
         pts = self._times.frame(stream_s, arrival_s)
         picture = picture_of(decoded, Orientation(), is_jpeg=False)
         self._info = VideoInfo(

@@ -49,7 +49,7 @@ class PageEncoder(Protocol):
 class JpegEncoder:
     """Encodes each picture by itself."""
 
-    def encode(self, shown: av.VideoFrame, index: int, seconds: float, *, key: bool) -> Packet:  # noqa: ARG002
+    def encode(self, shown: av.VideoFrame, index: int, seconds: float, *, key: bool) -> Packet:  # noqa: ARG002  every JPEG is a key
         """Encode one picture; always a key picture."""
         bgr = shown.reformat(format="bgr24", threads=1).to_ndarray()
         done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from rotoscope.base.live import LiveStatus
 from rotoscope.base.options import LiveOptions, OutputOptions, SteadyOptions
 
 
@@ -59,3 +60,21 @@ class LiveReport:
     stages: dict[str, dict[str, float]]
     notes: tuple[str, ...]
     peak_memory_mb: float | None
+
+
+def report_of(status: LiveStatus, *, models: tuple[str, ...], seconds: float, latency: dict[str, float]) -> LiveReport:
+    """The report of a run, from its last state, the names of its models and the latency of the whole run."""
+    outputs = {
+        output.name: {
+            "frames": output.frames, "dropped": output.dropped, "losses": output.losses,
+            "reconnects": output.reconnects, "error": output.error,
+        }
+        for output in status.outputs
+    }  # fmt: skip
+    return LiveReport(
+        source=status.source, models=models, engine=status.engine, steady=status.steady,
+        working_size=status.working_size, seconds=seconds, frames_in=status.frames_in, frames_out=status.frames_out,
+        carried=status.carried, dropped=status.dropped, losses=status.losses, latency=latency,
+        reconnects=status.reconnects, outputs=outputs, stages=status.stages, notes=status.notes,
+        peak_memory_mb=status.memory_mb,
+    )  # fmt: skip

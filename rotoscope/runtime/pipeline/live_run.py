@@ -12,31 +12,28 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 
-import numpy as np
-
 from rotoscope.base.errors import RotoscopeError, UsageError
-from rotoscope.base.frame import Colour, Frame, Picture, VideoInfo
+from rotoscope.base.frame import Colour, Frame, VideoInfo
 from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, LiveSource, LiveStatus, SourceState
 from rotoscope.base.prefetch import prefetch
 from rotoscope.base.sizes import parse_size
 from rotoscope.base.stage import run_stage
 from rotoscope.base.text import one_line
-from rotoscope.base.times import StageTimes, peak_memory_mb
+from rotoscope.base.times import peak_memory_mb
 from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.keep_pace import frames_per_key
 from rotoscope.runtime.pipeline.live_counters import LIMITS_MS, LiveCounters
-from rotoscope.runtime.pipeline.live_job import LiveJob, LiveReport, StagesRequest
+from rotoscope.runtime.pipeline.live_job import LiveJob, LiveReport, StagesRequest, report_of
 from rotoscope.runtime.pipeline.live_line import LiveLine
 from rotoscope.runtime.pipeline.live_outputs import LiveOutputs
-from rotoscope.runtime.pipeline.live_size import AUTO, choose_working_size, even, warmed_up
+from rotoscope.runtime.pipeline.live_size import AUTO, choose_working_size, even, load_kernels, warmed_up
 from rotoscope.runtime.pipeline.stages import Stages
 
 log = logging.getLogger(__name__)
 
 BEFORE_READY = "before the models were ready"  # a cause of losses
 PAGE = "page:"  # the output that is a web page
-USUAL_SIZE = (640, 360)
 DEFAULT_RATE = Fraction(30)  # of a source that does not say
 PACE_S = 0.5  # time between two decisions on key frames
 TAGS = {"601": (6, 6), "709": (1, 1)}  # primaries and transfer (ITU-T H.273) of pictures that carry none
@@ -195,7 +192,9 @@ class LiveRun:
         try:
             with ExitStack() as stack:
                 self._translate(stack)
-            self._report = self._reported(time.perf_counter() - begin)
+            models = () if self._line is None else tuple(file.name for file in self._line.stages.models)
+            seconds, latency = time.perf_counter() - begin, self._counters.latency_summary()
+            self._report = report_of(self.status(), models=models, seconds=seconds, latency=latency)
         except BaseException as error:  # `wait` raises it
             self._error = error
         finally:
@@ -211,7 +210,7 @@ class LiveRun:
         if page is not None:  # it shows how the rest comes up
             self._outputs.add(page, waits=False)
         stages = self._make_stages(self._with_plain_size(self._request))
-        _load_kernels(stages)
+        load_kernels(stages)
         stack.callback(lambda: None if self._line is None else self._line.close())
         frames = stack.enter_context(
             closing(
@@ -375,47 +374,6 @@ class LiveRun:
     @staticmethod
     def _with_plain_size(request: StagesRequest) -> StagesRequest:
         return replace(request, working_size=None) if request.working_size == AUTO else request
-
-    def _reported(self, seconds: float) -> LiveReport:
-        status = self.status()
-        stages: StageTimes | None = None if self._line is None else self._line.stages.times
-        return LiveReport(
-            source=status.source,
-            models=() if self._line is None else tuple(file.name for file in self._line.stages.models),
-            engine=status.engine,
-            steady=status.steady,
-            working_size=status.working_size,
-            seconds=seconds,
-            frames_in=status.frames_in,
-            frames_out=status.frames_out,
-            carried=status.carried,
-            dropped=status.dropped,
-            losses=status.losses,
-            latency=self._counters.latency_summary(),
-            reconnects=status.reconnects,
-            outputs={
-                output.name: {
-                    "frames": output.frames, "dropped": output.dropped, "losses": output.losses,
-                    "reconnects": output.reconnects, "error": output.error,
-                }
-                for output in status.outputs
-            },
-            stages={} if stages is None else stages.summary(),
-            notes=status.notes,
-            peak_memory_mb=status.memory_mb,
-        )  # fmt: skip
-
-
-def _load_kernels(stages: Stages) -> None:
-    """Pass a black frame through the stages before the source is connected: loading the kernels takes seconds."""
-    width, height = USUAL_SIZE
-    luma, chroma = np.zeros((height, width), np.uint8), np.full((height // 2, width // 2), 128, np.uint8)
-    frame = Frame(0, 0, 1 / DEFAULT_RATE, 1, Picture((luma, chroma, chroma)))
-    finish = Finish(
-        size=USUAL_SIZE, region=stages.region, pixel_format="yuv420p", colour=Colour(), depth=8, mix=0.0, compare=False,
-        times=stages.times, device=stages.device,
-    )  # fmt: skip
-    warmed_up(stages, finish, frame)
 
 
 def _info(source: LiveSource) -> VideoInfo | None:

@@ -1,11 +1,14 @@
-"""Choose the working size of a live run: the largest at which the machine keeps up with the source."""
+"""Warm up the stages of a live run, and choose its working size: the largest at which the machine keeps up with the source."""
 
 import logging
 import time
 from collections.abc import Callable
 from contextlib import closing
+from fractions import Fraction
 
-from rotoscope.base.frame import Frame
+import numpy as np
+
+from rotoscope.base.frame import Colour, Frame, Picture
 from rotoscope.base.sizes import Size
 from rotoscope.base.stage import feed
 from rotoscope.runtime.pipeline.finish import Finish
@@ -18,6 +21,7 @@ AUTO = "auto"
 SHORTER_SIDES = (1080, 720, 540, 480, 432, 360, 324, 288, 252, 216, 180, 144)  # pixels, tried from the largest down
 FIRST_TRIED = 288  # small enough to be measured quickly; its time tells where to go on
 MEASURED_FRAMES = 5
+USUAL_SIZE = (640, 360)  # of a source that is not known yet
 
 
 def choose_working_size(
@@ -74,6 +78,18 @@ def warmed_up(stages: Stages, finish: Finish, frame: Frame, num_measured: int = 
         line.flush()
     line.reset()
     return sorted(times[2:])[num_measured // 2]
+
+
+def load_kernels(stages: Stages) -> None:
+    """Pass a black frame through the stages before the source is connected: loading the kernels takes seconds."""
+    width, height = USUAL_SIZE
+    luma, chroma = np.zeros((height, width), np.uint8), np.full((height // 2, width // 2), 128, np.uint8)
+    frame = Frame(0, 0, Fraction(1, 30), 1, Picture((luma, chroma, chroma)))
+    finish = Finish(
+        size=USUAL_SIZE, region=stages.region, pixel_format="yuv420p", colour=Colour(), depth=8, mix=0.0, compare=False,
+        times=stages.times, device=stages.device,
+    )  # fmt: skip
+    warmed_up(stages, finish, frame)
 
 
 def even(size: Size) -> Size:

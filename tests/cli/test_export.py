@@ -74,7 +74,7 @@ def test_a_file_that_exists_is_replaced_only_when_asked(checkpoint, rotoscope_ma
 
 
 def test_an_export_that_computes_something_else_is_not_written(checkpoint, rotoscope_main, monkeypatch):
-    from rotoscope.export import export_checkpoint as module
+    from rotoscope.export import convert as module
 
     def slightly_wrong(graph, path, **options):
         graph.module.requires_grad_(False)

@@ -115,7 +115,7 @@ def test_what_is_for_whole_networks_is_refused(part, target, options, said, pair
 
 
 def test_a_part_that_computes_something_else_is_not_written(pair, here, monkeypatch):
-    from rotoscope.export import export_checkpoint as module
+    from rotoscope.export import convert as module
 
     def of_the_other_domain(graph, path, **options):
         other = open_network([here / "pair.pt"], ExportOptions(part="style-encoder", hints=("direction=BtoA",)))

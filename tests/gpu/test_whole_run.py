@@ -30,7 +30,7 @@ def run(model, target, device, size="322x180", **options):
 
             counted[progress.done] = gpu.counters.copy()
 
-    options = {"steady": "off", "encoder_options": ("crf=0", "preset=ultrafast"), **options}
+    options = {"steady": "off", "encoder_options": ("crf=0", "preset=ultrafast"), "input_range": (0, 1), **options}
     done = rotoscope.translate(
         f"synthetic:{size}@25:{NUM_FRAMES}", target, model=model, device=device, on_progress=count, **options
     )
@@ -142,6 +142,7 @@ def generated():
 def test_the_gpu_decodes_and_gets_its_surfaces_back(seed, clip, affine, tmp_path):
     def translate(target, device, **options):
         options = {"steady": "off", "encoder_options": ("crf=0", "preset=ultrafast"), "device": device, **options}
+        options["input_range"] = (0, 1)
         return rotoscope.translate(clip, target, model=str(affine), **options)
 
     translate(tmp_path / "cpu.mp4", "cpu")

@@ -57,13 +57,15 @@ IDENTITY = Affine(np.ones(1), np.zeros(1))
 
 
 def step_of(view: GraphView, node: onnx.NodeProto) -> tuple[str, Affine] | None:
-    """(the value that is not constant, what the node does to it); None unless the constant is one number or one per channel."""
+    """(the value that is not constant, what the node does to it); None unless the constant is finite, and one or one per channel."""
     first, second = node.input
     constant = view.constant(second)
     data, is_swapped = first, False
     if constant is None:
         constant, data, is_swapped = view.constant(first), second, True
     if constant is None or constant.size not in (1, 3) or view.constant(data) is not None:
+        return None
+    if not np.isfinite(constant).all():
         return None
     value, one, zero = constant.reshape(-1), np.ones(1), np.zeros(1)
     if node.op_type == "Add":

@@ -57,7 +57,7 @@ IDENTITY = Affine(np.ones(1), np.zeros(1))
 
 
 def step_of(view: GraphView, node: onnx.NodeProto) -> tuple[str, Affine] | None:
-    """(the value that is not constant, what the node does to it); None unless the constant is finite, and one or one per channel."""
+    """(the value that is not constant, what the node does to it); None for other constants than one or three finite numbers."""
     first, second = node.input
     constant = view.constant(second)
     data, is_swapped = first, False

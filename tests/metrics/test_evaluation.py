@@ -122,7 +122,7 @@ def test_a_pattern_that_stands_still_shows_as_a_lattice():
     assert numbers["result"]["E_warp"] == 0
     for name in ("lattice", "lattice in tiles"):
         assert numbers["result"][name] > 0.3
-        assert numbers["frame by frame"][name] < 0.01
+        assert numbers["frame by frame"][name] < 0.02  # chance: 9 * 9 / 94 / 94
 
 
 def test_one_frame_and_columns_outside_are_refused():

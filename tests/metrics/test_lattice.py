@@ -25,7 +25,7 @@ def test_a_pattern_of_any_period_is_found_in_the_picture(period):
 
 
 def test_the_share_is_that_of_the_variance():
-    """Noise has a variance of v (1 + 4/16) in fine detail; a pattern of stripes of +-a has 4/4 a^2: both neighbours in x differ."""
+    """In fine detail, noise of variance v has v (1 + 4/16); stripes of +-a have a^2, since both neighbours in x are the other."""
     stripes = np.where(np.arange(SIDE) % 2, 1.0, -1.0)[None, :, None]
     found = lattice_share(noise() + 0.02 * stripes)
     expected = 0.02**2 / (0.02**2 + 0.05**2 * 1.25)

@@ -41,13 +41,14 @@ def lattice_share(picture: RGB) -> LatticeShare:
     """Measure a picture (H,W,3), uint8 or float in [0,1].
 
     Fine detail is the luma minus the mean of its four neighbours, without the outermost pixels. The share of a period n is
-    the variance of its n * n means over equal positions modulo n, divided by its variance. Tiles overlap by half,
-    and both variances are summed over them. Chance gives a tile of N pixels a share of c (n * n - 1) / N; c is the mean of the two
-    that periods 3 and 5 show, and periods 2, 4, 6, 7, 8, 9 are measured.
+    the variance of its n * n means over equal positions modulo n, divided by its variance. Tiles overlap by half, and both
+    variances are summed over them. Chance gives a tile of N pixels a share of c (n * n - 1) / N; c is the mean of the two
+    that periods 3 and 5 show. Raises ValueError for an array that is no picture.
     """
-    if min(picture.shape[:2]) < LEAST_SIDE_PX:
+    luma = unit_range(picture).astype(np.float64) @ np.array(LUMA)
+    if min(luma.shape) < LEAST_SIDE_PX:
         return LatticeShare(float("nan"), float("nan"))
-    detail = fine_detail(picture)
+    detail = fine_detail(luma)
     whole = max(share(detail[None], period) for period in PERIODS)
     windows = np.lib.stride_tricks.sliding_window_view(detail, (TILE_PX, TILE_PX))[::TILE_STEP_PX, ::TILE_STEP_PX]
     tiles = windows.reshape(-1, TILE_PX, TILE_PX)
@@ -55,9 +56,8 @@ def lattice_share(picture: RGB) -> LatticeShare:
     return LatticeShare(whole, float(max(share(tiles, period) - chance * by_chance(period) for period in TILE_PERIODS)))
 
 
-def fine_detail(picture: RGB) -> F64:
-    """Luma (BT.601, in [0,1]) minus the mean of its four neighbours: (H,W,3) -> (H-2,W-2) float64."""
-    luma = unit_range(picture).astype(np.float64) @ np.array(LUMA)
+def fine_detail(luma: F64) -> F64:
+    """Luma minus the mean of its four neighbours: (H,W) -> (H-2,W-2)."""
     neighbours = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
     return np.asarray(luma[1:-1, 1:-1] - neighbours / 4)
 

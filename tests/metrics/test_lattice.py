@@ -25,7 +25,7 @@ def test_a_pattern_of_any_period_is_found_in_the_picture(period):
 
 
 def test_the_share_is_that_of_the_variance():
-    """In fine detail, noise of variance v has v (1 + 4/16); stripes of +-a have a^2, since both neighbours in x are the other."""
+    """Fine detail of noise of variance v: v (1 + 4/16). Of stripes of +-a: a^2, for the neighbours in x cancel those in y."""
     stripes = np.where(np.arange(SIDE) % 2, 1.0, -1.0)[None, :, None]
     found = lattice_share(noise() + 0.02 * stripes)
     expected = 0.02**2 / (0.02**2 + 0.05**2 * 1.25)

@@ -31,9 +31,9 @@ from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.squeezenet import load_squeezenet
 from rotoscope.training.data.datasets import Domain, Geometry, read_picture, to_tensor
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
-from rotoscope.training.losses.lattice import LEAST_SIDE_PX, lattice_penalty
 from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, warm_then_cosine
 from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update
+from rotoscope.training.losses.lattice import LEAST_SIDE_PX, lattice_penalty
 from rotoscope.training.options import LookOptions
 from rotoscope.training.systems.fast_style_transfer import gram_matrix
 
@@ -163,7 +163,9 @@ def load_start(generator: CompactGenerator, path: Path) -> None:
     try:
         generator.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise UsageError(f"--start {path}: {str(error).splitlines()[0]}; accepted: look.safetensors of a run") from error
+        raise UsageError(
+            f"--start {path}: {str(error).splitlines()[0]}; accepted: look.safetensors of a run"
+        ) from error
 
 
 def patch_luma(pictures: Tensor) -> Tensor:

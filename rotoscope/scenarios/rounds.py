@@ -73,7 +73,7 @@ class Rounds:
         middle = self.middle(name)
         if len(self.rounds) < 2 or not middle:
             return None
-        values = [getattr(item, name) for item in self.rounds]
+        values = [float(getattr(item, name)) for item in self.rounds]
         return round((max(values) - min(values)) / middle, 4)
 
 

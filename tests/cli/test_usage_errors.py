@@ -4,7 +4,7 @@ import pytest
 
 from rotoscope import cli
 
-COMMANDS = [*(function.__name__ for function in cli.COMMANDS), "train cyclegan", "train resume"]
+COMMANDS = [*(name for name in cli.COMMANDS if name not in ("train", "cache")), "train cyclegan", "train resume"]
 NO_RESULT_OPTION = ("looks", "info", "doctor", "build", "parity", "evaluate", "distill", "version", "train cyclegan")
 
 

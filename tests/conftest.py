@@ -103,6 +103,14 @@ def identity(tmp_path_factory):
     return tiny_models.identity(tmp_path_factory.mktemp("models") / "identity.onnx")
 
 
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """(case of the catalogue, options of `export_onnx`) -> (path of the ONNX file, its manifest, the loaded network)."""
+    from exported_networks import ExportedNetworks
+
+    return ExportedNetworks(tmp_path_factory)
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty current folder."""

@@ -1,13 +1,12 @@
 """Model files of small networks, each exported once per session, by whichever worker needs it first."""
 
 import os
-from functools import cache, partial
+from functools import partial
 from unittest import mock
 
 import onnx
 from catalogue import build
 from filelock import FileLock
-from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from rotoscope.base.manifest import METADATA_KEY
 from rotoscope.export import onnx as exporter
@@ -15,9 +14,6 @@ from rotoscope.export.options import ExportOptions
 from rotoscope.networks import from_state_dict
 from rotoscope.runtime.models.cache import key_of
 from rotoscope.runtime.models.model_file import open_model
-
-# The exporter lists its operators for 2 s at every call; one list does for all.
-LISTED = staticmethod(cache(ONNXRegistry.from_torchlib))
 
 
 class ExportedNetworks:
@@ -48,8 +44,7 @@ class ExportedNetworks:
         """Export; what is halved needs no second trace."""
         write = partial(exporter.export_onnx, loaded, path, ExportOptions(name=str(case), **options))
         if options != {"precision": "fp16"}:
-            with mock.patch.object(ONNXRegistry, "from_torchlib", LISTED):
-                return write()
+            return write()
         traced = onnx.load(self(case)[0])
         (described,) = (entry for entry in traced.metadata_props if entry.key == METADATA_KEY)
         traced.metadata_props.remove(described)

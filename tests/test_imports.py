@@ -186,6 +186,13 @@ def test_help_imports_nothing_heavy(words):
     assert run_python(code, *words).splitlines()[-1] == ""
 
 
+@pytest.mark.parametrize(("word", "imported"), [("--version", []), ("version", ["version"])])
+def test_a_command_imports_no_other_command(word, imported):
+    code = "import sys; from rotoscope.cli import COMMANDS, main; main(sys.argv[1:])"
+    code += "; print(*(name for name in COMMANDS if f'rotoscope.cli.{name}' in sys.modules))"
+    assert run_python(code, word).splitlines()[-1].split() == imported
+
+
 def test_the_runtime_works_where_torch_cannot_be_imported(tmp_path, identity):
     clip = tiny_clips.write_clip(tmp_path / "clip.mp4")
     code = """

@@ -249,6 +249,7 @@ def test_eight_bit_weights_keep_thirty_four_decibels_on_what_they_were_calibrate
     path, _, _ = exported(named("CycleGAN ResNet-6"))
     frames = [Picture((tiny_clips.pattern(index, 48, 32),)) for index in range(3)]
     handlers = list(logging.getLogger().handlers)
+    capfd.readouterr()  # what the export printed
     written, psnr_db = to_int8(open_model(path), frames, tmp_path / "int8.onnx")
     assert capfd.readouterr() == ("", "")  # the quantiser prints and logs on the root logger, its sessions warn
     assert not [record for record in caplog.records if record.name == "root"]

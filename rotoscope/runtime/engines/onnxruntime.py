@@ -38,7 +38,9 @@ _EXTRAS = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda,tensorrt"}
 
 def open_engine(file: "ModelFile", setup: EngineSetup, _graph: object = None) -> "OnnxRuntimeEngine":
     """Make an engine for an ONNX file; raise UsageError for what ONNX Runtime cannot do, ModelRefused for a bad file."""
-    from rotoscope.runtime.models.refuse_unsafe import check_it_ends  # imports onnx, which a trial process does not need
+    from rotoscope.runtime.models.refuse_unsafe import (
+        check_it_ends,
+    )  # imports onnx, which a trial process does not need
 
     setup.refuse_compiled("onnxruntime")
     tf32 = setup.precision == "tf32" and file.precision == "fp32"

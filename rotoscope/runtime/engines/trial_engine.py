@@ -61,7 +61,7 @@ class TrialEngine:
             self._process = _running()  # the process before had waited long enough for a request
             self._ask("its graph", OPEN_SECONDS, request)
 
-    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:  # noqa: ARG002
         """Call the network once; `out_state` is not written."""
         wanted = [(name, array.dtype.str, array.shape) for name, array in out.items()]
         _, made = self._ask(_shown(inputs), CALL_SECONDS, {"do": "run", "out": wanted}, inputs=inputs, state=state)
@@ -157,7 +157,7 @@ class _Process:
 
 def _running() -> _Process:
     """The process, started if there is none; one that has ended is replaced."""
-    global _process
+    global _process  # noqa: PLW0603
     if _process is None:
         atexit.register(_end)
     elif _process.code is not None:

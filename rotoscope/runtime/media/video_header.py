@@ -12,10 +12,10 @@ from av.stream import Disposition
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Orientation, StreamInfo, VideoInfo
 from rotoscope.runtime.media.decoded import depth_of, format_name, has_alpha, picture_of
+from rotoscope.runtime.media.hdr import NOTES
 from rotoscope.runtime.media.opacity import OVER_BLACK
 from rotoscope.runtime.media.orientation import orientation_of
 from rotoscope.runtime.media.planar_rgb import LINEAR, is_exact
-from rotoscope.runtime.media.hdr import NOTES
 from rotoscope.runtime.media.side_data import display_matrix, hdr_metadata
 
 BELIEVABLE_RATE = 480  # frames per second; FLV and Matroska report their 1 ms clock as 1000

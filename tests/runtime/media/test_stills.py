@@ -467,7 +467,7 @@ def test_a_tga_with_alpha_and_a_folder_of_them(tmp_path):
 @pytest.mark.parametrize("start", [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"])
 def test_jpeg_xl_says_what_to_convert_it_to(start, tmp_path):
     (tmp_path / "a.jxl").write_bytes(start + bytes(100))
-    with pytest.raises(rotoscope.InputRefused, match="a JPEG XL picture.*djxl in.jxl out.png"):
+    with pytest.raises(rotoscope.InputRefused, match=r"a JPEG XL picture.*djxl in\.jxl out\.png"):
         read(tmp_path / "a.jxl")
 
 

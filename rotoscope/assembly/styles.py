@@ -77,7 +77,9 @@ def named_pictures(text: str) -> list[tuple[Path, float]]:
             found.append((Path(part), 1.0))
     total = sum(weight for _, weight in found)
     if not all(0 <= weight < math.inf for _, weight in found) or not 0 < total < math.inf:
-        raise UsageError(f"--like {text}; accepted: a picture, or a blend such as a.jpg:0.7,b.jpg:0.3, weights from 0 on")
+        raise UsageError(
+            f"--like {text}; accepted: a picture, or a blend such as a.jpg:0.7,b.jpg:0.3, weights from 0 on"
+        )
     return [(path, weight / total) for path, weight in found]
 
 

@@ -19,9 +19,9 @@ _MS = Fraction(1, 1000)
 class StillSource:
     """The pages of a picture file as frames, read once.
 
-    One page is a picture. Several pages of a TIFF are a sequence at a constant `rate`; an animation has its own times. With `hdr`,
-    pictures of PQ and HLG are SDR of 16 bits. A page that cannot be decoded is counted and leaves a gap; InputRefused if the
-    first one cannot be.
+    One page is a picture. Several pages of a TIFF are a sequence at a constant `rate`; an animation has its own times.
+    With `hdr`, pictures of PQ and HLG are SDR of 16 bits. A page that cannot be decoded is counted and leaves a gap;
+    InputRefused if the first one cannot be.
     """
 
     is_endless = False

@@ -4,8 +4,8 @@ ConvBlock: conv k9, k3 s2, k3 s2, each with affine instance norm and ReLU. Decon
 ReLU; conv k9 without norm. Between them is one of
 
 - `residual`: five blocks of two convolutions (1,679,235 parameters, widths 32, 64, 128);
-- `preactivated`: the same with norm and ReLU before each convolution (TransformerNetworkV2; `--hint blocks=preactivated`, because
-  names and shapes are the same);
+- `preactivated`: the same with norm and ReLU before each convolution (TransformerNetworkV2), of the same names and shapes:
+  `--hint blocks=preactivated` chooses it;
 - `bottleneck`: three blocks of 1x1, 3x3, 1x1 (the pruned nets, 8,229 and 63,459 parameters);
 - `dense`: 1x1 to 64 channels, then layers that each append 16 channels (269,731 parameters; no bias in ConvBlock).
 

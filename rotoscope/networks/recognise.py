@@ -44,7 +44,12 @@ HINTS: dict[str, type | range | tuple[str, ...]] = {
 }
 # Hints on arithmetic that files of the same names and shapes may differ in: what was assumed is said.
 ARITHMETIC = ("norm", "padding", "activation", "output", "align_corners", "blocks")
-STORED = (("padding", "zero"), ("activation", "prelu"), ("blocks", "bottleneck"), ("blocks", "dense"))  # shown by names in a file
+STORED = (
+    ("padding", "zero"),
+    ("activation", "prelu"),
+    ("blocks", "bottleneck"),
+    ("blocks", "dense"),
+)  # names show it
 
 
 def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:

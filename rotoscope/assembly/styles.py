@@ -107,7 +107,9 @@ def _with_picture(model: Model, pictures: Weighted | None, encoders: Sequence[Mo
     encoder = next(iter(encoders), None) or model.encoder or _encoder_beside(model)
     engine = encoder.engine(threads=model.threads or usable_cores(), calls=1)
     codes = [(encode(encoder.file, engine, Picture((each,)), fit="crop"), weight) for each, weight in pictures]
-    code = codes[0][0] if len(codes) == 1 else sum(np.float32(weight) * each for each, weight in codes)
+    code = codes[0][0]
+    if len(codes) > 1:
+        code = np.sum([np.float32(weight) * each for each, weight in codes], axis=0, dtype=np.float32)
     if code.size != manifest.style.num_styles:
         raise UsageError(
             f"{encoder.name} makes a code of {list(code.shape)}, and {model.name} takes {list(manifest.style.shape)}; "

@@ -89,7 +89,7 @@ class ModelOptions:
     file such as rotoscope encode writes; in Python also a picture or a code as an array."""
 
     like: str | None = None
-    """For models that take any style: a picture whose style the result takes."""
+    """For models that take any style: a picture whose style the result takes, or a blend such as a.jpg:0.7,b.jpg:0.3."""
 
     keep_colour: bool = False
     """Give the result the colours of the source: only the brightness is the network's."""
@@ -103,6 +103,10 @@ class ModelOptions:
 
     fit: Fit = "pad"
     """Fitting a picture into a network of fixed size: pad adds borders, crop takes the middle, stretch distorts it."""
+
+    tile: str | None = None
+    """Side of the tiles in which the network gets a large picture, for example 1024, so that its memory does not grow: for
+    networks whose pixels depend on a region. 1024:128 is for the others: tiles that share 128 pixels, blended there."""
 
     norm: Literal["shared"] | None = None
     """shared: instance norm uses the statistics of the whole clip, measured before, in place of each frame's own; in a live
@@ -296,6 +300,7 @@ class ModelKeywords(TypedDict, total=False):
     settings: tuple[str, ...]
     working_size: str | None
     fit: Fit
+    tile: str | None
     norm: Literal["shared"] | None
     hints: tuple[str, ...]
     input_range: Range | None

@@ -15,6 +15,11 @@ from rotoscope.kernels.float_picture import float_picture
 PQ, HLG = 16, 18  # transfers of ITU-T H.273
 REFERENCE, PEAK = 203.0, 1000.0  # cd/m2
 SDR = Colour("709", primaries=1, transfer=1)
+NOTES = {
+    None: "HDR; code values are used as they are, without tone mapping",
+    "tonemap": "HDR becomes SDR",
+    "keep": "HDR is shown to the network as SDR and given back",
+}  # what --hdr does with a source
 _GAMMA, _OOTF = 2.4, 1.2
 _M1, _M2, _C1, _C2, _C3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
 _A, _B, _C = 0.17883277, 0.28466892, 0.55991073

@@ -10,7 +10,8 @@ from rotoscope.base.errors import InputRefused
 
 READABLE = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".avif",
-    ".heic", ".heif", ".hif", ".jp2", ".j2k", ".exr", ".dpx", ".qoi", ".psd",
+    ".heic", ".heif", ".hif", ".jp2", ".j2k", ".exr", ".dpx", ".qoi", ".psd", ".tga",
+    ".pcx", ".ico",
 )  # fmt: skip
 VIDEOS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif", ".y4m", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".3gp",

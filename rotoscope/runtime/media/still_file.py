@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -52,9 +52,19 @@ class StillFile:
 
 
 def pillow_pages(
-    image: Any, pages: list[int], *, animated: bool = False, unconverted: bool = False, keep_alpha: bool = False
+    image: Any,
+    pages: list[int],
+    *,
+    animated: bool = False,
+    unconverted: bool = False,
+    keep_alpha: bool = False,
+    hdr: Colour | None = None,
 ) -> StillFile:
-    """The pages of an opened Pillow image; `unconverted` gives their stored numbers."""
+    """The pages of an opened Pillow image.
+
+    unconverted  gives their stored numbers
+    hdr          what RGB values of PQ or HLG mean, which Pillow does not say
+    """
     steps: dict[int, int] = {}
     notes: list[str] = []
     is_over_black = not unconverted and not keep_alpha
@@ -67,6 +77,8 @@ def pillow_pages(
             notes.append(OVER_BLACK)
         steps[number] = int(image.info.get("duration") or DEFAULT_STEP_MS)
         picture = Picture((np.asarray(image),), Colour(full_range=True)) if unconverted else _rgb(image, keep_alpha)
+        if hdr is not None and picture.planes[0].ndim == 3 and not unconverted:
+            picture = replace(picture, colour=hdr)
         # Pillow turns a TIFF while it loads it; the other formats carry a tag.
         tag = 1 if image.format == "TIFF" else image.getexif().get(_TAG, 1)
         return ORIENTATIONS.get(tag, Orientation()).apply_to_picture(picture)

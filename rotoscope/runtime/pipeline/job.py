@@ -344,6 +344,7 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
         sources=reader.files,
         source=source,
         quality=options.quality,
+        is_picture=reader.is_picture,
     )
 
 

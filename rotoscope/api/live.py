@@ -28,11 +28,12 @@ from rotoscope.base.options import (
     check_known,
     options_from,
 )
+from rotoscope.base.shown_address import shown_address
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
 from rotoscope.runtime.live.open_live_source import open_live_source
+from rotoscope.runtime.live.page.access import check_token
 from rotoscope.runtime.live.page.browser_camera import BrowserCamera
-from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.pipeline.live_job import LiveJob, StagesRequest
 from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun
 from rotoscope.runtime.pipeline.live_size import AUTO
@@ -110,6 +111,8 @@ def start_live(
                 encoder_options=output_options.encoder_options,
             )  # fmt: skip
     _refuse_the_same_output_twice(job.outputs)
+    if PAGE in job.outputs:
+        check_token(job.live_options.host, job.live_options.token)
     workers = Workers(threads or threads_of(chain) or usable_cores())
     models = _Models(chain, given, job.steady_options, workers)
 
@@ -229,7 +232,7 @@ def _page(
     from rotoscope.runtime.live.page.page_sink import PageSink
     from rotoscope.runtime.live.page.server import PageServer
 
-    sink = PageSink()
+    sink = PageSink(place=control.place)
     with PageServer(control, sink, host=options.host, port=options.port, token=options.token, camera=camera) as server:
         sink.name = f"page {server.url}"
         yield around_sink(sink)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from rotoscope.base.frame import Array, Colour
 from rotoscope.base.sink import Sink
+from rotoscope.base.sizes import Size
 from rotoscope.base.source import Source
 
 SOUND_RATE = 48_000  # samples per second of all sound in a live run
@@ -182,6 +183,18 @@ class LiveStatus:
     stage_counts: dict[str, dict[float, int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a result shows its source; both are (left, top, width, height) in pixels.
+
+    part    of the source
+    filled  of the result; the rest is black
+    """
+
+    part: tuple[int, int, int, int]
+    filled: tuple[int, int, int, int]
+
+
 class Changes(TypedDict, total=False):
     """What may be changed while a run goes on; each takes effect between two frames."""
 
@@ -201,6 +214,10 @@ class LiveControl(Protocol):
 
     def change(self, changes: Changes) -> None:
         """Change something; raises UsageError for a value that cannot be used. A new model is opened beside the running one."""
+        ...
+
+    def place(self, source: Size) -> Place:
+        """Where results show a source of this (width, height); there must be a result."""
         ...
 
     def record(self) -> str:

@@ -14,13 +14,13 @@ from itertools import chain
 
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.frame import Colour, Frame, VideoInfo
-from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, LiveSource, LiveStatus, SourceState
+from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, LiveSource, LiveStatus, Place, SourceState
 from rotoscope.base.prefetch import prefetch
-from rotoscope.base.sizes import parse_size
+from rotoscope.base.shown_address import shown_address
+from rotoscope.base.sizes import Size, parse_size
 from rotoscope.base.stage import run_stage
 from rotoscope.base.text import one_line
 from rotoscope.base.times import peak_memory_mb
-from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.keep_pace import frames_per_key
 from rotoscope.runtime.pipeline.live_counters import LIMITS_MS, LiveCounters
@@ -175,6 +175,11 @@ class LiveRun:
                 models = (str(changes["model"]),) if "model" in changes else self._wanted.models
                 self._wanted = request = replace(self._request, models=models, style=changes.get("style"))
             threading.Thread(target=self._exchange, args=(line, request), name="rotoscope-open", daemon=True).start()
+
+    def place(self, source: Size) -> Place:
+        """Where results show a source of this (width, height); there must be a result."""
+        assert self._line is not None
+        return self._line.finish.place(source)
 
     def record(self) -> str:
         """Begin to record the result into a new file; return its name."""

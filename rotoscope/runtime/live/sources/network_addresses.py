@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rotoscope.base.errors import UsageError
-from rotoscope.runtime.live.shown_address import shown_address
+from rotoscope.base.shown_address import shown_address
 from rotoscope.runtime.media.local_file import DEMUXERS
 
 # What each scheme may use. Never add file, concat, subfile, pipe or data: a list that comes over the network would read local

@@ -14,6 +14,7 @@ from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_key
 from rotoscope.assembly.model import Model
 from rotoscope.assembly.models import bundled_looks
 from rotoscope.assembly.pair_networks import flow_source, interpolator
+from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError
 from rotoscope.base.manifest import Manifest
 from rotoscope.base.options import (
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from rotoscope.base.live import LiveControl, LiveFormat, LiveSink, LiveSource
 
 DEMO = "demo:"
+OF_ONE_MODEL = ("style", "like", "settings", "hints")  # fields of ModelOptions that say nothing to another model
 FOR_FILES = ("quality", "tag", "hdr", "alpha")  # fields of OutputOptions
 
 
@@ -152,8 +154,8 @@ class _Models:
         """The stages of a request."""
         changed: dict[str, Any] = {"working_size": None if request.working_size == AUTO else request.working_size}
         if request.style is not None:
-            changed["style"] = request.style
-        models = [model.with_options(changed) for model in self._of(request.models)]
+            changed |= {"style": request.style, "like": None}
+        models = styled([model.with_options(changed) for model in self._of(request.models)])
         _refuse_what_a_camera_lacks(models[0].file.manifest)
         return Stages(
             models, request.steady, workers=self._workers, in_flight=1, flow=self._flow,
@@ -163,8 +165,9 @@ class _Models:
     def _of(self, names: tuple[str, ...]) -> list[Model]:
         names = names or self.names
         if names not in self._opened:
-            chain = self._chain if names == self.names else names
-            self._opened[names] = open_chain(list(chain), self._given)
+            is_own = names == self.names
+            given = {name: value for name, value in self._given.items() if is_own or name not in OF_ONE_MODEL}
+            self._opened[names] = open_chain(list(self._chain if is_own else names), given)
         return self._opened[names]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import re
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,7 +18,7 @@ from rotoscope.assembly.engines import (
 )
 from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
-from rotoscope.base.shown_address import shown_address
+from rotoscope.base.shown_address import address_in
 from rotoscope.weights.archive import MAX_BYTES
 from rotoscope.weights.check import check_weights
 from rotoscope.weights.kind import kind_of_weights
@@ -83,9 +82,8 @@ def model_path(model: str | Path) -> Path:
     if str(model) in looks:
         return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
     path = Path(model)
-    if address := re.fullmatch(r"(\w{2,}):/+(.*)", str(model)):  # `Path` leaves one of the two slashes
-        shown = shown_address("://".join(address.groups()))
-        raise ModelRefused(f"{shown}: an address; accepted: a bundled look, or a file on this machine")
+    if address := address_in(model):
+        raise ModelRefused(f"{address}: an address; accepted: a bundled look, or a file on this machine")
     if is_run_folder(path):
         path = weights_of_run(path)
     reason = why_unusable(path, MAX_BYTES)

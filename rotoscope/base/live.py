@@ -30,6 +30,11 @@ class Sound:
     seconds: Fraction
     samples: Array
 
+    @property
+    def end_seconds(self) -> Fraction:
+        """Time of the sample that would follow the last one."""
+        return self.seconds + Fraction(len(self.samples), SOUND_RATE)
+
 
 @dataclass(frozen=True, slots=True)
 class LiveFormat:
@@ -124,6 +129,8 @@ class OutputStatus:
     reconnects: int
     losses: dict[str, int] = field(default_factory=dict)
     error: str = ""
+    waiting: int = 0
+    """Frames that wait to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +186,16 @@ class LiveStatus:
     models: tuple[str, ...] = ()
     """Names that `change(model=...)` accepts without a path: bundled looks and the models of this run."""
     recording: str = ""
+    style: str = ""
+    """The style that was chosen while the run goes on, "picture or code" for an array; empty for that of the begin."""
+    styles: str = ""
+    """What the style may be, in words; empty if the models have none."""
     latency_sum_ms: float = 0.0
     stage_counts: dict[str, dict[float, int]] = field(default_factory=dict)
+    in_work: int = 0
+    """Frames that wait for the network, or are in it."""
+    audio_offset_s: float | None = None
+    """End of the newest sound that was handed to the outputs minus the time of the newest result; None without sound."""
 
 
 @dataclass(frozen=True, slots=True)

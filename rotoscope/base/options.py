@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypedDict, TypeVar, Union,
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within, plain_type
 from rotoscope.base.nearest import nearest
+from rotoscope.base.shown_address import address_in
 
 EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
@@ -366,6 +367,8 @@ Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputO
 
 def _check_style(style: Any, like: str | None) -> None:
     """Raise UsageError for a style of no known form."""
+    if address := address_in(style) or address_in(like):
+        raise UsageError(f"style {address}: an address; accepted: a file on this machine")
     if style is not None and like is not None:
         raise UsageError("style and like together; accepted: one of them")
     if style is None or hasattr(style, "__array__") or hasattr(style, "__dlpack__"):

@@ -54,6 +54,11 @@ class LiveCounters:
         return self._clock() - self._begin_s
 
     @property
+    def in_work(self) -> int:
+        """Frames that wait for the network, or are in it."""
+        return max(0, self.delivered - self.early - self.dropped - self.out)
+
+    @property
     def latency_sum_ms(self) -> float:
         """Milliseconds that all results took together."""
         return self._sum_ms

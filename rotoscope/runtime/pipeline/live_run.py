@@ -21,6 +21,7 @@ from rotoscope.base.sizes import Size, parse_size
 from rotoscope.base.stage import run_stage
 from rotoscope.base.text import one_line
 from rotoscope.base.times import peak_memory_mb
+from rotoscope.runtime.network.style import accepted_styles
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.keep_pace import frames_per_key
 from rotoscope.runtime.pipeline.live_counters import LIMITS_MS, LiveCounters
@@ -73,6 +74,7 @@ class LiveRun:
         self._format: LiveFormat | None = None
         self._outputs = LiveOutputs()
         self._paced_s = 0.0
+        self._audio_offset_s: float | None = None
         self._messages: deque[str] = deque(maxlen=3)
         self._error: BaseException | None = None
         self._report: LiveReport | None = None
@@ -152,6 +154,12 @@ class LiveRun:
             notes=tuple(self._notes()),
             models=self._models,
             recording=self._outputs.recording,
+            style=_shown_style(self._request.style),
+            styles="; ".join(
+                filter(None, map(accepted_styles, [] if stages is None else [file.manifest for file in stages.models]))
+            ),
+            in_work=counters.in_work,
+            audio_offset_s=self._audio_offset_s,
         )
 
     def change(self, changes: Changes) -> None:
@@ -282,9 +290,15 @@ class LiveRun:
 
     def _hand_over(self, results: Iterable[Frame]) -> None:
         begin: Fraction | None = None
+        heard_s: Fraction | None = None  # end of the newest sound
         for frame in results:
             begin = frame.seconds if begin is None else begin
-            self._outputs.put_sound(self._source.take_sound(), since=begin)
+            sounds = self._source.take_sound()
+            self._outputs.put_sound(sounds, since=begin)
+            if sounds:
+                heard_s = sounds[-1].end_seconds
+            if heard_s is not None:
+                self._audio_offset_s = float(heard_s - frame.seconds)
             self._counters.finished(frame)
             self._outputs.put(frame)
             self._keep_pace()
@@ -379,6 +393,13 @@ class LiveRun:
     @staticmethod
     def _with_plain_size(request: StagesRequest) -> StagesRequest:
         return replace(request, working_size=None) if request.working_size == AUTO else request
+
+
+def _shown_style(style: object) -> str:
+    """A style as the status shows it."""
+    if style is None:
+        return ""
+    return str(style) if isinstance(style, int | str) else "picture or code"
 
 
 def _info(source: LiveSource) -> VideoInfo | None:

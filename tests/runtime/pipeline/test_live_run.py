@@ -307,6 +307,7 @@ def test_sound_goes_out_as_it_comes_but_none_from_before_the_first_picture(ident
         source.feed(0, seconds="0.04")
         until(lambda: sink.num_frames == 1)
         assert [sound.seconds for sound in sink.sounds] == [Fraction(n, 100) for n in range(4, 10)]
+        assert run.status().audio_offset_s == pytest.approx(0.1 - 0.04)
         source.end()
         run.wait(LONG_S)
     assert sink.format.has_sound

@@ -182,6 +182,7 @@ def _opened(source: str | LiveSource, job: LiveJob) -> tuple[LiveSource, Browser
             job.source,
             give_up_after_s=give_up_after_s,
             rtsp_transport=transport,
+            tls_ca=job.live_options.tls_ca,
             demo_clip=_demo_clip,
             with_sound=job.output_options.audio != "none",
         )
@@ -236,7 +237,10 @@ def _page(
     from rotoscope.runtime.live.page.server import PageServer
 
     sink = PageSink(place=control.place)
-    with PageServer(control, sink, host=options.host, port=options.port, token=options.token, camera=camera) as server:
+    tls = None if options.tls_cert is None or options.tls_key is None else (options.tls_cert, options.tls_key)
+    with PageServer(
+        control, sink, host=options.host, port=options.port, token=options.token, camera=camera, tls=tls
+    ) as server:
         sink.name = f"page {server.url}"
         yield around_sink(sink)
 

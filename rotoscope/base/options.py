@@ -269,8 +269,20 @@ class LiveOptions:
     token: str | None = None
     """Secret that a browser must know to see the page: http://HOST:PORT/?token=SECRET."""
 
+    tls_cert: str | None = None
+    """Certificate of the page and those above it (PEM): the page is served by https, so that phones give it their camera."""
+
+    tls_key: str | None = None
+    """Private key of --tls-cert (PEM, without a password)."""
+
+    tls_ca: str | None = None
+    """Certificates (PEM) by which the server of a source (rtsps, rtmps, https) is checked, for example a camera's own, in place of
+    those of the system; none: it is not checked."""
+
     def __post_init__(self) -> None:
         check_fields(self, LiveOptions)
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise UsageError("--tls-cert and --tls-key: one without the other; accepted: both or none")
 
 
 class SourceKeywords(TypedDict, total=False):
@@ -348,6 +360,9 @@ class LiveOnlyKeywords(TypedDict, total=False):
     host: str
     port: int
     token: str | None
+    tls_cert: str | None
+    tls_key: str | None
+    tls_ca: str | None
 
 
 class LiveKeywords(ModelKeywords, SteadyKeywords, OutputKeywords, LiveOnlyKeywords, total=False):

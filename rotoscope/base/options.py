@@ -276,8 +276,8 @@ class LiveOptions:
     """Private key of --tls-cert (PEM, without a password)."""
 
     tls_ca: str | None = None
-    """Certificates (PEM) by which the server of a source (rtsps, rtmps, https) is checked, for example a camera's own, in place of
-    those of the system; none: it is not checked."""
+    """Certificates (PEM) by which the server of a source (rtsps, rtmps, https) is checked, for example a camera's own, in place
+    of those of the system; none: it is not checked."""
 
     def __post_init__(self) -> None:
         check_fields(self, LiveOptions)

@@ -86,7 +86,7 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
     yield from _outputs(status)
     yield gauge("viewers", "Viewers of the page.", sink.num_viewers)
     if status.memory_mb is not None:
-        yield gauge("memory_bytes", "Memory of the process.", status.memory_mb * 1e6)
+        yield gauge("memory_bytes", "Peak memory of the process.", status.memory_mb * 1e6)
 
 
 def _version() -> str:

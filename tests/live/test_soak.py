@@ -178,6 +178,27 @@ def test_reconnects_of_source_output_and_viewer(times, identity, tmp_path):
     check_growth(*measured)
 
 
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_runs_in_one_process():
+    """Runs one after the other, each with a page and a viewer: after the first ones, nothing is left of a run."""
+    measured, num_objects = [], []
+
+    async def watch(address):
+        async with websockets.connect(address, max_size=None) as viewer:
+            await asyncio.wait_for(viewer.recv(), LONG_S)
+
+    for number in range(20):
+        with rotoscope.live("synthetic:320x180@30", "page:", model="starry", port=0, working_size="144p") as run:
+            assert run.wait_until_ready(LONG_S)
+            asyncio.run(watch(f"ws://{run.status().outputs[0].name.partition('//')[2]}/stream?codec=h264&source=1"))
+        if number in (9, 19):
+            measured.append(usage())
+            num_objects.append(len(gc.get_objects()))
+    check_growth(*measured)
+    assert num_objects[1] <= num_objects[0] + 500
+
+
 @pytest.mark.timeout(2 * 3600)
 @pytest.mark.parametrize("seconds", [5, pytest.param(3600, marks=pytest.mark.full)])
 def test_time(seconds):

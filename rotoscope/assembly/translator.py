@@ -299,7 +299,7 @@ class Translator:
     def _push_line(self) -> tuple[Stages, Chain]:
         if self._pushing is None or self._line is None:
             self._pushing = self._made(1)
-            self._line = Chain((*self._pushing.before, self._pushing.network, *self._pushing.after))
+            self._line = self._pushing.chain()
             self._line.reset()
         return self._pushing, self._line
 

@@ -16,7 +16,7 @@ from cyclopts.config import Env
 
 from rotoscope import __version__
 from rotoscope.base.errors import RotoscopeError, UsageError
-from rotoscope.base.signals import Interrupts, Terminated, stopped_line
+from rotoscope.base.signals import Interrupts, Terminated, code_when_stopped, stopped_line
 from rotoscope.base.text import one_line, printable
 from rotoscope.cli.common_options import CommonOptions, refuse_empty, shown, split_words
 from rotoscope.cli.settings import folder_settings, used_files, user_settings
@@ -79,17 +79,18 @@ def register(commands: Sequence[str] = COMMANDS) -> App:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; the entry point passes it to the shell. May be called in any thread."""
-    options = CommonOptions(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
+    words = sys.argv[1:] if arguments is None else arguments
+    options = CommonOptions(debug="--debug" in words)
     used_files.set(())
     stop = Interrupts()
     try:
         with stop:
-            options, words = split_words(sys.argv[1:] if arguments is None else arguments)
+            options, words = split_words(words)
             with shown(options):
                 return _run(words)
     except BaseException as error:
         if stop.number is not None:  # also if it came while C code ran, and left as another error
-            return _fail(stopped_line(stop.number), 128 + stop.number, options)
+            return _fail(stopped_line(stop.number), code_when_stopped(stop.number, words), options)
         return _failed(error, options)
 
 

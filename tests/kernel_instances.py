@@ -46,6 +46,10 @@ INSTANCES = {
         *("grey_of", "octave_gains", "octave_aims", "collapse", "collapse_onto"),
     ],
     "composite": ["composite"],
+    "place_map": [
+        *_each("place_numbers<{}, {}>", ("unsigned char", "unsigned short", "int"), ("float", "int")),
+        *_each("place_hole<{}>", ("float", "unsigned short", "unsigned char", "bool")),
+    ],
     "flicker": ["flicker_partials"],
     "mix": [*_each("mix<{}>", ("float", "float4")), "weighted_sum", "flows_between", "trust_along"],
     "interleave": ["interleave<float>", "interleave<Half2>"],

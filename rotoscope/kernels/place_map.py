@@ -61,20 +61,21 @@ def place_map_reference(
     for y, x in np.ndindex(*shape):
         column, row = min(x, content[0] - 1), min(y, content[1] - 1)
         if hole is None:
-            at_y, at_x = (int((k + 0.5) * given / to) for k, given, to in ((row, height, content[1]), (column, width, content[0])))
+            at_y, at_x = int((row + 0.5) * height / content[1]), int((column + 0.5) * width / content[0])
             made[y, x] = plane[top + at_y, left + at_x]
         else:
             rows, columns = (
-                slice(int(begin + k * given / to + LEAST_OVERLAP), begin + int(np.ceil((k + 1) * given / to - LEAST_OVERLAP)))
+                slice(
+                    int(begin + k * given / to + LEAST_OVERLAP),
+                    begin + int(np.ceil((k + 1) * given / to - LEAST_OVERLAP)),
+                )
                 for k, begin, given, to in ((row, top, height, content[1]), (column, left, width, content[0]))
             )
             made[y, x] = hole[1] if plane[rows, columns].any() else hole[0]
     return made
 
 
-def place_map_cpu(
-    plane: AnyArray, out: AnyArray, crop: Crop, content: Size, hole: tuple[float, float] | None
-) -> None:
+def place_map_cpu(plane: AnyArray, out: AnyArray, crop: Crop, content: Size, hole: tuple[float, float] | None) -> None:
     """`place_map` on NumPy arrays, with NumPy and OpenCV."""
     left, top, width, height = crop
     part = plane[top : top + height, left : left + width]
@@ -91,9 +92,7 @@ def place_map_cpu(
     out[height:] = out[height - 1 : height]
 
 
-def place_map_cuda(
-    plane: AnyArray, out: AnyArray, crop: Crop, content: Size, hole: tuple[float, float] | None
-) -> None:
+def place_map_cuda(plane: AnyArray, out: AnyArray, crop: Crop, content: Size, hole: tuple[float, float] | None) -> None:
     """`place_map` on CuPy arrays."""
     left, top, width, height = crop
     strides = structure(np.int64, *(stride // out.itemsize for stride in out.strides))

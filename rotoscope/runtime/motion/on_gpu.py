@@ -16,7 +16,7 @@ from rotoscope.kernels.still_flows import StillScratch, still_flows, still_scrat
 from rotoscope.kernels.sums import sums, sums_scratch
 from rotoscope.kernels.trust import trust
 from rotoscope.runtime.motion.cuts import CutDetector
-from rotoscope.runtime.motion.estimator import FlowSource
+from rotoscope.runtime.motion.estimator import FlowSource, FlowSourceBothWays
 from rotoscope.runtime.motion.inverse_search import Workspace, flow_both_ways, grey_pyramid
 
 
@@ -126,6 +126,8 @@ class GpuMotionStage:
     def _flows(self, now: _Small, before: _Small) -> tuple[Array, Array]:
         if self._flow is not None:
             assert now.colour is not None and before.colour is not None
+            if isinstance(self._flow, FlowSourceBothWays):
+                return self._flow.both_ways(now.colour, before.colour)
             return self._flow(now.colour, before.colour), self._flow(before.colour, now.colour)
         if self._workspace is None or self._workspace.size != now.luma.shape:
             height, width = now.luma.shape

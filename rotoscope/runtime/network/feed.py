@@ -1,5 +1,6 @@
 """The input arrays of a network at one size, and how pictures, maps and masks are written into them."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from rotoscope.kernels.place_map import place_map
 from rotoscope.kernels.resize_grey import resize_grey
 from rotoscope.kernels.weighted_sum import weighted_sum
 from rotoscope.runtime.models.golden import default_setting, first_style
+from rotoscope.runtime.network.batches import batched_inputs
 from rotoscope.runtime.network.style import STYLE_SEED, style_code
 
 
@@ -29,6 +31,7 @@ class Feed:
               drawn with the default seed, or a black picture
     settings  values of further inputs by name; by default those of the manifest
     device    of the pictures that will be written
+    calls     more than 1: a batch that stands for so many calls, of which `parts` are the feeds
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Feed:
         style: Array | None = None,
         settings: Mapping[str, Array] | None = None,
         device: Device = CPU,
+        calls: int = 1,
     ) -> None:
         self._manifest, self._placement, self._device = manifest, placement, device
         width, height = placement.network
@@ -63,11 +67,21 @@ class Feed:
             self.arrays[setting.tensor] = default_setting(setting) if given is None else given
         if manifest.number:
             self.arrays[manifest.number.tensor] = np.full(manifest.number.shape, manifest.number.value, np.float32)
+        batched = batched_inputs(manifest) if calls > 1 else ()
+        for name in batched:
+            self.arrays[name] = np.concatenate([self.arrays[name]] * calls)
         self.arrays = {name: device.asarray(array) for name, array in self.arrays.items()}
         self._style: Array | None = None
         self._whole: Array | None = None  # float picture before crop and scale; reused
-
         self.style(style)
+        self.parts = [self] if calls == 1 else [self._part(call, batched) for call in range(calls)]
+
+    def _part(self, call: int, batched: Sequence[str]) -> "Feed":
+        """The feed of one call of a batch: views of its place."""
+        part = copy.copy(self)
+        part.arrays = {name: a[call : call + 1] if name in batched else a for name, a in self.arrays.items()}
+        part.parts = [part]
+        return part
 
     def style(self, style: Array | None) -> None:
         """Write the style input or the example picture, unless it is the array that was written last; None leaves it."""

@@ -85,7 +85,9 @@ def measured(phase: Phase, file: ModelFile, size: tuple[int, int], settings: dic
         found["made"] = made.get()
         if not phase.simulated:
             plain, binding = session_of(file, settings, stream.ptr, given, made, None)
-            found["us"] = spread(event_microseconds(lambda: plain.run_with_iobinding(binding), rounds=ROUNDS, warm_up=WARM_UP))
+            found["us"] = spread(
+                event_microseconds(lambda: plain.run_with_iobinding(binding), rounds=ROUNDS, warm_up=WARM_UP)
+            )
     return found
 
 

@@ -60,10 +60,19 @@ class GpuImages:
         return self._copied(mask, "a mask", lambda a: a.dtype == np.bool_ and a.shape == size)
 
     def given(self, kind: Callable[[Array], Any], result: Array, image: Any) -> Any:
-        """Return a result as the caller's kind of array; what the caller enqueues now comes after the result is made."""
+        """Return a copy of a result as the caller's kind of array; what the caller enqueues now comes after it is made.
+
+        Its memory belongs to the caller's stream: freed there, it is used again only after the caller's work on it.
+        """
         with self._current_device():
-            self._callers_stream(image).wait_event(self._run.compute.record())
-            return kind(result)
+            caller = self._callers_stream(image)
+            with caller:
+                own = self._run.device.empty(result.shape, result.dtype)
+            self._run.compute.wait_event(caller.record())
+            with self._run.active():
+                own[...] = result
+            caller.wait_event(self._run.compute.record())
+            return kind(own)
 
     def _copied(self, image: Any, what: str, fits: Callable[[Array], bool]) -> Array:
         with self._current_device():
@@ -72,7 +81,6 @@ class GpuImages:
             if 0 in array.shape or not fits(array):
                 accepted = ACCEPTED if what == "an image" else "accepted: bool, as large as the image"
                 raise UsageError(f"{what} of {array.dtype} {array.shape}; {accepted}")
-            # Also results that the caller has freed are used again only after its work on them.
             self._run.compute.wait_event(caller.record())
             with self._run.active():
                 copy = self._run.device.empty(array.shape, array.dtype)

@@ -162,6 +162,20 @@ def of_batch(folder):
     return write(folder / "batch.onnx", [("Identity", ["in"], ["out"])], manifest, {"in": shape}, {"out": shape})
 
 
+def flow_network(folder):
+    """Flow of (R, G) of the difference of two pictures, six pixels at most."""
+    manifest = described(
+        "flow", kind="flow", second=SecondInput(tensor="second", what="next"), output={"content": "flow"}
+    )
+    nodes = [
+        ("Sub", ["in", "second"], ["difference"]),
+        ("Slice", ["difference", "zero", "two", "one"], ["pair"]),
+        ("Mul", ["pair", "six"], ["out"]),
+    ]
+    inputs, outputs = {"in": ANY, "second": ANY}, {"out": ("N", 2, "H", "W")}
+    return write(folder / "flow.onnx", nodes, manifest, inputs, outputs, zero=[0], two=[2], one=[1], six=6.0)
+
+
 def mask_picture(folder, size):
     """A mask with two holes."""
     mask = np.zeros(size[::-1], np.uint8)

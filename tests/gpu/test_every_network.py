@@ -130,6 +130,12 @@ def test_results_in_hdr(transfer, tmp_path):
     )
 
 
+def test_both_directions_of_a_flow_network_are_one_call(tmp_path):
+    model, flow = str(tiny_models.affine(tmp_path / "affine.onnx", -0.8, 0.9)), kinds.flow_network(tmp_path)
+    _, later = assert_all_on_the_gpu(tmp_path, model, input_range=(0, 1), steady="blend", flow=f"onnx:{flow}")
+    assert later.network_calls <= 2 * (LATER - SETTLED + 6)  # three for each frame without batches
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_inserted_frames_of_an_interpolation_network(masked, tmp_path):
     between = tiny_models.interpolator(tmp_path / "between.onnx", flow=(1.0, -0.5))

@@ -50,7 +50,7 @@ def test_images_of_cupy_give_images_of_cupy(steady, seed, affine):
                 result = translator.push(on_gpu)
                 on_gpu.fill(77)  # the image is the caller's again
                 spent = gpu.counters - before
-                if index:
+                if index > 4:  # the first ones upload tables, and try whether the network takes batches
                     assert spent.downloaded_bytes <= 64 and spent.uploaded_bytes == 0 == spent.pageable_copies
                 if result is not None:
                     made.append(result.copy())

@@ -31,11 +31,16 @@ struct Factors {
     float value[14];
 };
 
+// The loop is unrolled so that every address has a fixed place: otherwise each thread copies both structs to its own memory first.
 __global__ void weighted_sum(Pointers arrays, Factors factors, int count, int size, float* out) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= size) return;
     float total = 0.0f;
-    for (int k = 0; k < count; ++k) total = fmaf(static_cast<const float*>(arrays.at[k])[i], factors.value[k], total);
+#pragma unroll
+    for (int k = 0; k < 14; ++k) {
+        if (k >= count) break;
+        total = fmaf(static_cast<const float*>(arrays.at[k])[i], factors.value[k], total);
+    }
     out[i] = total;
 }
 

@@ -11,8 +11,8 @@ from simulated_gpu import whole_machine
 
 import rotoscope
 
-SIZE = (96, 128)  # (height, width)
-COUNT = 8
+SIZE = (128, 192)  # (height, width): the CPU enlarges smaller pictures for the motion
+COUNT = 7
 
 
 def images():

@@ -55,24 +55,23 @@ def place_map(
 def place_map_reference(
     plane: NDArray[Any], shape: Size, crop: Crop, content: Size, hole: tuple[float, float] | None = None
 ) -> NDArray[np.float64]:
-    """`place_map` in float64 with NumPy, pixel by pixel; shape (H',W')."""
-    made = np.zeros(shape)
+    """`place_map` in float64 with NumPy; shape (H',W')."""
     left, top, width, height = crop
-    for y, x in np.ndindex(*shape):
-        column, row = min(x, content[0] - 1), min(y, content[1] - 1)
-        if hole is None:
-            at_y, at_x = int((row + 0.5) * height / content[1]), int((column + 0.5) * width / content[0])
-            made[y, x] = plane[top + at_y, left + at_x]
-        else:
-            rows, columns = (
-                slice(
-                    int(begin + k * given / to + LEAST_OVERLAP),
-                    begin + int(np.ceil((k + 1) * given / to - LEAST_OVERLAP)),
-                )
-                for k, begin, given, to in ((row, top, height, content[1]), (column, left, width, content[0]))
-            )
-            made[y, x] = hole[1] if plane[rows, columns].any() else hole[0]
-    return made
+    rows, columns = (np.minimum(np.arange(side), last - 1) for side, last in zip(shape, content[::-1], strict=True))
+    if hole is None:
+        at_y, at_x = (rows + 0.5) * height // content[1], (columns + 0.5) * width // content[0]
+        return plane[top + at_y.astype(int)][:, left + at_x.astype(int)].astype(np.float64)
+    count = np.zeros((plane.shape[0] + 1, plane.shape[1] + 1))  # of pixels in the hole above and left of each corner
+    count[1:, 1:] = (plane != 0).cumsum(0).cumsum(1)
+    (up, down), (before, after) = (
+        (
+            np.floor(begin + k * given / to + LEAST_OVERLAP).astype(int),
+            np.ceil(begin + (k + 1) * given / to - LEAST_OVERLAP).astype(int),
+        )
+        for k, begin, given, to in ((rows, top, height, content[1]), (columns, left, width, content[0]))
+    )
+    inside = count[down][:, after] - count[up][:, after] - count[down][:, before] + count[up][:, before]
+    return np.where(inside > 0, hole[1], hole[0]).astype(np.float64)
 
 
 def place_map_cpu(plane: AnyArray, out: AnyArray, crop: Crop, content: Size, hole: tuple[float, float] | None) -> None:

@@ -5,7 +5,6 @@ The CUDA kernels move each element of the plane and of the input once.
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -129,4 +128,6 @@ def widened(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     """Return a mask (H,W) at (width, height); a pixel is in the hole if any part of it is."""
     if mask.shape == size[::-1]:
         return mask
+    import cv2
+
     return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 0

@@ -61,7 +61,8 @@ def test_images_of_cupy_give_images_of_cupy(steady, seed, affine):
             made = [image.get() for image in made]
     assert len(made) == len(expected) == COUNT
     differences = np.abs(np.stack(made).astype(int) - np.stack(expected))
-    assert (differences > 1).mean() <= 1e-4
+    # The motion of RGB images begins with their grey, which the CPU rounds after it is made smaller, and the GPU before.
+    assert (differences > 1).mean() <= 2e-3
 
 
 class Foreign:

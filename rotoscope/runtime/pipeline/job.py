@@ -136,7 +136,7 @@ def run_job(
             calibration=_calibration(job, models[0], workers), gpu_slots=SLOTS,
         )  # fmt: skip
         stack.callback(stages.close)
-        sources, decoder_note = _decoding_on_gpu(job, sources, stages.gpu)
+        sources, decoder_note = _decoding_on_gpu(job, sources, stages)
         stack.callback(sources.close)
         plan = plan_output(job.source, job.target, sources.main, stages, job.output_options)
         writer = stack.enter_context(
@@ -258,12 +258,12 @@ class _Sources:
             yield frame
 
 
-def _decoding_on_gpu(job: Job, sources: "_Sources", gpu: GpuRun | None) -> tuple["_Sources", str]:
+def _decoding_on_gpu(job: Job, sources: "_Sources", stages: Stages) -> tuple["_Sources", str]:
     """Return sources that the GPU decodes, if it can and shall; and a note if it shall but cannot.
 
     Raises UsageError for `decode="cuda"` where it cannot.
     """
-    wanted = job.source_options.decode
+    wanted, gpu = job.source_options.decode, stages.gpu
     if wanted == "cpu" or (gpu is None and wanted == "auto"):
         return sources, ""
     info = sources.main.info
@@ -271,6 +271,8 @@ def _decoding_on_gpu(job: Job, sources: "_Sources", gpu: GpuRun | None) -> tuple
         reason = "pictures do not stay on a GPU in this run"
     elif sources.is_endless or not Path(job.source).is_file():
         reason = "only video files are decoded on a GPU"
+    elif stages.models[0].manifest.frame.is_ids:
+        reason = "label maps are read as numbers"
     elif job.source_options.deinterlace or job.output_options.hdr:
         reason = "frames are deinterlaced and toned on the CPU"
     else:

@@ -7,14 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.chain import Named
+from rotoscope.assembly.file_translation import translate_file
 from rotoscope.assembly.model import Model
-from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Picture
 from rotoscope.base.options import (
-    IN_FLIGHT,
     THREADS,
     EngineName,
     ModelKeywords,
@@ -22,7 +21,6 @@ from rotoscope.base.options import (
     OutputKeywords,
     OutputOptions,
     SourceOptions,
-    SteadyOptions,
     TranslateKeywords,
     check_count,
     check_known,
@@ -30,9 +28,8 @@ from rotoscope.base.options import (
 )
 from rotoscope.base.rates import exact_rate
 from rotoscope.kernels.float_picture import rgb_picture
-from rotoscope.kernels.rows import usable_cores
 from rotoscope.runtime.media.open_source import MediaSource, open_source
-from rotoscope.runtime.pipeline.job import Job, Progress, Run, run_job
+from rotoscope.runtime.pipeline.job import Progress, Run
 from rotoscope.runtime.pipeline.write import write_frames
 
 if TYPE_CHECKING:
@@ -99,28 +96,14 @@ def translate(
     Ctrl-C or SIGTERM while the source is a pipe ends the stream: the result is finished, and `Run.stopped_by` is the signal.
     Raises a RotoscopeError with one line that says what is wrong.
     """
-    check_known(options, SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
-    check_count("threads", threads, THREADS)
-    check_count("in_flight", in_flight, IN_FLIGHT)
-    chain = as_chain(model)
-    given = model_keywords(options, engine)
-    threads = threads or threads_of(chain)
-    job = Job(
-        source=str(source),
-        target=None if target is None else str(target),
-        source_options=options_from(SourceOptions, options),
-        steady_options=options_from(SteadyOptions, options),
-        output_options=options_from(OutputOptions, options),
+    return translate_file(
+        str(source),
+        None if target is None else str(target),
+        model,
+        options,
+        engine=engine,
         threads=threads,
         in_flight=in_flight,
-    )
-    num_threads = usable_cores() if threads is None else threads
-    device = device_of_chain(chain, given)
-    return run_job(
-        job,
-        lambda: open_chain(chain, given),
-        flow=flow_source(job.steady_options, num_threads, device),
-        interpolator=interpolator(job.steady_options, num_threads, device),
         on_progress=on_progress,
     )
 

@@ -15,6 +15,7 @@ from rotoscope import __version__
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.signals import Interrupts, Terminated, stopped_line
 from rotoscope.base.text import one_line, printable
+from rotoscope.cli.batch import batch
 from rotoscope.cli.bench import bench
 from rotoscope.cli.build import build
 from rotoscope.cli.cache import cache
@@ -54,7 +55,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    translate, live, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, bench, frames, distill,
+    translate, batch, live, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, bench, frames, distill,
     version,
 )  # fmt: skip
 for command in COMMANDS:

@@ -26,6 +26,7 @@ from rotoscope.jobs.job_file import read_jobs
 from rotoscope.jobs.listing import JOB_FILE, check_ending, check_targets, jobs_of, list_files, parse_shard, shard_of
 from rotoscope.jobs.progress import BatchProgress, BatchReport
 from rotoscope.jobs.records import Records
+from rotoscope.jobs.resume import SEGMENT_SECONDS, check_segment
 from rotoscope.jobs.standing import History
 from rotoscope.jobs.watch import WatchedFolder
 from rotoscope.kernels.rows import usable_cores
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOCAL = "local"
-SEGMENT_SECONDS = 60.0
 
 
 def batch(
@@ -91,8 +91,8 @@ def batch(
     check_storable(given)
     check_ending(ending)
     _check_places(str(out), on)
-    if segment != 0 and not 1 <= segment <= 86400:
-        raise UsageError(f"--segment {segment:g}; accepted: 1 to 86400 seconds, or 0 for none")
+    if segment != 0:
+        check_segment(segment)
     folder = Path(out)
     part = None if shard is None else parse_shard(shard)
     is_file_of_jobs = len(names) == 1 and names[0].endswith(JOB_FILE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from rotoscope.assembly.chain import Named
 from rotoscope.assembly.file_translation import translate_file
@@ -24,9 +24,11 @@ from rotoscope.base.options import (
     TranslateKeywords,
     check_count,
     check_known,
+    check_options,
     options_from,
 )
 from rotoscope.base.rates import exact_rate
+from rotoscope.jobs.resume import SEGMENT_SECONDS, resumable
 from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.runtime.media.open_source import MediaSource, open_source
 from rotoscope.runtime.pipeline.job import Progress, Run
@@ -78,6 +80,8 @@ def translate(
     engine: EngineName | None = None,
     threads: int | None = None,
     in_flight: int | None = None,
+    resume: bool = False,
+    segment: float = SEGMENT_SECONDS,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
     **options: Unpack[TranslateKeywords],
 ) -> Run:
@@ -89,6 +93,9 @@ def translate(
                override those of a loaded model.
     threads    cores that engine, kernels and codecs share; by default all
     in_flight  frames in the network at once; by default one for each core, at most 8, and 1 for models with state
+    resume     write the result in segments, which stay when the run is interrupted; the same call then goes on after the last
+               complete one. They are kept in `.rotoscope` beside the result, until it is complete.
+    segment    with resume: length of a segment in seconds; it ends at the next scene cut, or where the state allows it
     on_progress  called after every frame, on this thread
     The other keywords are the fields of SourceOptions, ModelOptions, SteadyOptions and OutputOptions in
     `rotoscope.base.options`, which describe them.
@@ -96,12 +103,21 @@ def translate(
     Ctrl-C or SIGTERM while the source is a pipe ends the stream: the result is finished, and `Run.stopped_by` is the signal.
     Raises a RotoscopeError with one line that says what is wrong.
     """
+    options_kept: Mapping[str, Any] = options
+    segments = None
+    if resume:
+        given = {**options, **({} if engine is None else {"engine": engine})}
+        check_options(given)
+        model, segments = resumable(str(source), None if target is None else str(target), model, given, segment)
+        options_kept = {name: value for name, value in options.items() if name not in ModelOptions.__annotations__}
+        engine = None  # the models have their options
     return translate_file(
         str(source),
         None if target is None else str(target),
         model,
-        options,
+        options_kept,
         engine=engine,
+        segments=segments,
         threads=threads,
         in_flight=in_flight,
         on_progress=on_progress,

@@ -19,6 +19,7 @@ from rotoscope.base.options import (
 )
 from rotoscope.kernels.rows import usable_cores
 from rotoscope.runtime.pipeline.job import Job, Progress, Run, run_job
+from rotoscope.runtime.pipeline.segmentation import Segmented
 
 
 def translate_file(
@@ -30,6 +31,7 @@ def translate_file(
     engine: EngineName | None = None,
     threads: int | None = None,
     in_flight: int | None = None,
+    segments: Segmented | None = None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
 ) -> Run:
     """Translate; the arguments are those of `rotoscope.translate`, its further keywords in `options`."""
@@ -47,6 +49,7 @@ def translate_file(
         output_options=options_from(OutputOptions, options),
         threads=threads,
         in_flight=in_flight,
+        segments=segments,
     )
     num_threads = usable_cores() if threads is None else threads
     device = device_of_chain(chain, given)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ class BatchJob:
     source   what `translate` reads: a file, a folder of pictures, a pattern
     target   the result, a path below the folder of results, with /
     models   names of the chain
-    options  keywords of `rotoscope.translate` that differ from their defaults, with `engine` and `in_flight`, as JSON holds them
+    options  keywords of `translate` that differ from their defaults, with `engine` and `in_flight`, as JSON holds them
     """
 
     source: str
@@ -84,6 +85,11 @@ def changed(options: Mapping[str, Any]) -> dict[str, Any]:
 def _as_json(content: dict[str, Any]) -> dict[str, Any]:
     held: dict[str, Any] = json.loads(json.dumps(content))
     return held
+
+
+def segment_folder(results: Path, key: str) -> Path:
+    """Folder of the segments of a job: of this version alone, since pictures of two versions must not meet in one video."""
+    return results / FOLDER / "segments" / f"{key[:32]}-{version('rotoscope')}"
 
 
 def check_storable(options: Mapping[str, Any]) -> None:

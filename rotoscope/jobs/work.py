@@ -16,11 +16,12 @@ from rotoscope.base.options import ModelOptions
 from rotoscope.base.text import one_line
 from rotoscope.jobs.chains import Chains
 from rotoscope.jobs.inputs import Inputs
-from rotoscope.jobs.job import FOLDER
+from rotoscope.jobs.job import FOLDER, segment_folder
 from rotoscope.jobs.records import Record, Records, failed, result_bytes, result_digest, start_of
 from rotoscope.jobs.standing import key_of
 from rotoscope.jobs.task import Outcome, Task
 from rotoscope.runtime.pipeline.job import Progress, Run
+from rotoscope.runtime.pipeline.segmentation import Segmented
 
 REFUSALS = (InputRefused, ModelRefused, UsageError)  # the same call would fail again
 
@@ -53,7 +54,12 @@ def do(
             records.write(record)
             on_start(record)
             run = _translated(
-                task, out, chains, may_replace=task.may_replace or before is not None, on_progress=on_progress
+                task,
+                record.key,
+                out,
+                chains,
+                may_replace=task.may_replace or before is not None,
+                on_progress=on_progress,
             )
             record = _done(record, run, out, time.perf_counter() - begin)
             records.write(record)
@@ -72,13 +78,16 @@ def do(
 
 
 def _translated(
-    task: Task, out: Path, chains: Chains, *, may_replace: bool, on_progress: Callable[[Progress], None]
+    task: Task, key: str, out: Path, chains: Chains, *, may_replace: bool, on_progress: Callable[[Progress], None]
 ) -> Run:
     target = out / task.job.target
     target.parent.mkdir(parents=True, exist_ok=True)
     models = chains.of(task.job)
     others = {name: value for name, value in task.job.options.items() if name not in ModelOptions.__annotations__}
     in_flight = others.pop("in_flight", None)
+    segments = None
+    if task.segment_seconds:
+        segments = Segmented(segment_folder(out, key), task.segment_seconds, is_required=False)
     return translate_file(
         task.job.source,
         str(target),
@@ -86,6 +95,7 @@ def _translated(
         {**others, "overwrite": may_replace},
         threads=task.threads,
         in_flight=in_flight,
+        segments=segments,
         on_progress=on_progress,
     )
 

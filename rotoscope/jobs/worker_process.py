@@ -55,7 +55,8 @@ class WorkerProcess:
                 )  # fmt: skip
         except OSError as error:
             raise OutputFailed(f"no worker can be started: {error.strerror or error}") from error
-        threading.Thread(target=self._listen, name=f"rotoscope-worker-{number}", daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, name=f"rotoscope-worker-{number}", daemon=True)
+        self._listening.start()
 
     @property
     def process_id(self) -> int:
@@ -78,11 +79,13 @@ class WorkerProcess:
 
     def wait(self) -> None:
         """Wait until it has ended; kill it if it does not within END_SECONDS."""
+        self.end()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listening.join()
         with suppress(OSError):
             if self._process.returncode == 0:
                 self.log.unlink()
@@ -99,8 +102,9 @@ class WorkerProcess:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with suppress(ValueError):  # half a line of a killed process
-                content = json.loads(line)
-                self._messages.put(Message(self, content.pop("event"), content))
+        with self._process.stdout as lines:
+            for line in lines:
+                with suppress(ValueError):  # half a line of a killed process
+                    content = json.loads(line)
+                    self._messages.put(Message(self, content.pop("event"), content))
         self._messages.put(Message(self, "gone", {"code": self._process.wait()}))

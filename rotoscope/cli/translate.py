@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 FINISHED_WITH_LOSSES = 5
 OTHER_FLAGS = ("model", "resume", "output", "progress", "report")
-FOR_SEVERAL_FILES = 'for several files: for f in *.mp4; do rotoscope translate "$f" -m MODEL; done'
+FOR_SEVERAL_FILES = "for several files: rotoscope batch FILES -o FOLDER -m MODEL"
 
 
 def translate(  # noqa: D417  cyclopts takes the help of flattened options from their fields

@@ -97,6 +97,8 @@ def _files_of(source: str, out: Path) -> list[tuple[Path, Path]]:
     if path.is_file():
         return [(path, Path(path.name))]
     if path.is_dir():
+        if path.resolve() == out.resolve():
+            raise UsageError(f"{source} is the folder of sources and of results; accepted: another --out")
         return _below(path, "**/*", out, only_media=True)
     if has_magic(source):
         first = next(place for place, part in enumerate(path.parts) if has_magic(part))

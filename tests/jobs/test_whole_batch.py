@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+import textwrap
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -105,12 +106,25 @@ def prove(tmp_path, model, *, number, kill_worker_every, kill_driver_at):
 
 
 def test_killed_workers_and_a_killed_driver(tmp_path, inverting):
-    prove(tmp_path, inverting, number=30, kill_worker_every=5, kill_driver_at=(10,))
+    prove(tmp_path, inverting, number=20, kill_worker_every=4, kill_driver_at=(7,))
 
 
 @pytest.mark.full
 def test_a_thousand_jobs(tmp_path, inverting):
     prove(tmp_path, inverting, number=1000, kill_worker_every=50, kill_driver_at=(300, 600))
+
+
+@contextmanager
+def workers_with(change, tmp_path, monkeypatch):
+    """Within the block, workers run this code before they begin."""
+    site = tmp_path / "site"
+    site.mkdir()
+    begin = "import sys\nif 'rotoscope.jobs.worker' in sys.orig_argv:\n"
+    (site / "sitecustomize.py").write_text(begin + textwrap.indent(textwrap.dedent(change), "    "))
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        patch.setenv("PYTHONFAULTHANDLER", "0")
+        yield
 
 
 def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, inverting, monkeypatch):
@@ -119,22 +133,16 @@ def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, 
     folder.mkdir()
     for name in ("a.mp4", "poison.mp4", "z.mp4"):
         tiny_clips.write_clip(folder / name, frames=2)
-    deadly = tmp_path / "site"
-    deadly.mkdir()
-    (deadly / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if sys.argv[:1] == ['-m'] or 'rotoscope.jobs.worker' in ' '.join(sys.orig_argv):\n"
-        "    import os\n"
-        "    from rotoscope.jobs import work\n"
-        "    translated = work._translated\n"
-        "    def deadly(task, *rest, **more):\n"
-        "        if 'poison' in task.job.source: os.abort()\n"
-        "        return translated(task, *rest, **more)\n"
-        "    work._translated = deadly\n"
-    )
-    with monkeypatch.context() as patch:
-        patch.syspath_prepend(str(deadly))
-        patch.setenv("PYTHONFAULTHANDLER", "0")
+    deadly = """
+        import os
+        from rotoscope.jobs import work
+        translated = work._translated
+        def deadly(task, *rest, **more):
+            if "poison" in task.job.source: os.abort()
+            return translated(task, *rest, **more)
+        work._translated = deadly
+    """
+    with workers_with(deadly, tmp_path, monkeypatch):
         report = rotoscope.batch(folder, tmp_path / "out", model=inverting, steady="off")
     assert [record.target for record in report.made] == ["a.mp4", "z.mp4"]
     (missing,) = report.missing
@@ -144,3 +152,27 @@ def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, 
     assert (again.made, len(again.missing)) == ((), 1)
     mended = rotoscope.batch(folder, tmp_path / "out", model=inverting, steady="off", retry_failed=True)
     assert ([record.target for record in mended.made], mended.missing) == (["poison.mp4"], ())
+
+
+def test_a_killed_worker_costs_one_segment(tmp_path, inverting, monkeypatch):
+    clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=40)
+    deadly = """
+        import os
+        from rotoscope.jobs import work
+        translate_file = work.translate_file
+        def deadly(*arguments, on_progress, **more):
+            def abort(progress):
+                if progress.done == 35: os.abort()
+            is_first = not any(more["segments"].folder.glob("*.json"))
+            return translate_file(*arguments, on_progress=abort if is_first else on_progress, **more)
+        work.translate_file = deadly
+    """
+    with workers_with(deadly, tmp_path, monkeypatch):
+        report = rotoscope.batch(clip, tmp_path / "out", model=inverting, steady="off", segment=0.4)
+    (record,) = report.made
+    assert (record.frames, record.attempts) == (40, 1)
+    assert "30 frames of an earlier run are used" in record.notes
+    whole = tmp_path / "whole.mp4"
+    rotoscope.translate(clip, whole, model=inverting, steady="off", resume=True, segment=0.4)
+    assert (tmp_path / "out" / "long.mp4").read_bytes() == whole.read_bytes()
+    assert not list((tmp_path / "out" / ".rotoscope").glob("segments"))

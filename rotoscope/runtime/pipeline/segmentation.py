@@ -60,10 +60,10 @@ class Resumption:
         """Let other runs use the folder; remove it if it is empty, and the folders around it that hold nothing else."""
         self.lock.release()
         folder = self.rule.folder
-        with suppress(OSError):
-            if folder.is_dir() and not any(folder.glob("*.json")):
-                (folder / LOCK).unlink(missing_ok=True)
-            for place in (folder, folder.parent, folder.parent.parent):
+        if not any(folder.glob("*.json")):
+            (folder / LOCK).unlink(missing_ok=True)
+        for place in (folder, folder.parent, folder.parent.parent):
+            with suppress(OSError):  # it holds something, or is gone
                 place.rmdir()
 
     @property

@@ -106,7 +106,9 @@ class _Driver:
         """Take jobs; those that are done or failed for good only count."""
         for job in jobs:
             standing = self._history.of(job)
-            self._total += 1
+            others = [item for item in self._missing if item.target != job.target]  # a watched file may come again
+            self._total += 1 - (len(self._missing) - len(others))
+            self._missing = others
             if standing.state == "done":
                 self._before += 1
             elif standing.state == "missing":

@@ -19,14 +19,14 @@ class WatchedFolder:
 
     sources  files, folders and globs, which may stand for no file yet
     jobs_of  makes jobs of (file, place)
-    A file that changes after it was taken is not taken again: its result stands there.
+    A file that changes after it was taken is taken again.
     """
 
     def __init__(
         self, sources: Sequence[str], out: Path, jobs_of: Callable[[list[tuple[Path, Path]]], list[BatchJob]]
     ) -> None:
         self._sources, self._out, self._jobs_of = sources, out, jobs_of
-        self._taken: set[Path] = set()
+        self._taken: dict[Path, str] = {}  # file -> stamp
         self._targets: dict[str, str] = {}  # target -> source
         self._seen: dict[Path, tuple[str, int]] = {}  # file -> stamp, looks since it changed
 
@@ -34,18 +34,18 @@ class WatchedFolder:
         """The jobs of files that are complete now, and were not before."""
         ready = []
         for file, place in self._files():
-            if file in self._taken:
-                continue
             try:
                 stamp = stamp_of([file])
             except OSError:  # it has gone
+                continue
+            if self._taken.get(file) == stamp:
                 continue
             before, looks = self._seen.get(file, ("", 0))
             looks = looks + 1 if stamp == before else 0
             self._seen[file] = (stamp, looks)
             if looks >= STILL_LOOKS:
                 ready.append((file, place))
-                self._taken.add(file)
+                self._taken[file] = stamp
         return [job for job in self._jobs_of(ready) if self._is_alone(job)]
 
     def _is_alone(self, job: BatchJob) -> bool:

@@ -233,6 +233,8 @@ def test_a_watched_folder_gives_files_when_they_are_complete(here, caplog):
     (here / "in" / "a.avi").write_bytes(b"the same result")
     assert [folder.look() for _ in range(STILL_LOOKS + 2)] == [[]] * (STILL_LOOKS + 2)
     assert "in/a.avi is left out" in caplog.text
+    (here / "in" / "a.mp4").write_bytes(b"written once more")
+    assert [len(folder.look()) for _ in range(STILL_LOOKS + 2)] == [0] * STILL_LOOKS + [1, 0]
 
 
 def test_workers_share_the_cores(monkeypatch):

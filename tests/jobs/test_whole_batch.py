@@ -176,3 +176,22 @@ def test_a_killed_worker_costs_one_segment(tmp_path, inverting, monkeypatch):
     rotoscope.translate(clip, whole, model=inverting, steady="off", resume=True, segment=0.4)
     assert (tmp_path / "out" / "long.mp4").read_bytes() == whole.read_bytes()
     assert not list((tmp_path / "out" / ".rotoscope").glob("segments"))
+
+
+def test_a_watched_folder_until_it_is_stopped(tmp_path, inverting):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with start(folder, "-o", tmp_path / "out", "-m", inverting, "--watch") as driver:
+        for line in driver.stderr:
+            if not line.startswith("{"):
+                continue
+            progress = json.loads(line)
+            if not progress["total"] and not any(folder.iterdir()):
+                tiny_clips.write_clip(tmp_path / "new.mp4", frames=2).rename(folder / "new.mp4")
+            if progress["done"]:
+                driver.send_signal(signal.SIGINT)
+                break
+        said = driver.stderr.read()
+        assert driver.wait(PATIENCE_SECONDS) == 0, said
+    assert "1/1 done (0 before), 2 frames" in said
+    assert (tmp_path / "out" / "new.mp4").exists()

@@ -119,6 +119,8 @@ def _why_whole(source: MediaSource, plan: OutputPlan, models: Sequence[ModelFile
         return "standard input cannot be read again"
     if plan.path is None or plan.encoder is None or plan.path.suffix.lower() not in JOINED:
         return f"results of this kind are not joined from segments ({', '.join(JOINED)} are)"
+    if "av1" in plan.encoder.codec:  # PyAV copies no stream whose decoder, dav1d, cannot encode
+        return f"{plan.encoder.codec} is not joined from segments"
     in_order = in_order_models(models)
     if in_order and chosen_method(models, steady) == "off":
         return f"{in_order[0]}, and no scene cuts are looked for with --steady off"

@@ -62,6 +62,20 @@ def inverting(tmp_path):
     return tiny_models.invert(tmp_path / "invert.onnx")
 
 
+def header(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        return (
+            stream.average_rate,
+            stream.time_base,
+            context.codec_tag,
+            context.pix_fmt,
+            context.colorspace,
+            container.duration,
+        )
+
+
 @pytest.mark.parametrize("ending", [".mp4", ".mkv"])
 def test_scenes_are_joined_exactly(ending, tmp_path, inverting):
     clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=75, make=moving(25), sound=True)
@@ -78,7 +92,7 @@ def test_scenes_are_joined_exactly(ending, tmp_path, inverting):
     assert (run.frames_in, run.frames_out, run.kept) == (75, 75, ("audio 1 (aac)",))
     assert "50 frames of an earlier run are used" in run.notes
     assert twice.read_bytes() == once.read_bytes(), "interruption leaves no trace"
-    assert sound(twice) == sound(whole)
+    assert (sound(twice), header(twice)) == (sound(whole), header(whole))
     expected, found = pictures(whole), pictures(twice)
     assert [time for time, _ in found] == [time for time, _ in expected]
     assert all(np.array_equal(one, other) for (_, one), (_, other) in zip(expected, found, strict=True))
@@ -143,6 +157,8 @@ def test_what_cannot_be_divided_is_refused(tmp_path, inverting):
     clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=3)
     with pytest.raises(rotoscope.UsageError, match=r"results of this kind are not joined .*\.mp4.* without --resume"):
         rotoscope.translate(clip, tmp_path / "out.gif", model=inverting, resume=True)
+    with pytest.raises(rotoscope.UsageError, match="libsvtav1 is not joined"):
+        rotoscope.translate(clip, tmp_path / "out.mp4", model=inverting, resume=True, codec="libsvtav1")
     with pytest.raises(rotoscope.UsageError, match=r"smoother.onnx remembers the frames before.*--steady off"):
         rotoscope.translate(
             clip, tmp_path / "out.mp4", model=tiny_models.smoother(tmp_path / "smoother.onnx"), resume=True

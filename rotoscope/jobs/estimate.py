@@ -32,9 +32,7 @@ def expected_seconds(jobs: Sequence[BatchJob], records: Records, chains: Chains)
         per_byte = sum(record.seconds for record in done) / done_bytes
         return per_byte * sum(num_bytes(job.source) for job in jobs)
     speed = _megapixels_per_second(jobs, chains)
-    looked_at = [
-        (length, num_bytes(job.source)) for job in jobs[:MOST_LOOKED_AT] if (length := _megapixels(job.source))
-    ]
+    looked_at = [(length, num_bytes(job.source)) for job in jobs[:MOST_LOOKED_AT] if (length := _megapixels(job))]
     if speed is None or not looked_at:
         return None
     per_byte = sum(length for length, _ in looked_at) / max(1, sum(size for _, size in looked_at))
@@ -58,12 +56,14 @@ def _megapixels_per_second(jobs: Sequence[BatchJob], chains: Chains) -> float | 
     return None
 
 
-def _megapixels(source: str) -> float | None:
-    """Pixels of all frames by the header, in millions; None for a source that cannot be read or does not say."""
+def _megapixels(job: BatchJob) -> float | None:
+    """Pixels of all frames of a job by the header, in millions; None for a source that cannot be read or does not say."""
     try:
-        with closing(open_source(source)) as opened:
-            info = opened.info
-            frames = info.num_frames_from_header or (info.duration_seconds or 0) * float(info.average_rate or 25)
+        with closing(open_source(job.source)) as opened:
+            info, rate = opened.info, float(opened.info.average_rate or 25)
+            frames = info.num_frames_from_header or (info.duration_seconds or 0) * rate
+            if job.options.get("duration") is not None:
+                frames = min(frames, job.options["duration"] * rate)
             if opened.is_picture:
                 frames = 1
             return frames * info.width * info.height / 1e6 or None

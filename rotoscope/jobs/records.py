@@ -125,7 +125,10 @@ class Records:
 
     def _read(self, file: Path) -> Record | None:
         try:
-            return Record.from_json(json.loads(file.read_text()))
+            record = Record.from_json(json.loads(file.read_text()))
+            if record.key != file.stem:
+                raise ValueError("a record under the name of another")
+            return record
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             log.warning("%s: not a record; its job is done again", file)
             return None

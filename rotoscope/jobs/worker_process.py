@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -87,7 +88,7 @@ class WorkerProcess:
             self._process.wait()
         self._listening.join()
         with suppress(OSError):
-            if self._process.returncode == 0:
+            if self._process.returncode in (0, 128 + signal.SIGTERM):  # it has ended as it should
                 self.log.unlink()
 
     def why_gone(self, code: int) -> str:

@@ -214,6 +214,9 @@ def test_a_killed_job_is_begun_again_and_may_replace_its_own_result(done, here):
 def test_a_damaged_record_is_as_none(done, here, caplog):
     job, _, chains, records = done
     (file,) = records.folder.glob("*.json")
+    file.rename(file.with_name("0.json"))
+    assert records.all() == [], "its name is not its key"
+    (records.folder / "0.json").rename(file)
     file.write_text("{")
     assert History(records, chains.digests, overwrite=True).of(job).state == "waiting"
     assert "not a record" in caplog.text

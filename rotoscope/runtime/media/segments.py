@@ -51,7 +51,7 @@ def read_segments(folder: Path) -> list[Segment]:
         with suppress(OSError, ValueError, TypeError, KeyError):
             content = json.loads(record.read_text())
             size = content.pop("bytes")
-            segment = Segment(**{**content, "path": folder / content["path"]})
+            segment = Segment(**{**content, "path": folder / Path(content["path"]).name})
             follows = segment.first == (found[-1].end if found else 0)
             if follows and segment.path.stat().st_size == size and segment.num_frames > 0:
                 found.append(segment)

@@ -18,7 +18,10 @@ def job_schema() -> dict[str, Any]:
     items: dict[str, Any] = {
         "source": (str, Field(description="What translate reads: a file, a folder of pictures, a pattern.")),
         "target": (str | None, Field(None, description="Path of the result below the folder of results.")),
-        "model": (str | list[str], Field("", description="A model, or a list of them: a chain; by default that of -m.")),
+        "model": (
+            str | list[str],
+            Field("", description="A model, or a list of them: a chain; by default that of -m."),
+        ),
         "in_flight": (int | None, Field(None, ge=IN_FLIGHT.least, le=IN_FLIGHT.most, description="Frames at once.")),
     }
     for kind in TRANSLATE_VALUES:

@@ -41,12 +41,13 @@ ROOMS = {
     "training.systems": "base networks training.data training.loop training.losses training.options",
     "assembly": "base export kernels runtime.engines runtime.media runtime.models runtime.motion runtime.network "
     "runtime.pipeline weights",
+    "jobs": "assembly base runtime.media runtime.pipeline",
     "scenarios": "assembly base export kernels metrics runtime.live runtime.media runtime.pipeline",
-    "api": "assembly base demo export kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
+    "api": "assembly base demo export jobs kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
     "runtime.pipeline scenarios training.loop training.options training.systems weights",
     "errors": "base",
     "testing": "api base",
-    "__init__": "api assembly base runtime.pipeline",
+    "__init__": "api assembly base jobs runtime.pipeline",
     "cli": "*",  # every room below it
     "__main__": "base cli",
 }

@@ -127,7 +127,7 @@ def test_flag_then_environment_then_folder_then_the_users_own(
 @pytest.mark.parametrize(("text", "said"), [
     ("[translate]\nstrenght = 1\n", "rotoscope.toml: strenght: no such option; did you mean strength?"),
     ("[translte]\nstrength = 1\n", "rotoscope.toml: [translte] is no command; did you mean translate?"),
-    ("strength = 1\n", "rotoscope.toml: [strength] is no command; accepted: bench, build, "),
+    ("strength = 1\n", "rotoscope.toml: [strength] is no command; accepted: batch, bench, "),
     ("translate = 1\n", "rotoscope.toml: translate is a value; accepted: a table [translate] of options"),
     ("[translate]\nmix = 'much'\n", "rotoscope.toml: --mix much; accepted: a number"),
     ("[translate]\nsteady = 'very'\n", "rotoscope.toml: --steady very; accepted: off, blend, hypercon"),

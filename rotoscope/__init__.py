@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rotoscope.api.live import live
     from rotoscope.api.measurement import compare, evaluate, parity
     from rotoscope.api.model_files import build, encode, export_model, info
+    from rotoscope.api.serve import serve
     from rotoscope.api.training import distill, train
     from rotoscope.api.translation import load, read, rgb, translate, write
     from rotoscope.assembly.model import Model
@@ -56,6 +57,7 @@ _MODULES = {
     "parity": "api.measurement",
     "read": "api.translation",
     "rgb": "api.translation",
+    "serve": "api.serve",
     "train": "api.training",
     "translate": "api.translation",
     "write": "api.translation",
@@ -88,6 +90,7 @@ __all__ = [
     "parity",
     "read",
     "rgb",
+    "serve",
     "train",
     "translate",
     "write",

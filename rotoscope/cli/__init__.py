@@ -32,6 +32,7 @@ from rotoscope.cli.live import live
 from rotoscope.cli.looks import looks
 from rotoscope.cli.options import refuse_fractions
 from rotoscope.cli.parity import parity
+from rotoscope.cli.serve import serve
 from rotoscope.cli.settings import folder_settings, used_files, user_settings
 from rotoscope.cli.train import train
 from rotoscope.cli.translate import translate
@@ -54,7 +55,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    translate, live, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, bench, frames, distill,
+    translate, live, serve, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, bench, frames, distill,
     version,
 )  # fmt: skip
 for command in COMMANDS:

@@ -50,6 +50,7 @@ HARMLESS: dict[str, tuple[str, ...]] = {
     ),
     "looks": (),
     "parity": ("frames", "working_size", "size", "threads"),
+    "serve": ("precision", "working_size", "fit", "norm", "steady", "strength", "keyframes", "threads"),
     "train": (),
     "translate": (
         "rate",

@@ -61,6 +61,7 @@ $(VENV)/.tool: pyproject.toml constraints.txt | $(BIN)/python
 # What tests, types and benchmarks need.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e ".[dev]"
+	$(PIP) install --no-deps tritonclient==2.73.0  # for its protobuf of config.pbtxt; what it depends on is older than ours
 	touch $@ $(VENV)/.tool
 
 $(BIN)/python:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rotoscope.api.bench import Bench, bench
     from rotoscope.api.live import live
     from rotoscope.api.measurement import compare, evaluate, parity
-    from rotoscope.api.model_files import build, encode, export_model, info
+    from rotoscope.api.model_files import build, encode, export_model, export_triton, info
     from rotoscope.api.serve import serve
     from rotoscope.api.training import distill, train
     from rotoscope.api.translation import load, read, rgb, translate, write
@@ -51,6 +51,7 @@ _MODULES = {
     "encode": "api.model_files",
     "evaluate": "api.measurement",
     "export_model": "api.model_files",
+    "export_triton": "api.model_files",
     "info": "api.model_files",
     "live": "api.live",
     "load": "api.translation",
@@ -84,6 +85,7 @@ __all__ = [
     "encode",
     "evaluate",
     "export_model",
+    "export_triton",
     "info",
     "live",
     "load",

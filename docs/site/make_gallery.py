@@ -12,7 +12,7 @@ from rotoscope.demo.clip import make_clip
 
 FOLDER = Path(__file__).parents[1] / "gallery"
 LOOKS = ("starry", "scream", "etretat")
-NUM_FRAMES, SHOWN = 36, 24  # of the clip, and of the moving picture: what comes first has little past
+NUM_FRAMES, SHOWN = 36, 18  # of the clip, and of the moving picture: what comes first has little past
 STILL = 30  # frame that is shown
 WIDTH, HEIGHT, MILLISECONDS = 320, 180, 67
 
@@ -48,7 +48,7 @@ def main():
         for pair in pairs
     ]
     moving[0].save(
-        FOLDER / "steady.webp", save_all=True, append_images=moving[1:], duration=MILLISECONDS, loop=0, quality=60
+        FOLDER / "steady.webp", save_all=True, append_images=moving[1:], duration=MILLISECONDS, loop=0, quality=35
     )
 
 

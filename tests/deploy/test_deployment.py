@@ -164,6 +164,7 @@ def test_the_health_check_asks_the_server():
 
 
 @pytest.mark.full
+@pytest.mark.timeout(3600)  # installs all packages
 def test_the_steps_of_the_cpu_image_work_in_a_plain_environment(tmp_path):
     """Run what the build runs, and the program with the image's environment in a folder that it may write to."""
     text = (DOCKER / "cpu.Dockerfile").read_text()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rotoscope.api.bench import Bench, bench
     from rotoscope.api.live import live
-    from rotoscope.api.measurement import compare, evaluate, parity
+    from rotoscope.api.measurement import compare, evaluate, parity, run_parity
     from rotoscope.api.model_files import build, encode, export_model, export_triton, info
     from rotoscope.api.serve import serve
     from rotoscope.api.training import distill, train
@@ -58,6 +58,7 @@ _MODULES = {
     "parity": "api.measurement",
     "read": "api.translation",
     "rgb": "api.translation",
+    "run_parity": "api.measurement",
     "serve": "api.serve",
     "train": "api.training",
     "translate": "api.translation",
@@ -92,6 +93,7 @@ __all__ = [
     "parity",
     "read",
     "rgb",
+    "run_parity",
     "serve",
     "train",
     "translate",

@@ -12,7 +12,7 @@ MARK = re.compile(r"<!-- (run|full|not run: \S.*) -->")
 COMMAND = re.compile(
     r"(?:\$ )?(?:rotoscope|for|make|pip|ffmpeg|python3?|git|docker|curl|sudo|kubectl|pytest|cd|mkdir)\s(?!=)"
 )
-PROGRAM = re.compile(r"\s*(?:import \w|from \w\S* import |with .*:)")
+PROGRAM = re.compile(r"\s*(?:import \w|from \w\S* import |with .*:|(?:\w+ = )?rotoscope\.\w+)")
 
 Block = namedtuple("Block", "page line mark text")
 

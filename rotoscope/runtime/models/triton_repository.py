@@ -17,7 +17,7 @@ from rotoscope.base.placing import rename_to_new
 from rotoscope.base.sizes import Size
 from rotoscope.runtime.models.model_file import ModelFile, write_described
 
-TYPES = {
+TYPES: dict[int, str] = {
     onnx.TensorProto.FLOAT: "TYPE_FP32",
     onnx.TensorProto.FLOAT16: "TYPE_FP16",
     onnx.TensorProto.DOUBLE: "TYPE_FP64",
@@ -132,9 +132,9 @@ def _input_dims(value: onnx.ValueInfoProto, manifest: Manifest, size: Size | Non
 
 def _tensors(kind: str, tensors: Iterable[tuple[onnx.ValueInfoProto, Dims]]) -> Iterator[str]:
     for value, dims in tensors:
-        element = value.type.tensor_type.elem_type
+        element = int(value.type.tensor_type.elem_type)
         if element not in TYPES:
-            word = onnx.TensorProto.DataType.Name(element)
+            word = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
             raise ModelRefused(f"{value.name} is of type {word}; accepted for Triton: {', '.join(TYPES.values())}")
         yield f'{kind} [ {{ name: "{_escaped(value.name)}" data_type: {TYPES[element]} dims: {_list(dims)} }} ]'
 

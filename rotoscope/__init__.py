@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from rotoscope.api.bench import Bench, bench
     from rotoscope.api.live import live
     from rotoscope.api.measurement import compare, evaluate, parity, run_parity
-    from rotoscope.api.model_files import build, encode, export_model, info
+    from rotoscope.api.model_files import build, encode, export_model, export_triton, info
+    from rotoscope.api.serve import serve
     from rotoscope.api.training import distill, train
     from rotoscope.api.translation import load, read, rgb, translate, write
     from rotoscope.assembly.model import Model
@@ -54,6 +55,7 @@ _MODULES = {
     "encode": "api.model_files",
     "evaluate": "api.measurement",
     "export_model": "api.model_files",
+    "export_triton": "api.model_files",
     "info": "api.model_files",
     "live": "api.live",
     "load": "api.translation",
@@ -61,6 +63,7 @@ _MODULES = {
     "read": "api.translation",
     "rgb": "api.translation",
     "run_parity": "api.measurement",
+    "serve": "api.serve",
     "train": "api.training",
     "translate": "api.translation",
     "write": "api.translation",
@@ -89,6 +92,7 @@ __all__ = [
     "encode",
     "evaluate",
     "export_model",
+    "export_triton",
     "info",
     "live",
     "load",
@@ -96,6 +100,7 @@ __all__ = [
     "read",
     "rgb",
     "run_parity",
+    "serve",
     "train",
     "translate",
     "write",

@@ -30,6 +30,7 @@ ROOMS = {
     "runtime.motion": "base kernels",
     "runtime.steady": "base kernels runtime.motion runtime.network",
     "runtime.pipeline": "base kernels runtime.live runtime.media runtime.models runtime.motion runtime.network runtime.steady",
+    "service": "base runtime.live runtime.media runtime.pipeline",
     "metrics": "base kernels networks runtime.media",
     "plots": "base metrics",
     "demo": "base metrics plots runtime.models runtime.pipeline",
@@ -44,7 +45,7 @@ ROOMS = {
     "jobs": "assembly base runtime.media runtime.pipeline",
     "scenarios": "assembly base export kernels metrics runtime.live runtime.media runtime.pipeline",
     "api": "assembly base demo export jobs kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
-    "runtime.pipeline scenarios training.loop training.options training.systems weights",
+    "runtime.pipeline scenarios service training.loop training.options training.systems weights",
     "errors": "base",
     "testing": "api base",
     "__init__": "api assembly base jobs runtime.pipeline",

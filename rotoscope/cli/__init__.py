@@ -40,8 +40,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    "translate", "batch", "live", "looks", "info", "demo", "doctor", "export", "encode", "build", "parity", "compare", "evaluate",
-    "bench", "frames", "distill", "version", "train", "cache",
+    "translate", "batch", "live", "serve", "looks", "info", "demo", "doctor", "export", "encode", "build", "parity", "compare",
+    "evaluate", "bench", "frames", "distill", "version", "train", "cache",
 )  # fmt: skip
 app.register_install_completion_command(help="Install completion for bash, zsh, fish or PowerShell.")
 

@@ -79,6 +79,7 @@ HARMLESS: dict[str, tuple[str, ...]] = {
     ),
     "looks": (),
     "parity": ("frames", "working_size", "size", "threads"),
+    "serve": ("precision", "working_size", "fit", "norm", "steady", "strength", "keyframes", "threads"),
     "train": (),
     "translate": OF_TRANSLATE,
     "version": (),

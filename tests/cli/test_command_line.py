@@ -374,6 +374,17 @@ def test_doctor_says_what_works(rotoscope_main):
     assert "differs by" in out and "WRONG RESULTS" not in out
 
 
+def test_doctor_prints_json(monkeypatch, rotoscope_main):
+    monkeypatch.setattr(
+        "rotoscope.assembly.engines.proving_engines", list
+    )  # without the proofs, which another test runs
+    code, out, _ = rotoscope_main("doctor", "--json")
+    content = json.loads(out)
+    assert (code, content["is_healthy"]) == (1, False)
+    works = {check["name"]: check["works"] for check in content["checks"]}
+    assert works["engines"] is False and works["libx264"] is True and works["python"] is None
+
+
 @pytest.mark.parametrize("there", [(), ("torch",)], ids=["none", "torch, which runs checkpoints only"])
 def test_doctor_without_an_engine_for_onnx_files_says_so_and_fails(there, monkeypatch, rotoscope_main):
     find = importlib.util.find_spec

@@ -19,7 +19,10 @@ import tiny_models
 
 import rotoscope
 from rotoscope import cli
+from rotoscope.assembly.models import bundled_looks
 from rotoscope.demo.clip import make_clip
+
+LOOKS = ", ".join(bundled_looks())
 
 
 @pytest.fixture
@@ -146,7 +149,7 @@ def test_y4m_from_a_pipe_into_a_file(here, identity):
 
 @pytest.mark.parametrize(("words", "code", "said"), [
     (["translate"], 2, "SOURCE"),
-    (["translate", "clip.mp4"], 2, "-m is missing; accepted: a bundled look (etretat, scream, starry)"),
+    (["translate", "clip.mp4"], 2, f"-m is missing; accepted: a bundled look ({LOOKS})"),
     (["paint", "clip.mp4"], 2, "paint"),
     (["translate", "clip.mp4", "-m", "M", "--engin", "openvino"], 2, "--engin: no such option; did you mean --engine?"),
     (["translate", "clip.mp4", "out.mp4", "-m", "M", "--engin", "openvino"], 2, "--engin"),

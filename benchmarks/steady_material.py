@@ -38,12 +38,14 @@ class Pair:
     clip     a video; None: the demo clip, whose flow is known
     size     (width, height) that the clip is resized to; None: at most 640 pixels across
     start_s  seconds from its beginning
+    crop     (width, height) of the middle that is used; None: whole frames
     """
 
     weights: Path | None
     clip: Path | None
     size: tuple[int, int] | None
     start_s: float = 0.0
+    crop: tuple[int, int] | None = None
 
 
 MOSAIC, CANDY, RAIN = (WEIGHTS / "transformernet" / f"{name}_fp16.pth" for name in ("mosaic", "candy", "rain_princess"))
@@ -54,7 +56,13 @@ PAIRS = {
     "bikes": Pair(RAIN, CLIPS / "bikes.mp4", (640, 272)),
     "walk": Pair(WEIGHTS / "cartoongan" / "cartoongan_hayao_fp16.pth", CLIPS / "walk.mkv", (480, 360), 0.8),
     "demo": Pair(None, None, (640, 360)),
+    "cockatoo": Pair(CANDY, CLIPS / "cockatoo.mp4", (640, 360)),
+    "book": Pair(RAIN, CLIPS / "book.mkv", (480, 360)),
+    "bunny": Pair(RAIN, CLIPS / "bbb_960x540_60fps_vp8.webm", (640, 360)),
+    "water": Pair(CANDY, CLIPS / "stream-of-water.webm", (480, 360)),
+    "phone": Pair(MOSAIC, CLIPS / "carphone_pristine.mp4", (352, 288)),
 }
+HELD_OUT = {"bunny", "water", "phone"}  # not used for choosing anything
 
 
 class Judge(NamedTuple):
@@ -78,12 +86,15 @@ class Material:
         first = "true" if pair.clip is None else "RAFT-small"
         self.judges = {
             first: Judge(stored["flow"], stored["valid"].astype(bool)),
-            "DIS medium": judge(self.source, DisFlow("medium", scale=1.0)),
+            "DIS medium": Judge(**kept(cache / f"{name}.{num_frames}.dis.npz", self._dis_medium)),
         }
         estimator = MotionEstimator(DisFlow(scale=1.0), both_ways=True)
         moving = run_stage(MotionStage(estimator, StageTimes()), self._bare())
         self.motions = [frame.motion for frame in moving]
         self._inserted = cache / f"{name}.{num_frames}.inserted.npz"
+
+    def _dis_medium(self) -> dict[str, np.ndarray]:
+        return judge(self.source, DisFlow("medium", scale=1.0))._asdict()
 
     def _bare(self) -> Iterator[Frame]:
         for t, source in enumerate(self.source):
@@ -128,7 +139,7 @@ def network(pair: Pair) -> rotoscope.Model:
 def translated(pair: Pair, num_frames: int) -> dict[str, np.ndarray]:
     """Source (N,H,W,3) uint8, translation (N,H,W,3) float16 in [0,1], and the first judge."""
     if pair.clip is None:
-        scene = Scene(*pair.size, num_frames)
+        scene = Scene(*(pair.crop or pair.size), num_frames)
         source = list(noisy_frames(scene, Sensor(seed=0)))
         flow = np.stack([scene.flow(t, t + 1) for t in range(num_frames - 1)])
         valid = ~np.stack([scene.occlusion(t, t + 1) for t in range(num_frames - 1)])
@@ -146,7 +157,14 @@ def read(pair: Pair, num_frames: int) -> Iterator[np.ndarray]:
         for _, frame in zip(range(num_frames), reader, strict=False):
             width = min(MOST_PX, frame.source.width)
             size = pair.size or (width, round(width * frame.source.height / frame.source.width))
-            yield cv2.resize(rotoscope.rgb(frame.source), size, interpolation=cv2.INTER_AREA)
+            picture = cv2.resize(rotoscope.rgb(frame.source), size, interpolation=cv2.INTER_AREA)
+            yield picture if pair.crop is None else middle(picture, pair.crop)
+
+
+def middle(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H,W,3): the middle of a picture, `size` (width, height) pixels or what there is."""
+    left, top = (max(0, (whole - part) // 2) for whole, part in zip(picture.shape[1::-1], size, strict=True))
+    return np.ascontiguousarray(picture[top : top + size[1], left : left + size[0]])
 
 
 def judge(pictures: list[np.ndarray], estimate) -> Judge:

@@ -256,7 +256,7 @@ def test_strength_changes_between_two_frames(model):
 def test_strength_needs_a_method_that_has_one(model):
     with (
         rotoscope.Translator(model, steady="off") as translator,
-        pytest.raises(rotoscope.UsageError, match="accepted: steady blend"),
+        pytest.raises(rotoscope.UsageError, match="accepted: steady blend, ramp"),
     ):
         translator.strength = 0.5
     assert translator.strength == 0.75

@@ -114,7 +114,7 @@ class LiveRun:
         stages = None if line is None else line.stages
         info = _info(source)
         recent = counters.recent(self._frame_s(info))
-        blend = None if stages is None else stages.steadiness.blend
+        steadier = None if stages is None else stages.steadiness.steadier
         losses = dict(source.losses)
         if counters.early:
             losses[BEFORE_READY] = counters.early
@@ -143,7 +143,7 @@ class LiveRun:
             latency_counts=counters.latency_counts(),
             latency_sum_ms=counters.latency_sum_ms,
             stage_counts={} if stages is None else stages.times.cumulative(LIMITS_MS),
-            strength=self._request.steady.strength if blend is None else blend.strength,
+            strength=self._request.steady.strength if steadier is None else steadier.strength,
             mix=self._job.output_options.mix if line is None else line.finish.mix,
             keyframes=1 if stages is None or stages.steadiness.keys is None else stages.steadiness.keys.every,
             is_paused=line is not None and line.is_paused,
@@ -327,8 +327,8 @@ class LiveRun:
                 return
             steady = self._request.steady  # its strength may have been changed meanwhile
             self._request = self._wanted = replace(request, steady=steady)
-            if stages.steadiness.blend is not None:
-                stages.steadiness.blend.strength = steady.strength
+            if stages.steadiness.steadier is not None:
+                stages.steadiness.steadier.strength = steady.strength
             line.exchange(stages)
 
     def _finish(self, stages: Stages, info: VideoInfo, frame: Frame) -> Finish:
@@ -344,8 +344,8 @@ class LiveRun:
 
     def _set_strength(self, line: LiveLine, value: float) -> None:
         steady = replace(self._request.steady, strength=value)  # refuses wrong values
-        if line.stages.steadiness.blend is None:
-            raise UsageError(f"strength of {line.stages.steadiness.description}; accepted: --steady blend")
+        if line.stages.steadiness.steadier is None:
+            raise UsageError(f"strength of {line.stages.steadiness.description}; accepted: --steady blend, ramp")
         with self._lock:
             is_wanted = self._wanted is self._request
             self._request = replace(self._request, steady=steady)

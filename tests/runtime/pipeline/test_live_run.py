@@ -148,7 +148,7 @@ def test_another_model_is_opened_beside_the_running_one(identity, every):
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"strength": 0.5}, "strength of off; accepted: --steady blend"),
+    ({"strength": 0.5}, "strength of off; accepted: --steady blend, ramp"),
     ({"mix": 2}, "mix=2; accepted: 0 (none of the source) to 1 (only the source)"),
     ({"colour": 1}, "unknown change colour; accepted: model, strength, mix, is_paused, style"),
 ])  # fmt: skip

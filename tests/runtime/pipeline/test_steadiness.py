@@ -72,7 +72,7 @@ def test_hypercon_refuses_what_it_cannot_do(options, reason, identity):
 
 
 @pytest.mark.parametrize(("options", "reason"), [
-    ({"steady": "on"}, "steady='on'; accepted: off, blend, hypercon"),
+    ({"steady": "on"}, "steady='on'; accepted: off, blend, ramp, hypercon"),
     ({"strength": 1.5}, "strength=1.5; accepted: 0"),
     ({"keyframes": 0}, "keyframes=0; accepted: 1 to 1000"),
     ({"insert": -1}, "insert=-1; accepted: 0 to 63"),

@@ -3,7 +3,7 @@
 Translations and flows take minutes; they are computed once and stored in a folder.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -23,6 +23,7 @@ from rotoscope.demo.sensor import Sensor
 from rotoscope.metrics.warping_error import visible
 from rotoscope.runtime.motion.dis import DisFlow
 from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
+from rotoscope.runtime.motion.inverse_search import InverseSearchFlow
 from rotoscope.runtime.steady.insert import InsertFrames
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -39,6 +40,7 @@ class Pair:
     size     (width, height) that the clip is resized to; None: at most 640 pixels across
     start_s  seconds from its beginning
     crop     (width, height) of the middle that is used; None: whole frames
+    first_judge  "RAFT-small"; or "inverse search" at full size, which needs a hundredth of its time
     """
 
     weights: Path | None
@@ -46,6 +48,7 @@ class Pair:
     size: tuple[int, int] | None
     start_s: float = 0.0
     crop: tuple[int, int] | None = None
+    first_judge: str = "RAFT-small"
 
 
 MOSAIC, CANDY, RAIN = (WEIGHTS / "transformernet" / f"{name}_fp16.pth" for name in ("mosaic", "candy", "rain_princess"))
@@ -83,7 +86,7 @@ class Material:
         self.name, self.pair = name, pair
         self.source = list(stored["source"])
         self.plain = [four(picture) for picture in stored["plain"]]
-        first = "true" if pair.clip is None else "RAFT-small"
+        first = "true" if pair.clip is None else pair.first_judge
         self.judges = {
             first: Judge(stored["flow"], stored["valid"].astype(bool)),
             "DIS medium": Judge(**kept(cache / f"{name}.{num_frames}.dis.npz", self._dis_medium)),
@@ -145,7 +148,7 @@ def translated(pair: Pair, num_frames: int) -> dict[str, np.ndarray]:
         valid = ~np.stack([scene.occlusion(t, t + 1) for t in range(num_frames - 1)])
     else:
         source = list(read(pair, num_frames))
-        flow, valid = judge(source, raft())
+        flow, valid = judge(source, raft() if pair.first_judge == "RAFT-small" else InverseSearchFlow(scale=1.0))
     model = network(pair)
     plain = np.stack([model(picture) for picture in source])
     return {"source": np.stack(source), "plain": plain.astype(np.float16) / 255, "flow": flow, "valid": valid}
@@ -169,11 +172,8 @@ def middle(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def judge(pictures: list[np.ndarray], estimate) -> Judge:
     """Return the forward flow, valid where it passes the forward-backward check."""
-
-    def flows(video: Iterable[np.ndarray]) -> list[np.ndarray]:
-        return [estimate(a, b) for a, b in pairwise(video)]
-
-    there, back = flows(pictures), flows(pictures[::-1])[::-1]
+    there = [estimate(a, b) for a, b in pairwise(pictures)]
+    back = [estimate(b, a) for a, b in pairwise(pictures)]
     return Judge(np.stack(there), np.stack([visible(a, b) for a, b in zip(there, back, strict=True)]))
 
 

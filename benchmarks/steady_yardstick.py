@@ -5,11 +5,11 @@
 
 Needs ../shared (clips and weights). The control is a recursion along the motion without trust, history read by cubic sampling,
 whose four octaves are given back the energy of frame by frame by one gain each, for weights of history from 0.3 to 0.8.
-"x" is the gain in E_warp over frame by frame divided by the control's at the same LPIPS (SqueezeNet), the geometric mean over five
-LPIPS inside both sweeps: of the lesser of two judges (RAFT-small, on the demo clip the true flow; DIS medium at full size), and of
-judge C (the first one's flow on pixels where both flows agree within half a pixel). Octaves, coherence and peakedness are relative
-to frame by frame, at the strength whose LPIPS is nearest to the control's at 0.6. With --json, what is in the file is not measured
-again. docs/lab/steadiness.md shows the results.
+"x" is the gain in E_warp over frame by frame divided by the control's at the same LPIPS (SqueezeNet), the geometric mean over
+five LPIPS inside both sweeps: of the lesser of two judges (RAFT-small, on the demo clip the true flow; DIS medium at full size),
+and of judge C (the first one's flow on pixels where both flows agree within half a pixel). Octaves, coherence and peakedness are
+relative to frame by frame, at the strength whose LPIPS is nearest to the control's at 0.6. With --json, what is in the file is
+not measured again. docs/lab/steadiness.md shows the results.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from steady_material import HELD_OUT, PAIRS, WEIGHTS, Judge, Material
+from steady_material import HELD_OUT, PAIRS, WEIGHTS, Material
 from steady_quality import blended, levels, pooled, recursion, shown, whole
 
 from rotoscope.base.stage import run_stage
@@ -70,25 +70,25 @@ class Measures:
     """What is measured of one clip: numbers relative to its frame-by-frame result."""
 
     def __init__(self, material, distance):
-        (first, a), (_, b) = material.judges.items()
-        both = np.stack([agreeing(*flows) for flows in zip(a.flow, b.flow, strict=True)]) & a.valid & b.valid
-        self._judges = {first: a, "DIS medium": b, "C": Judge(a.flow, both)}
+        self._judges = material.judges
+        self._first, second = self._judges.values()
+        agree = [agreeing(*flows) for flows in zip(self._first.flow, second.flow, strict=True)]
+        self._agree = np.stack(agree) & self._first.valid & second.valid
         self._distance = distance
         self._plain = [levels(picture) for picture in material.plain]
-        self.share_of_c = round(float(both.mean()), 3)
         self._plain_numbers = self._raw(self._plain)
 
     def _raw(self, video):
-        errors = {
-            name: float(np.nanmean([
-                mean_over(warping_difference(a, b, judge.flow[t]), judge.valid[t])
-                for t, (a, b) in enumerate(pairwise(video)) if t >= SETTLING
-            ]))
-            for name, judge in self._judges.items()
-        }  # fmt: skip
+        errors = {name: [] for name in (*self._judges, "C")}
+        for t, (a, b) in enumerate(pairwise(video)):
+            for name, judge in self._judges.items() if t >= SETTLING else ():
+                difference = warping_difference(a, b, judge.flow[t])
+                errors[name].append(mean_over(difference, judge.valid[t]))
+                if judge is self._first:
+                    errors["C"].append(mean_over(difference, self._agree[t]))
         textures = range(SETTLING, len(video), TEXTURE_EVERY)
         return {
-            "E_warp": errors,
+            "E_warp": {name: float(np.nanmean(values)) for name, values in errors.items()},
             "energy": [gradient_energy(picture) for picture in video],
             "coherence": np.mean([coherence(video[t]) for t in textures]),
             "peakedness": np.mean([peakedness(video[t]) for t in textures], axis=0),
@@ -133,8 +133,8 @@ def row(name, method, found):
 
 def table(found, methods):
     print(
-        "| clip | method | x, lesser of A and B | x, C | gain | gain, C | at LPIPS | nearest strength: LPIPS | octaves | coherence "
-        "| peakedness |"
+        "| clip | method | x, lesser of A and B | x, C | gain | gain, C | at LPIPS | nearest strength: LPIPS | octaves "
+        "| coherence | peakedness |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for method in methods:
@@ -158,6 +158,7 @@ def main():
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--frames", type=int, default=48)
     parser.add_argument("--crop", help="only the middle, for example 320x208, for a quick look; another cache and file")
+    parser.add_argument("--first-judge", default="RAFT-small", choices=("RAFT-small", "inverse search"))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
@@ -169,7 +170,8 @@ def main():
         wanted = [(m, s) for m in methods for s in METHODS[m][1] if str(s) not in clip.get(m, {})]
         if wanted:
             crop = None if options.crop is None else tuple(map(int, options.crop.split("x")))
-            material = Material(name, replace(PAIRS[name], crop=crop), options.frames, options.cache)
+            pair = replace(PAIRS[name], crop=crop, first_judge=options.first_judge)
+            material = Material(name, pair, options.frames, options.cache)
             measures = Measures(material, distance)
         for method, strength in wanted:
             results = METHODS[method][0](material, strength)

@@ -48,6 +48,7 @@ INSTANCES = {
     "composite": ["composite"],
     "flicker": ["flicker_partials"],
     "mix": [*_each("mix<{}>", ("float", "float4")), "weighted_sum", "flows_between", "trust_along"],
+    "ramp": ["past_weight", "look_ahead_weights"],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

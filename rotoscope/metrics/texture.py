@@ -1,7 +1,7 @@
 """Texture: whether strokes are distinct, or several of them lie on top of each other.
 
-The mean of pictures whose strokes lie at different places has more, fainter and crossing strokes. Octave energies do not show it
-once they are given back; the two measures here do. Both are read relative to the frame-by-frame result.
+The mean of pictures whose strokes lie at different places has more, fainter and crossing strokes. Octave energies do not show
+it once they are given back; the two measures here do. Both are read relative to the frame-by-frame result.
 """
 
 import cv2

@@ -34,7 +34,7 @@ def model(tmp_path):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"steady": "off"}, {"steady": "hypercon"}, {"keyframes": 3},
+    {}, {"steady": "off"}, {"steady": "hypercon"}, {"keyframes": 3}, {"steady": "ramp"},
     {"steady": "hypercon", "insert": 0, "window": 3, "dilation": 1},
 ], ids=str)  # fmt: skip
 def test_images_and_frames_give_the_same_pictures(options, model):

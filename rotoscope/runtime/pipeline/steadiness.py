@@ -185,7 +185,9 @@ def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:
             f"--interpolator {options.interpolator}: {method} inserts no frames; accepted: --steady hypercon"
         )
     if method == "hypercon" and options.keyframes > 1:
-        raise UsageError(f"--keyframes {options.keyframes}: hypercon translates every frame; accepted: off, blend, ramp")
+        raise UsageError(
+            f"--keyframes {options.keyframes}: hypercon translates every frame; accepted: off, blend, ramp"
+        )
     if method == "hypercon" and 2 * options.window + 1 > MAX_POOLED:
         raise UsageError(f"--window {options.window}; at most {(MAX_POOLED - 1) // 2}")
     return method

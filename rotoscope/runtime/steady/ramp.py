@@ -1,8 +1,8 @@
 """Ramp: a mean over all earlier frames and a few later ones, moved along the motion where it is reliable.
 
-Flicker of the mean goes with the squared steps between the weights of neighbouring frames. The weights of the past therefore fall
-exponentially and never end, and those of the later frames fall linearly to nothing: a window that ends in a step lets a frame
-come in, or go, at once.
+Flicker of the mean goes with the squared steps between the weights of neighbouring frames. The weights of the past therefore
+fall exponentially and never end, and those of the later frames fall linearly to nothing: a window that ends in a step lets a
+frame come in, or go, at once.
 """
 
 from collections import deque
@@ -51,8 +51,8 @@ class Ramp:
     """A frame shows the weighted mean of itself (weight 1), all frames before and `late` frames after it.
 
     A frame k before has weight s^k, s = 0.95 strength; one k after has 1 - k / (late + 1); each times the trust of the motion
-    between. Below strength 0.5 the weights of later frames are smaller in proportion. Pictures are read by Catmull-Rom sampling.
-    `Detail` raises the detail of what is shown; the mean of the past is kept without.
+    between. Below strength 0.5 the weights of later frames are smaller in proportion. Pictures are read by Catmull-Rom
+    sampling. `Detail` raises the detail of what is shown; the mean of the past is kept without.
 
     strength  0 to 1; may be changed between two steps
     late      later frames that are used, at least 0: frames leave so many late
@@ -84,8 +84,9 @@ class Ramp:
             if before is None or frame.motion is None or before[0].shape != new.shape:
                 done = self.flush()
                 self.reset()
-                weight: F32 = np.ones_like(new, shape=new.shape[:2], dtype=np.float32)
                 nothing: F32 = np.zeros_like(new, shape=new.shape[:2], dtype=np.float32)
+                weight = np.zeros_like(nothing)
+                weight[...] = 1
                 self._past = new, weight
                 self._waiting.append(_Waiting(frame, new, new, nothing, None))
             else:

@@ -6,10 +6,10 @@
 Needs ../shared (clips and weights). The control is a recursion along the motion without trust, history read by cubic sampling,
 whose four octaves are given back the energy of frame by frame by one gain each, for weights of history from 0.3 to 0.8.
 "x" is the gain in E_warp over frame by frame divided by the control's at the same LPIPS (SqueezeNet), the geometric mean over
-five LPIPS inside both sweeps: of the lesser of two judges (RAFT-small, on the demo clip the true flow; DIS medium at full size),
-and of judge C (the first one's flow on pixels where both flows agree within half a pixel). Octaves, coherence and peakedness are
-relative to frame by frame, at the strength whose LPIPS is nearest to the control's at 0.6. With --json, what is in the file is
-not measured again. docs/lab/steadiness.md shows the results.
+five LPIPS inside both sweeps: of the lesser of two judges (RAFT-small, on the demo clip the true flow; DIS medium at full
+size), and of judge C (the first one's flow on pixels where both flows agree within half a pixel). Octaves, coherence and
+peakedness are relative to frame by frame, at the strength whose LPIPS is nearest to the control's at 0.6. With --json, what is
+in the file is not measured again. docs/lab/steadiness.md shows the results.
 """
 
 import argparse

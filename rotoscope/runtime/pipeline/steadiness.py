@@ -95,6 +95,7 @@ def plan_steadiness(
     elif method == "ramp":
         steadier = Ramp(options.strength, options.late, region, times)
         description = f"ramp {options.strength:g}, {options.late} late"
+        notes = (*_delay("ramp:", options.late), *notes)
     if not has_keys:
         assert steadier is not None
         meter = FlickerMeter(region, times, gpu)
@@ -128,15 +129,19 @@ def _hypercon(
     ).needed()
     inserted = f"{around.insert} inserted{f' by {interpolator.name}' if interpolator else ''}"
     how = f"weighted mean {options.strength:g}" if options.pool == "weighted" else options.pool
-    plural = "" if around.reach == 1 else "s"
     meter = FlickerMeter(region, times, gpu)
     return Steadiness(
         f"hypercon, {inserted}, {how} of {2 * options.window + 1}",
         (motion, InsertFrames(around.insert, times, interpolator)),
         (meter.entering, HyperCon(around, region, times), meter.leaving),
-        notes=(f"hypercon: network calls per frame: {around.steps}; delay: {around.reach} frame{plural}",),
+        notes=_delay(f"hypercon: network calls per frame: {around.steps};", around.reach),
         flicker=meter,
     )
+
+
+def _delay(what: str, frames: int) -> tuple[str, ...]:
+    """A line that says by how many frames results are late; () if by none."""
+    return (f"{what} delay: {frames} frame{'' if frames == 1 else 's'}",) if frames else ()
 
 
 def without_effect(method: str, options: SteadyOptions) -> tuple[str, ...]:

@@ -167,9 +167,11 @@ def test_a_change_that_cannot_be_made_is_one_line(changes, message, identity, ev
     assert str(refused.value) == message
 
 
-def test_strength_is_changed_while_frames_are_blended(identity, every):
+@pytest.mark.parametrize("steady", ["blend", "ramp"])
+def test_strength_is_changed_while_frames_are_mixed(identity, every, steady):
     source, sink = FedSource(), KeptSink()
-    with live_run(identity, source, sink, steady=SteadyOptions(steady="blend", strength=1.0), live=every) as run:
+    options = SteadyOptions(steady=steady, strength=1.0, late=0)
+    with live_run(identity, source, sink, steady=options, live=every) as run:
         run.start()
         source.feed(100)
         until(lambda: sink.num_frames == 1)

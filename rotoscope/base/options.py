@@ -260,7 +260,7 @@ class LiveOptions:
 
     most_carried: Annotated[int, Within(1, 64, "frames")] = 4
     """When the machine is too slow, translate at least one frame in n and move its result along the motion for the others,
-    before frames are dropped; 1 never does. Only with blend."""
+    before frames are dropped; 1 never does. Only with blend or ramp."""
 
     host: str = "127.0.0.1"
     """Address on which the page is served; any other than this machine's own needs --token."""

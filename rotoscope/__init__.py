@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rotoscope.api.bench import Bench, bench
     from rotoscope.api.live import live
-    from rotoscope.api.measurement import compare, evaluate, parity
+    from rotoscope.api.measurement import compare, evaluate, parity, run_parity
     from rotoscope.api.model_files import build, encode, export_model, info
     from rotoscope.api.training import distill, train
     from rotoscope.api.translation import load, read, rgb, translate, write
@@ -56,6 +56,7 @@ _MODULES = {
     "parity": "api.measurement",
     "read": "api.translation",
     "rgb": "api.translation",
+    "run_parity": "api.measurement",
     "train": "api.training",
     "translate": "api.translation",
     "write": "api.translation",
@@ -88,6 +89,7 @@ __all__ = [
     "parity",
     "read",
     "rgb",
+    "run_parity",
     "train",
     "translate",
     "write",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -16,10 +17,14 @@ from rotoscope.base.options import (
     EngineName,
     ModelKeywords,
     ModelOptions,
+    SteadyKeywords,
+    SteadyOptions,
     check_known,
+    options_from,
 )
 from rotoscope.base.sizes import parse_size
 from rotoscope.kernels.rows import usable_cores
+from rotoscope.runtime.media.encoder import CONTAINERS
 from rotoscope.runtime.pipeline.companions import with_masks
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from rotoscope.export.comparison import ParityReport
     from rotoscope.metrics.evaluation import Evaluation
     from rotoscope.metrics.evaluator import LpipsNetwork
+    from rotoscope.scenarios.run_parity import RunParity
 
 
 def evaluate(
@@ -148,6 +154,49 @@ def parity(
     if save is not None:
         write_worst_picture(report.last, Path(save), overwrite=overwrite)
     return report
+
+
+def run_parity(
+    a: str | Path,
+    b: str | Path,
+    *,
+    clip: str | Path,
+    frames: int = 16,
+    working_size: str | None = None,
+    hints: Sequence[str] = (),
+    threads: int | None = None,
+    **steady: Unpack[SteadyKeywords],
+) -> RunParity:
+    """Compare two whole runs on a clip: motion, network, steadying and the pictures for the encoder, frame by frame.
+
+    a             a form, as for `parity`
+    b             another form, or a video that `translate` wrote from the same clip without loss (`codec="ffv1"`), on another
+                  machine or by another version; of a video only the finished pictures are compared
+    clip          a video, folder or pattern
+    frames        number of frames of the clip, at least 1
+    working_size  size at which the networks see the clip
+    hints         KEY=VALUE that an ambiguous checkpoint needs
+    threads       by default all cores
+    The other keywords steady both runs, as in `translate`.
+    `result.is_within` says whether the finished pictures are within one code value; for reduced precisions, whether each frame
+    reaches the PSNR of docs/parity.md. Raises InputRefused and ModelRefused.
+    """
+    from rotoscope.scenarios.run_forms import open_run_form
+    from rotoscope.scenarios.run_parity import compare_runs, compare_with_video
+
+    check_known(steady, SteadyOptions)
+    if frames < 1:
+        raise UsageError(f"--frames {frames}; at least 1")
+    options = options_from(SteadyOptions, steady)
+    threads = threads or usable_cores()
+    first = open_run_form(str(a), hints=hints, threads=threads, working_size=working_size, steady=options)
+    with ExitStack() as stack:
+        source = stack.enter_context(read(clip))
+        if Path(b).suffix.lower() in CONTAINERS and Path(b).is_file():
+            video = stack.enter_context(read(b))
+            return compare_with_video(first, Path(b).name, source.info, islice(source, frames), iter(video))
+        second = open_run_form(str(b), hints=hints, threads=threads, working_size=working_size, steady=options)
+        return compare_runs(first, second, source.info, islice(source, frames))
 
 
 def _clip_frames(clip: str | Path, mask: str | Path | None, count: int, is_ids: bool) -> Iterator[Frame]:

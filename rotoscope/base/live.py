@@ -139,7 +139,7 @@ class LiveStatus:
     in_fps, out_fps   of the last two seconds
     latency_p50_ms, latency_p99_ms   from arrival to the hand-over to the outputs, of the last two seconds; None without frames
     late_share   0..1: frames of the last two seconds that took longer than the time between two source frames
-    stages       per stage: share of the time, total seconds, p50_ms, p95_ms, p99_ms
+    stages       per stage: share of the time, total seconds, p50_ms, p90_ms, p95_ms, p99_ms
     latency_counts  upper limit in milliseconds -> results since the begin that took at most this long, cumulative
     latency_sum_ms  of all these results
     stage_counts    stage -> the same as latency_counts, of the pieces of work in this stage

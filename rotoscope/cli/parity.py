@@ -1,21 +1,30 @@
 """rotoscope parity: compare two forms of one network and print how far they differ."""
 
+import json as json_module
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from rotoscope.base.errors import UsageError
+from rotoscope.base.files import check_target, part_file
 from rotoscope.cli.lines import print_lines
+from rotoscope.cli.options import STEADY, SteadyArguments, as_keywords
 from rotoscope.cli.overwrite_rules import refuse_inputs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rotoscope.export.comparison import Flicker, ParityReport
     from rotoscope.export.parity import Pair
+    from rotoscope.metrics.difference import Difference
+    from rotoscope.scenarios.run_parity import RunParity
 
 BEYOND = 1  # exit code
 
 
-def parity(
+def parity(  # noqa: D417  cyclopts takes the help of flattened options from their fields
     a: str,
     b: str,
     /,
@@ -29,12 +38,17 @@ def parity(
     save: Path | None = None,
     overwrite: bool = False,
     bisect: bool = False,
+    steady_options: SteadyArguments = STEADY,
     threads: int | None = None,
+    json: Path | None = None,
 ) -> int:
-    """Compare two forms of one network on random inputs and on real frames; exit code 1 if they differ by more than the bound.
+    """Compare two forms of one network, or two whole runs (with --steady); exit code 1 if they differ by more than the bound.
 
     A form is a checkpoint, an .onnx file or a look, and how to run it: net.pth, net.onnx@openvino, net.onnx@openvino:bf16,
     net.pth@torch:fp16:cuda, net.pth@torch:compiled.
+
+    With --steady and --clip both forms run as in translate: motion, network, steadying and finished pictures are compared
+    frame by frame. b may then be a video that another run wrote without loss.
 
     Parameters
     ----------
@@ -63,9 +77,29 @@ def parity(
         Name the first tensor that differs by more than the bound; for two .onnx files.
     threads
         Cores to use; by default all.
+    json
+        Write the figures of every frame into this file.
 
     """
     import rotoscope
+
+    if json is not None:
+        check_target(json, source=None, overwrite=overwrite)
+    given = {name: value for name, value in as_keywords(steady_options).items() if value is not None}
+    if given.get("steady") is not None:
+        if clip is None:
+            raise UsageError("--steady compares whole runs on a clip: give --clip")
+        if mask is not None or save is not None or size is not None:
+            raise UsageError("--mask, --save and --size are for networks; not accepted with --steady")
+        run = rotoscope.run_parity(
+            a, b, clip=clip, frames=frames, working_size=working_size, hints=hint, threads=threads, **given
+        )
+        show_run(run)
+        if bisect and run.first_different == "network":
+            show_verdict(rotoscope.parity(a, b, hints=hint, bisect=True, threads=threads))
+        if json is not None:
+            write_json(json, run_figures(run), overwrite=overwrite)
+        return 0 if run.is_within else BEYOND
 
     if save is not None:
         refuse_inputs(save, [a.partition("@")[0], b.partition("@")[0], clip, mask])
@@ -81,12 +115,70 @@ def parity(
     if report.flicker is not None:
         show_flicker(report.flicker)
     show_verdict(report)
+    if json is not None:
+        pairs = {"random": report.random, **({} if report.clip is None else {"clip": report.clip})}
+        write_json(
+            json,
+            {
+                "a": report.last.a.label, "b": report.last.b.label, "is_within": report.is_within,
+                **{name: {"outputs": figures(pair.differences)} for name, pair in pairs.items()},
+            },
+            overwrite=overwrite,
+        )  # fmt: skip
     return 0 if report.is_within else BEYOND
+
+
+def show_run(run: "RunParity") -> None:
+    """Print a table of the stages, how the difference of the finished pictures changes over the frames, and the verdict."""
+    print_lines(f"{run.a} and {run.b}, {run.num_frames} frames, steady {run.steady}")
+    print(f"{'':<10}{'max':>10}{'mean':>10}{'PSNR dB':>10}{'worst at':>10}")
+    for name, difference in run.stages.items():
+        psnr = "-" if name == "motion" else f"{difference.psnr_db:.1f}"
+        worst = f"{difference.worst_frame:>10}"
+        print(f"{name:<10}{difference.largest:>10.1e}{difference.mean:>10.1e}{psnr:>10}{worst}")
+    finish = run.stages["finish"]
+    largest = " ".join(f"{value * 127.5:.0f}" for value in finish.frame_largest)
+    print(f"finish, largest difference in code values, by frame: {largest}")
+    print("finish, PSNR dB by frame: " + " ".join(f"{value:.0f}" for value in finish.frame_psnr_db))
+    print(f"first stage that differs by more than rounding: {run.first_different or 'none'}")
+    bound = run.bound if run.bound.psnr_db is not None else "at most 1 code value"
+    print_lines(f"bound of every frame: {bound}: {'within' if run.is_within else 'BEYOND'}")
+
+
+def run_figures(run: "RunParity") -> dict[str, Any]:
+    """What the JSON file of a comparison of runs holds."""
+    return {
+        "a": run.a, "b": run.b, "steady": run.steady, "is_within": run.is_within, "first_different": run.first_different,
+        "stages": figures(run.stages),
+    }  # fmt: skip
+
+
+def figures(differences: "Mapping[Any, Difference]") -> dict[str, Any]:
+    """Largest and mean difference and PSNR of each output; by frame too. Infinite numbers are None."""
+    return {
+        str(name): {
+            "max": finite(item.largest), "mean": finite(item.mean), "psnr_db": finite(item.psnr_db),
+            "frame_max": [finite(value) for value in item.frame_largest],
+            "frame_psnr_db": [finite(value) for value in item.frame_psnr_db],
+        }
+        for name, item in differences.items()
+    }  # fmt: skip
+
+
+def finite(value: float) -> float | None:
+    """The value, or None for one that JSON does not have."""
+    return value if math.isfinite(value) else None
+
+
+def write_json(path: Path, content: dict[str, Any], *, overwrite: bool) -> None:
+    """Write a JSON file at once."""
+    with part_file(path, overwrite=overwrite) as part:
+        part.write_text(json_module.dumps(content, indent=1) + "\n")
 
 
 def show_pair(pair: "Pair", inputs: str) -> None:
     """Print a table of the differences of all outputs on some inputs, and the drift of a network with state."""
-    from rotoscope.export.difference import PERCENTILES
+    from rotoscope.metrics.difference import PERCENTILES
 
     print_lines(f"{pair.a.label} and {pair.b.label}, {len(pair.first.frame_largest)} calls, {inputs}")
     columns = ("max", "mean", "PSNR dB", *(f"{percent:g}%" for percent in PERCENTILES))

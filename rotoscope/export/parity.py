@@ -17,8 +17,8 @@ from rotoscope.base.device import CPU, Device
 from rotoscope.base.engine import Engine, Tensors
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.manifest import Manifest
-from rotoscope.export.difference import Difference
 from rotoscope.export.recode import Arrays, in_common_units, recoded, restated
+from rotoscope.metrics.difference import Difference
 from rotoscope.runtime.models.golden import golden_inputs
 
 
@@ -47,7 +47,8 @@ class Bound:
     def __str__(self) -> str:
         if self.psnr_db is not None:
             return f"PSNR at least {self.psnr_db:g} dB"
-        return f"max {self.largest:g}, mean {self.mean:g}"
+        limits = {"max": self.largest, "mean": self.mean}
+        return ", ".join(f"{name} {limit:g}" for name, limit in limits.items() if limit is not None)
 
     def allows(self, difference: Difference) -> bool:
         """Whether a difference is within every bound that is set."""

@@ -7,8 +7,8 @@ import pytest
 
 from rotoscope.base.errors import ModelRefused
 from rotoscope.base.manifest import FrameInput, FrameOutput, Manifest, StateTensor
-from rotoscope.export.difference import Difference
 from rotoscope.export.parity import Form, Pair, common_size, measure_rounding, run_random
+from rotoscope.metrics.difference import Difference
 
 
 class NumpyEngine:

@@ -35,7 +35,7 @@ def measured(chain):
     """What was measured of a chain, once for all tests of this file."""
     if chain == "rtmp":
         need_program("nginx")
-    (result,) = rotoscope.bench(chain=chain, seconds=4, network_ms=5, **SMALL).chains
+    (result,) = rotoscope.bench("live", chain=chain, seconds=4, network_ms=5, **SMALL).chains
     return result
 
 
@@ -82,29 +82,29 @@ def test_sound_keeps_its_offset(chain):
 
 
 def test_three_times_too_slow_drops_and_does_not_fall_behind():
-    (result,) = rotoscope.bench(network_ms=200, seconds=6, **SMALL).chains
+    (result,) = rotoscope.bench("live", network_ms=200, seconds=6, **SMALL).chains
     check_counts(result)
     assert result.run.dropped > result.run.frames_out / 2
     assert result.latency.lost > 0 and growth(result.latency) <= MOST_GROWTH
 
 
 def test_every_frame_comes_out_with_policy_every_though_the_network_is_too_slow():
-    (result,) = rotoscope.bench(network_ms=100, seconds=3, policy="every", **SMALL).chains
+    (result,) = rotoscope.bench("live", network_ms=100, seconds=3, policy="every", **SMALL).chains
     check_counts(result)
     assert result.latency.lost == result.latency.unreadable == result.run.dropped == 0
     assert result.run.frames_out == result.run.frames_in
 
 
 def test_a_look_is_stamped_after_the_last_stage(identity):
-    report = rotoscope.bench(model=str(identity), steady="blend", seconds=2, **SMALL)
+    report = rotoscope.bench("live", model=str(identity), steady="blend", seconds=2, **SMALL)
     (result,) = report.chains
-    assert report.is_stamped and not rotoscope.bench(seconds=0.5, **SMALL).is_stamped
+    assert report.is_stamped and not rotoscope.bench("live", seconds=0.5, **SMALL).is_stamped
     check_counts(result)
     assert result.latency.unreadable == result.latency.inverted == 0
 
 
 def test_the_result_says_what_ran_and_where(identity):
-    report = rotoscope.bench(model=str(identity), seconds=0.5, steady="off", **SMALL)
+    report = rotoscope.bench("live", model=str(identity), seconds=0.5, steady="off", **SMALL)
     (result,) = report.chains
     assert (report.model, report.size, report.rate) == (str(identity), "192x108", 15)
     assert report.options == {"port": 0, "steady": "off"}
@@ -118,7 +118,7 @@ def test_the_result_says_what_ran_and_where(identity):
 @pytest.mark.parametrize("options, message", [
     ({"chain": "srt"}, r"chain 'srt'; accepted: memory, udp, rtmp, page"),
     ({"chain": []}, r"chain ''; accepted"),
-    ({"scenario": "offline"}, r"scenario 'offline'; accepted: live"),
+    ({"find_rate": True}, r"find_rate means nothing in scenario live"),
     ({"seconds": 0}, r"seconds 0; accepted: a number above 0"),
     ({"network_ms": -1}, r"network_ms -1; accepted: 0 to 10000"),
     ({"network_ms": 5, "model": "starry"}, r"network_ms .* with a model"),
@@ -128,13 +128,13 @@ def test_the_result_says_what_ran_and_where(identity):
 ])  # fmt: skip
 def test_values_that_cannot_work_are_refused_at_once(options, message):
     with pytest.raises(UsageError, match=message):
-        rotoscope.bench(**options)
+        rotoscope.bench("live", **options)
 
 
 def test_a_missing_server_is_answered_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setattr(rtmp_server, "MODULES", ())
     with pytest.raises(UsageError, match="chain rtmp needs nginx with its RTMP module: apt-get install nginx-light"):
-        rotoscope.bench(chain="rtmp", seconds=1, **SMALL)
+        rotoscope.bench("live", chain="rtmp", seconds=1, **SMALL)
 
 
 def test_after_a_cut_the_picture_comes_back_without_a_backlog(tmp_path):

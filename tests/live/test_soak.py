@@ -119,7 +119,9 @@ def test_reconnects(times, identity):
 @pytest.mark.parametrize("seconds", [5, pytest.param(3600, marks=pytest.mark.full)])
 def test_time(seconds):
     """A paced camera, a network that is too slow now and then, a page: nothing grows."""
-    (result,) = rotoscope.bench(chain="page", size="192x108", rate=30, seconds=seconds, network_ms=40, threads=1).chains
+    (result,) = rotoscope.bench(
+        "live", chain="page", size="192x108", rate=30, seconds=seconds, network_ms=40, threads=1
+    ).chains
     assert result.adds_up and result.most_in_work <= 3 and result.latency.out_of_order == 0
     assert result.latency.last_second_behind <= result.latency.first_second_behind + 15
     for begin, end in (result.num_threads, result.num_files):

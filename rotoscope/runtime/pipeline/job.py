@@ -77,7 +77,7 @@ class Run:
     seconds     of the whole run; `first_frame_seconds` until the first frame was written
     losses      cause -> number of frames or packets that could not be delivered
     kept        streams of the source that were copied, for example "audio 1 (aac)"
-    stages      per stage: share of the time, total seconds, p50_ms, p95_ms, p99_ms
+    stages      per stage: share of the time, total seconds, p50_ms, p90_ms, p95_ms, p99_ms
     stopped_by  number of the signal that ended an endless source; None if the source ended by itself
     """
 

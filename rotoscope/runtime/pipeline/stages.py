@@ -153,10 +153,13 @@ class Stages:
 
     def chain(self, *last: Stage) -> Chain:
         """All stages as one, for one thread inside `active()`: on a GPU between the ways there and back."""
-        stages = (*self.before, self.network, *self.after, *last)
+        return Chain(self.between_transfers((*self.before, self.network, *self.after, *last)))
+
+    def between_transfers(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+        """The stages; on a GPU between the ways there and back."""
         if self.gpu is None:
-            return Chain(stages)
-        return Chain((ToDevice(self.gpu, self.times), *stages, ToHost(self.gpu, self.times)))
+            return tuple(stages)
+        return (ToDevice(self.gpu, self.times), *stages, ToHost(self.gpu, self.times))
 
     @contextmanager
     def active(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from rotoscope.assembly.engines import (
 )
 from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
+from rotoscope.base.shown_address import address_in
 from rotoscope.weights.archive import MAX_BYTES
 from rotoscope.weights.check import check_weights
 from rotoscope.weights.kind import kind_of_weights
@@ -89,6 +90,8 @@ def model_path(model: str | Path) -> Path:
     if str(model) in looks:
         return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
     path = Path(model)
+    if address := address_in(model):
+        raise ModelRefused(f"{address}: an address; accepted: a bundled look, or a file on this machine")
     if is_run_folder(path):
         path = weights_of_run(path)
     reason = why_unusable(path, MAX_BYTES)

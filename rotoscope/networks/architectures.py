@@ -414,7 +414,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         "compact student",
-        (r"stem\.weight", r"expand\.1\.weight", r"head\.weight"),
+        (r"stem\.weight", r"narrow\.1\.weight", r"head\.weight"),
         compact.CompactGenerator,
         compact.compact_sizes,
     ),

@@ -107,7 +107,9 @@ class OnnxRuntimeEngine:
         if place != CPU:
             choose_tf32(precision == "tf32")
         self._stream: Any = None if place == CPU else _stream(place)
-        tf32 = precision == "tf32"
+        # Without `use_tf32` the CUDA provider drops every convolution that uses tensor cores, also those of fp16. Its fp32
+        # layers stay fp32: `choose_tf32` says so to the libraries themselves.
+        tf32 = precision != "fp32"
         self._captures = kind == "cuda"  # CUDA graphs: not for the TensorRT provider, which has its own
         self._bindings: OrderedDict[Any, _Bound] = OrderedDict()
         self._num_graphs_lost = 0

@@ -63,8 +63,8 @@ def _refuse_videos(text: str, files: Sequence[Path]) -> None:
     if videos:
         count = f"{len(videos)} videos" if len(videos) > 1 else "a video"
         raise InputRefused(
-            f"{text}: {count}, not the pictures of one sequence (first: {videos[0].name}); translate each video by itself, "
-            f'in a shell: for f in {videos[0].parent / "*"}{videos[0].suffix}; do rotoscope translate "$f" ...; done'
+            f"{text}: {count}, not the pictures of one sequence (first: {videos[0].name}); to translate each video by itself: "
+            f"rotoscope batch '{videos[0].parent / '*'}{videos[0].suffix}' -o FOLDER -m MODEL"
         )
 
 

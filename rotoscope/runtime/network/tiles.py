@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rotoscope.base.device import CPU
 from rotoscope.base.engine import Engine, Shapes, Tensors
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Array
@@ -98,11 +99,15 @@ def in_tiles(file: ModelFile, engine: Engine, text: str | None, *, frozen: bool)
 
 
 class TiledEngine:
-    """An engine that gives another one tiles of the picture, and puts its results together. Arrays are NumPy's."""
+    """An engine that gives another one tiles of the picture, and puts its results together.
+
+    Arrays are NumPy's, wherever the other engine runs; so pictures stay on the host.
+    """
+
+    device = CPU
 
     def __init__(self, engine: Engine, manifest: Manifest, tiling: Tiling) -> None:
         self._engine, self._manifest, self._tiling = engine, manifest, tiling
-        self.device = engine.device
         self.description = f"{engine.description} in tiles of {tiling.side}"
         beside = (manifest.second, manifest.mask, manifest.instances)
         self._pictures = {manifest.frame.tensor, *(item.tensor for item in beside if item)}

@@ -123,7 +123,7 @@ def plan_output(
     if keeps_alpha and target != NULL:
         check_holds_alpha(path, options.codec)
     if options.hdr == "keep" and info.colour.is_hdr and target != NULL:
-        _check_gives_light_back(path, stages)
+        _check_gives_light_back(path)
     finish = Finish(
         size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
         compare=options.compare, times=stages.times, device=stages.device, alpha=keeps_alpha,
@@ -164,10 +164,8 @@ def plan_output(
     return OutputPlan(path, replace(finish, pixel_format=encoder.colour_format, depth=encoder.depth), encoder, video)
 
 
-def _check_gives_light_back(path: Path | None, stages: Stages) -> None:
+def _check_gives_light_back(path: Path | None) -> None:
     """Raise UsageError if results cannot be HDR."""
-    if stages.gpu is not None:
-        raise UsageError("--hdr keep runs on the CPU only; accepted here: --hdr tonemap, or --device cpu")
     if is_picture_target(path) or path is None or path.suffix.lower() in (".gif", ".y4m"):
         name = "y4m" if path is None else str(path)
         raise UsageError(

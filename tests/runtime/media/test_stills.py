@@ -340,6 +340,23 @@ def test_an_animated_webp_is_a_video(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("opacity", [255, 200])
+def test_transparency_is_said_where_an_animated_webp_has_some(opacity, tmp_path):
+    pictures = (textured(), 255), (textured()[::-1], opacity)
+    pages = [Image.fromarray(np.dstack([rgb, np.full(rgb.shape[:2], alpha, np.uint8)])) for rgb, alpha in pictures]
+    pages[0].save(tmp_path / "wave.webp", save_all=True, append_images=pages[1:], duration=40, lossless=True)
+    found, source = read(tmp_path / "wave.webp")
+    assert len(found) == 2
+    assert ("transparency is laid over black" in source.notes) == (opacity < 255)
+
+
+@pytest.mark.parametrize("ending", [".ico", ".tga", ".pcx"])
+def test_a_picture_of_a_format_that_is_not_read_is_not_called_damaged(ending, tmp_path):
+    image(16, 16).save(tmp_path / f"picture{ending}")
+    with pytest.raises(rotoscope.InputRefused, match=rf"{ending} files are not read; convert it to PNG$"):
+        read(tmp_path / f"picture{ending}")
+
+
 def test_a_part_of_an_animated_webp(tmp_path):
     path = tmp_path / "wave.webp"
     pages = [Image.new("RGB", (64, 48), (value, 80, 30)) for value in range(0, 200, 20)]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.model import Model
 from rotoscope.assembly.models import bundled_looks
+from rotoscope.assembly.needs import check_needs_pictures_only
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError
-from rotoscope.base.manifest import Manifest
 from rotoscope.base.options import (
     THREADS,
     EngineName,
@@ -156,7 +156,7 @@ class _Models:
         if request.style is not None:
             changed |= {"style": request.style, "like": None}
         models = styled([model.with_options(changed) for model in self._of(request.models)])
-        _refuse_what_a_camera_lacks(models[0].file.manifest)
+        check_needs_pictures_only(models[0].file.manifest, "which a live source does not have")
         return Stages(
             models, request.steady, workers=self._workers, in_flight=1, flow=self._flow,
             interpolator=self._interpolator, gpu_slots=0, may_carry=True,
@@ -215,14 +215,6 @@ def _refuse_options_of_files(options: OutputOptions) -> None:
     for name in FOR_FILES:
         if getattr(options, name) != getattr(defaults, name):
             raise UsageError(f"--{name} {getattr(options, name)}: for files, not for live runs; translate takes it")
-
-
-def _refuse_what_a_camera_lacks(manifest: Manifest) -> None:
-    """Raise UsageError for a model that needs more than pictures in colour."""
-    needs = (("label maps", manifest.frame.labels), ("a mask", manifest.mask), ("instance maps", manifest.instances))
-    for what, is_needed in needs:
-        if is_needed:
-            raise UsageError(f"{manifest.name} takes {what}, which a live source does not have; translate reads them")
 
 
 @contextmanager

@@ -1,11 +1,14 @@
-"""The command line: one module per command, which imports what it needs when it runs. docs/command-line.md lists exit codes."""
+"""The command line: one module per command, imported when the command is called. docs/command-line.md lists exit codes."""
 
 import errno
+import importlib
 import logging
 import os
 import signal
 import sys
+import threading
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 
 from cyclopts import App, CycloptsError, Parameter
@@ -15,30 +18,13 @@ from rotoscope import __version__
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.signals import Interrupts, Terminated, code_when_stopped, stopped_line
 from rotoscope.base.text import one_line, printable
-from rotoscope.cli.bench import bench
-from rotoscope.cli.build import build
-from rotoscope.cli.cache import cache
 from rotoscope.cli.common_options import CommonOptions, refuse_empty, shown, split_words
-from rotoscope.cli.compare import compare
-from rotoscope.cli.demo import demo
-from rotoscope.cli.distill import distill
-from rotoscope.cli.doctor import doctor
-from rotoscope.cli.encode import encode
-from rotoscope.cli.evaluate import evaluate
-from rotoscope.cli.export import export
-from rotoscope.cli.frames import frames
-from rotoscope.cli.info import info
-from rotoscope.cli.live import live
-from rotoscope.cli.looks import looks
-from rotoscope.cli.options import refuse_fractions
-from rotoscope.cli.parity import parity
 from rotoscope.cli.settings import folder_settings, used_files, user_settings
-from rotoscope.cli.train import train
-from rotoscope.cli.translate import translate
 from rotoscope.cli.usage_errors import answer
-from rotoscope.cli.version import version
+from rotoscope.cli.whole_numbers import refuse_fractions
 
 log = logging.getLogger(__name__)
+registering = threading.Lock()
 
 BROKEN_PIPE = 141
 
@@ -54,13 +40,9 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    translate, live, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, bench, frames, distill,
-    version,
+    "translate", "batch", "live", "serve", "looks", "info", "demo", "doctor", "export", "encode", "build", "parity", "compare",
+    "evaluate", "bench", "frames", "distill", "version", "train", "cache",
 )  # fmt: skip
-for command in COMMANDS:
-    app.command(command)
-app.command(train.meta, name="train")
-app.command(cache, name="cache")
 app.register_install_completion_command(help="Install completion for bash, zsh, fish or PowerShell.")
 
 
@@ -75,6 +57,24 @@ def show_help(*command: str) -> None:
 
     """
     app([*command, "--help"], exit_on_error=False, print_error=False)
+
+
+def needed(words: Sequence[str]) -> Sequence[str]:
+    """Return the commands of which a command line needs the modules: its own, or all where help or an error lists them."""
+    command = next((word for word in words if not word.startswith("-") and word != "help"), None)
+    if command in COMMANDS:
+        return (command,)
+    return () if list(words) == ["--version"] else COMMANDS
+
+
+def register(commands: Sequence[str] = COMMANDS) -> App:
+    """Import the modules of commands and make the commands known to `app`; return it. May be called in any thread."""
+    with registering:
+        for name in commands:
+            if name not in app:
+                command = getattr(importlib.import_module(f"rotoscope.cli.{name}"), name)
+                app.command(command.meta if name == "train" else command, name=name)
+    return app
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     """Run the command of a command line; return its exit code."""
     refuse_empty(words)
-    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    command, bound, _ = register(needed(words)).parse_args(words, exit_on_error=False, print_error=False)
     if used_files.get():
         log.info("options from %s", "; ".join(used_files.get()))
     code = command(*bound.args, **bound.kwargs)

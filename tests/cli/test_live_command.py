@@ -107,6 +107,12 @@ def test_wrong_words_are_one_line_before_work_starts(words, message, rotoscope_m
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1, err
 
 
+def test_a_file_is_for_translate(here, rotoscope_main, identity):
+    (here / "clip.mp4").touch()
+    code, _, err = rotoscope_main("live", "clip.mp4", "-m", identity)
+    assert code == 2 and "live source 'clip.mp4' is a file: rotoscope translate takes it; accepted: an address" in err
+
+
 def test_an_existing_file_is_not_replaced(rotoscope_main, identity, tmp_path):
     file = tmp_path / "out.mkv"
     file.write_bytes(b"precious")

@@ -70,4 +70,6 @@ def open_live_source(
         interruption = Interruption()
         stream = NetworkStream(address, interruption=interruption, threads=threads)
         return connecting(address.shown, stream.connect, interruption=interruption)
+    if Path(text).is_file():
+        raise UsageError(f"live source {text!r} is a file: rotoscope translate takes it; accepted: {ACCEPTED}")
     raise UsageError(f"live source {text!r}; accepted: {ACCEPTED}")

@@ -12,11 +12,11 @@ from rotoscope.base.frame import Array, Colour, Frame, Picture
 from rotoscope.base.live import Place
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
-from rotoscope.kernels.arrays import on_cuda
+from rotoscope.kernels.arrays import contiguous, on_cuda
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import float_picture, resized
+from rotoscope.kernels.hdr import hdr_from_sdr
 from rotoscope.kernels.mix import mix
-from rotoscope.runtime.media.hdr import hdr_from_sdr
 from rotoscope.runtime.motion.region import Region
 
 LEFT = (0.0, 0.5)  # chroma siting of video
@@ -131,7 +131,7 @@ class Finish:
 
     def _quantised(self, pixels: Array) -> Picture:
         if self.hdr:
-            pixels = np.concatenate([hdr_from_sdr(pixels[..., :3], self.hdr), pixels[..., 3:]], axis=2)
+            pixels = hdr_from_sdr(contiguous(pixels), self.hdr)
         planes = empty_planes(self.pixel_format, self.written_size, self.depth, self.device)
         coding: dict[str, Any] = {
             "matrix": self.colour.matrix,

@@ -31,7 +31,10 @@ def takes_batches(manifest: Manifest, engine: Engine, width: int, height: int) -
     second, _ = golden_inputs(manifest, seed=1, height=height, width=width)
     names = batched_inputs(manifest)
     # Pictures of other brightness and contrast, so that a norm over both shows.
-    second = {name: np.divide(array, 2).astype(array.dtype) if name in names else first[name] for name, array in second.items()}
+    second = {
+        name: np.divide(array, 2).astype(array.dtype) if name in names else first[name]
+        for name, array in second.items()
+    }
     both = {name: np.concatenate([first[name], second[name]]) if name in names else first[name] for name in first}
     try:
         together = _outputs(manifest, engine, both)

@@ -338,7 +338,9 @@ def test_content_and_style_of_a_look_are_distances_relative_to_their_targets(loo
     painting, photo = look.painting(), torch.rand(1, 3, 64, 64) * 2 - 1
     assert look.content_and_style(painting, photo)[1] == 0
     assert look.content_and_style(photo, photo)[0] == 0
-    look.targets = [target * 2 for target in look.targets]  # half of every target is missing: a quarter of its energy
+    look.targets = [
+        [target * 2 for target in targets] for targets in look.targets
+    ]  # half of every target is missing: a quarter of its energy
     assert look.content_and_style(painting, photo)[1] == number(sum(STYLE_SHARES) / 4)
 
 

@@ -7,6 +7,11 @@ from rotoscope.kernels.float_picture import float_picture
 from rotoscope.kernels.hdr import sdr_from_hdr
 
 SDR = Colour("709", primaries=1, transfer=1)
+NOTES = {
+    None: "HDR; code values are used as they are, without tone mapping",
+    "tonemap": "HDR becomes SDR",
+    "keep": "HDR is shown to the network as SDR and given back",
+}  # what --hdr does with a source
 
 
 def sdr_picture(picture: Picture) -> Picture:

@@ -20,7 +20,7 @@ from rotoscope.runtime.media.encoder import (
     parse_encoder_options,
 )
 from rotoscope.runtime.media.encoder_settings import carries_hdr_metadata, picture_quality
-from rotoscope.runtime.media.open_sink import NULL
+from rotoscope.runtime.media.open_sink import NULL, holds_several
 from rotoscope.runtime.media.open_source import MediaSource
 from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURE_SUFFIXES
 from rotoscope.runtime.media.picture_codecs import bits_of
@@ -87,7 +87,7 @@ def check_named_target(source: str, target: str | None, options: OutputOptions) 
 
 def check_target_fits(target: str | None, reader: MediaSource, options: SourceOptions) -> None:
     """Raise UsageError for a single picture as the target of a source that has several frames, as far as its header tells."""
-    if target in (None, "-", NULL) or not is_single_picture(Path(str(target))):
+    if target in (None, "-", NULL) or not is_single_picture(Path(str(target))) or holds_several(Path(str(target))):
         return
     num_frames = reader.info.num_frames_from_header or 1
     if num_frames > 1 and not reader.is_picture and options.duration is None:
@@ -209,7 +209,8 @@ def _target_path(source: str, target: str | None, reader: MediaSource, stages: S
     model = stages.name
     stem, suffix = Path(source).stem, Path(source).suffix.lower()
     if reader.is_picture:
-        return Path(f"{stem}.{model}{suffix if suffix in PICTURE_SUFFIXES else '.png'}")
+        is_kept = suffix in PICTURE_SUFFIXES and suffix != ".avif"  # written with 8 bits only
+        return Path(f"{stem}.{model}{suffix if is_kept else '.png'}")
     if reader.info.container == "pictures":
         name = (
             Path(source).resolve().name if Path(source).is_dir() else PATTERN.sub("", stem).strip("*?_-. ") or "frames"

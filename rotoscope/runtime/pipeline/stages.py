@@ -25,6 +25,7 @@ from rotoscope.runtime.network.settings import check_settings, setting_arrays
 from rotoscope.runtime.network.stage import KeepSource, NetworkStage
 from rotoscope.runtime.network.statistics import Calibration
 from rotoscope.runtime.network.style import style_codes
+from rotoscope.runtime.network.tiles import in_tiles
 from rotoscope.runtime.pipeline.steadiness import plan_steadiness
 from rotoscope.runtime.pipeline.transfers import ToDevice, ToHost
 
@@ -98,6 +99,10 @@ class Stages:
         # One thread per call and one call per core is faster than all threads on one call, wherever it is allowed.
         threads_per_call = max(1, workers.threads // self.in_flight)
         engines = [model.engine(threads=threads_per_call, calls=self.in_flight) for model in models]
+        engines = [
+            in_tiles(model.file, engine, model.options.tile, frozen=calibration is not None and place == 0)
+            for place, (model, engine) in enumerate(zip(models, engines, strict=True))
+        ]
         self._why_on_host = _why_on_host([*engines, *(one for one in (flow, interpolator) if one is not None)])
         stays = gpu_slots is not None and not self._why_on_host and engines[0].device != CPU
         self.gpu = GpuRun(engines[0].device, gpu_slots or 0) if stays else None

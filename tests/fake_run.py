@@ -23,11 +23,7 @@ STATUS = LiveStatus(
     stages={"network": {"share": 0.7, "seconds": 8.0, "p50_ms": 27.0, "p95_ms": 33.0, "p99_ms": 41.0}},
     stage_counts={"network": {10.0: 0, 30.0: 200, float("inf"): 290}}, latency_sum_ms=12000.0,
     latency_counts={10.0: 0, 50.0: 250, 100.0: 289, float("inf"): 290}, strength=0.75, mix=0.0, keyframes=1, is_paused=False,
-<<<<<<< HEAD:tests/fake_run.py
-    is_ready=True, in_work=1, audio_offset_s=0.04, memory_mb=412.0, models=("starry", "scream", "etretat"),
-=======
-    is_ready=True, memory_mb=412.0, models=("starry", "scream", "comic"),
->>>>>>> p16looks:tests/live/fake_run.py
+    is_ready=True, in_work=1, audio_offset_s=0.04, memory_mb=412.0, models=("starry", "scream", "comic"),
 )  # fmt: skip
 
 

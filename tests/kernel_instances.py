@@ -61,6 +61,7 @@ INSTANCES = {
         "complement",
         "share_of_second",
     ],
+    "ramp": ["past_weight", "look_ahead_weights"],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [
         *_each(

@@ -65,8 +65,8 @@ class Translator:
                 them the statistics follow the stream
     threads     cores that engine and kernels share; by default all
     in_flight   frames in the network at once in `stream`; by default one for each core, at most 8; 1 for models with state
-    The other keywords are those of `load`, and `steady`, `strength`, `flow`, `keyframes`, `interpolator`, `insert`, `window`,
-    `dilation`, `pool` as in `translate`.
+    The other keywords are those of `load`, and `steady`, `strength`, `flow`, `keyframes`, `late`, `interpolator`, `insert`,
+    `window`, `dilation`, `pool` as in `translate`.
 
     Delay: a result leaves `look_ahead` frames after its image has come. `stream` adds up to in_flight + 1 frames that are in
     work; `push` has one frame in work and adds none.
@@ -225,7 +225,7 @@ class Translator:
 
     @property
     def strength(self) -> float:
-        """How far blend may move from the frame-wise result, 0 to 1; may be changed between two frames."""
+        """How far blend or ramp may move from the frame-wise result, 0 to 1; may be changed between two frames."""
         return self._steady.strength
 
     @strength.setter
@@ -233,12 +233,12 @@ class Translator:
         with self._exclusive():
             steady = replace(self._steady, strength=value)  # refuses wrong values
             made = [stages for stages in (self.stages, self._pushing) if stages is not None]
-            if self.stages.steadiness.blend is None:
-                raise UsageError(f"strength of {self.stages.steadiness.description}; accepted: steady blend")
+            if self.stages.steadiness.steadier is None:
+                raise UsageError(f"strength of {self.stages.steadiness.description}; accepted: steady blend, ramp")
             self._steady = steady
             for stages in made:
-                if stages.steadiness.blend is not None:
-                    stages.steadiness.blend.strength = value
+                if stages.steadiness.steadier is not None:
+                    stages.steadiness.steadier.strength = value
 
     @property
     def style(self) -> list[Any]:

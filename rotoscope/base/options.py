@@ -23,7 +23,7 @@ Precision = Literal["fp32", "tf32", "fp16", "bf16"]
 Decode = Literal["auto", "cpu", "cuda"]
 Fit = Literal["pad", "crop", "stretch"]
 Policy = Literal["newest", "every"]
-SteadyMethod = Literal["off", "blend", "hypercon"]
+SteadyMethod = Literal["off", "blend", "ramp", "hypercon"]
 Pool = Literal["mean", "median", "weighted"]
 Quality = Literal["preview", "good", "delivery", "lossless"]
 Hdr = Literal["tonemap", "keep"]
@@ -166,13 +166,16 @@ class SteadyOptions:
     """The method; by default blend, and off for models with state or a window of frames."""
 
     strength: Annotated[float, Within(0, 1, accepted="0 (as off) to 1 (steadiest)")] = 0.75
-    """0 to 1: how far blend, and hypercon with --pool weighted, may move from the frame-wise result to be steadier."""
+    """0 to 1: how far blend, ramp, and hypercon with --pool weighted may move from the frame-wise result to be steadier."""
 
     flow: str = "dis"
     """Estimator of the motion: dis (OpenCV), inverse-search (less error, 6 times the time of dis on a CPU), or onnx:FILE."""
 
     keyframes: Annotated[int, Within(1, 1000)] = 1
     """Translate at least one frame in n, and move its result along the motion for the frames in between."""
+
+    late: Annotated[int, Within(0, 3)] = 1
+    """ramp: later frames that it uses; frames leave so many late. 1 gives most of the gain, 3 the most at high strengths."""
 
     interpolator: str = "flow"
     """hypercon: how inserted frames are made: flow (moves both neighbours) or onnx:FILE (an interpolation network)."""
@@ -262,7 +265,7 @@ class LiveOptions:
 
     most_carried: Annotated[int, Within(1, 64, "frames")] = 4
     """When the machine is too slow, translate at least one frame in n and move its result along the motion for the others,
-    before frames are dropped; 1 never does. Only with blend."""
+    before frames are dropped; 1 never does. Only with blend or ramp."""
 
     host: str = "127.0.0.1"
     """Address on which the page is served; any other than this machine's own needs --token."""
@@ -331,6 +334,7 @@ class SteadyKeywords(TypedDict, total=False):
     strength: float
     flow: str
     keyframes: int
+    late: int
     interpolator: str
     insert: int
     window: int

@@ -130,7 +130,7 @@ def test_flag_then_environment_then_folder_then_the_users_own(
     ("strength = 1\n", "rotoscope.toml: [strength] is no command; accepted: batch, bench, "),
     ("translate = 1\n", "rotoscope.toml: translate is a value; accepted: a table [translate] of options"),
     ("[translate]\nmix = 'much'\n", "rotoscope.toml: --mix much; accepted: a number"),
-    ("[translate]\nsteady = 'very'\n", "rotoscope.toml: --steady very; accepted: off, blend, hypercon"),
+    ("[translate]\nsteady = 'very'\n", "rotoscope.toml: --steady very; accepted: off, blend, ramp, hypercon"),
     ("[translate\n", "rotoscope.toml: not TOML ("),
     (b"\xff\xfe", "rotoscope.toml: not TOML ("),
     ("[translate]\nwindow = " + "9" * 5000 + "\n", "rotoscope.toml: not TOML ("),

@@ -187,6 +187,7 @@ def test_every_kind_of_input_is_written_on_the_gpu(frame, tmp_path):
 
 METHODS = {
     "blend": {"steady": "blend"},
+    "ramp": {"steady": "ramp", "late": 2},
     "hypercon mean": {"steady": "hypercon"},
     "hypercon median": {"steady": "hypercon", "pool": "median"},
     "hypercon weighted": {"steady": "hypercon", "pool": "weighted"},

@@ -292,8 +292,8 @@ class LiveRun:
                 return
             steady = self._request.steady  # its strength may have been changed meanwhile
             self._request = self._wanted = replace(request, steady=steady)
-            if stages.steadiness.blend is not None:
-                stages.steadiness.blend.strength = steady.strength
+            if stages.steadiness.steadier is not None:
+                stages.steadiness.steadier.strength = steady.strength
             line.exchange(stages)
 
     def _finish(self, stages: Stages, info: VideoInfo, frame: Frame) -> Finish:
@@ -309,8 +309,8 @@ class LiveRun:
 
     def _set_strength(self, line: LiveLine, value: float) -> None:
         steady = replace(self._request.steady, strength=value)  # refuses wrong values
-        if line.stages.steadiness.blend is None:
-            raise UsageError(f"strength of {line.stages.steadiness.description}; accepted: --steady blend")
+        if line.stages.steadiness.steadier is None:
+            raise UsageError(f"strength of {line.stages.steadiness.description}; accepted: --steady blend, ramp")
         with self._lock:
             is_wanted = self._wanted is self._request
             self._request = replace(self._request, steady=steady)

@@ -40,7 +40,7 @@ def status_of(
     info = info_of(source)
     recent = counters.recent(frame_s_of(info))
     stages = None if line is None else line.stages
-    blend = None if stages is None else stages.steadiness.blend
+    steadier = None if stages is None else stages.steadiness.steadier
     keys = None if stages is None else stages.steadiness.keys
     styles = [] if stages is None else [accepted_styles(file.manifest) for file in stages.models]
     early = {BEFORE_READY: counters.early} if counters.early else {}
@@ -69,7 +69,7 @@ def status_of(
         latency_counts=counters.latency_counts(),
         latency_sum_ms=counters.latency_sum_ms,
         stage_counts={} if stages is None else stages.times.cumulative(LIMITS_MS),
-        strength=request.steady.strength if blend is None else blend.strength,
+        strength=request.steady.strength if steadier is None else steadier.strength,
         mix=job.output_options.mix if line is None else line.finish.mix,
         keyframes=1 if keys is None else keys.every,
         is_paused=line is not None and line.is_paused,

@@ -150,7 +150,7 @@ def test_another_model_is_opened_beside_the_running_one(identity, every):
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"strength": 0.5}, "strength of off; accepted: --steady blend"),
+    ({"strength": 0.5}, "strength of off; accepted: --steady blend, ramp"),
     ({"mix": 2}, "mix=2; accepted: 0 (none of the source) to 1 (only the source)"),
     ({"colour": 1}, "unknown change colour; accepted: model, strength, mix, is_paused, style"),
 ])  # fmt: skip
@@ -169,9 +169,11 @@ def test_a_change_that_cannot_be_made_is_one_line(changes, message, identity, ev
     assert str(refused.value) == message
 
 
-def test_strength_is_changed_while_frames_are_blended(identity, every):
+@pytest.mark.parametrize("steady", ["blend", "ramp"])
+def test_strength_is_changed_while_frames_are_mixed(identity, every, steady):
     source, sink = FedSource(), KeptSink()
-    with live_run(identity, source, sink, steady=SteadyOptions(steady="blend", strength=1.0), live=every) as run:
+    options = SteadyOptions(steady=steady, strength=1.0, late=0)
+    with live_run(identity, source, sink, steady=options, live=every) as run:
         run.start()
         source.feed(100)
         until(lambda: sink.num_frames == 1)

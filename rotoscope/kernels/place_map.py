@@ -59,7 +59,8 @@ def place_map_reference(
     rows, columns = (np.minimum(np.arange(side), last - 1) for side, last in zip(shape, content[::-1], strict=True))
     if hole is None:
         at_y, at_x = (rows + 0.5) * height // content[1], (columns + 0.5) * width // content[0]
-        return plane[top + at_y.astype(int)][:, left + at_x.astype(int)].astype(np.float64)
+        chosen: NDArray[np.float64] = plane[top + at_y.astype(int)][:, left + at_x.astype(int)].astype(np.float64)
+        return chosen
     count = np.zeros((plane.shape[0] + 1, plane.shape[1] + 1))  # of pixels in the hole above and left of each corner
     count[1:, 1:] = (plane != 0).cumsum(0).cumsum(1)
     (up, down), (before, after) = (

@@ -28,5 +28,6 @@ def lattice_penalty(pictures: Tensor) -> Tensor:
         return cells.var(dim=(1, 2), correction=0).sum() / total
 
     chance = sum(share(period) / (period**2 - 1) for period in CHANCE_PERIODS) / len(CHANCE_PERIODS)
-    excess = [(share(period) - chance * (period**2 - 1)).clamp(min=0) for period in PERIODS]
-    return torch.stack(excess).sum()
+    excess: list[Tensor] = [(share(period) - chance * (period**2 - 1)).clamp(min=0) for period in PERIODS]
+    summed: Tensor = torch.stack(excess).sum()
+    return summed

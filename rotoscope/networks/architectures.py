@@ -300,7 +300,7 @@ ARCHITECTURES = (
         RGB_255,
     ),
     Architecture(
-        "fast style transfer by transposed convolutions, {middle}",
+        "fast style transfer by transposed convolutions, {blocks}",
         (r"ConvBlock\.0\.conv_layer\.weight", r"DeconvBlock\.0\.conv_transpose\.weight"),
         fast_style_deconv.DeconvTransformerNet,
         fast_style_deconv.deconv_transformer_sizes,

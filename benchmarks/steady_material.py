@@ -3,7 +3,7 @@
 Translations and flows take minutes; they are computed once and stored in a folder.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -23,6 +23,7 @@ from rotoscope.demo.sensor import Sensor
 from rotoscope.metrics.warping_error import visible
 from rotoscope.runtime.motion.dis import DisFlow
 from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
+from rotoscope.runtime.motion.inverse_search import InverseSearchFlow
 from rotoscope.runtime.steady.insert import InsertFrames
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -38,12 +39,16 @@ class Pair:
     clip     a video; None: the demo clip, whose flow is known
     size     (width, height) that the clip is resized to; None: at most 640 pixels across
     start_s  seconds from its beginning
+    crop     (width, height) of the middle that is used; None: whole frames
+    first_judge  "RAFT-small"; or "inverse search" at full size, which needs a hundredth of its time
     """
 
     weights: Path | None
     clip: Path | None
     size: tuple[int, int] | None
     start_s: float = 0.0
+    crop: tuple[int, int] | None = None
+    first_judge: str = "RAFT-small"
 
 
 MOSAIC, CANDY, RAIN = (WEIGHTS / "transformernet" / f"{name}_fp16.pth" for name in ("mosaic", "candy", "rain_princess"))
@@ -54,7 +59,13 @@ PAIRS = {
     "bikes": Pair(RAIN, CLIPS / "bikes.mp4", (640, 272)),
     "walk": Pair(WEIGHTS / "cartoongan" / "cartoongan_hayao_fp16.pth", CLIPS / "walk.mkv", (480, 360), 0.8),
     "demo": Pair(None, None, (640, 360)),
+    "cockatoo": Pair(CANDY, CLIPS / "cockatoo.mp4", (640, 360)),
+    "book": Pair(RAIN, CLIPS / "book.mkv", (480, 360)),
+    "bunny": Pair(RAIN, CLIPS / "bbb_960x540_60fps_vp8.webm", (640, 360)),
+    "water": Pair(CANDY, CLIPS / "stream-of-water.webm", (480, 360)),
+    "phone": Pair(MOSAIC, CLIPS / "carphone_pristine.mp4", (352, 288)),
 }
+HELD_OUT = {"bunny", "water", "phone"}  # not used for choosing anything
 
 
 class Judge(NamedTuple):
@@ -75,15 +86,18 @@ class Material:
         self.name, self.pair = name, pair
         self.source = list(stored["source"])
         self.plain = [four(picture) for picture in stored["plain"]]
-        first = "true" if pair.clip is None else "RAFT-small"
+        first = "true" if pair.clip is None else pair.first_judge
         self.judges = {
             first: Judge(stored["flow"], stored["valid"].astype(bool)),
-            "DIS medium": judge(self.source, DisFlow("medium", scale=1.0)),
+            "DIS medium": Judge(**kept(cache / f"{name}.{num_frames}.dis.npz", self._dis_medium)),
         }
         estimator = MotionEstimator(DisFlow(scale=1.0), both_ways=True)
         moving = run_stage(MotionStage(estimator, StageTimes()), self._bare())
         self.motions = [frame.motion for frame in moving]
         self._inserted = cache / f"{name}.{num_frames}.inserted.npz"
+
+    def _dis_medium(self) -> dict[str, np.ndarray]:
+        return judge(self.source, DisFlow("medium", scale=1.0))._asdict()
 
     def _bare(self) -> Iterator[Frame]:
         for t, source in enumerate(self.source):
@@ -128,13 +142,13 @@ def network(pair: Pair) -> rotoscope.Model:
 def translated(pair: Pair, num_frames: int) -> dict[str, np.ndarray]:
     """Source (N,H,W,3) uint8, translation (N,H,W,3) float16 in [0,1], and the first judge."""
     if pair.clip is None:
-        scene = Scene(*pair.size, num_frames)
+        scene = Scene(*(pair.crop or pair.size), num_frames)
         source = list(noisy_frames(scene, Sensor(seed=0)))
         flow = np.stack([scene.flow(t, t + 1) for t in range(num_frames - 1)])
         valid = ~np.stack([scene.occlusion(t, t + 1) for t in range(num_frames - 1)])
     else:
         source = list(read(pair, num_frames))
-        flow, valid = judge(source, raft())
+        flow, valid = judge(source, raft() if pair.first_judge == "RAFT-small" else InverseSearchFlow(scale=1.0))
     model = network(pair)
     plain = np.stack([model(picture) for picture in source])
     return {"source": np.stack(source), "plain": plain.astype(np.float16) / 255, "flow": flow, "valid": valid}
@@ -146,16 +160,20 @@ def read(pair: Pair, num_frames: int) -> Iterator[np.ndarray]:
         for _, frame in zip(range(num_frames), reader, strict=False):
             width = min(MOST_PX, frame.source.width)
             size = pair.size or (width, round(width * frame.source.height / frame.source.width))
-            yield cv2.resize(rotoscope.rgb(frame.source), size, interpolation=cv2.INTER_AREA)
+            picture = cv2.resize(rotoscope.rgb(frame.source), size, interpolation=cv2.INTER_AREA)
+            yield picture if pair.crop is None else middle(picture, pair.crop)
+
+
+def middle(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H,W,3): the middle of a picture, `size` (width, height) pixels or what there is."""
+    left, top = (max(0, (whole - part) // 2) for whole, part in zip(picture.shape[1::-1], size, strict=True))
+    return np.ascontiguousarray(picture[top : top + size[1], left : left + size[0]])
 
 
 def judge(pictures: list[np.ndarray], estimate) -> Judge:
     """Return the forward flow, valid where it passes the forward-backward check."""
-
-    def flows(video: Iterable[np.ndarray]) -> list[np.ndarray]:
-        return [estimate(a, b) for a, b in pairwise(video)]
-
-    there, back = flows(pictures), flows(pictures[::-1])[::-1]
+    there = [estimate(a, b) for a, b in pairwise(pictures)]
+    back = [estimate(b, a) for a, b in pairwise(pictures)]
     return Judge(np.stack(there), np.stack([visible(a, b) for a, b in zip(there, back, strict=True)]))
 
 

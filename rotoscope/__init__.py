@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rotoscope.api.batch import batch
     from rotoscope.api.bench import Bench, bench
     from rotoscope.api.live import live
     from rotoscope.api.measurement import compare, evaluate, parity, run_parity
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rotoscope.assembly.translator import Translator
     from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
     from rotoscope.base.frame import Frame, Picture
+    from rotoscope.jobs.progress import BatchReport
     from rotoscope.runtime.pipeline.job import Run
     from rotoscope.runtime.pipeline.live_job import LiveReport
     from rotoscope.runtime.pipeline.live_run import LiveRun
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "BatchReport": "jobs.progress",
     "Bench": "api.bench",
     "Frame": "base.frame",
     "InputRefused": "base.errors",
@@ -44,6 +47,7 @@ _MODULES = {
     "Run": "runtime.pipeline.job",
     "Translator": "assembly.translator",
     "UsageError": "base.errors",
+    "batch": "api.batch",
     "bench": "api.bench",
     "build": "api.model_files",
     "compare": "api.measurement",
@@ -66,6 +70,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "BatchReport",
     "Bench",
     "Frame",
     "InputRefused",
@@ -79,6 +84,7 @@ __all__ = [
     "Run",
     "Translator",
     "UsageError",
+    "batch",
     "bench",
     "build",
     "compare",

@@ -79,7 +79,7 @@ def bench(  # noqa: D417  cyclopts takes the help of flattened options from thei
         stream and live, when the machine is too slow: newest drops older frames, every makes the source wait.
     most_carried
         stream and live, when the machine is too slow: translate at least one frame in n and move its result for the others.
-        Only with blend.
+        Only with blend or ramp.
     threads
         Cores shared by engine, kernels and codecs; by default all.
     json

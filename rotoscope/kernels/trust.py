@@ -1,7 +1,8 @@
 """Trust in a flow: forward-backward check, and difference of the pictures along it.
 
-trust = exp(-forward-backward error) exp(-(difference / 15 levels)^2), the difference averaged by a Gaussian of 2 pixels; 0
-where the flow leaves the picture and where it is NaN. It is the computation of `runtime.motion.trust.trust`.
+trust = max(exp(-forward-backward error) exp(-(difference / 15 levels)^2), exp(-(difference / 4 levels)^2)), the difference
+averaged by a Gaussian of 2 pixels; 0 where the flow leaves the picture and where it is NaN. It is the computation of
+`runtime.motion.trust.trust`, which says why.
 
 Three CUDA kernels; for each pixel they move 46 bytes with luma of uint8, 52 with float32.
 """
@@ -26,6 +27,7 @@ F64 = NDArray[np.float64]
 
 FORWARD_BACKWARD_PX2 = 1.0
 DIFFERENCE_LEVELS = 15.0  # of 255
+ALIKE_LEVELS = 4.0  # differences far below this are trusted whatever the check of the flows says
 
 
 def trust(
@@ -60,8 +62,9 @@ def trust_reference(a: NDArray[Any], b: NDArray[Any], flow_ab: NDArray[Any], flo
     """`trust` in float64 with NumPy."""
     error, moved = compared_reference(a, b, flow_ab, flow_ba, FORWARD_BACKWARD_PX2)
     difference = np.abs(moved)
-    doubt = error + np.square(gauss_reference(difference) / DIFFERENCE_LEVELS)
+    nearby = gauss_reference(difference)
     with np.errstate(invalid="ignore"):
+        doubt = np.minimum(error + np.square(nearby / DIFFERENCE_LEVELS), np.square(nearby / ALIKE_LEVELS))
         sure = np.where(inside_reference(flow_ab), np.exp(-doubt), 0)
     return np.nan_to_num(sure, nan=0.0), difference
 
@@ -83,7 +86,18 @@ def trust_cpu(
     pictures = flat(a), flat(b), flat(flow_ab), flat(flow_ba)
     run_rows(_judge, height, *pictures, *layouts, *check_px2, flat(difference), doubt)
     run_rows(gauss_across, height, flat(difference), width, TAPS, blurred)
-    run_rows(_trust_down, height, blurred, doubt, height, width, TAPS, np.float32(DIFFERENCE_LEVELS), flat(out))
+    run_rows(
+        _trust_down,
+        height,
+        blurred,
+        doubt,
+        height,
+        width,
+        TAPS,
+        np.float32(DIFFERENCE_LEVELS),
+        np.float32(ALIKE_LEVELS),
+        flat(out),
+    )
 
 
 def trust_cuda(
@@ -104,8 +118,8 @@ def trust_cuda(
     judge = f"judge<{CODES[dtype_name(a)]}>"
     run_kernel("agreement", judge, launch, a, b, flow_ab, flow_ba, *size, *check_px2, difference, doubt)
     run_kernel("agreement", "gauss_across<float>", launch, difference, *size, gauss, blurred)
-    levels = np.float32(DIFFERENCE_LEVELS)
-    run_kernel("agreement", "trust_down", launch, blurred, doubt, *size, gauss, levels, out)
+    levels = np.float32(DIFFERENCE_LEVELS), np.float32(ALIKE_LEVELS)
+    run_kernel("agreement", "trust_down", launch, blurred, doubt, *size, gauss, *levels, out)
 
 
 @cpu_kernel
@@ -142,13 +156,23 @@ def _judge(
 
 @cpu_kernel
 def _trust_down(
-    begin: int, end: int, blurred: Any, doubt: Any, height: int, width: int, taps: Any, levels: Any, out: Any
+    begin: int,
+    end: int,
+    blurred: Any,
+    doubt: Any,
+    height: int,
+    width: int,
+    taps: Any,
+    levels: Any,
+    alike: Any,
+    out: Any,
 ) -> None:
     """Rows begin to end of `out`; all arrays flat, float32."""
     line = np.empty(width, np.float32)
     for y in range(begin, end):
         gauss_down(blurred, y, height, width, taps, line)
         for x in range(width):
-            nearby = line[x] / levels
-            value = np.float32(math.exp(-(doubt[y * width + x] + nearby * nearby)))
-            out[y * width + x] = value if value >= np.float32(0) else np.float32(0)  # NaN gives 0
+            unsure, nearby, little = doubt[y * width + x], line[x] / levels, line[x] / alike
+            least = min(unsure + nearby * nearby, little * little)
+            known = unsure < np.float32(np.inf) and line[x] >= np.float32(0)  # not outside, not NaN
+            out[y * width + x] = np.float32(math.exp(-least)) if known else np.float32(0)

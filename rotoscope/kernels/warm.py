@@ -20,8 +20,10 @@ from rotoscope.kernels.interleave import interleave
 from rotoscope.kernels.interpolate import interpolate
 from rotoscope.kernels.inverse_search import inverse_search
 from rotoscope.kernels.invert_flow import invert_flow
+from rotoscope.kernels.look_ahead_weights import look_ahead_weights
 from rotoscope.kernels.mix import mix
 from rotoscope.kernels.occlusion import occlusion
+from rotoscope.kernels.past_weight import past_weight
 from rotoscope.kernels.refine_flow import refine_flow
 from rotoscope.kernels.resize import resize
 from rotoscope.kernels.resize_flow import resize_flow
@@ -73,6 +75,8 @@ def warm() -> Iterator[str]:
         ],
         "occlusion": lambda: occlusion(flow, flow),
         "blend": lambda: blend(picture, picture, flow, strength=0.5, out=picture.copy()),
+        "past_weight": lambda: past_weight(weight, flow, weight, strength=0.5),
+        "look_ahead_weights": lambda: look_ahead_weights(np.zeros_like(weight), [weight], [0.5], full=1.0),
         "compose_flow": lambda: compose_flow(flow, flow),
         "resize_flow": lambda: resize_flow(flow, (3, 3)),
         "invert_flow": lambda: invert_flow(flow),

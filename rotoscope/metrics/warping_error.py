@@ -25,6 +25,15 @@ def visible(flow_ab: F32, flow_ba: F32) -> Mask:
     return np.asarray(occlusion(flow_ab, flow_ba) == 0)
 
 
+def agreeing(flow: F32, other: F32, within_px: float = 0.5) -> Mask:
+    """(H,W) bool: pixels at which two estimates of one flow, (H,W,2), differ by at most `within_px`.
+
+    Where estimators disagree, a warping error measures their errors too; "judge C" of the benchmarks counts only these pixels.
+    """
+    x, y = cv2.split(np.asarray(flow - other, np.float32))
+    return np.asarray(x * x + y * y <= within_px * within_px)
+
+
 def warping_difference(a: RGB, b: RGB, flow_ab: F32) -> F32:
     """(H,W) float32: squared difference of a and of b aligned to a, averaged over the three channels."""
     difference = _aligned(b, flow_ab, a) - unit_range(a)

@@ -34,7 +34,7 @@ def model(tmp_path):
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"steady": "off"}, {"steady": "hypercon"}, {"keyframes": 3},
+    {}, {"steady": "off"}, {"steady": "hypercon"}, {"keyframes": 3}, {"steady": "ramp"},
     {"steady": "hypercon", "insert": 0, "window": 3, "dilation": 1},
 ], ids=str)  # fmt: skip
 def test_images_and_frames_give_the_same_pictures(options, model):
@@ -256,7 +256,7 @@ def test_strength_changes_between_two_frames(model):
 def test_strength_needs_a_method_that_has_one(model):
     with (
         rotoscope.Translator(model, steady="off") as translator,
-        pytest.raises(rotoscope.UsageError, match="accepted: steady blend"),
+        pytest.raises(rotoscope.UsageError, match="accepted: steady blend, ramp"),
     ):
         translator.strength = 0.5
     assert translator.strength == 0.75

@@ -9,7 +9,7 @@ from kernel_devices import flow, quick, seeds, sizes
 from rotoscope.kernels import still_flows as still
 from rotoscope.kernels.still_flows import still_flows, still_flows_reference, still_scratch
 from rotoscope.kernels.sums import sums, sums_reference, sums_scratch
-from rotoscope.kernels.trust import DIFFERENCE_LEVELS, FORWARD_BACKWARD_PX2, trust, trust_reference
+from rotoscope.kernels.trust import ALIKE_LEVELS, DIFFERENCE_LEVELS, FORWARD_BACKWARD_PX2, trust, trust_reference
 
 dtypes = st.sampled_from(["uint8", "float32"])
 
@@ -50,13 +50,23 @@ def test_true_motion_is_trusted_inside_and_not_beyond_the_edge(device):
     assert difference[:, :-3].max() < 1e-3
 
 
-def test_disagreeing_flows_and_nan_are_not_trusted(device):
+def test_disagreeing_flows_are_trusted_as_far_as_the_pictures_are_alike(device):
+    picture = textured((20, 30))
+    there, back = np.zeros((20, 30, 2), np.float32), np.full((20, 30, 2), 4, np.float32)
+    for levels, expected in ((0, 1), (ALIKE_LEVELS, np.exp(-1)), (3 * ALIKE_LEVELS, np.exp(-9))):
+        sure, _ = judged(device, picture + np.float32(levels), picture, there, back)
+        np.testing.assert_allclose(sure, expected, rtol=1e-3)
+    sure, _ = judged(device, picture, picture, back, there)
+    assert not sure[:, -4:].any() and not sure[-4:].any(), "outside of the picture nothing is trusted"
+
+
+def test_disagreeing_flows_between_different_pictures_and_nan_are_not_trusted(device):
     picture = textured((20, 30))
     there = np.zeros((20, 30, 2), np.float32)
     back = np.full((20, 30, 2), 4, np.float32)
     there[5, 6] = np.nan
     there[7, 8] = np.inf
-    sure, _ = judged(device, picture, picture, there, back)
+    sure, _ = judged(device, picture, picture + np.float32(20), there, back)
     assert sure.max() < 1e-6
     sure, _ = judged(device, picture, picture, there, np.zeros_like(back))
     assert sure[5, 6] == 0 and sure[7, 8] == 0
@@ -80,6 +90,7 @@ def test_constants_are_those_of_the_runtime():
     assert (still.BRIGHTER_LEVELS, still.VOTERS_PX) == (today.BRIGHTER_LEVELS, today.VOTERS_PX)
     assert still.FORWARD_BACKWARD_PX2 == today.STILL_FORWARD_BACKWARD_PX2
     assert (FORWARD_BACKWARD_PX2, DIFFERENCE_LEVELS) == (today.FORWARD_BACKWARD_PX2, today.DIFFERENCE_LEVELS)
+    assert today.ALIKE_LEVELS == ALIKE_LEVELS
 
 
 @pytest.mark.parametrize("size", [(64, 64), (67, 91)])

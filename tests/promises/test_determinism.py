@@ -18,6 +18,7 @@ SIZE = (192, 128) if IS_FULL else (96, 64)
 METHODS = {
     "off": {"steady": "off"},
     "blend": {"steady": "blend"},
+    "ramp": {"steady": "ramp"},
     "key frames": {"steady": "off", "keyframes": 3},
     "hypercon mean": {"steady": "hypercon", "insert": 1, "window": 1, "dilation": 1},
     "hypercon median": {"steady": "hypercon", "insert": 1, "window": 1, "dilation": 1, "pool": "median"},

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.skipif(
 METHODS = {
     "off": {"steady": "off"},
     "blend": {"steady": "blend"},
+    "ramp": {"steady": "ramp"},
     "key frames": {"steady": "off", "keyframes": 4},
     "hypercon mean": {"steady": "hypercon", "insert": 1, "window": 1, "dilation": 1},
     "hypercon median": {"steady": "hypercon", "insert": 1, "window": 1, "dilation": 1, "pool": "median"},

@@ -134,9 +134,12 @@ __global__ void judge(const Luma* a, const Luma* b, const float2* flow_ab, const
     doubt[here.index] = at.inside ? error : INFINITY;
 }
 
-__global__ void trust_down(const float* blurred, const float* doubt, int height, int width, Gauss gauss, float levels, float* out) {
+__global__ void trust_down(const float* blurred, const float* doubt, int height, int width, Gauss gauss, float levels, float alike,
+                           float* out) {
     const Here here = locate(height, width);
     if (here.outside) return;
-    const float nearby = gauss_down(blurred, here, height, width, gauss) / levels;
-    out[here.index] = fmaxf(expf(-(doubt[here.index] + nearby * nearby)), 0.0f);  // NaN gives 0
+    const float difference = gauss_down(blurred, here, height, width, gauss), unsure = doubt[here.index];
+    const float nearby = difference / levels, little = difference / alike;
+    const bool known = unsure < INFINITY && difference >= 0.0f;  // not outside, not NaN
+    out[here.index] = known ? expf(-fminf(unsure + nearby * nearby, little * little)) : 0.0f;
 }

@@ -14,6 +14,7 @@ RELATIVE = 0.01  # of the squared lengths of both flows, as in `kernels.occlusio
 # Trust.
 FORWARD_BACKWARD_PX2 = 1.0
 DIFFERENCE_LEVELS = 15.0  # of 255
+ALIKE_LEVELS = 4.0  # differences far below this are trusted whatever the check of the flows says
 NEIGHBOURHOOD_PX = 2.0  # standard deviation of the Gaussian that averages differences
 
 # Still places.
@@ -31,8 +32,11 @@ EDGE_PX = 2.0  # standard deviation of the soft edge between still and moving pl
 def trust(a: F32, b: F32, flow_ab: F32, flow_ba: F32) -> tuple[F32, float]:
     """(trust (H,W) float32 in [0,1], mean absolute difference of the lumas along the flow in levels).
 
-    trust = exp(-forward-backward error) exp(-(difference / 15 levels)^2), the difference averaged by a Gaussian of 2 px; 0
-    where the flow leaves the picture.
+    trust = max(exp(-forward-backward error) exp(-(difference / 15 levels)^2), exp(-(difference / 4 levels)^2)), the
+    difference averaged by a Gaussian of 2 px; 0 where the flow leaves the picture.
+
+    The second term is for places such as leaves and crowds, where both flows lead to pixels that look the same but not back to
+    the start. Mixing two such places is no worse than not mixing them.
 
     a, b              (H,W) float32 luma, 0 to 255
     flow_ab, flow_ba  (H,W,2) float32, pixels
@@ -41,10 +45,11 @@ def trust(a: F32, b: F32, flow_ab: F32, flow_ba: F32) -> tuple[F32, float]:
     places = targets(flow_ab)
     difference = np.asarray(cv2.absdiff(a, sampled(b, places)), np.float32)
     nearby = np.asarray(cv2.GaussianBlur(difference, (0, 0), NEIGHBOURHOOD_PX), np.float32)
-    nearby /= DIFFERENCE_LEVELS
     nearby *= nearby
     doubt = forward_backward_error(flow_ab, sampled(flow_ba, places), FORWARD_BACKWARD_PX2)
-    doubt += nearby
+    cv2.scaleAdd(nearby, 1 / DIFFERENCE_LEVELS**2, doubt, dst=doubt)
+    nearby *= np.float32(1 / ALIKE_LEVELS**2)
+    cv2.min(doubt, nearby, dst=doubt)
     np.negative(doubt, out=doubt)
     inside = cv2.inRange(places, (0, 0), (width - 1, height - 1))
     return np.asarray(cv2.copyTo(np.exp(doubt, out=doubt), inside), np.float32), float(difference.mean())

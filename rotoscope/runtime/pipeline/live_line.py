@@ -55,11 +55,11 @@ class LiveLine:
             unused.close()
 
     def set_strength(self, value: float) -> None:
-        """Set the strength of a blend, also of stages that wait to be exchanged; may be called from any thread."""
+        """Set the strength of blend or ramp, also of stages that wait to be exchanged; may be called from any thread."""
         with self._lock:
             for stages in (self.stages, self._next_stages):
-                if stages is not None and stages.steadiness.blend is not None:
-                    stages.steadiness.blend.strength = value
+                if stages is not None and stages.steadiness.steadier is not None:
+                    stages.steadiness.steadier.strength = value
 
     def reset(self) -> None:
         """Forget all frames."""

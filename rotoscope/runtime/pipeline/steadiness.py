@@ -21,8 +21,10 @@ from rotoscope.runtime.steady.flicker import FlickerMeter
 from rotoscope.runtime.steady.hypercon import HyperCon, Neighbourhood
 from rotoscope.runtime.steady.insert import InsertFrames
 from rotoscope.runtime.steady.keyframes import Carry, ChooseKeys
+from rotoscope.runtime.steady.ramp import Ramp
 
 WORKING_SCALE = 0.5  # of the source, for DIS and inverse search
+MIXES = "blend", "ramp"  # methods that mix each result with its neighbours, and combine with key frames
 MAX_POOLED = 15  # pictures that `kernels.aggregate` takes
 
 
@@ -30,12 +32,12 @@ MAX_POOLED = 15  # pictures that `kernels.aggregate` takes
 class Steadiness:
     """The stages around the network.
 
-    description what is done, in words: "off", "blend 0.75", "blend 0.75, key frames 4"
+    description what is done, in words: "off", "blend 0.75", "ramp 0.75, 1 late", "blend 0.75, key frames 4"
     before      stages that decoded frames pass: motion, inserted frames, key frames
     after       stages that translated frames pass
     notes       lines for the user: its cost, options without effect
     flicker     measures the effect; None without a frame-wise result to compare with
-    blend       the stage whose `strength` can be changed between two frames; None for other methods
+    steadier    the stage whose `strength` can be changed between two frames; None for other methods
     keys        the stage whose `every` can be changed between two frames; None without key frames
     """
 
@@ -44,7 +46,7 @@ class Steadiness:
     after: tuple[Stage, ...] = ()
     notes: tuple[str, ...] = ()
     flicker: FlickerMeter | None = None
-    blend: Blend | None = None
+    steadier: Blend | Ramp | None = None
     keys: ChooseKeys | None = None
 
 
@@ -65,14 +67,14 @@ def plan_steadiness(
     flow          a network that estimates the motion from pictures in colour at full size; None: what `options.flow` names
     interpolator  makes the frames that hypercon inserts, in place of the motion
     gpu           of a run whose pictures stay on it: motion is estimated there, by our own dense inverse search in place of DIS
-    may_carry     plan for key frames where blend allows them, even if the options ask for none yet: see `Steadiness.keys`
+    may_carry     plan for key frames where the method allows them, even if the options ask for none yet: see `Steadiness.keys`
     """
     method = chosen_method(models, options)
-    has_keys = options.keyframes > 1 or (may_carry and method == "blend" and not in_order_models(models))
+    has_keys = options.keyframes > 1 or (may_carry and method in MIXES and not in_order_models(models))
     notes = without_effect(method, options)
     if method == "off" and options.keyframes == 1:
         return Steadiness("off", notes=notes)
-    both_ways = method == "hypercon"
+    both_ways = method in ("ramp", "hypercon")
     motion: Stage
     if gpu is not None:
         motion = GpuMotionStage(gpu, times, flow=flow, scale=WORKING_SCALE, both_ways=both_ways)
@@ -86,20 +88,26 @@ def plan_steadiness(
     if method == "hypercon":
         steadiness = _hypercon(options, motion, region, times, interpolator, gpu)
         return replace(steadiness, notes=steadiness.notes + notes)
-    blend = Blend(options.strength, region, times) if method == "blend" else None
-    description = f"blend {options.strength:g}" if blend else "off"
+    steadier: Blend | Ramp | None = None
+    description = "off"
+    if method == "blend":
+        steadier, description = Blend(options.strength, region, times), f"blend {options.strength:g}"
+    elif method == "ramp":
+        steadier = Ramp(options.strength, options.late, region, times)
+        description = f"ramp {options.strength:g}, {options.late} late"
+        notes = (*_delay("ramp:", options.late), *notes)
     if not has_keys:
-        assert blend is not None
+        assert steadier is not None
         meter = FlickerMeter(region, times, gpu)
-        after = meter.entering, blend, meter.leaving
-        return Steadiness(description, (motion,), after, notes=notes, flicker=meter, blend=blend)
+        after = meter.entering, steadier, meter.leaving
+        return Steadiness(description, (motion,), after, notes=notes, flicker=meter, steadier=steadier)
     carry, keys = Carry(region, times), ChooseKeys(options.keyframes)
     return Steadiness(
         f"{description}, key frames {options.keyframes}" if options.keyframes > 1 else description,
         (motion, keys),
-        (carry, blend) if blend else (carry,),
+        (carry, steadier) if steadier else (carry,),
         notes=notes,
-        blend=blend,
+        steadier=steadier,
         keys=keys,
     )
 
@@ -121,15 +129,19 @@ def _hypercon(
     ).needed()
     inserted = f"{around.insert} inserted{f' by {interpolator.name}' if interpolator else ''}"
     how = f"weighted mean {options.strength:g}" if options.pool == "weighted" else options.pool
-    plural = "" if around.reach == 1 else "s"
     meter = FlickerMeter(region, times, gpu)
     return Steadiness(
         f"hypercon, {inserted}, {how} of {2 * options.window + 1}",
         (motion, InsertFrames(around.insert, times, interpolator)),
         (meter.entering, HyperCon(around, region, times), meter.leaving),
-        notes=(f"hypercon: network calls per frame: {around.steps}; delay: {around.reach} frame{plural}",),
+        notes=_delay(f"hypercon: network calls per frame: {around.steps};", around.reach),
         flicker=meter,
     )
+
+
+def _delay(what: str, frames: int) -> tuple[str, ...]:
+    """A line that says by how many frames results are late; () if by none."""
+    return (f"{what} delay: {frames} frame{'' if frames == 1 else 's'}",) if frames else ()
 
 
 def without_effect(method: str, options: SteadyOptions) -> tuple[str, ...]:
@@ -142,6 +154,8 @@ def without_effect(method: str, options: SteadyOptions) -> tuple[str, ...]:
         unused, name = ("strength",), f"{name} --pool {options.pool}"
     if method == "off":
         unused += ("strength",) if options.keyframes > 1 else ("strength", "flow")
+    if method != "ramp":
+        unused += ("late",)
     defaults = SteadyOptions()
     given = [word for word in unused if getattr(options, word) != getattr(defaults, word)]
     flags = ", ".join(f"--{word} {getattr(options, word)}" for word in given)
@@ -167,7 +181,7 @@ def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:
     method = options.steady or ("off" if in_order_only else "blend")
     if in_order_only and method == "hypercon":
         raise UsageError(
-            f"--steady hypercon: {in_order_only[0]}, and must not be shown inserted ones; accepted: off, blend"
+            f"--steady hypercon: {in_order_only[0]}, and must not be shown inserted ones; accepted: off, blend, ramp"
         )
     if in_order_only and options.keyframes > 1:
         raise UsageError(f"--keyframes {options.keyframes}: {in_order_only[0]}, and needs every one; accepted: 1")
@@ -176,7 +190,9 @@ def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:
             f"--interpolator {options.interpolator}: {method} inserts no frames; accepted: --steady hypercon"
         )
     if method == "hypercon" and options.keyframes > 1:
-        raise UsageError(f"--keyframes {options.keyframes}: hypercon translates every frame; accepted: off, blend")
+        raise UsageError(
+            f"--keyframes {options.keyframes}: hypercon translates every frame; accepted: off, blend, ramp"
+        )
     if method == "hypercon" and 2 * options.window + 1 > MAX_POOLED:
         raise UsageError(f"--window {options.window}; at most {(MAX_POOLED - 1) // 2}")
     return method

@@ -21,10 +21,9 @@ from rotoscope.base.times import StageTimes
 from rotoscope.kernels.aggregate import aggregate
 from rotoscope.kernels.arrays import on_cuda
 from rotoscope.kernels.compose_flow import compose_flow
-from rotoscope.kernels.trust_along import trust_along
-from rotoscope.kernels.warp import warp
 from rotoscope.kernels.weighted_sum import weighted_sum
 from rotoscope.runtime.motion.region import Region, motion_in_region
+from rotoscope.runtime.steady.along import along
 from rotoscope.runtime.steady.detail import Detail
 
 F32 = NDArray[np.float32]
@@ -172,7 +171,7 @@ class HyperCon:
             assert onward is not None and sure is not None
             gap = places[min(here, here + sign)]
             far = places[here + sign].translated
-            trust, votes = _along(sure, flow, trust)
+            trust, votes = along(sure, flow, trust, VOTES_FROM)
             for step in range(1, around.steps + 1):
                 if whole * around.steps + step in wanted:
                     part = onward if step == around.steps else _scaled(onward, step / around.steps)
@@ -188,15 +187,6 @@ class HyperCon:
             return None
         height, width = frame.pixels().shape[:2]
         return motion_in_region(frame.motion, self._region(frame.source.size), (height, width))
-
-
-def _along(sure: F32, flow: F32 | None, trust: F32 | None) -> tuple[F32, Array]:
-    """(trust along a chain of flows, where it votes); `sure`: trust of the last flow; `flow`, `trust`: the chain before it."""
-    if on_cuda(sure):
-        votes = np.empty_like(sure, dtype=np.uint8)
-        return trust_along(sure, flow, trust, votes_from=VOTES_FROM, votes=votes), votes
-    together = sure if flow is None or trust is None else trust * np.asarray(warp(sure[None], flow)[0])
-    return together, together > VOTES_FROM
 
 
 def _share_of(weights: Sequence[F32], whole: float) -> F32:

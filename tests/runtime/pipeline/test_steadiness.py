@@ -72,7 +72,7 @@ def test_hypercon_refuses_what_it_cannot_do(options, reason, identity):
 
 
 @pytest.mark.parametrize(("options", "reason"), [
-    ({"steady": "on"}, "steady='on'; accepted: off, blend, hypercon"),
+    ({"steady": "on"}, "steady='on'; accepted: off, blend, ramp, hypercon"),
     ({"strength": 1.5}, "strength=1.5; accepted: 0"),
     ({"keyframes": 0}, "keyframes=0; accepted: 1 to 1000"),
     ({"insert": -1}, "insert=-1; accepted: 0 to 63"),
@@ -112,7 +112,14 @@ def moving_clip(path, frames=12):
 
 @pytest.mark.parametrize(
     "options",
-    [{"steady": "blend"}, {"steady": "hypercon"}, {"keyframes": 3}, {"keyframes": 3, "steady": "off"}],
+    [
+        {"steady": "blend"},
+        {"steady": "ramp"},
+        {"steady": "hypercon"},
+        {"keyframes": 3},
+        {"keyframes": 3, "steady": "ramp"},
+        {"keyframes": 3, "steady": "off"},
+    ],
     ids=lambda options: " ".join(map(str, options.values())),
 )
 def test_one_thread_and_several_give_the_same_frames(options, tmp_path, identity):
@@ -146,6 +153,8 @@ def test_the_network_runs_as_often_as_promised(options, calls, tmp_path, identit
     ({"window": 3}, "no effect with --steady blend: --window 3"),
     ({"steady": "blend", "insert": 1, "dilation": 1, "pool": "median"},
      "no effect with --steady blend: --insert 1, --dilation 1, --pool median"),
+    ({"late": 3}, "no effect with --steady blend: --late 3"),
+    ({"steady": "ramp", "late": 3, "window": 3}, "no effect with --steady ramp: --window 3"),
     ({"steady": "off", "strength": 1.0, "window": 3}, "no effect with --steady off: --window 3, --strength 1.0"),
     ({"steady": "off", "flow": "inverse-search"}, "no effect with --steady off: --flow inverse-search"),
     ({"steady": "off", "keyframes": 3, "strength": 1.0}, "no effect with --steady off: --strength 1.0"),
@@ -166,6 +175,13 @@ def test_a_run_prints_the_options_without_effect(tmp_path, identity):
     clip = moving_clip(tmp_path / "clip.mp4", frames=2)
     run = rotoscope.translate(clip, tmp_path / "out.mp4", model=identity, window=3)
     assert "no effect with --steady blend: --window 3" in run.notes
+
+
+@pytest.mark.parametrize(("late", "said"), [(0, []), (1, ["ramp: delay: 1 frame"]), (3, ["ramp: delay: 3 frames"])])
+def test_ramp_says_how_late_it_is(late, said, identity):
+    options = SteadyOptions(steady="ramp", late=late)
+    plan = plan_steadiness([rotoscope.load(identity).file], options, lambda size: (0, 0, *size), StageTimes())
+    assert (list(plan.notes), plan.steadier.look_ahead) == (said, late)
 
 
 def test_hypercon_says_what_it_costs(tmp_path, identity):

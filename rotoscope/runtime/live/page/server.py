@@ -1,11 +1,14 @@
 """The server of the page: starlette and uvicorn in a thread of its own."""
 
 import asyncio
+import ssl
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from rotoscope.base.errors import UsageError
 from rotoscope.base.extras import needs_extra
 from rotoscope.base.live import LiveControl
 from rotoscope.runtime.live.page.access import Access, check_token
@@ -28,8 +31,10 @@ class PageServer:
     host, port  where it listens; port 0 takes a free one. A host that other machines can reach demands a token
     token       at least 8 characters of ASCII; None: everyone who can reach the server may use it
     camera      takes the pictures that a browser sends; None: the run has another source
+    tls         files of the certificate and of its key (PEM): https; None: http
 
-    Errors: UsageError if a package is missing, the token is missing or too short, or the address cannot be had.
+    Errors: UsageError if a package is missing, the token is missing or too short, the address cannot be had, or the certificate
+    cannot be used.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class PageServer:
         port: int = 8000,
         token: str | None = None,
         camera: BrowserCamera | None = None,
+        tls: tuple[str, str] | None = None,
     ) -> None:
         with needs_extra("live"):
             import aiortc  # noqa: F401
@@ -49,10 +55,12 @@ class PageServer:
             import uvicorn  # noqa: F401
             import websockets  # noqa: F401
         check_token(host, token)
+        check_certificate(tls)
+        self._tls = tls
         self._sink, self._host = sink, host
         self._socket = listening_socket(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self._access = Access(token, self.port)
+        self._access = Access(token, self.port, is_https=tls is not None)
         self._control, self._camera = control, camera
         self._peers: Peers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -63,7 +71,7 @@ class PageServer:
     @property
     def url(self) -> str:
         """Address for a browser; if the server listens on all addresses, one that other machines can use."""
-        return shown_url("http", self._host, self._socket)
+        return shown_url("https" if self._tls else "http", self._host, self._socket)
 
     def start(self) -> None:
         """Begin to answer."""
@@ -118,6 +126,8 @@ class PageServer:
             limit_concurrency=MAX_CONNECTIONS,
             ws_max_size=64 * 1024,
             ws_per_message_deflate=False,
+            ssl_certfile=self._tls[0] if self._tls else None,
+            ssl_keyfile=self._tls[1] if self._tls else None,
         )
         self._server = uvicorn.Server(config)
         self._loop = asyncio.get_running_loop()
@@ -133,3 +143,24 @@ class PageServer:
     def _cut_connections(self) -> None:
         for connection in list(self._server.server_state.connections):
             connection.transport.abort()
+
+
+def check_certificate(tls: tuple[str, str] | None) -> None:
+    """Raise UsageError for files of a certificate and its key that cannot be used."""
+    if tls is None:
+        return
+    for option, file in zip(("--tls-cert", "--tls-key"), tls, strict=True):
+        if not Path(file).is_file():
+            raise UsageError(f"{option} {file}: no such file")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*tls, password=_no_password)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        raise UsageError(
+            f"--tls-cert {tls[0]} and --tls-key {tls[1]}: not a certificate and its key: {reason}"
+        ) from None
+
+
+def _no_password() -> str:
+    """A key with a password is refused, in place of a question on the terminal."""
+    raise ValueError("the key has a password")

@@ -15,7 +15,7 @@ from cyclopts import CycloptsError
 from docs_blocks import blocks, commands, is_program
 
 from rotoscope.base.errors import RotoscopeError
-from rotoscope.cli import app
+from rotoscope.cli import register
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,7 +43,7 @@ def test_every_command_is_one_that_the_command_line_takes(block):
         if line.startswith("rotoscope ") and expected is None:
             words = shlex.split(line, comments=True)[1:]
             try:
-                app.parse_args(words, exit_on_error=False, print_error=False)
+                register().parse_args(words, exit_on_error=False, print_error=False)
             except (CycloptsError, RotoscopeError) as error:
                 pytest.fail(f"{name_of(block)}: {line}: {error}")
 

@@ -6,6 +6,7 @@
 # make lint       style, format, types
 # make wheel      build the wheel, install it into an empty environment, run `rotoscope doctor`
 # make bench      benchmarks; raw results go to benchmarks/results/
+# make docs      the site of docs/ in docs/_build, warnings are errors
 # make fuzz       fuzz our readers for MINUTES=5, with coverage guidance; findings go to .fuzz/crashes/; TARGETS="onnx npz" chooses
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ ARGS ?=
 MINUTES ?= 5
 TARGETS ?=
 
-.PHONY: demo test test-full test-quick coverage lint wheel bench fuzz clean
+.PHONY: demo test test-full test-quick coverage lint wheel bench docs fuzz clean
 
 demo: $(VENV)/.tool
 	$(BIN)/rotoscope demo demo --overwrite
@@ -49,6 +50,9 @@ bench: $(VENV)/.dev
 	mkdir -p benchmarks/results
 	$(BIN)/python -m pytest benchmarks -p no:randomly -o testpaths=benchmarks --benchmark-json=benchmarks/results/latest.json
 
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx -b html --fail-on-warning --keep-going --quiet docs docs/_build
+
 fuzz: $(VENV)/.dev
 	$(PIP) install -c constraints.txt -e ".[fuzz]"
 	$(BIN)/python tests/promises/fuzz.py --minutes $(MINUTES) $(addprefix --target ,$(TARGETS))
@@ -61,10 +65,11 @@ $(VENV)/.tool: pyproject.toml constraints.txt | $(BIN)/python
 # What tests, types and benchmarks need.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install -c constraints.txt -e ".[dev]"
+	$(PIP) install --no-deps tritonclient==2.73.0  # for its protobuf of config.pbtxt; what it depends on is older than ours
 	touch $@ $(VENV)/.tool
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage .fuzz
+	rm -rf $(VENV) docs/_build docs/reference demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage .fuzz

@@ -34,11 +34,12 @@ LIMITS = {  # seconds on a card; together less than ten minutes
     "facts": 20,
     "ceilings": 20,
     "tests": 90,
-    "sanitizer": 60,
+    "sanitizer": 50,
     "parity": 60,
-    "kernels": 90,
-    "engines": 100,
-    "decode": 40,
+    "kernels": 80,
+    "engines": 85,
+    "onnxruntime_fp16": 60,
+    "decode": 30,
     "end_to_end": 100,
 }
 SIMULATED_PATIENCE = 20  # times the limit: the simulation computes on a CPU that may be busy

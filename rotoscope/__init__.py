@@ -13,16 +13,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rotoscope.api.batch import batch
     from rotoscope.api.bench import Bench, bench
     from rotoscope.api.live import live
     from rotoscope.api.measurement import compare, evaluate, parity, run_parity
-    from rotoscope.api.model_files import build, encode, export_model, info
+    from rotoscope.api.model_files import build, encode, export_model, export_triton, info
+    from rotoscope.api.serve import serve
     from rotoscope.api.training import distill, train
     from rotoscope.api.translation import load, read, rgb, translate, write
     from rotoscope.assembly.model import Model
     from rotoscope.assembly.translator import Translator
     from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
     from rotoscope.base.frame import Frame, Picture
+    from rotoscope.jobs.progress import BatchReport
     from rotoscope.runtime.pipeline.job import Run
     from rotoscope.runtime.pipeline.live_job import LiveReport
     from rotoscope.runtime.pipeline.live_run import LiveRun
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "BatchReport": "jobs.progress",
     "Bench": "api.bench",
     "Frame": "base.frame",
     "InputRefused": "base.errors",
@@ -43,6 +47,7 @@ _MODULES = {
     "Run": "runtime.pipeline.job",
     "Translator": "assembly.translator",
     "UsageError": "base.errors",
+    "batch": "api.batch",
     "bench": "api.bench",
     "build": "api.model_files",
     "compare": "api.measurement",
@@ -50,6 +55,7 @@ _MODULES = {
     "encode": "api.model_files",
     "evaluate": "api.measurement",
     "export_model": "api.model_files",
+    "export_triton": "api.model_files",
     "info": "api.model_files",
     "live": "api.live",
     "load": "api.translation",
@@ -57,12 +63,14 @@ _MODULES = {
     "read": "api.translation",
     "rgb": "api.translation",
     "run_parity": "api.measurement",
+    "serve": "api.serve",
     "train": "api.training",
     "translate": "api.translation",
     "write": "api.translation",
 }
 
 __all__ = [
+    "BatchReport",
     "Bench",
     "Frame",
     "InputRefused",
@@ -76,6 +84,7 @@ __all__ = [
     "Run",
     "Translator",
     "UsageError",
+    "batch",
     "bench",
     "build",
     "compare",
@@ -83,6 +92,7 @@ __all__ = [
     "encode",
     "evaluate",
     "export_model",
+    "export_triton",
     "info",
     "live",
     "load",
@@ -90,6 +100,7 @@ __all__ = [
     "read",
     "rgb",
     "run_parity",
+    "serve",
     "train",
     "translate",
     "write",

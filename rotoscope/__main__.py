@@ -1,7 +1,8 @@
 """The program: the command line in a process of its own, from the first moment to the last.
 
-A signal ends it with 128 + its number at any time: during the imports, which take longest, at once; during a command as
-`rotoscope.cli` does; after it with the code that the command had. So nothing heavy is imported before the handler is set.
+A signal ends it with 128 + its number (`live` with 0) at any time: during the imports, which take longest, at once; during a
+command as `rotoscope.cli` does; after it with the code that the command had. So nothing heavy is imported before the handler is
+set.
 """
 
 import atexit
@@ -14,7 +15,7 @@ from contextlib import suppress
 from types import FrameType
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.base.signals import STOPPING, stopped_line
+from rotoscope.base.signals import STOPPING, code_when_stopped, stopped_line
 
 
 class Ending:
@@ -36,7 +37,7 @@ class Ending:
         if self.code is None:
             with suppress(OSError):
                 os.write(2, f"rotoscope: {stopped_line(number)}\n".encode())
-        os._exit(128 + number if self.code is None else self.code)
+        os._exit(code_when_stopped(number, sys.argv[1:]) if self.code is None else self.code)
 
 
 def ignore_signals() -> None:

@@ -1,6 +1,7 @@
 """Fixtures and rules for all tests: shared data, tiny models, the command line, state that a test may not change."""
 
 import ctypes
+import functools
 import os
 import shutil
 import signal
@@ -103,6 +104,14 @@ def identity(tmp_path_factory):
     return tiny_models.identity(tmp_path_factory.mktemp("models") / "identity.onnx")
 
 
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """(case of the catalogue, options of `export_onnx`) -> (path of the ONNX file, its manifest, the loaded network)."""
+    from exported_networks import ExportedNetworks
+
+    return ExportedNetworks(tmp_path_factory)
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty current folder."""
@@ -127,8 +136,18 @@ def pytest_runtest_setup(item):
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(0)  # what a test draws must not depend on the tests before it
+        _list_operators_once()
     if item.get_closest_marker("gpu") and not _gpu_is_here() and os.environ.get("ROTOSCOPE_REQUIRE_GPU") != "1":
         pytest.skip("no CUDA device")
+
+
+def _list_operators_once():
+    """Let torch's exporter keep the list of its operators, which it makes at every call, for 2 s."""
+    registration = sys.modules.get("torch.onnx._internal.exporter._registration")
+    if registration is not None:
+        registry = registration.ONNXRegistry
+        if not isinstance(vars(registry)["from_torchlib"], staticmethod):
+            registry.from_torchlib = staticmethod(functools.cache(registry.from_torchlib))
 
 
 def _gpu_is_here():

@@ -46,8 +46,21 @@ INSTANCES = {
         *("grey_of", "octave_gains", "octave_aims", "collapse", "collapse_onto"),
     ],
     "composite": ["composite"],
+    "hdr_from_sdr": ["hdr_from_sdr"],
+    "place_map": [
+        *_each("place_numbers<{}, {}>", ("unsigned char", "unsigned short", "int"), ("float", "int")),
+        *_each("place_hole<{}>", ("float", "unsigned short", "unsigned char", "bool")),
+    ],
     "flicker": ["flicker_partials"],
-    "mix": [*_each("mix<{}>", ("float", "float4")), "weighted_sum", "flows_between", "trust_along"],
+    "mix": [
+        *_each("mix<{}>", ("float", "float4")),
+        "weighted_sum",
+        "flows_between",
+        "trust_along",
+        "exchange_luma",
+        "complement",
+        "share_of_second",
+    ],
     "ramp": ["past_weight", "look_ahead_weights"],
     "interleave": ["interleave<float>", "interleave<Half2>"],
     "aggregate": [

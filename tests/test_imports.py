@@ -30,6 +30,7 @@ ROOMS = {
     "runtime.motion": "base kernels",
     "runtime.steady": "base kernels runtime.motion runtime.network",
     "runtime.pipeline": "base kernels runtime.live runtime.media runtime.models runtime.motion runtime.network runtime.steady",
+    "service": "base runtime.live runtime.media runtime.pipeline",
     "metrics": "base kernels networks runtime.media",
     "plots": "base metrics",
     "demo": "base metrics plots runtime.models runtime.pipeline",
@@ -41,12 +42,13 @@ ROOMS = {
     "training.systems": "base networks training.data training.loop training.losses training.options",
     "assembly": "base export kernels runtime.engines runtime.media runtime.models runtime.motion runtime.network "
     "runtime.pipeline weights",
+    "jobs": "assembly base runtime.media runtime.pipeline",
     "scenarios": "assembly base export kernels metrics runtime.live runtime.media runtime.pipeline",
-    "api": "assembly base demo export kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
-    "runtime.pipeline scenarios training.loop training.options training.systems weights",
+    "api": "assembly base demo export jobs kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
+    "runtime.pipeline scenarios service training.loop training.options training.systems weights",
     "errors": "base",
     "testing": "api base",
-    "__init__": "api assembly base runtime.pipeline",
+    "__init__": "api assembly base jobs runtime.pipeline",
     "cli": "*",  # every room below it
     "__main__": "base cli",
 }
@@ -184,6 +186,13 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_help_imports_nothing_heavy(words):
     code = f"import sys; from rotoscope.cli import main; assert main(sys.argv[1:]) == 0; {LOADED}"
     assert run_python(code, *words).splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize(("word", "imported"), [("--version", []), ("version", ["version"])])
+def test_a_command_imports_no_other_command(word, imported):
+    code = "import sys; from rotoscope.cli import COMMANDS, main; main(sys.argv[1:])"
+    code += "; print(*(name for name in COMMANDS if f'rotoscope.cli.{name}' in sys.modules))"
+    assert run_python(code, word).splitlines()[-1].split() == imported
 
 
 def test_the_runtime_works_where_torch_cannot_be_imported(tmp_path, identity):

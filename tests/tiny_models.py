@@ -75,6 +75,19 @@ def affine(path, factor, shift, **kwargs):
     return save(path, nodes, constants=constants, **kwargs)
 
 
+def painter(path, style):
+    """A model that paints the whole picture in the colour of its style, a StyleInput "style" of the shape (1,3,1,1)."""
+    nodes = [
+        helper.make_node("Mul", ["in", "nothing"], ["black"]),
+        helper.make_node("Add", ["black", "style"], ["out"]),
+    ]
+    manifest = Manifest(name="painter", frame=FrameInput(tensor="in"), output=FrameOutput(tensor="out"), style=style)
+    return save(
+        path, nodes, constants=[scalar("nothing", 0.0)], metadata={"rotoscope": manifest.model_dump_json()},
+        inputs=[helper.make_tensor_value_info("style", TensorProto.FLOAT, ("N", 3, 1, 1))],
+    )  # fmt: skip
+
+
 def invert(path, **kwargs):
     return affine(path, -1.0, 1.0, **kwargs)
 

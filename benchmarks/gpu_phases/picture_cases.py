@@ -13,9 +13,12 @@ from rotoscope.kernels.color_in import color_in, color_in_reference
 from rotoscope.kernels.color_out import color_out, color_out_reference
 from rotoscope.kernels.composite import composite, composite_reference
 from rotoscope.kernels.detail import SMALLEST_PX, Energies, detail, detail_reference, detail_scratch
+from rotoscope.kernels.exchange_luma import exchange_luma, exchange_luma_reference
+from rotoscope.kernels.hdr import PQ, hdr_from_sdr, hdr_from_sdr_reference
 from rotoscope.kernels.interleave import interleave, interleave_reference
 from rotoscope.kernels.interpolate import interpolate, interpolate_reference
 from rotoscope.kernels.mix import mix, mix_reference
+from rotoscope.kernels.place_map import place_map, place_map_reference
 from rotoscope.kernels.resize import resize, resize_reference
 from rotoscope.kernels.warp import warp, warp_reference
 
@@ -134,6 +137,39 @@ def composite_work(m: Material) -> Work:
     )  # fmt: skip
 
 
+def luma_work(m: Material) -> Work:
+    weights = (0.299, 0.587, 0.114)
+    given = {"colours": m.picture(), "lumas": m.picture()}
+    return Work(
+        given, {"out": like(given["colours"])},
+        lambda a: exchange_luma(a.colours, a.lumas, weights, out=a.out),
+        lambda a: {"out": exchange_luma_reference(a.colours, a.lumas, weights)},
+    )  # fmt: skip
+
+
+def hdr_work(m: Material) -> Work:
+    def reference(a: SimpleNamespace) -> dict[str, Any]:
+        rgb = hdr_from_sdr_reference(a.picture[..., :3].astype(np.float64), PQ)
+        return {"out": np.concatenate([rgb, a.picture[..., 3:]], axis=2)}
+
+    picture = np.clip(m.picture(), 0, 1)
+    return Work(
+        {"picture": picture}, {"out": like(picture)},
+        lambda a: hdr_from_sdr(a.picture, PQ, out=a.out), reference, limit=5e-4,
+    )  # fmt: skip
+
+
+def hole_work(m: Material) -> Work:
+    """A mask in a network's input of half size."""
+    size = tuple(max(1, side // 2) for side in m.size)
+    place = {"crop": (0, 0, m.size[1], m.size[0]), "content": size[::-1], "hole": (0.0, 1.0)}
+    return Work(
+        {"mask": m.mask()}, {"out": np.zeros(size, F32)},
+        lambda a: place_map(a.mask, a.out, **place),
+        lambda a: {"out": place_map_reference(a.mask, size, **place)},
+    )  # fmt: skip
+
+
 def resize_work(m: Material, method: str, factor: float) -> Work:
     size = tuple(max(1, round(side * factor)) for side in m.size)
     return Work(
@@ -192,6 +228,9 @@ PICTURE_CASES = (
     Case("mix with mask", partial(mix_work, masked=True), 49.0),
     Case("copy by mix", copy_work, 32.0),
     Case("composite", composite_work, 48.0),
+    Case("exchange_luma", luma_work, 48.0),
+    Case("hdr_from_sdr", hdr_work, 32.0, is_bandwidth_bound=False),
+    Case("place_map, a mask at half size", hole_work, 2.0),
     Case("resize area to half", partial(resize_work, method="area", factor=0.5)),
     Case("resize bicubic to double", partial(resize_work, method="bicubic", factor=2.0)),
     Case("detail", partial(detail_work, measure=False), 80.0, smallest_side=SMALLEST_PX),

@@ -64,6 +64,7 @@ def figures(phases: dict) -> Iterator[str]:
         yield f"measured copy {ceilings['copy_gb_per_second']} GB/s, bf16 product {product} TFLOP/s"
     yield from kernel_lines(phases.get("kernels", {}).get("rows", ()))
     yield from engine_lines(phases.get("engines", {}).get("rows", ()))
+    yield from fp16_lines(phases.get("onnxruntime_fp16", {}).get("rows", ()))
     yield from whole_lines(phases.get("end_to_end", {}))
 
 
@@ -87,6 +88,14 @@ def engine_lines(rows: list[dict]) -> Iterator[str]:
             rate = f", {row['tflops']} TFLOP/s" if "tflops" in row else ""
             shown = f"{row['us']['median']} us, p99 {row['us']['p99']}"
             yield f"{row['network']} {row['engine']} {row['size']}: {shown}{rate}"
+
+
+def fp16_lines(rows: list[dict]) -> Iterator[str]:
+    timed = sorted((row for row in rows if "us" in row), key=lambda row: row["us"]["median"])
+    for row in timed[:2] + [row for row in timed[2:] if "before" in row["settings"]]:
+        on_host = [name.removeprefix("CPU ") for name in row["ran_on"] if name.startswith("CPU ")]
+        shown = f"{row['us']['median']} us, on the CPU: {', '.join(on_host) or 'nothing'}"
+        yield f"ONNX Runtime fp16, {row['settings']}: {shown}"[:160]
 
 
 def whole_lines(phase: dict) -> Iterator[str]:

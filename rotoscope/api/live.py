@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.model import Model
 from rotoscope.assembly.models import bundled_looks
+from rotoscope.assembly.needs import check_needs_pictures_only
 from rotoscope.assembly.pair_networks import flow_source, interpolator
+from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError
-from rotoscope.base.manifest import Manifest
 from rotoscope.base.options import (
     THREADS,
     EngineName,
@@ -28,11 +29,12 @@ from rotoscope.base.options import (
     check_known,
     options_from,
 )
+from rotoscope.base.shown_address import shown_address
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
 from rotoscope.runtime.live.open_live_source import open_live_source
+from rotoscope.runtime.live.page.access import check_token
 from rotoscope.runtime.live.page.browser_camera import BrowserCamera
-from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.pipeline.live_job import LiveJob, StagesRequest
 from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun
 from rotoscope.runtime.pipeline.live_size import AUTO
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from rotoscope.base.live import LiveControl, LiveFormat, LiveSink, LiveSource
 
 DEMO = "demo:"
+OF_ONE_MODEL = ("style", "like", "settings", "hints")  # fields of ModelOptions that say nothing to another model
 FOR_FILES = ("quality", "tag", "hdr", "alpha")  # fields of OutputOptions
 
 
@@ -110,6 +113,8 @@ def start_live(
                 encoder_options=output_options.encoder_options,
             )  # fmt: skip
     _refuse_the_same_output_twice(job.outputs)
+    if PAGE in job.outputs:
+        check_token(job.live_options.host, job.live_options.token)
     workers = Workers(threads or threads_of(chain) or usable_cores())
     models = _Models(chain, given, job.steady_options, workers)
 
@@ -149,9 +154,9 @@ class _Models:
         """The stages of a request."""
         changed: dict[str, Any] = {"working_size": None if request.working_size == AUTO else request.working_size}
         if request.style is not None:
-            changed["style"] = request.style
-        models = [model.with_options(changed) for model in self._of(request.models)]
-        _refuse_what_a_camera_lacks(models[0].file.manifest)
+            changed |= {"style": request.style, "like": None}
+        models = styled([model.with_options(changed) for model in self._of(request.models)])
+        check_needs_pictures_only(models[0].file.manifest, "which a live source does not have")
         return Stages(
             models, request.steady, workers=self._workers, in_flight=1, flow=self._flow,
             interpolator=self._interpolator, gpu_slots=0, may_carry=True,
@@ -160,8 +165,9 @@ class _Models:
     def _of(self, names: tuple[str, ...]) -> list[Model]:
         names = names or self.names
         if names not in self._opened:
-            chain = self._chain if names == self.names else names
-            self._opened[names] = open_chain(list(chain), self._given)
+            is_own = names == self.names
+            given = {name: value for name, value in self._given.items() if is_own or name not in OF_ONE_MODEL}
+            self._opened[names] = open_chain(list(self._chain if is_own else names), given)
         return self._opened[names]
 
 
@@ -176,6 +182,7 @@ def _opened(source: str | LiveSource, job: LiveJob) -> tuple[LiveSource, Browser
             job.source,
             give_up_after_s=give_up_after_s,
             rtsp_transport=transport,
+            tls_ca=job.live_options.tls_ca,
             demo_clip=_demo_clip,
             with_sound=job.output_options.audio != "none",
         )
@@ -210,14 +217,6 @@ def _refuse_options_of_files(options: OutputOptions) -> None:
             raise UsageError(f"--{name} {getattr(options, name)}: for files, not for live runs; translate takes it")
 
 
-def _refuse_what_a_camera_lacks(manifest: Manifest) -> None:
-    """Raise UsageError for a model that needs more than pictures in colour."""
-    needs = (("label maps", manifest.frame.labels), ("a mask", manifest.mask), ("instance maps", manifest.instances))
-    for what, is_needed in needs:
-        if is_needed:
-            raise UsageError(f"{manifest.name} takes {what}, which a live source does not have; translate reads them")
-
-
 @contextmanager
 def _page(
     control: LiveControl,
@@ -229,8 +228,11 @@ def _page(
     from rotoscope.runtime.live.page.page_sink import PageSink
     from rotoscope.runtime.live.page.server import PageServer
 
-    sink = PageSink()
-    with PageServer(control, sink, host=options.host, port=options.port, token=options.token, camera=camera) as server:
+    sink = PageSink(place=control.place)
+    tls = None if options.tls_cert is None or options.tls_key is None else (options.tls_cert, options.tls_key)
+    with PageServer(
+        control, sink, host=options.host, port=options.port, token=options.token, camera=camera, tls=tls
+    ) as server:
         sink.name = f"page {server.url}"
         yield around_sink(sink)
 

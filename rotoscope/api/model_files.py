@@ -83,6 +83,24 @@ def export_model(
     )  # fmt: skip
 
 
+def export_triton(model: Named, folder: str | Path, *, size: str | None = None, hints: Sequence[str] = ()) -> Path:
+    """Add a model to a model repository of NVIDIA's Triton Inference Server; return the model's folder in it.
+
+    model   a bundled look, an .onnx file, a checkpoint or a loaded Model
+    folder  the repository; made if it does not exist
+    size    of the network's input, "640x360"; required for models with state that take any size, which become models with
+            sequence batching and implicit state
+    hints   of an ambiguous checkpoint
+    The server only runs the network: a client prepares and finishes pictures as the parameter "rotoscope" of the model's
+    configuration says, which is our description of it. Raises UsageError for a size that does not fit, ModelRefused for a model
+    whose state the server cannot keep.
+    """
+    from rotoscope.runtime.models.triton_repository import write_repository
+
+    (opened,) = open_chain([model], {"hints": tuple(hints)} if hints else {})
+    return write_repository(opened.file, Path(folder), size=None if size is None else parse_size(size, (1, 1)))
+
+
 def encode(
     model: Named,
     picture: str | Path,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.chain import Named
+from rotoscope.assembly.file_translation import translate_file
 from rotoscope.assembly.model import Model
-from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Picture
 from rotoscope.base.options import (
-    IN_FLIGHT,
     THREADS,
     EngineName,
     ModelKeywords,
@@ -22,17 +21,17 @@ from rotoscope.base.options import (
     OutputKeywords,
     OutputOptions,
     SourceOptions,
-    SteadyOptions,
     TranslateKeywords,
     check_count,
     check_known,
+    check_options,
     options_from,
 )
 from rotoscope.base.rates import exact_rate
+from rotoscope.jobs.resume import SEGMENT_SECONDS, resumable
 from rotoscope.kernels.float_picture import rgb_picture
-from rotoscope.kernels.rows import usable_cores
 from rotoscope.runtime.media.open_source import MediaSource, open_source
-from rotoscope.runtime.pipeline.job import Job, Progress, Run, run_job
+from rotoscope.runtime.pipeline.job import Progress, Run
 from rotoscope.runtime.pipeline.write import write_frames
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ def translate(
     engine: EngineName | None = None,
     threads: int | None = None,
     in_flight: int | None = None,
+    resume: bool = False,
+    segment: float = SEGMENT_SECONDS,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
     **options: Unpack[TranslateKeywords],
 ) -> Run:
@@ -92,6 +93,9 @@ def translate(
                override those of a loaded model.
     threads    cores that engine, kernels and codecs share; by default all
     in_flight  frames in the network at once; by default one for each core, at most 8, and 1 for models with state
+    resume     write the result in segments, which stay when the run is interrupted; the same call then goes on after the last
+               complete one. They are kept in `.rotoscope` beside the result, until it is complete.
+    segment    with resume: length of a segment in seconds; it ends at the next scene cut, or where the state allows it
     on_progress  called after every frame, on this thread
     The other keywords are the fields of SourceOptions, ModelOptions, SteadyOptions and OutputOptions in
     `rotoscope.base.options`, which describe them.
@@ -99,28 +103,23 @@ def translate(
     Ctrl-C or SIGTERM while the source is a pipe ends the stream: the result is finished, and `Run.stopped_by` is the signal.
     Raises a RotoscopeError with one line that says what is wrong.
     """
-    check_known(options, SourceOptions, ModelOptions, SteadyOptions, OutputOptions)
-    check_count("threads", threads, THREADS)
-    check_count("in_flight", in_flight, IN_FLIGHT)
-    chain = as_chain(model)
-    given = model_keywords(options, engine)
-    threads = threads or threads_of(chain)
-    job = Job(
-        source=str(source),
-        target=None if target is None else str(target),
-        source_options=options_from(SourceOptions, options),
-        steady_options=options_from(SteadyOptions, options),
-        output_options=options_from(OutputOptions, options),
+    options_kept: Mapping[str, Any] = options
+    segments = None
+    if resume:
+        given = {**options, **({} if engine is None else {"engine": engine})}
+        check_options(given)
+        model, segments = resumable(str(source), None if target is None else str(target), model, given, segment)
+        options_kept = {name: value for name, value in options.items() if name not in ModelOptions.__annotations__}
+        engine = None  # the models have their options
+    return translate_file(
+        str(source),
+        None if target is None else str(target),
+        model,
+        options_kept,
+        engine=engine,
+        segments=segments,
         threads=threads,
         in_flight=in_flight,
-    )
-    num_threads = usable_cores() if threads is None else threads
-    device = device_of_chain(chain, given)
-    return run_job(
-        job,
-        lambda: open_chain(chain, given),
-        flow=flow_source(job.steady_options, num_threads, device),
-        interpolator=interpolator(job.steady_options, num_threads, device),
         on_progress=on_progress,
     )
 

@@ -52,10 +52,10 @@ def like(image: Any) -> Callable[[U8], Any]:
     return lambda array: array
 
 
-def rgb_image(pixels: Any, size: Size) -> U8:
-    """A float picture (H,W,4) as (H',W',3) uint8 RGB of `size` (width, height)."""
+def rgb_image(pixels: Any, size: Size) -> Any:
+    """A float picture (H,W,4) as (H',W',3) uint8 RGB of `size` (width, height), on its device."""
     pixels = resized(pixels, size)
-    out = np.empty((*pixels.shape[:2], 3), np.uint8)
+    out = np.empty_like(pixels, dtype=np.uint8, shape=(*pixels.shape[:2], 3))
     color_out(pixels, [out])
     return out
 

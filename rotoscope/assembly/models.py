@@ -18,6 +18,7 @@ from rotoscope.assembly.engines import (
 )
 from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
+from rotoscope.base.shown_address import address_in
 from rotoscope.weights.archive import MAX_BYTES
 from rotoscope.weights.check import check_weights
 from rotoscope.weights.kind import kind_of_weights
@@ -53,13 +54,21 @@ def open_named(name: str | Path, options: ModelOptions) -> tuple[ModelFile, Grap
 def open_onnx(path: Path, options: ModelOptions) -> ModelFile:
     """Open an ONNX file; one without a description is also called on small pictures, if an engine is there for it.
 
-    Not with a library of operators: it is loaded once, by the run.
+    For ONNX Runtime on the CPU these calls, or one call of a file with a description, run in a process of their own, unless the
+    file is a bundled look or the cache shows that they ended well before. Not with a library of operators: it is loaded once,
+    by the run.
     """
+    from rotoscope.assembly.trial_calls import tried_apart
     from rotoscope.runtime.models.model_file import open_model
     from rotoscope.runtime.models.trial import is_worth_a_trial, tried
 
     file = open_model(path, options.overrides(), has_op_library=options.op_library is not None)
-    if not is_worth_a_trial(file) or options.op_library is not None:
+    is_ours = path.parent == Path(str(resources.files("rotoscope") / "looks"))
+    if is_ours or options.op_library is not None:
+        return file
+    if (options.engine, options.device) == ("onnxruntime", "cpu") and "onnxruntime" in installed_engines():
+        return tried_apart(file)
+    if not is_worth_a_trial(file):
         return file
     try:
         if options.engine in installed_engines() and ENGINES[options.engine].runs == "onnx":
@@ -81,6 +90,8 @@ def model_path(model: str | Path) -> Path:
     if str(model) in looks:
         return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
     path = Path(model)
+    if address := address_in(model):
+        raise ModelRefused(f"{address}: an address; accepted: a bundled look, or a file on this machine")
     if is_run_folder(path):
         path = weights_of_run(path)
     reason = why_unusable(path, MAX_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ def styled(models: Sequence[Model]) -> list[Model]:
     """
     encoders = [model for model in models if model.file.manifest.kind == "encode"]
     others = [model for model in models if model not in encoders]
-    pictures = [style_picture(model.options) for model in others]
+    pictures = [style_pictures(model.options) for model in others]
     if not others or (not encoders and all(picture is None for picture in pictures)):
         return list(models)
     if encoders and all(picture is None for picture in pictures) and not any(model.encoder for model in others):
@@ -45,31 +46,58 @@ def styled(models: Sequence[Model]) -> list[Model]:
     if not any(model.file.manifest.style or model.file.manifest.example for model in others):
         names = " and ".join(model.name for model in others)
         raise UsageError(f"--like: {names} takes no style; accepted: models with a style input or a style picture")
-    return [_with_picture(model, picture, encoders) for model, picture in zip(others, pictures, strict=True)]
+    return [_with_picture(model, given, encoders) for model, given in zip(others, pictures, strict=True)]
 
 
-def style_picture(options: ModelOptions) -> NDArray[np.uint8] | None:
-    """The style picture that the options name or hold, (H,W,3) uint8 RGB; None if their style is something else."""
+Weighted = list[tuple[Any, float]]  # style pictures, (H,W,3) uint8 RGB, with weights whose sum is 1
+
+
+def style_pictures(options: ModelOptions) -> Weighted | None:
+    """The style pictures that the options name or hold; None if their style is something else."""
     style = options.style
     if options.like is not None:
-        return _read(Path(options.like))
+        return [(_read(path), weight) for path, weight in named_pictures(options.like)]
     if isinstance(style, np.ndarray):
-        return image_array(style) if style.ndim == 3 and style.dtype == np.uint8 else None
+        return [(image_array(style), 1.0)] if style.ndim == 3 and style.dtype == np.uint8 else None
     if isinstance(style, int) or style is None or _is_number_or_code(str(style)):
         return None
-    return _read(Path(style))
+    return [(_read(Path(style)), 1.0)]
+
+
+def named_pictures(text: str) -> list[tuple[Path, float]]:
+    """Parse a.jpg, or a blend such as a.jpg:0.7,b.jpg:0.3: files with weights, which are divided by their sum."""
+    if Path(text).is_file() or "," not in text:
+        return [(Path(text), 1.0)]
+    found: list[tuple[Path, float]] = []
+    for part in text.split(","):
+        name, colon, number = part.rpartition(":")
+        try:
+            found.append((Path(name), float(number)) if colon else (Path(part), 1.0))
+        except ValueError:  # a colon of the name
+            found.append((Path(part), 1.0))
+    total = sum(weight for _, weight in found)
+    if not all(0 <= weight < math.inf for _, weight in found) or not 0 < total < math.inf:
+        raise UsageError(
+            f"--like {text}; accepted: a picture, or a blend such as a.jpg:0.7,b.jpg:0.3, weights from 0 on"
+        )
+    return [(path, weight / total) for path, weight in found]
 
 
 def _is_number_or_code(text: str) -> bool:
     return text.lower().endswith(".npy") or re.fullmatch(r"[\d\s.,:eE+-]+", text) is not None
 
 
-def _with_picture(model: Model, picture: NDArray[np.uint8] | None, encoders: Sequence[Model]) -> Model:
+def _with_picture(model: Model, pictures: Weighted | None, encoders: Sequence[Model]) -> Model:
     manifest = model.file.manifest
-    if picture is None:
+    if pictures is None:
         return model
     if manifest.example is not None:
-        return model.styled_with(picture, model.encoder)
+        if len(pictures) > 1:
+            raise UsageError(
+                f"--like with {len(pictures)} pictures: {model.name} looks at one style picture in every call; a blend is for "
+                "networks with a style encoder, whose codes can be mixed"
+            )
+        return model.styled_with(pictures[0][0], model.encoder)
     if manifest.style is None:
         return model.styled_with(None, model.encoder)
     if manifest.style.what != "code":
@@ -78,7 +106,10 @@ def _with_picture(model: Model, picture: NDArray[np.uint8] | None, encoders: Seq
         )
     encoder = next(iter(encoders), None) or model.encoder or _encoder_beside(model)
     engine = encoder.engine(threads=model.threads or usable_cores(), calls=1)
-    code = encode(encoder.file, engine, Picture((picture,)), fit="crop")
+    codes = [(encode(encoder.file, engine, Picture((each,)), fit="crop"), weight) for each, weight in pictures]
+    code = codes[0][0]
+    if len(codes) > 1:
+        code = np.sum([np.float32(weight) * each for each, weight in codes], axis=0, dtype=np.float32)
     if code.size != manifest.style.num_styles:
         raise UsageError(
             f"{encoder.name} makes a code of {list(code.shape)}, and {model.name} takes {list(manifest.style.shape)}; "

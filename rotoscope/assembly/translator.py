@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from rotoscope.assembly.chain import Named, as_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.engines import device_of
+from rotoscope.assembly.gpu_images import GpuImages, device_of_image, kind_of
 from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
 from rotoscope.assembly.model import Model, never_freed
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.assembly.styles import styled
+from rotoscope.base.device import CPU
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.options import (
@@ -38,6 +40,7 @@ from rotoscope.runtime.network.style import style_codes
 from rotoscope.runtime.pipeline.stages import Stages
 
 if TYPE_CHECKING:
+    from rotoscope.base.device import Device
     from rotoscope.base.engine import Engine
     from rotoscope.base.sizes import Size
     from rotoscope.base.times import StageTimes
@@ -118,37 +121,52 @@ class Translator:
     def push(self, image: Any, *, mask: Any = None, seconds: float | None = None) -> Any:
         """Translate the next image of the stream.
 
-        image    (H,W,3) uint8 RGB, a NumPy array or a torch tensor on the CPU; not kept
+        image    (H,W,3) uint8 RGB, not kept: a NumPy array or a torch tensor on the CPU; for a translator on a GPU also a CuPy
+                 array, or an array of another library that speaks DLPack, on that GPU. All images of a stream are on one device
         mask     (H,W) bool, True in the hole; for models that fill holes
         seconds  its time in the stream, increasing; by default 25 images a second
         Returns the oldest finished image, of the same kind, or None while the translator looks ahead. Its size is that of the
-        part of the image that the network sees, times the scale of an upscaling network. Raises UsageError for other images.
+        part of the image that the network sees, times the scale of an upscaling network. An image on a GPU stays there, and so
+        does its result: their streams are ordered by events, and only a few numbers go to the host. Raises UsageError for other
+        images.
         """
-        array = image_array(image)
-        hole = mask_array(mask, array, self.models[0].file.manifest)
+        place, manifest = device_of_image(image), self.models[0].file.manifest
+        if place == CPU:
+            array = image_array(image)
+            hole = mask_array(mask, array, manifest)
         with self._exclusive():
-            stages, line = self._push_line()
+            stages, line = self._push_line(place)
             at = Fraction(self._num_pushed, DEFAULT_RATE) if seconds is None else _exact_seconds(seconds)
             if self._num_pushed and at <= self._last_pushed:
                 raise UsageError(
                     f"seconds={seconds}; accepted: later than the image before, {float(self._last_pushed)}"
                 )
+            on_gpu = None if stages.gpu is None else GpuImages(stages.gpu)
+            if on_gpu is not None:
+                array = on_gpu.taken(image)
+                hole = on_gpu.mask(mask, array, manifest)
             self._last_pushed = at
             length = round(1 / (DEFAULT_RATE * CLOCK))
             frame = Frame(self._num_pushed, round(at / CLOCK), CLOCK, length, Picture((array,)), mask=hole)
             self._num_pushed += 1
-            with stages.workers.active():
+            with stages.active():
                 # A cut completes several images at once; one is handed out for each push, so that the delay stays the same.
                 self._finished.extend(self._image(done, stages) for done in line.step(frame))
-            return like(image)(self._finished.popleft()) if self._finished else None
+            if not self._finished:
+                return None
+            result = self._finished.popleft()
+            return like(image)(result) if on_gpu is None else on_gpu.given(kind_of(image), result, image)
 
     def flush(self) -> list[Any]:
-        """The images that are still held, (H,W,3) uint8 arrays, in order; the next `push` begins a new stream."""
+        """The images that are still held, (H,W,3) uint8 arrays (CuPy's on a GPU), in order; the next `push` begins a stream."""
         with self._exclusive():
-            stages, line = self._push_line()
-            with stages.workers.active():
+            stages, line = self._push_line(None)
+            with stages.active():
                 self._finished.extend(self._image(done, stages) for done in line.flush())
             rest = list(self._finished)
+            if stages.gpu is not None:
+                given = GpuImages(stages.gpu).given
+                rest = [given(lambda array: array, result, result) for result in rest]
             self._restart()
             return rest
 
@@ -201,6 +219,8 @@ class Translator:
             for stages in (self.stages, self._pushing):
                 if stages is not None:
                     stages.close()
+                    if stages.gpu is not None:
+                        stages.gpu.wait()
                     stages.workers.close()
 
     @property
@@ -280,7 +300,7 @@ class Translator:
         self._finished: deque[Any] = deque()
         self._num_pushed, self._last_pushed = 0, Fraction(0)
 
-    def _made(self, in_flight: int | None) -> Stages:
+    def _made(self, in_flight: int | None, *, gpu_slots: int | None = None) -> Stages:
         workers = Workers(self._threads or usable_cores())
         device = device_of(self.models[0].options)
         return Stages(
@@ -291,15 +311,30 @@ class Translator:
             flow=flow_source(self._steady, workers.threads, device),
             interpolator=interpolator(self._steady, workers.threads, device),
             calibration=self._calibration,
+            gpu_slots=gpu_slots,
         )
 
     def _runnable(self, model: Model) -> RunnableModel:
         return model if self._engine is None else _OnEngine(model, self._engine)
 
-    def _push_line(self) -> tuple[Stages, Chain]:
+    def _push_line(self, place: Device | None) -> tuple[Stages, Chain]:
+        """The stages of pushed images on this device, and all of them as one; None: where the stream is."""
+        if self._pushing is not None and place not in (None, self._pushing.device):
+            if self._num_pushed:
+                raise UsageError(
+                    f"an image on {place} in a stream of images on {self._pushing.device}; flush() or reset() begins a new one"
+                )
+            self._pushing.close()
+            self._pushing.workers.close()
+            self._pushing = None
         if self._pushing is None or self._line is None:
-            self._pushing = self._made(1)
-            self._line = Chain((*self._pushing.before, self._pushing.network, *self._pushing.after))
+            stages = self._made(1, gpu_slots=None if place in (None, CPU) else 0)
+            if place is not None and stages.device != place:
+                stages.close()
+                stages.workers.close()
+                raise UsageError(f"an image on {place}; this translator ({stages.description}) takes images on the CPU")
+            self._pushing = stages
+            self._line = Chain((*stages.before, stages.network, *stages.after))
             self._line.reset()
         return self._pushing, self._line
 

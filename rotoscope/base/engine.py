@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rotoscope.base.device import Array, Device
-from rotoscope.base.errors import RotoscopeError, UsageError
+from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 
 Tensors = Mapping[str, Array]
 Shapes = dict[str, tuple[int, ...]]
+
+
+class EngineEnded(ModelRefused):
+    """The process in which a file was tried crashed, or was ended after its time."""
 
 
 class Engine(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -81,6 +81,19 @@ class GpuRun:
         for array, copy in zip(arrays, copies, strict=True):
             array.get(stream=self._to_host, out=copy, blocking=False)
         return Download(arrays, copies, self._to_host.record(self._event(waited_for=True)))
+
+    def captured(self, work: Callable[[], object]) -> Any:
+        """Return a CUDA graph of what a function enqueues on the computing stream, which it must have done once before.
+
+        Nothing of it runs now. Raises CuPy's errors for what cannot be captured, such as an allocation.
+        """
+        with CAPTURE_LOCK:
+            self.compute.begin_capture()
+            try:
+                work()
+            finally:
+                graph = self.compute.end_capture()
+        return graph
 
     def reserve(self, arrays: Iterable[Any], count: int) -> None:
         """Allocate pinned memory for `count` copies of these arrays, so that later ones need none."""

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from rotoscope.base.frame import Array, Colour
 from rotoscope.base.sink import Sink
+from rotoscope.base.sizes import Size
 from rotoscope.base.source import Source
 
 SOUND_RATE = 48_000  # samples per second of all sound in a live run
@@ -28,6 +29,11 @@ class Sound:
 
     seconds: Fraction
     samples: Array
+
+    @property
+    def end_seconds(self) -> Fraction:
+        """Time of the sample that would follow the last one."""
+        return self.seconds + Fraction(len(self.samples), SOUND_RATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,8 @@ class OutputStatus:
     reconnects: int
     losses: dict[str, int] = field(default_factory=dict)
     error: str = ""
+    waiting: int = 0
+    """Frames that wait to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +186,28 @@ class LiveStatus:
     models: tuple[str, ...] = ()
     """Names that `change(model=...)` accepts without a path: bundled looks and the models of this run."""
     recording: str = ""
+    style: str = ""
+    """The style that was chosen while the run goes on, "picture or code" for an array; empty for that of the begin."""
+    styles: str = ""
+    """What the style may be, in words; empty if the models have none."""
     latency_sum_ms: float = 0.0
     stage_counts: dict[str, dict[float, int]] = field(default_factory=dict)
+    in_work: int = 0
+    """Frames that wait for the network, or are in it."""
+    audio_offset_s: float | None = None
+    """End of the newest sound that was handed to the outputs minus the time of the newest result; None without sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a result shows its source; both are (left, top, width, height) in pixels.
+
+    part    of the source
+    filled  of the result; the rest is black
+    """
+
+    part: tuple[int, int, int, int]
+    filled: tuple[int, int, int, int]
 
 
 class Changes(TypedDict, total=False):
@@ -201,6 +229,10 @@ class LiveControl(Protocol):
 
     def change(self, changes: Changes) -> None:
         """Change something; raises UsageError for a value that cannot be used. A new model is opened beside the running one."""
+        ...
+
+    def place(self, source: Size) -> Place:
+        """Where results show a source of this (width, height); there must be a result."""
         ...
 
     def record(self) -> str:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypedDict, TypeVar, Union,
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within, plain_type
 from rotoscope.base.nearest import nearest
+from rotoscope.base.shown_address import address_in
 
 EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
@@ -89,7 +90,7 @@ class ModelOptions:
     file such as rotoscope encode writes; in Python also a picture or a code as an array."""
 
     like: str | None = None
-    """For models that take any style: a picture whose style the result takes."""
+    """For models that take any style: a picture whose style the result takes, or a blend such as a.jpg:0.7,b.jpg:0.3."""
 
     keep_colour: bool = False
     """Give the result the colours of the source: only the brightness is the network's."""
@@ -103,6 +104,10 @@ class ModelOptions:
 
     fit: Fit = "pad"
     """Fitting a picture into a network of fixed size: pad adds borders, crop takes the middle, stretch distorts it."""
+
+    tile: str | None = None
+    """Side of the tiles in which the network gets a large picture, for example 1024, so that its memory does not grow: for
+    networks whose pixels depend on a region. 1024:128 is for the others: tiles that share 128 pixels, blended there."""
 
     norm: Literal["shared"] | None = None
     """shared: instance norm uses the statistics of the whole clip, measured before, in place of each frame's own; in a live
@@ -271,8 +276,20 @@ class LiveOptions:
     token: str | None = None
     """Secret that a browser must know to see the page: http://HOST:PORT/?token=SECRET."""
 
+    tls_cert: str | None = None
+    """Certificate of the page and those above it (PEM): the page is served by https, so that phones give it their camera."""
+
+    tls_key: str | None = None
+    """Private key of --tls-cert (PEM, without a password)."""
+
+    tls_ca: str | None = None
+    """Certificates (PEM) by which the server of a source (rtsps, rtmps, https) is checked, for example a camera's own, in place
+    of those of the system; none: it is not checked."""
+
     def __post_init__(self) -> None:
         check_fields(self, LiveOptions)
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise UsageError("--tls-cert and --tls-key: one without the other; accepted: both or none")
 
 
 class SourceKeywords(TypedDict, total=False):
@@ -299,6 +316,7 @@ class ModelKeywords(TypedDict, total=False):
     settings: tuple[str, ...]
     working_size: str | None
     fit: Fit
+    tile: str | None
     norm: Literal["shared"] | None
     hints: tuple[str, ...]
     input_range: Range | None
@@ -351,6 +369,9 @@ class LiveOnlyKeywords(TypedDict, total=False):
     host: str
     port: int
     token: str | None
+    tls_cert: str | None
+    tls_key: str | None
+    tls_ca: str | None
 
 
 class LiveKeywords(ModelKeywords, SteadyKeywords, OutputKeywords, LiveOnlyKeywords, total=False):
@@ -370,6 +391,8 @@ Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputO
 
 def _check_style(style: Any, like: str | None) -> None:
     """Raise UsageError for a style of no known form."""
+    if address := address_in(style) or address_in(like):
+        raise UsageError(f"style {address}: an address; accepted: a file on this machine")
     if style is not None and like is not None:
         raise UsageError("style and like together; accepted: one of them")
     if style is None or hasattr(style, "__array__") or hasattr(style, "__dlpack__"):

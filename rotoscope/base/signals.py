@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Self
@@ -18,6 +18,11 @@ def stopped_line(number: int) -> str:
     """Return what a command says when a signal has ended it."""
     word = "terminated" if number == signal.SIGTERM else "interrupted"
     return f"{word}; no half-written file is left"
+
+
+def code_when_stopped(number: int, words: Sequence[str]) -> int:
+    """Exit code of a command line that a signal has ended: 128 + its number; 0 for `live`, which ends by signals as a rule."""
+    return 0 if words[:1] == ["live"] else 128 + number
 
 
 class Interrupts:

@@ -1,11 +1,14 @@
-"""The command line: one module per command, which imports what it needs when it runs. docs/command-line.md lists exit codes."""
+"""The command line: one module per command, imported when the command is called. docs/command-line.md lists exit codes."""
 
 import errno
+import importlib
 import logging
 import os
 import signal
 import sys
+import threading
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 
 from cyclopts import App, CycloptsError, Parameter
@@ -13,32 +16,15 @@ from cyclopts.config import Env
 
 from rotoscope import __version__
 from rotoscope.base.errors import RotoscopeError, UsageError
-from rotoscope.base.signals import Interrupts, Terminated, stopped_line
+from rotoscope.base.signals import Interrupts, Terminated, code_when_stopped, stopped_line
 from rotoscope.base.text import one_line, printable
-from rotoscope.cli.bench import bench
-from rotoscope.cli.build import build
-from rotoscope.cli.cache import cache
 from rotoscope.cli.common_options import CommonOptions, refuse_empty, shown, split_words
-from rotoscope.cli.compare import compare
-from rotoscope.cli.demo import demo
-from rotoscope.cli.distill import distill
-from rotoscope.cli.doctor import doctor
-from rotoscope.cli.encode import encode
-from rotoscope.cli.evaluate import evaluate
-from rotoscope.cli.export import export
-from rotoscope.cli.frames import frames
-from rotoscope.cli.info import info
-from rotoscope.cli.live import live
-from rotoscope.cli.looks import looks
-from rotoscope.cli.options import refuse_fractions
-from rotoscope.cli.parity import parity
 from rotoscope.cli.settings import folder_settings, used_files, user_settings
-from rotoscope.cli.train import train
-from rotoscope.cli.translate import translate
 from rotoscope.cli.usage_errors import answer
-from rotoscope.cli.version import version
+from rotoscope.cli.whole_numbers import refuse_fractions
 
 log = logging.getLogger(__name__)
+registering = threading.Lock()
 
 BROKEN_PIPE = 141
 
@@ -54,13 +40,9 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 COMMANDS = (
-    translate, live, looks, info, demo, doctor, export, encode, build, parity, compare, evaluate, bench, frames, distill,
-    version,
+    "translate", "batch", "live", "serve", "looks", "info", "demo", "doctor", "export", "encode", "build", "parity", "compare",
+    "evaluate", "bench", "frames", "distill", "version", "train", "cache",
 )  # fmt: skip
-for command in COMMANDS:
-    app.command(command)
-app.command(train.meta, name="train")
-app.command(cache, name="cache")
 app.register_install_completion_command(help="Install completion for bash, zsh, fish or PowerShell.")
 
 
@@ -77,26 +59,45 @@ def show_help(*command: str) -> None:
     app([*command, "--help"], exit_on_error=False, print_error=False)
 
 
+def needed(words: Sequence[str]) -> Sequence[str]:
+    """Return the commands of which a command line needs the modules: its own, or all where help or an error lists them."""
+    command = next((word for word in words if not word.startswith("-") and word != "help"), None)
+    if command in COMMANDS:
+        return (command,)
+    return () if list(words) == ["--version"] else COMMANDS
+
+
+def register(commands: Sequence[str] = COMMANDS) -> App:
+    """Import the modules of commands and make the commands known to `app`; return it. May be called in any thread."""
+    with registering:
+        for name in commands:
+            if name not in app:
+                command = getattr(importlib.import_module(f"rotoscope.cli.{name}"), name)
+                app.command(command.meta if name == "train" else command, name=name)
+    return app
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; the entry point passes it to the shell. May be called in any thread."""
-    options = CommonOptions(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
+    words = sys.argv[1:] if arguments is None else arguments
+    options = CommonOptions(debug="--debug" in words)
     used_files.set(())
     stop = Interrupts()
     try:
         with stop:
-            options, words = split_words(sys.argv[1:] if arguments is None else arguments)
+            options, words = split_words(words)
             with shown(options):
                 return _run(words)
     except BaseException as error:
         if stop.number is not None:  # also if it came while C code ran, and left as another error
-            return _fail(stopped_line(stop.number), 128 + stop.number, options)
+            return _fail(stopped_line(stop.number), code_when_stopped(stop.number, words), options)
         return _failed(error, options)
 
 
 def _run(words: list[str]) -> int:
     """Run the command of a command line; return its exit code."""
     refuse_empty(words)
-    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    command, bound, _ = register(needed(words)).parse_args(words, exit_on_error=False, print_error=False)
     if used_files.get():
         log.info("options from %s", "; ".join(used_files.get()))
     code = command(*bound.args, **bound.kwargs)

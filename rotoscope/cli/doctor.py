@@ -5,24 +5,29 @@ import importlib.util
 import os
 import platform
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 from rotoscope.base.options import EngineName
+from rotoscope.base.text import json_text
 
 PACKAGES = ("numpy", "av", "onnx", "numba", "opencv-python-headless", "pydantic")
 ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "prores_ks", "ffv1", "h264_nvenc", "hevc_nvenc")
 GOOD = "ok"
+BAD = ("not installed", "does not", "MISSING", "WRONG", "no NVIDIA")  # how other verdicts begin
 
 
-def doctor(*, warm: bool = False) -> int:
+def doctor(*, warm: bool = False, json: bool = False) -> int:
     """Say what works here: versions, engines (each proved on a bundled look), GPUs, encoders, memory and disk.
 
     Parameters
     ----------
     warm
         Compile every kernel now, so that the first run does not wait.
+    json
+        Print one JSON object: is_healthy, and checks with name, value and works (true, false, or null for plain facts).
 
     """
     import av
@@ -43,7 +48,8 @@ def doctor(*, warm: bool = False) -> int:
     from rotoscope.runtime.media.encoder import why_not_opened
     from rotoscope.runtime.media.hardware_codecs import DECODED, why_not_decoded
 
-    row = _row
+    rows = _Rows(is_printed=not json)
+    row = rows.add
     row("rotoscope", __version__)
     row("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     row("cores", f"{usable_cores()} usable of {os.cpu_count()}")
@@ -64,7 +70,7 @@ def doctor(*, warm: bool = False) -> int:
     found = gpus()
     for index, name in enumerate(found):
         row(f"cuda:{index}", name)
-    print()
+    rows.leave_a_gap()
     proving = proving_engines()
     healthy = bool(proving)
     if not proving:
@@ -87,14 +93,16 @@ def doctor(*, warm: bool = False) -> int:
         if reason and encoder.endswith("_nvenc"):
             reason = "no NVENC here (A100, H100 and H200 have none); libx264 is used"
         row(encoder, f"does not open: {reason}" if reason else GOOD)
-    print()
+    rows.leave_a_gap()
     row("kernels", f"compiled code in {cache_folder()}")
     row("memory", _memory())
     row("disk", f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here")
     if warm:
         from rotoscope.kernels.warm import warm as compile_each
 
-        _timed("kernels compiled in", lambda: list(compile_each()))
+        row("kernels compiled in", f"{_seconds(lambda: list(compile_each())):.1f} s")
+    if json:
+        print(json_text({"is_healthy": healthy, "checks": rows.checks}))
     return 0 if healthy else 1
 
 
@@ -130,13 +138,26 @@ def _memory() -> str:
     return f"{free:.1f} GB free of {total:.1f} GB"
 
 
-def _timed(label: str, work: Callable[[], object]) -> None:
-    import time
-
+def _seconds(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
-    _row(label, f"{time.perf_counter() - begin:.1f} s")
+    return time.perf_counter() - begin
 
 
-def _row(name: str, value: object) -> None:
-    print(f"{name:<24}{value}")
+class _Rows:
+    """What was found, one name and value after the other."""
+
+    def __init__(self, *, is_printed: bool) -> None:
+        self.checks: list[dict[str, object]] = []
+        self._is_printed = is_printed
+
+    def add(self, name: str, value: object) -> None:
+        text = str(value)
+        works = True if text.startswith(GOOD) else False if text.startswith(BAD) else None
+        self.checks.append({"name": name, "value": text, "works": works})
+        if self._is_printed:
+            print(f"{name:<24}{text}")
+
+    def leave_a_gap(self) -> None:
+        if self._is_printed:
+            print()

@@ -179,9 +179,10 @@ def _print_table(found: "Evaluation") -> None:
     theirs = numbers.get("frame by frame")
     print(f"{'':28}{'result':>12}" + (f"{'frame by frame':>17}" if theirs else ""))
     for name, value in numbers["result"].items():
-        row = f"{name:28}{value:12.4g}"
+        form = ".2%" if name.startswith("lattice") else ".4g"
+        row = f"{name:28}{value:12{form}}"
         if theirs:
-            row += f"{theirs[name]:17.4g}"
+            row += f"{theirs[name]:17{form}}"
             if name in LOWER_IS_BETTER and value > 0:
                 row += f"   {theirs[name] / value:.2f}x lower"
         print(row)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from rotoscope.base.errors import UsageError
 from rotoscope.cli.lines import report_lines
 from rotoscope.cli.options import as_keywords, flags
 from rotoscope.cli.overwrite_rules import required_target
@@ -27,6 +28,8 @@ def export(
     finer: Annotated[tuple[Path, ...], Parameter(name="--finer", show_default=False)] = (),
     options: Annotated[ExportFlags, Parameter(name="*", group=Group("Options"))] = DEFAULTS,
     calibrate: str | None = None,
+    triton: Path | None = None,
+    size: str | None = None,
     overwrite: bool = False,
 ) -> int:
     """Turn a checkpoint into a model file, after proving that it gives the same pictures.
@@ -46,12 +49,32 @@ def export(
         All other options.
     calibrate
         For int8: a video or a folder of pictures like those that will be translated.
+    triton
+        In place of a model file: a folder for NVIDIA's Triton Inference Server, to which the model is added. The checkpoint
+        may then also be an .onnx file or a bundled look.
+    size
+        With --triton: size of the network's input, such as 640x360; required for models with state that take any size.
     overwrite
         Replace the file if it exists.
 
     """
     import rotoscope
 
+    if triton is not None:
+        if out is not None or output is not None or finer or calibrate or overwrite:
+            raise UsageError("--triton goes with --size and --hint; accepted: rotoscope export MODEL --triton DIR")
+        unfit = [
+            name for name, value in as_keywords(options).items() if value != getattr(DEFAULTS, name) and name != "hints"
+        ]
+        if unfit:
+            raise UsageError(
+                f"--{unfit[0].replace('_', '-')} with --triton: export the checkpoint to .onnx with it first"
+            )
+        written = rotoscope.export_triton(checkpoint, triton, size=size, hints=options.hints)
+        report_lines(f"written: {written}")
+        return 0
+    if size is not None:
+        raise UsageError("--size is for --triton; a model file takes pictures of any size")
     out = required_target(
         out, output, [checkpoint, *finer, calibrate], "rotoscope export CHECKPOINT OUT.onnx", overwrite=overwrite
     )

@@ -26,6 +26,7 @@ from rotoscope.cli.options import (
     as_keywords,
 )
 from rotoscope.cli.progress import Style
+from rotoscope.cli.supervisor import Supervisor
 from rotoscope.cli.usage_errors import no_such_option
 from rotoscope.cli.version import versions
 
@@ -105,13 +106,17 @@ def _watched(
 ) -> "LiveReport | None":
     """Show the state until the run ends; None if it does not end within STOP_S after a stop."""
     stopped_s: float | None = None
+    supervisor = Supervisor()
     while (finished := run.wait(SHOWN_EVERY_S if stopped_s is None else 0.2)) is None:
         if is_stopped():
             stopped_s = stopped_s or time.monotonic()
             if time.monotonic() - stopped_s > STOP_S or not run.status().is_ready:
                 return run.wait(STOP_S if run.status().is_ready else 1.0)
         else:
-            show(run.status())
+            status = run.status()
+            show(status)
+            supervisor.note(status)
+    supervisor.stopping()
     return finished
 
 

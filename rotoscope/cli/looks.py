@@ -21,7 +21,7 @@ def looks(*, json: bool = False) -> int:
     else:
         width = max(len(row["name"]) for row in rows)
         for row in rows:
-            print(f"{row['name']:<{width}}  {row['bytes'] / 1e6:.1f} MB  {row['description']}")
+            print(f"{row['name']:<{width}}  {row['bytes'] / 1e6:.2f} MB  {row['description']}")
     return 0
 
 

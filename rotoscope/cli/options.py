@@ -3,11 +3,13 @@
 import ast
 import inspect
 import math
-import re
+import sys
 from dataclasses import dataclass, fields, make_dataclass
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
-from cyclopts import App, ArgumentCollection, Group, Parameter
+from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import (
@@ -20,9 +22,9 @@ from rotoscope.base.options import (
     SteadyOptions,
     check_fields,
 )
+from rotoscope.cli.whole_numbers import MOST_DIGITS
 
 Options = TypeVar("Options")
-MOST_DIGITS = 30  # Python refuses to read numbers of thousands of digits
 
 
 def parse_range(_type: Any, tokens: Any) -> tuple[float, float]:
@@ -71,15 +73,6 @@ def parse_explicit(_type: Any, tokens: Any) -> str:
     return text
 
 
-def refuse_fractions(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Raise UsageError for 1.5 as a whole number, which cyclopts would round. Runs after all sources of options."""
-    for argument in arguments:
-        if argument.hint in (int, int | None, tuple[int, ...]) and argument.parameter.converter is None:
-            for token in argument.tokens:
-                if token.value and not re.fullmatch(f"[+-]?[0-9]{{1,{MOST_DIGITS}}}", token.value):
-                    raise UsageError(f"{argument.name} {token.value}; accepted: a whole number")
-
-
 RANGE = Parameter(converter=parse_range, n_tokens=1, allow_leading_hyphen=True)
 SECONDS = Parameter(converter=parse_seconds, n_tokens=1, allow_leading_hyphen=True)
 STYLE = Parameter(converter=parse_style, n_tokens=1, allow_leading_hyphen=True)
@@ -116,10 +109,15 @@ def flags(kind: type[Any]) -> Any:
     return made
 
 
+@cache
+def classes_of(module: ModuleType) -> dict[str, ast.ClassDef]:
+    """Return the classes that the source of a module defines, by name."""
+    return {node.name: node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef)}
+
+
 def field_docs(kind: type[Any]) -> dict[str, str]:
     """Return the docstring below each field of a class, on one line."""
-    (body,) = ast.parse(inspect.cleandoc("\n" + inspect.getsource(kind))).body
-    assert isinstance(body, ast.ClassDef)
+    body = classes_of(sys.modules[kind.__module__])[kind.__name__]
     docs = {}
     for field, text in zip(body.body, body.body[1:], strict=False):
         if (

@@ -10,9 +10,9 @@ from cyclopts.config import Dict
 from rotoscope.base.errors import UsageError
 from rotoscope.base.extras import needs_extra
 from rotoscope.base.settings_file import read_toml
-from rotoscope.cli.options import refuse_fractions
 from rotoscope.cli.progress import Style
 from rotoscope.cli.training_run import exit_code, shown_training
+from rotoscope.cli.whole_numbers import refuse_fractions
 from rotoscope.training.options import SYSTEMS, RunOptions, SystemOptions
 
 train = App(

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from rotoscope.runtime.pipeline.job import Run
 
 FINISHED_WITH_LOSSES = 5
-OTHER_FLAGS = ("model", "output", "progress", "report")
-FOR_SEVERAL_FILES = 'for several files: for f in *.mp4; do rotoscope translate "$f" -m MODEL; done'
+OTHER_FLAGS = ("model", "resume", "output", "progress", "report")
+FOR_SEVERAL_FILES = "for several files: rotoscope batch FILES -o FOLDER -m MODEL"
 
 
 def translate(  # noqa: D417  cyclopts takes the help of flattened options from their fields
@@ -52,6 +52,7 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
     steady_options: SteadyArguments = STEADY,
     output_options: OutputArguments = OUTPUT,
     run_options: RunArguments = RUN,
+    resume: Annotated[bool, Parameter(negative=())] = False,
     progress: Style = "auto",
     report: Path | None = None,
 ) -> int:
@@ -68,6 +69,8 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
         A bundled look, an .onnx file or a checkpoint; several make a chain.
     output
         The target, as an option; only this one, with --overwrite, replaces a file.
+    resume
+        Write the video in segments of about a minute that stay when the run is interrupted; the same command then goes on.
     progress
         Progress on standard error: a bar on a terminal (auto), bar, json, none.
     report
@@ -90,7 +93,7 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
         check_target(report, source=None, overwrite=output_options.overwrite)
     options = as_keywords(source_options, model_options, steady_options, output_options, run_options)
     with shown_progress(progress) as show:
-        run = rotoscope.translate(source, target, model=model, on_progress=show, **options)
+        run = rotoscope.translate(source, target, model=model, resume=resume, on_progress=show, **options)
     print_run(run)
     if report is not None:
         _refuse_same(report, run.target)  # one named after source and model is known only now

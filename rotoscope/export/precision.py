@@ -29,6 +29,7 @@ KEPT_IN_FP32 = (
 )  # fmt: skip
 PERCENTILE = 99.999  # of an activation's values that its 8 bits cover; covering the rarest would coarsen all others
 LEAST_PSNR_DB = 34.0  # of int8 against fp32 on 8-bit frames
+ONLY_ERRORS, WARNINGS = 3, 2  # severities of ONNX Runtime's messages; WARNINGS is its default
 HEADROOM = 4.0  # factor for engines that round differently from the measured one
 
 
@@ -169,14 +170,19 @@ def _quantised(proto: onnx.ModelProto, frames: list[dict[str, Array]], in_fp32: 
 
 @contextmanager
 def _silent_calibration() -> Iterator[None]:
-    """Drop what ONNX Runtime's quantiser prints, and what it logs on the root logger."""
+    """Drop what ONNX Runtime's quantiser prints, what it logs on the root logger, and warnings of the sessions it opens."""
+    with without_telemetry():
+        import onnxruntime
+
     root, handler = logging.getLogger(), logging.NullHandler()
     root.addHandler(handler)  # without a handler, `logging.warning` would install one for the rest of the process
     root.addFilter(_nothing)
+    onnxruntime.set_default_logger_severity(ONLY_ERRORS)
     try:
         with redirect_stdout(io.StringIO()):
             yield
     finally:
+        onnxruntime.set_default_logger_severity(WARNINGS)
         root.removeFilter(_nothing)
         root.removeHandler(handler)
 
@@ -190,7 +196,9 @@ def _made(proto: onnx.ModelProto, frames: list[dict[str, Array]], manifest: Mani
     with without_telemetry():
         import onnxruntime
 
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ONLY_ERRORS
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     low, high = manifest.output.range
     made = (session.run([manifest.output.tensor], frame)[0].astype(np.float32) for frame in frames)
     return [np.rint(((picture - low) * (255 / (high - low))).clip(0, 255)) for picture in made]

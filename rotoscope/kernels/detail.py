@@ -59,8 +59,8 @@ class DetailScratch(NamedTuple):
     colour: list[AnyArray]  # (h,w,4) float32, levels 1 to 4
     colour_bands: list[AnyArray]  # (h,w,4) float32, levels 0 to 3
     bands: list[AnyArray]  # float32, levels 0 to 3
-    partials: tuple[AnyArray, AnyArray]  # of 20 sums
-    reached: tuple[AnyArray, AnyArray]  # of 4 sums
+    partials: tuple[AnyArray, ...]  # of 20 sums
+    reached: tuple[AnyArray, ...]  # of 4 sums
     sums: AnyArray  # (20,) float32
     energies: AnyArray  # (4,) float32
 

@@ -27,7 +27,7 @@ def flicker_sums(
     trust: AnyArray,
     *,
     out: AnyArray | None = None,
-    scratch: tuple[AnyArray, AnyArray] | None = None,
+    scratch: tuple[AnyArray, ...] | None = None,
 ) -> AnyArray:
     """Return `out`, float32 (3,): change, energy, number of trusted pixels.
 
@@ -80,7 +80,7 @@ def flicker_sums_cuda(
     flow: AnyArray,
     trust: AnyArray,
     out: AnyArray,
-    scratch: tuple[AnyArray, AnyArray] | None,
+    scratch: tuple[AnyArray, ...] | None,
 ) -> None:
     """`flicker_sums` on CuPy arrays."""
     scratch = sums_scratch(3, out) if scratch is None else scratch

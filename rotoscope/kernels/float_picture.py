@@ -44,15 +44,15 @@ def rgb_picture(picture: Picture) -> Array:
     return out
 
 
-def resized(picture: Array, size: tuple[int, int]) -> Array:
+def resized(picture: Array, size: tuple[int, int], method: str | None = None) -> Array:
     """Resize (H,W,4) float32 to `size` (width, height) in pixels; the same size gives the picture back.
 
-    Shrinking uses area averages (no aliasing); enlarging in either direction uses bicubic.
+    method  of `kernels.resize`; None: shrinking uses area averages (no aliasing), enlarging in either direction bicubic
     """
     height, width = picture.shape[:2]
     if (width, height) == size:
         same: Array = contiguous(picture)
         return same
-    method = "area" if size[0] <= width and size[1] <= height else "bicubic"
+    method = method or ("area" if size[0] <= width and size[1] <= height else "bicubic")
     result: Array = resize(contiguous(picture), (size[1], size[0]), method=method)
     return result

@@ -22,7 +22,7 @@ from rotoscope.kernels.runs import RUN, store_run
 from rotoscope.kernels.sampling_reference import from_pixels, to_pixels
 from rotoscope.kernels.vector import add_scaled4, as_float, load4, scaled4, splat4, store4
 
-METHODS = ("bilinear", "area", "bicubic")
+METHODS = ("bilinear", "area", "bicubic", "nearest")
 CUBIC = -0.75  # the parameter a of Keys 1981 that OpenCV uses; Catmull-Rom would be -0.5
 
 F64 = NDArray[np.float64]
@@ -38,6 +38,7 @@ def resize(
     method   "bilinear": 2x2 nearest pixels; aliases if it shrinks to less than half
              "area": mean over the area that a pixel of the result covers; for shrinking
              "bicubic": 4x4 pixels, a = -0.75; may overshoot, uint8 is clipped
+             "nearest": the pixel whose area holds the centre; for colours that stand for numbers and cannot be mixed
     out      layout and dtype of picture, not its memory; a new array if None
 
     Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
@@ -72,6 +73,9 @@ def resize_matrix(size_in: int, size_out: int, method: str) -> F64:
         begin, end = outputs * scale, (outputs + 1) * scale
         covered: F64 = np.clip(np.minimum(inputs + 1, end) - np.maximum(inputs, begin), 0, None) / scale
         return covered
+    if method == "nearest":
+        chosen: F64 = (inputs == np.floor((outputs + 0.5) * scale)).astype(np.float64)
+        return chosen
     # The border is repeated: extend the axis by two on both sides, then add the weights of the copies to the border.
     distance = np.abs((outputs + 0.5) * scale - 0.5 - np.arange(-2, size_in + 2))
     if method == "bilinear":
@@ -101,6 +105,8 @@ def axis_taps(size_in: int, size_out: int, method: str) -> tuple[NDArray[np.int3
         begin, end = (outputs * scale)[:, None], ((outputs + 1) * scale)[:, None]
         weights = np.clip(np.minimum(taps + 1, end) - np.maximum(taps, begin), 0, None) / scale
         return first.astype(np.int32), weights.astype(np.float32)
+    if method == "nearest":
+        return np.floor((outputs + 0.5) * scale).astype(np.int32), np.ones((size_out, 1), np.float32)
     reach = 1 if method == "bilinear" else 2
     position = (outputs + 0.5) * scale - 0.5
     base = np.floor(position).astype(int)

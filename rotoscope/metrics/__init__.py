@@ -2,7 +2,7 @@
 
 evaluator, sweep              measure video files; the rest takes arrays
 evaluation, curves            all measures of one result, frame by frame
-warping_error, paired_warping_error, gradient_energy, patch_consistency, response, fidelity, frechet, confusion
+warping_error, paired_warping_error, gradient_energy, lattice, patch_consistency, response, fidelity, frechet, confusion
                               one measure each
 feature_distances             LPIPS, FID, VFID, VLPIPS: networks with weights by path; the only module that needs torch
 matched, rgb_array, pareto    reading videos side by side; the array type; choosing a setting

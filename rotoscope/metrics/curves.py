@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rotoscope.metrics.gradient_energy import gradient_energy
+from rotoscope.metrics.lattice import LatticeShare, lattice_share
 from rotoscope.metrics.patch_consistency import PatchSearch, mean_psnr
 from rotoscope.metrics.rgb_array import F32, RGB
 from rotoscope.metrics.warping_error import PRINTED, Mask, mean_over, temporal_loss, warping_difference
@@ -23,6 +24,7 @@ class Curves:
         self.best_psnr: list[float] = []  # of each pair in dB; empty unless with_patches
         self.best_ssim: list[float] = []  # of each pair; empty unless with_patches
         self.energy: list[NDArray[np.float64]] = []  # (4,) of each frame
+        self.lattice: list[LatticeShare] = []  # of each frame
         self.columns: list[RGB] = []  # (H,3) of each frame
         self._searches = (PatchSearch(), PatchSearch()) if with_patches else None
         self._flicker = np.zeros(())  # (H,W) sum over pairs of the squared warping difference
@@ -31,6 +33,7 @@ class Curves:
     def add(self, picture: RGB, column_px: int) -> None:
         """Measure one frame."""
         self.energy.append(gradient_energy(picture))
+        self.lattice.append(lattice_share(picture))
         self.columns.append(picture[:, column_px].copy())
 
     def add_pair(self, current: RGB, following: RGB, flow: F32, valid: Mask) -> None:
@@ -58,6 +61,8 @@ class Curves:
             "E_warp as printed": error * PRINTED,
             "temporal loss": float(np.mean(self.temporal_loss)),
         }
+        picture, tiles = np.mean(self.lattice, axis=0)
+        numbers |= {"lattice": float(picture), "lattice in tiles": float(tiles)}
         if self.best_psnr:
             numbers |= {"C_PSNR": mean_psnr(self.best_psnr), "C_SSIM": float(np.mean(self.best_ssim))}
         return numbers

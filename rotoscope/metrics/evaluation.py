@@ -91,6 +91,7 @@ class Evaluation:
         for video, curves in videos.items():
             values[video] = {name: getattr(curves, name) for name in names if getattr(curves, name)}
             values[video]["gradient_energy"] = [energy.tolist() for energy in curves.energy]
+            values[video]["lattice"] = [frame._asdict() for frame in curves.lattice]
         if self.reference is not None:
             values["to frame by frame"] = {
                 name: curve for name in ("psnr", "ssim", "lpips", "sharpness") if (curve := getattr(self, name))

@@ -300,7 +300,7 @@ ARCHITECTURES = (
         RGB_255,
     ),
     Architecture(
-        "fast style transfer by transposed convolutions, {middle}",
+        "fast style transfer by transposed convolutions, {blocks}",
         (r"ConvBlock\.0\.conv_layer\.weight", r"DeconvBlock\.0\.conv_transpose\.weight"),
         fast_style_deconv.DeconvTransformerNet,
         fast_style_deconv.deconv_transformer_sizes,
@@ -414,7 +414,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         "compact student",
-        (r"stem\.weight", r"expand\.1\.weight", r"head\.weight"),
+        (r"stem\.weight", r"narrow\.1\.weight", r"head\.weight"),
         compact.CompactGenerator,
         compact.compact_sizes,
     ),

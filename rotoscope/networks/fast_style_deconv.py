@@ -4,6 +4,8 @@ ConvBlock: conv k9, k3 s2, k3 s2, each with affine instance norm and ReLU. Decon
 ReLU; conv k9 without norm. Between them is one of
 
 - `residual`: five blocks of two convolutions (1,679,235 parameters, widths 32, 64, 128);
+- `preactivated`: the same with norm and ReLU before each convolution (TransformerNetworkV2), of the same names and shapes:
+  `--hint blocks=preactivated` chooses it;
 - `bottleneck`: three blocks of 1x1, 3x3, 1x1 (the pruned nets, 8,229 and 63,459 parameters);
 - `dense`: 1x1 to 64 channels, then layers that each append 16 channels (269,731 parameters; no bias in ConvBlock).
 
@@ -74,6 +76,18 @@ class ResidualLayer(nn.Module):
         return torch.add(x, self.conv2(torch.relu(self.conv1(x))))
 
 
+class PreactivatedLayer(nn.Module):
+    """x + conv2(conv1(x)), each with norm and ReLU before the convolution; names and shapes are those of `ResidualLayer`."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = PreactivatedConv(width, width, 3, bias=True)
+        self.conv2 = PreactivatedConv(width, width, 3, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.add(x, self.conv2(self.conv1(x)))
+
+
 class BottleneckLayer(nn.Module):
     """x + three convolutions (1x1 to fewer channels, 3x3, 1x1 back), each with norm, ReLU between them."""
 
@@ -125,7 +139,7 @@ class DeconvTransformerNet(nn.Module):
     (N,3,H,W) BGR in [0,255] -> (N,3,H,W) BGR, about [0,255], not clamped; H and W multiples of 4.
 
     widths  channels of the three convolutions of ConvBlock
-    middle  "residual", "bottleneck" or "dense"
+    blocks  "residual", "preactivated", "bottleneck" or "dense"
     output  "linear", or "tanh150": 150 * tanh, as TransformerNetworkTanh of the same repository ends
     """
 
@@ -135,14 +149,14 @@ class DeconvTransformerNet(nn.Module):
         self,
         widths: tuple[int, int, int] = (32, 64, 128),
         deconv_widths: tuple[int, int] = (64, 32),
-        middle: str = "residual",
+        blocks: str = "residual",
         num_layers: int = 5,
         narrow: int = 64,
         output: str = "linear",
     ) -> None:
         super().__init__()
         first, second, third = widths
-        bias = middle != "dense"
+        bias = blocks != "dense"
         self.ConvBlock = nn.Sequential(
             NormedConv(3, first, 9, bias=bias),
             nn.ReLU(),
@@ -151,13 +165,14 @@ class DeconvTransformerNet(nn.Module):
             NormedConv(second, third, 3, stride=2, bias=bias),
             nn.ReLU(),
         )
-        if middle == "residual":
-            self.ResidualBlock = nn.Sequential(*(ResidualLayer(third) for _ in range(num_layers)))
-        elif middle == "bottleneck":
+        if blocks in ("residual", "preactivated"):
+            layer = ResidualLayer if blocks == "residual" else PreactivatedLayer
+            self.ResidualBlock = nn.Sequential(*(layer(third) for _ in range(num_layers)))
+        elif blocks == "bottleneck":
             self.ResidualBlock = nn.Sequential(*(BottleneckLayer(third, narrow) for _ in range(num_layers)))
         else:
             self.DenseBlock = dense_block(third, narrow, (third - narrow) // num_layers, num_layers)
-        self.is_dense = middle == "dense"
+        self.is_dense = blocks == "dense"
         self.DeconvBlock = nn.Sequential(
             NormedDeconv(third, deconv_widths[0]),
             nn.ReLU(),
@@ -174,8 +189,10 @@ class DeconvTransformerNet(nn.Module):
         return picture
 
 
-def deconv_transformer_sizes(weights: Mapping[str, Tensor], *, output: str = "linear") -> dict[str, Any]:
-    """Return the arguments of `DeconvTransformerNet` for a state dict."""
+def deconv_transformer_sizes(
+    weights: Mapping[str, Tensor], *, output: str = "linear", blocks: str = "residual"
+) -> dict[str, Any]:
+    """Return the arguments of `DeconvTransformerNet` for a state dict; `blocks` tells residual from preactivated layers."""
     sizes: dict[str, Any] = {
         "widths": tuple(weights[f"ConvBlock.{index}.conv_layer.weight"].shape[0] for index in (0, 2, 4)),
         "deconv_widths": tuple(weights[f"DeconvBlock.{index}.conv_transpose.weight"].shape[1] for index in (0, 2)),
@@ -184,9 +201,9 @@ def deconv_transformer_sizes(weights: Mapping[str, Tensor], *, output: str = "li
     if "DenseBlock.0.conv_layer.weight" in weights:
         num_layers = len(numbers(weights, r"DenseBlock\.(\d+)\.conv3\.conv_layer\.weight"))
         narrow = weights["DenseBlock.0.conv_layer.weight"].shape[0]
-        return sizes | {"middle": "dense", "num_layers": num_layers, "narrow": narrow}
+        return sizes | {"blocks": "dense", "num_layers": num_layers, "narrow": narrow}
     num_layers = len(numbers(weights, r"ResidualBlock\.(\d+)\.conv2\.conv_layer\.weight"))
     if "ResidualBlock.0.conv3.conv_layer.weight" in weights:
         narrow = weights["ResidualBlock.0.conv1.conv_layer.weight"].shape[0]
-        return sizes | {"middle": "bottleneck", "num_layers": num_layers, "narrow": narrow}
-    return sizes | {"middle": "residual", "num_layers": num_layers}
+        return sizes | {"blocks": "bottleneck", "num_layers": num_layers, "narrow": narrow}
+    return sizes | {"blocks": blocks, "num_layers": num_layers}

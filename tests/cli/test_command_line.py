@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import av
 import cv2
@@ -18,6 +19,10 @@ import tiny_models
 
 import rotoscope
 from rotoscope import cli
+from rotoscope.assembly.models import bundled_looks
+from rotoscope.demo.clip import make_clip
+
+LOOKS = ", ".join(bundled_looks())
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def names(folder):
 def test_help_lists_the_commands(rotoscope_main):
     code, out, err = rotoscope_main("--help")
     assert (code, err) == (0, "")
-    for command in (*(function.__name__ for function in cli.COMMANDS), "train", "help"):
+    for command in (*cli.COMMANDS, "help"):
         assert command in out
 
 
@@ -144,7 +149,7 @@ def test_y4m_from_a_pipe_into_a_file(here, identity):
 
 @pytest.mark.parametrize(("words", "code", "said"), [
     (["translate"], 2, "SOURCE"),
-    (["translate", "clip.mp4"], 2, "-m is missing; accepted: a bundled look (etretat, scream, starry)"),
+    (["translate", "clip.mp4"], 2, f"-m is missing; accepted: a bundled look ({LOOKS})"),
     (["paint", "clip.mp4"], 2, "paint"),
     (["translate", "clip.mp4", "-m", "M", "--engin", "openvino"], 2, "--engin: no such option; did you mean --engine?"),
     (["translate", "clip.mp4", "out.mp4", "-m", "M", "--engin", "openvino"], 2, "--engin"),
@@ -372,6 +377,17 @@ def test_doctor_says_what_works(rotoscope_main):
     assert "differs by" in out and "WRONG RESULTS" not in out
 
 
+def test_doctor_prints_json(monkeypatch, rotoscope_main):
+    monkeypatch.setattr(
+        "rotoscope.assembly.engines.proving_engines", list
+    )  # without the proofs, which another test runs
+    code, out, _ = rotoscope_main("doctor", "--json")
+    content = json.loads(out)
+    assert (code, content["is_healthy"]) == (1, False)
+    works = {check["name"]: check["works"] for check in content["checks"]}
+    assert works["engines"] is False and works["libx264"] is True and works["python"] is None
+
+
 @pytest.mark.parametrize("there", [(), ("torch",)], ids=["none", "torch, which runs checkpoints only"])
 def test_doctor_without_an_engine_for_onnx_files_says_so_and_fails(there, monkeypatch, rotoscope_main):
     find = importlib.util.find_spec
@@ -390,7 +406,11 @@ def test_doctor_compiles_the_kernels_in_advance(rotoscope_main):
 
 
 @pytest.mark.slow
-def test_demo_makes_a_clip_paints_it_and_writes_a_page(here, rotoscope_main):
+@pytest.mark.parametrize("frames", [24, pytest.param(150, marks=pytest.mark.full)])
+def test_demo_makes_a_clip_paints_it_and_writes_a_page(frames, here, rotoscope_main, monkeypatch):
+    if frames < 150:
+        monkeypatch.setattr("rotoscope.demo.make_demo.make_clip", partial(make_clip, num_frames=frames))
+        monkeypatch.setattr("rotoscope.demo.make_demo.PAGE_SECONDS", 0.5)
     code, out, err = rotoscope_main("demo", "folder")
     assert code == 0, err
     assert names(here / "folder") == ["clip.mp4", "clip.starry.mp4", "demo.html"]

@@ -12,6 +12,7 @@ import pytest
 from live_fakes import FedSource, KeptSink, live_run
 
 import rotoscope
+from rotoscope import __main__ as program
 from rotoscope.base.live import OutputStatus
 from rotoscope.cli.live import status_line
 
@@ -68,6 +69,23 @@ def test_a_signal_ends_the_run_and_completes_its_file(number, identity, tmp_path
     assert sorted(item.name for item in tmp_path.iterdir()) == ["out.mp4"]
 
 
+def test_a_signal_during_the_imports_ends_it_as_during_the_run(monkeypatch, capfd):
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(program.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(program.atexit, "register", lambda _function: None)
+    for words in (["live", "demo:"], ["translate", "live"]):
+        monkeypatch.setattr(sys, "argv", ["rotoscope", *words])
+        program.Ending().end(signal.SIGTERM, None)
+    assert ended == [0, 128 + signal.SIGTERM] and capfd.readouterr().err.count("terminated") == 2
+
+
+def test_a_signal_before_the_run_begins_ends_it_as_during_the_run(rotoscope_main, monkeypatch, identity):
+    monkeypatch.setattr(rotoscope, "live", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    code, _, err = rotoscope_main("live", "synthetic:64x64", "null:", "-m", str(identity))
+    assert code == 0 and err == "rotoscope: interrupted; no half-written file is left\n"
+
+
 @pytest.mark.parametrize(("words", "message"), [
     (("nothing:",), "live source 'nothing:'; accepted: "),
     (("rtsp://",), "names no server"),
@@ -87,6 +105,12 @@ def test_a_signal_ends_the_run_and_completes_its_file(number, identity, tmp_path
 def test_wrong_words_are_one_line_before_work_starts(words, message, rotoscope_main, identity):
     code, _, err = rotoscope_main("live", *words, "-m", str(identity))
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1, err
+
+
+def test_a_file_is_for_translate(here, rotoscope_main, identity):
+    (here / "clip.mp4").touch()
+    code, _, err = rotoscope_main("live", "clip.mp4", "-m", identity)
+    assert code == 2 and "live source 'clip.mp4' is a file: rotoscope translate takes it; accepted: an address" in err
 
 
 def test_an_existing_file_is_not_replaced(rotoscope_main, identity, tmp_path):

@@ -96,7 +96,7 @@ def test_the_answer_to_two_videos_says_what_to_do(folder, rotoscope_main):
     _, _, err = rotoscope_main("translate", "a.mp4", "b.mp4", "-m", "m.onnx", "--overwrite")
     assert "b.mp4 exists; to replace it: -o b.mp4 --overwrite" in err
     _, _, err = rotoscope_main("translate", "a.mp4", "b.mp4", "hard.mp4", "-m", "m.onnx")
-    assert "3 names" in err and 'for f in *.mp4; do rotoscope translate "$f" -m MODEL; done' in err
+    assert "3 names" in err and "rotoscope batch FILES -o FOLDER -m MODEL" in err
 
 
 def test_a_report_does_not_replace_a_result_that_is_named_after_source_and_model(folder, rotoscope_main):

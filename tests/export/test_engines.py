@@ -42,9 +42,8 @@ def supported_here(kind):
         pytest.skip("this CPU has no bf16 arithmetic")
 
 
-# The first test of a network exports it: a minute on a quiet machine. The order is reversed, because another process
-# exports the first ones at the same time, for test_onnx.py.
-@pytest.mark.timeout(900)
+# The first test of a network exports it. The order is reversed, because another process may export the first ones at the
+# same time, for test_onnx.py.
 @pytest.mark.parametrize("case", traced_cases()[::-1])
 @pytest.mark.parametrize("kind", ["onnxruntime fp32", "openvino fp32", "openvino bf16", "torch bf16"])
 def test_every_network_is_the_same_on_every_engine(kind, case, exported):
@@ -57,7 +56,7 @@ def test_every_network_is_the_same_on_every_engine(kind, case, exported):
     multiple = manifest.frame.multiple
     least = max(manifest.frame.minimum, 24)
     for batch in (1, 2):  # another number of cells for each
-        run_random(pair, height=least + multiple, width=least + (2 + batch) * multiple, batch=batch, calls=2)
+        run_random(pair, height=least, width=least + batch * multiple, batch=batch, calls=2 if manifest.state else 1)
     assert pair.is_within, pair.found
 
 

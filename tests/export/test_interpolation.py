@@ -4,8 +4,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
+import pytest
 import torch
-from catalogue import CASES
+from catalogue import named
 
 from rotoscope.base.frame import Frame, Motion, Picture
 from rotoscope.base.stage import run_stage
@@ -18,9 +19,10 @@ from rotoscope.runtime.steady.insert import InsertFrames
 SIZE = (70, 40)  # width, height; padded to 96x64
 
 
+@pytest.mark.full  # an export of a minute; test_pair.py and test_hypercon.py have interpolators of a few nodes
 def test_super_slomo_makes_the_frames_that_hypercon_inserts(exported):
     """With random weights: what is inserted is what torch makes of the padded pictures, at each of three times."""
-    path, _, loaded = exported(next(case for case in CASES if case.system == "Super SloMo"))
+    path, _, loaded = exported(named("Super SloMo"))
     network = InterpolationModel(open_model(path), OnnxRuntimeEngine(path))
     chance = np.random.default_rng(0)
     pictures = [chance.integers(0, 255, (SIZE[1], SIZE[0], 3), np.uint8) for _ in range(2)]

@@ -235,6 +235,12 @@ def test_the_cuda_engine_of_rotoscope_enqueues_and_does_not_wait(machine, affine
         np.testing.assert_allclose(out.get(), tensors() * 0.5 + 0.125, atol=1e-6)
 
 
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", "0"), ("fp16", "1")])
+def test_tensor_cores_are_forbidden_to_fp32_only(machine, affine, precision, allowed):
+    """With `use_tf32` = 0 ONNX Runtime drops every convolution on tensor cores, those of fp16 too (conv.cc, since 1.20)."""
+    assert OnnxRuntimeEngine(affine, device="cuda", precision=precision)._session._settings["use_tf32"] == allowed
+
+
 def test_the_cuda_engine_copies_host_arrays_and_waits(machine, affine):
     engine = OnnxRuntimeEngine(affine, device="cuda")
     given, made = names_of(affine)

@@ -209,17 +209,20 @@ def test_every_method_gives_the_frames_of_the_cpu_path(method, affine, tmp_path)
         done, counted = run(str(affine), tmp_path / "gpu.mp4", "cuda", **options)
     assert "pictures on cuda:0" in done.engine
     later = counted[LATER] - counted[SETTLED]
-    assert (later.stalls, later.pageable_copies) == (0, 0)
+    assert (later.stalls, later.allocations, later.pageable_copies) == (0, 0, 0)
+    if method == "blend":
+        assert counted[LATER].captures == 3  # of the network, and of the flow search with each set of arrays
+    if method.startswith("hypercon"):
+        assert later.network_calls <= LATER - SETTLED + 6  # the inserted frame and the next are one batch
     assert_same_frames(tmp_path / "gpu.mp4", tmp_path / "cpu.mp4")
 
 
-def test_what_is_not_on_the_gpu_runs_on_the_cpu_and_is_said(affine, tmp_path):
-    between = tiny_models.interpolator(tmp_path / "between.onnx", flow=(0.0, 0.0))
+def test_networks_on_several_devices_have_their_pictures_on_the_cpu_and_it_is_said(affine, tmp_path):
+    on_gpu = rotoscope.load(str(affine), device="cuda", input_range=(0, 1))
+    on_cpu = rotoscope.load(str(affine), input_range=(0, 1))
     with whole_machine():
-        done, _ = run(
-            str(affine), tmp_path / "gpu.mp4", "cuda", size="192x128", steady="hypercon", interpolator=f"onnx:{between}"
-        )
-    assert "pictures were on the CPU around the networks: --interpolator takes pictures on the CPU" in done.notes
+        done, _ = run([on_gpu, on_cpu], tmp_path / "gpu.mp4", "cuda", input_range=None)
+    assert "pictures were on the CPU around the networks: the networks are on cuda:0 and cpu" in done.notes
 
 
 @pytest.mark.parametrize("steady", ["off", "blend"])

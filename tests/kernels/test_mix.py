@@ -6,8 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_devices import flow, quick, seeds, sizes
 
+from rotoscope.kernels.complement import complement, complement_reference
+from rotoscope.kernels.exchange_luma import exchange_luma, exchange_luma_reference
 from rotoscope.kernels.flows_between import LEAST_VISIBLE, flows_between, flows_between_reference
 from rotoscope.kernels.mix import mix, mix_reference
+from rotoscope.kernels.share_of_second import share_of_second, share_of_second_reference
 from rotoscope.kernels.trust_along import trust_along, trust_along_reference
 from rotoscope.kernels.weighted_sum import weighted_sum, weighted_sum_reference
 
@@ -140,3 +143,31 @@ def test_refuses_wrong_arguments():
         flows_between(field, field, plane, 1.0)
     with pytest.raises(ValueError, match="both or neither"):
         trust_along(plane, field)
+
+
+def test_luma_complement_and_share_agree_with_their_references(device):
+    weights = (0.299, 0.587, 0.114)
+
+    @quick(device)
+    @given(size=sizes, seed=seeds, time=st.sampled_from([0.25, 0.5, 0.9]))
+    def check(size, seed, time):
+        rng = np.random.default_rng(seed)
+        colours, lumas = rng.random((2, *size, 4), np.float32)
+        made = device.get(exchange_luma(device.put(colours), device.put(lumas), weights))
+        np.testing.assert_allclose(made, exchange_luma_reference(colours, lumas, weights), atol=1e-6)
+        mask = rng.integers(0, 3, size).astype(np.uint8)
+        np.testing.assert_array_equal(device.get(complement(device.put(mask))), complement_reference(mask))
+        seen = rng.random(size, np.float32)
+        found = device.get(share_of_second(device.put(seen), time))
+        np.testing.assert_allclose(found, share_of_second_reference(seen, time), rtol=1e-5, atol=1e-6)
+
+    check()
+
+
+def test_they_refuse_what_does_not_fit():
+    with pytest.raises(ValueError, match="lumas: float32"):
+        exchange_luma(np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), np.float32), (0.3, 0.6, 0.1))
+    with pytest.raises(ValueError, match="mask: float32"):
+        complement(np.zeros((2, 3), np.float32))
+    with pytest.raises(ValueError, match="accepted: between 0 and 1"):
+        share_of_second(np.zeros((2, 3), np.float32), 1.0)

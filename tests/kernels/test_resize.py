@@ -7,7 +7,7 @@ from kernel_devices import LAYOUTS, assert_close, picture, quick, seeds, sizes
 
 from rotoscope.kernels.resize import axis_taps, resize, resize_matrix, resize_reference
 
-METHODS = ("bilinear", "area", "bicubic")
+METHODS = ("bilinear", "area", "bicubic", "nearest")
 
 
 def run(device, image, size, method):

@@ -3,8 +3,8 @@
 import pytest
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.shown_address import shown_address
 from rotoscope.runtime.live.open_live_source import open_live_source
-from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.live.sources.network_addresses import FORMATS, PROTOCOLS, network_address
 
 SHOWN = {

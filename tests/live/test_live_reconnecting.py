@@ -16,10 +16,11 @@ from rotoscope.base.errors import InputRefused
 from rotoscope.runtime.live.backoff import Backoff
 from rotoscope.runtime.live.interruption import Interruption
 from rotoscope.runtime.live.sources.connection import Received
+from rotoscope.runtime.live.sources.detached import Detached
 from rotoscope.runtime.live.sources.disconnects import Disconnected
 from rotoscope.runtime.live.sources.network_addresses import network_address
 from rotoscope.runtime.live.sources.network_source import NetworkStream
-from rotoscope.runtime.live.sources.reconnecting import ReconnectingSource
+from rotoscope.runtime.live.sources.reconnecting import CLOSE_SECONDS, ReconnectingSource
 from rotoscope.runtime.media.synthetic import SyntheticSource
 
 PICTURES = SyntheticSource((64, 64), Fraction(10))
@@ -194,6 +195,20 @@ def test_nothing_runs_before_the_first_iteration_and_after_the_end():
     assert list(source) == [] and attempts == []
     source.close()
     assert source.state == "ended"
+
+
+def test_closing_waits_from_the_interruption_on(monkeypatch):
+    """What else a run ends meanwhile is not added: a stop takes two seconds at most."""
+    asked = []
+    monkeypatch.setattr(Detached, "join", lambda _self, seconds: asked.append(seconds))
+    hands = Hands()
+    source, _ = source_of(hands, [5])
+    source.interrupt()
+    hands.now += 0.75
+    source.close()
+    hands.now += 60
+    source.close()
+    assert asked == [CLOSE_SECONDS - 0.75, 0]
 
 
 class NoPause(Backoff):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -174,6 +175,19 @@ def test_looks_and_model_files(chromium, page):
     chromium.find_element(By.ID, "path").send_keys("/models/net.onnx", Keys.ENTER)
     page.run.wait_for(lambda asked: {"model": "/models/net.onnx"} in asked)
     until(chromium, "return document.getElementById('look').value == '/models/net.onnx'")
+
+
+def test_the_style_of_a_model_that_has_some(chromium, page):
+    opened(chromium, page)
+    style = chromium.find_element(By.ID, "style")
+    assert not style.is_displayed()
+    page.run.now = replace(page.run.now, styles="0 to 2", style="1")
+    until(chromium, "return document.getElementById('style-help').textContent == 'Accepted: 0 to 2. Now: 1.'")
+    style.send_keys("2", Keys.ENTER)
+    page.run.wait_for(lambda asked: {"style": 2} in asked)
+    style.clear()
+    style.send_keys("0:0.5,2:0.5", Keys.ENTER)
+    page.run.wait_for(lambda asked: {"style": "0:0.5,2:0.5"} in asked)
 
 
 def test_a_refused_change_is_shown_in_one_line(chromium, page):

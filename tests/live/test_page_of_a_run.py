@@ -5,9 +5,12 @@ import http.client
 import json
 
 import pytest
+import tiny_models
+from live_fakes import KeptSink
 from servers import wait_until
 
 import rotoscope
+from rotoscope.base.manifest import StyleInput
 
 
 @contextlib.contextmanager
@@ -83,3 +86,35 @@ def test_a_busy_port_ends_the_run_with_one_line(run, identity):
             pytest.raises(rotoscope.UsageError, match=f"port {port} of 127.0.0.1 is in use"),
         ):
             second.wait(60)
+
+
+def test_the_style_is_changed_by_the_page_and_by_a_program(tmp_path):
+    """The network paints the frame in the colour of its style: the brightness of red, green and blue tells them apart."""
+    style = StyleInput(tensor="style", shape=(1, 3, 1, 1), what="weights")
+    painter, sink = tiny_models.painter(tmp_path / "painter.onnx", style), KeptSink()
+
+    def painted(wanted):
+        """Whether the newest result has the luma of a colour (BT.709 of limited range), 0 to 2: red, green or blue."""
+        luma = 16 + 219 * (0.2126, 0.7152, 0.0722)[wanted]
+        return bool(sink.frames) and abs(int(sink.frames[-1].result.planes[0][8, 8]) - luma) < 4
+
+    run = rotoscope.live("synthetic:64x64@30", "page:", sink, model=painter, port=0, style=1, threads=1)
+    with run, asking(run) as ask:
+        wait_until(lambda: painted(1), "the style of the begin")
+        assert run.status().styles == "0 to 2, or a blend such as 0:0.5,1:0.5"
+        assert ask("/change", {"style": 2})[0] == 200
+        wait_until(lambda: painted(2) and run.status().style == "2", "the style of the page")
+        run.change({"style": "0:1"})
+        wait_until(lambda: painted(0), "the style of the program")
+        before = len(run.status().notes)
+        assert ask("/change", {"style": "7:1"})[0] == 200
+        wait_until(lambda: len(run.status().notes) > before, "the refusal")
+        assert "7" in run.status().notes[-1] and run.status().style == "0:1"
+        assert ask("/change", {"style": "https://u:secret@h/a.png"})[0] == 200
+        wait_until(lambda: "an address" in run.status().notes[-1], "the refusal")
+        assert "secret" not in str(run.status())
+        run.change({"model": "starry"})  # without a style: that of the begin is not for it
+        wait_until(lambda: run.status().model == "starry", "another model")
+        assert run.status().styles == "" and run.status().style == ""
+        run.stop()
+        assert run.wait(60).frames_out

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from importlib import resources
 
 import cv2
@@ -350,6 +351,9 @@ def test_the_metrics_parse_and_add_up(page):
     assert samples["rotoscope_losses_total", ("cause", "broken packet")] == 1
     assert samples["rotoscope_source_up",] == 1
     assert samples["rotoscope_output_up", ("output", "rtmp://server/app/...")] == 0
+    assert samples["rotoscope_queue_frames", ("place", "network")] == 1
+    assert samples["rotoscope_queue_frames", ("place", "output rtmp://server/app/...")] == 2
+    assert samples["rotoscope_audio_offset_seconds",] == 0.04
     network = ("stage", "network")
     assert (
         samples["rotoscope_stage_seconds_sum", network] == 8
@@ -369,7 +373,9 @@ def test_metrics_before_the_first_frame(page):
     page.run.now = FakeRun(
         frames_in=0, frames_out=0, carried=0, latency_counts={}, stages={}, stage_counts={}, outputs=(), memory_mb=None
     ).now
+    page.run.now = replace(page.run.now, audio_offset_s=None)
     families = list(text_string_to_metric_families(page.ask("/metrics")[2].decode()))
+    assert all(family.name != "rotoscope_audio_offset_seconds" for family in families)  # a source without sound
     assert any(family.name == "rotoscope_latency_seconds" for family in families)
 
 
@@ -393,6 +399,7 @@ def test_the_snapshot_is_the_newest_result(page):
     "changes",
     [
         {"strength": 0.5}, {"strength": 0}, {"mix": 1}, {"is_paused": True}, {"model": "scream"},
+        {"style": 3}, {"style": "0:1"},
         {"model": "/models/my net.onnx", "mix": 0.25},
     ],
     ids=str,
@@ -424,6 +431,10 @@ BAD_BODIES = [
     ({"model": " "}, 400, "accepted: the name of a look"),
     ({"model": "a\0b"}, 400, "accepted: the name of a look"),
     ({"model": "x" * 5000}, 400, "accepted: the name of a look"),
+    ({"style": -1}, 400, "style -1; accepted: a whole number"),
+    ({"style": True}, 400, "style True; accepted"),
+    ({"style": " "}, 400, "style ' '; accepted"),
+    ({"style": [1]}, 400, "style [1]; accepted"),
     ({"mix": 0.5, "speed": 2}, 400, "'speed' cannot be changed"),
     ({"\x1b[31m" * 99: 2}, 400, "cannot be changed"),
 ]

@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Colour, Frame, Picture
+from rotoscope.base.live import Place
 from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.runtime.live.page.encoders import H264Encoder, Packet, codec_string
 from rotoscope.runtime.live.page.page_sink import PageSink
@@ -385,11 +386,17 @@ def test_any_source_is_shown_below_the_result(name):
     assert difference.mean() < 2 and difference[8:-8, 8:-8].max() < 10
 
 
-def test_a_source_of_another_shape_is_cut_around_its_centre():
+def test_a_source_stands_where_the_result_shows_it():
+    """A part of a wide source, with black above and below, as a result has after a reconnect with another aspect."""
     wide = gradient(180, 640, "yuv420p")
     frame = Frame(0, 0, Fraction(1, 30), 1, wide, moving_frame(0).result)
-    shown = shown_picture(frame, with_source=True).reformat(format="rgb24").to_ndarray()[180:]
-    assert np.abs(shown.astype(int) - rgb_picture(wide)[:, 160:480]).mean() < 2
+    place = Place((10, 0, 630, 180), (0, 45, 320, 91))
+    shown = (
+        shown_picture(frame, with_source=True, place=lambda _size: place).reformat(format="rgb24").to_ndarray()[180:]
+    )
+    assert shown[:42].max() <= 1 and shown[138:].max() <= 1
+    wanted = cv2.resize(rgb_picture(wide)[:, 10:], (320, 91), interpolation=cv2.INTER_AREA)
+    assert np.abs(shown[48:133].astype(int) - wanted[3:88]).mean() < 2
 
 
 def test_the_codec_string_is_read_off_the_stream():

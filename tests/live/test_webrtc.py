@@ -20,6 +20,7 @@ import rotoscope
 from rotoscope.runtime.live.page.browser_camera import BrowserCamera
 
 SDP = {"Content-Type": "application/sdp"}
+MANY_VIDEOS = b"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=sendrecv\r\n" * 100
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +158,8 @@ def test_the_server_stops_while_peers_are_connected(camera):
     ("/whip", b"hello", SDP, 400, "not an offer"),
     ("/whep", b"", SDP, 400, "not an offer"),
     ("/whep", b"v=0\r\n", SDP, 400, "not an offer"),
+    ("/whip", b"v=0\r\n" + MANY_VIDEOS, SDP, 400, "100 media of the kind video; accepted: one"),
+    ("/whep", b"v=0\r\n" + MANY_VIDEOS, SDP, 400, "100 media of the kind video; accepted: one"),
     ("/whip", b"\xff\xfe", SDP, 400, "not text"),
     ("/whip", b"v=0", {"Content-Type": "text/plain"}, 415, "application/sdp"),
     ("/whip", b"a" * 70_000, SDP, 413, "more than"),

@@ -98,6 +98,7 @@ def test_curves_hold_one_value_for_each_frame_and_pair():
     curves = found.curves()
     assert len(curves["result"]["warping_error"]) == len(curves["visible"]) == 5
     assert len(curves["frame by frame"]["gradient_energy"]) == 6
+    assert len(curves["result"]["lattice"]) == 6
     assert curves["to frame by frame"]["lpips"] == [0, 1, 2, 3, 4, 5]
     assert found.summary()["to frame by frame"]["LPIPS"] == 2.5
     np.testing.assert_array_equal(found.result.columns[1], blinking(20)[1][:, 7])
@@ -109,6 +110,19 @@ def test_with_patches_patch_consistency_is_measured():
     pair = [MatchedFrame(index, picture, picture, None) for index, picture in enumerate(large)]
     zero = np.zeros((56, 60, 2), np.float32), np.ones((56, 60), bool)
     assert evaluate_frames(pair, lambda *_: zero, with_patches=True).summary()["result"]["C_SSIM"] == pytest.approx(1)
+
+
+def test_a_pattern_that_stands_still_shows_as_a_lattice():
+    plain = np.random.default_rng(3).integers(60, 70, (96, 96, 3), np.uint8)
+    printed = plain.copy()
+    printed[::4, ::4] += 60
+    flow = np.zeros((96, 96, 2), np.float32), np.ones((96, 96), bool)
+    frames = [MatchedFrame(index, plain, printed, plain) for index in range(2)]
+    numbers = evaluate_frames(frames, lambda *_: flow).summary()
+    assert numbers["result"]["E_warp"] == 0
+    for name in ("lattice", "lattice in tiles"):
+        assert numbers["result"][name] > 0.3
+        assert numbers["frame by frame"][name] < 0.02  # chance: 9 * 9 / 94 / 94
 
 
 def test_one_frame_and_columns_outside_are_refused():

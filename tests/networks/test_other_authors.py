@@ -466,6 +466,22 @@ def test_style_networks_with_another_end(output, end):
     torch.testing.assert_close(from_state_dict(weights, output=output).network(x), end(plain), atol=1e-4, rtol=1e-4)
 
 
+def test_the_second_version_of_the_style_network_has_norm_and_relu_before_its_convolutions():
+    weights = random_weights(fast_style_deconv.DeconvTransformerNet((4, 8, 16), (8, 4), num_layers=2))
+    network = from_state_dict(weights, blocks="preactivated").network
+    x = torch.rand(1, 16, 12, 12)
+    expected = x
+    for block in ("ResidualBlock.0", "ResidualBlock.1"):
+        y = expected
+        for conv in ("conv1", "conv2"):
+            norm, kernel = (f"{block}.{conv}.{layer}_layer" for layer in ("norm", "conv"))
+            y = instance_norm(y, weight=weights[f"{norm}.weight"], bias=weights[f"{norm}.bias"]).relu()
+            padded = pad(y, (1, 1, 1, 1), mode="reflect")
+            y = conv2d(padded, weights[f"{kernel}.weight"], weights[f"{kernel}.bias"])
+        expected = expected + y
+    torch.testing.assert_close(network.ResidualBlock(x), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_cartoongan_of_the_torch_files():
     weights = random_weights(cartoongan.CartoonGenerator(4))
     stored = {

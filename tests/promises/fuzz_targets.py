@@ -72,13 +72,13 @@ def _settings(path: Path) -> None:
 def _words(path: Path) -> None:
     from cyclopts import CycloptsError
 
-    from rotoscope.cli import app
+    from rotoscope.cli import register
     from rotoscope.cli.common_options import split_words
     from rotoscope.cli.usage_errors import answer
 
     _, words = split_words(path.read_bytes().decode("utf-8", "replace").split("\n"))
     try:
-        app.parse_args(words, exit_on_error=False, print_error=False)
+        register().parse_args(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         answer(error)
 

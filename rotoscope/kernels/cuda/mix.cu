@@ -31,11 +31,16 @@ struct Factors {
     float value[14];
 };
 
+// The loop is unrolled so that every address has a fixed place: otherwise each thread copies both structs to its own memory first.
 __global__ void weighted_sum(Pointers arrays, Factors factors, int count, int size, float* out) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= size) return;
     float total = 0.0f;
-    for (int k = 0; k < count; ++k) total = fmaf(static_cast<const float*>(arrays.at[k])[i], factors.value[k], total);
+#pragma unroll
+    for (int k = 0; k < 14; ++k) {
+        if (k >= count) break;
+        total = fmaf(static_cast<const float*>(arrays.at[k])[i], factors.value[k], total);
+    }
     out[i] = total;
 }
 
@@ -61,4 +66,30 @@ __global__ void trust_along(const float* sure, const float2* flow, const float* 
         value = before[here.index] * sample_bilinear(sure, aim(flow[here.index], here.x, here.y, height, width), height, width);
     if (out != nullptr) out[here.index] = value;
     if (votes != nullptr) votes[here.index] = value > votes_from;
+}
+
+struct Weights {
+    float of[3];
+};
+
+__global__ void exchange_luma(const float4* colours, const float4* lumas, Weights weights, int size, float4* out) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= size) return;
+    const float4 colour = colours[i], luma = lumas[i];
+    const float change = weights.of[0] * (luma.x - colour.x) + weights.of[1] * (luma.y - colour.y) + weights.of[2] * (luma.z - colour.z);
+    out[i] = make_float4(colour.x + change, colour.y + change, colour.z + change, colour.w);
+}
+
+// 1 where the mask is 0, else 0.
+__global__ void complement(const unsigned char* mask, int size, unsigned char* out) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < size) out[i] = mask[i] == 0;
+}
+
+// Share of the second of two pictures at `time` of the way between them, of which the first shows `visibility`; row by row.
+__global__ void share_of_second(const float* visibility, float time, int size, float* out) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= size) return;
+    const float first = (1.0f - time) * visibility[i], second = time * (1.0f - visibility[i]);
+    out[i] = second / (first + second);
 }

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,8 +22,9 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.gpu_run import CAPTURE_LOCK
 from rotoscope.base.telemetry import without_telemetry
 from rotoscope.base.tf32 import choose_tf32
-from rotoscope.runtime.models.model_file import ModelFile
-from rotoscope.runtime.models.refuse_unsafe import check_it_ends
+
+if TYPE_CHECKING:
+    from rotoscope.runtime.models.model_file import ModelFile
 
 with without_telemetry():
     import onnxruntime
@@ -35,8 +36,12 @@ MOST_BINDINGS = 8
 _EXTRAS = {"cpu": "cpu", "cuda": "cuda", "tensorrt": "cuda,tensorrt"}
 
 
-def open_engine(file: ModelFile, setup: EngineSetup, _graph: object = None) -> "OnnxRuntimeEngine":
+def open_engine(file: "ModelFile", setup: EngineSetup, _graph: object = None) -> "OnnxRuntimeEngine":
     """Make an engine for an ONNX file; raise UsageError for what ONNX Runtime cannot do, ModelRefused for a bad file."""
+    from rotoscope.runtime.models.refuse_unsafe import (
+        check_it_ends,
+    )  # imports onnx, which a trial process does not need
+
     setup.refuse_compiled("onnxruntime")
     tf32 = setup.precision == "tf32" and file.precision == "fp32"
     if tf32 and setup.device == "cpu":
@@ -102,7 +107,9 @@ class OnnxRuntimeEngine:
         if place != CPU:
             choose_tf32(precision == "tf32")
         self._stream: Any = None if place == CPU else _stream(place)
-        tf32 = precision == "tf32"
+        # Without `use_tf32` the CUDA provider drops every convolution that uses tensor cores, also those of fp16. Its fp32
+        # layers stay fp32: `choose_tf32` says so to the libraries themselves.
+        tf32 = precision != "fp32"
         self._captures = kind == "cuda"  # CUDA graphs: not for the TensorRT provider, which has its own
         self._bindings: OrderedDict[Any, _Bound] = OrderedDict()
         self._num_graphs_lost = 0

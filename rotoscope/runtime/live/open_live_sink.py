@@ -9,7 +9,7 @@ from pathlib import Path
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target
 from rotoscope.base.live import LiveFormat, LiveSink
-from rotoscope.runtime.live.shown_address import shown_address
+from rotoscope.base.shown_address import shown_address
 from rotoscope.runtime.live.sinks.camera_sink import CameraSink
 from rotoscope.runtime.live.sinks.file_sink import FileSink
 from rotoscope.runtime.live.sinks.null_sink import LiveNullSink

@@ -31,6 +31,7 @@ def open_live_source(
     *,
     give_up_after_s: float | None = None,
     rtsp_transport: str = "tcp",
+    tls_ca: str | None = None,
     with_sound: bool = True,
     demo_clip: Callable[[], Path] | None = None,
     threads: int = DECODER_THREADS,
@@ -42,6 +43,7 @@ def open_live_source(
                      on standard input
     give_up_after_s  raise InputRefused after so many seconds without a picture, 0: at the first failure; None: never
     rtsp_transport   "tcp" or "udp"
+    tls_ca           as in `certificate_options`
     with_sound       decode the sound of the source
     demo_clip        returns the file that demo: plays, and makes it if need be; called when the source is iterated
     threads          of the decoder
@@ -64,8 +66,10 @@ def open_live_source(
     if text.startswith(SCREEN):
         return connecting(text, Screen(text, threads=threads).connect)
     if "://" in text:
-        address = network_address(text, rtsp_transport=rtsp_transport)
+        address = network_address(text, rtsp_transport=rtsp_transport, tls_ca=tls_ca)
         interruption = Interruption()
         stream = NetworkStream(address, interruption=interruption, threads=threads)
         return connecting(address.shown, stream.connect, interruption=interruption)
+    if Path(text).is_file():
+        raise UsageError(f"live source {text!r} is a file: rotoscope translate takes it; accepted: {ACCEPTED}")
     raise UsageError(f"live source {text!r}; accepted: {ACCEPTED}")

@@ -66,7 +66,11 @@ _PROFILES = {
     ("dnxhd", "yuv444p10le"): "dnxhr_444",
 }
 
-_PICTURES = {".jpg": {"preview": 75, "good": 95, "delivery": 98}, ".webp": {"preview": 75, "good": 95, "delivery": 98}}
+_PICTURES = {
+    ".jpg": {"preview": 75, "good": 95, "delivery": 98},
+    ".webp": {"preview": 75, "good": 95, "delivery": 98},
+    ".avif": {"preview": 50, "good": 85, "delivery": 95},
+}
 
 
 def settings_of(codec: str, quality: str | None, pixel_format: str) -> dict[str, str]:
@@ -133,5 +137,6 @@ def picture_quality(suffix: str, quality: str | None) -> int | None:
     if known is None:
         return None
     if quality == "lossless":
-        raise UsageError("--quality lossless: JPEG does not have it; .png, .webp and .tif do")
+        name = "AVIF" if suffix == ".avif" else "JPEG"
+        raise UsageError(f"--quality lossless: {name} does not have it here; .png, .webp and .tif do")
     return known[quality or "good"]

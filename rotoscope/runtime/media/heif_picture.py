@@ -38,11 +38,14 @@ def open_heif(path: Path, head: bytes, *, keep_alpha: bool = False) -> StillFile
     with open_local(path) as container:
         streams = list(container.streams.video)
         pixel_format = streams[0].codec_context.format if streams else None
+        context = streams[0].codec_context if streams else None
+        primaries, transfer = (2, 2) if context is None else (int(context.color_primaries), int(context.color_trc))
     depth = max((part.bits for part in pixel_format.components), default=8) if pixel_format is not None else 8
     if len(streams) == 1 and b"colrprof" not in head and b"colrrICC" not in head:
         return None
     if b"avif" in head[8 : int.from_bytes(head[:4], "big")]:
-        return _avif(path, depth, keep_alpha)
+        colour = Colour(full_range=True, primaries=primaries, transfer=transfer)
+        return _avif(path, depth, keep_alpha, colour if colour.is_hdr else None)
     try:
         import pillow_heif
     except ModuleNotFoundError:
@@ -52,7 +55,7 @@ def open_heif(path: Path, head: bytes, *, keep_alpha: bool = False) -> StillFile
     return _heic(path, pillow_heif, keep_alpha)
 
 
-def _avif(path: Path, depth: int, keep_alpha: bool) -> StillFile:
+def _avif(path: Path, depth: int, keep_alpha: bool, hdr: Colour | None) -> StillFile:
     from PIL import Image
 
     try:
@@ -61,7 +64,7 @@ def _avif(path: Path, depth: int, keep_alpha: bool) -> StillFile:
         raise InputRefused(
             f"{path}: an AVIF picture of tiles, with alpha or a profile, that Pillow cannot read ({error}); convert it to PNG"
         ) from error
-    found = pillow_pages(image, [0], keep_alpha=keep_alpha)
+    found = pillow_pages(image, [0], keep_alpha=keep_alpha, hdr=hdr)
     if depth > 8:
         found.notes.append(f"{depth} bits are read as 8: Pillow puts the parts of an AVIF together")
     return found

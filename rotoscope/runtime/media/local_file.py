@@ -42,6 +42,9 @@ OPTIONS = {
     "correct_ts_overflow": "0",
 }
 
+# Pictures for which no reader is allowed. FFmpeg knows most of them by their endings alone.
+NOT_READ = (".ico", ".cur", ".icns", ".tga", ".pcx", ".xcf", ".svg", ".eps", ".pdf", ".xpm", ".cr2", ".nef", ".arw")
+
 
 @contextmanager
 def open_local(path: Path, gpu: Device | None = None) -> Iterator[av.container.InputContainer]:
@@ -86,4 +89,6 @@ def _why_not_opened(path: Path) -> str:
             head = file.read(HEAD_BYTES)
     except OSError as error:  # a file of /proc may be opened and not read
         return f"cannot be read ({error.strerror})"
+    if path.suffix.lower() in NOT_READ:
+        return f"{path.suffix} files are not read; convert it to PNG"
     return what_it_is(head) or "not a video or picture that can be read, or damaged at its start"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.device import Device
+from rotoscope.base.errors import InputRefused
 from rotoscope.base.options import Hdr
 from rotoscope.runtime.media.heif_picture import is_heif_still, open_heif
 from rotoscope.runtime.media.local_file import open_local, open_regular
@@ -18,7 +19,11 @@ from rotoscope.runtime.media.video_source import VideoSource
 _HEAD_BYTES = 4096
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_PILLOW_SIGNS = (_JPEG, _PNG, *_TIFF, b"RIFF")
+_ICO, _PCX = b"\0\0\1\0", (b"\x0a\x02\x01", b"\x0a\x03\x01", b"\x0a\x05\x01")
+_PILLOW_SIGNS = (_JPEG, _PNG, *_TIFF, b"RIFF", _ICO, *_PCX)
+_TGA_ENDINGS = (".tga", ".icb", ".vda", ".vst")  # a TGA has no sign at its start
+_OLD_FORMATS = ("TGA", "PCX", "ICO")  # which FFmpeg has no demuxer for, or knows by the ending of the name
+_JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _DPX = (b"SDPX", b"XPDS")
 _DPX_TRANSFER = 801  # offset of the transfer of the first element: 1 printing density, 3 logarithmic (SMPTE ST 268)
 _JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".insp")
@@ -40,15 +45,18 @@ def open_file(
     """Open a file; raises InputRefused if it cannot be read. The arguments are those of `open_source`."""
     path = Path(name)
     head = _head(path)
+    if head.startswith(_JPEG_XL):
+        raise InputRefused(f"{name}: a JPEG XL picture, which nothing here reads; convert it: djxl in.jxl out.png")
     is_heif = is_heif_still(head)
-    image = None if is_heif or not head.startswith(_PILLOW_SIGNS) else _identified(path)
+    is_for_pillow = head.startswith(_PILLOW_SIGNS) or path.suffix.lower() in _TGA_ENDINGS
+    image = None if is_heif or not is_for_pillow else _identified(path)
     still = (
         open_heif(path, head, keep_alpha=keep_alpha)
         if is_heif and not unconverted
         else _other_reader(path, head, image, unconverted, keep_alpha)
     )
     if still is not None:
-        return StillSource(name, still, rate=rate, start=start, duration=duration)
+        return StillSource(name, still, rate=rate, start=start, duration=duration, hdr=None if unconverted else hdr)
     is_photo = head.startswith(_JPEG) and _is_photo(path, image)
     num_pictures = getattr(image, "n_frames", 1) if is_photo else 1
     is_unapplied = image is not None and image.format == "PNG" and not unconverted and has_other_profile(image)
@@ -85,7 +93,7 @@ def _identified(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about sizes, which are checked here, and damaged tags, which FFmpeg judges
         try:
-            image = Image.open(path, formats=("JPEG", "PNG", "TIFF", "WEBP"))
+            image = Image.open(path, formats=("JPEG", "PNG", "TIFF", "WEBP", *_OLD_FORMATS))
             if image.width * image.height <= MAX_PIXELS:
                 return image
             image.close()
@@ -106,6 +114,8 @@ def _other_reader(path: Path, head: bytes, image: Any, unconverted: bool, keep_a
             return open_tiff(path, image, unconverted=unconverted, keep_alpha=keep_alpha)
         except DAMAGED:  # FFmpeg says what is wrong
             return None
+    if image.format in _OLD_FORMATS:  # of the pictures of an ICO, the largest
+        return pillow_pages(image, [0], unconverted=unconverted, keep_alpha=keep_alpha)
     if unconverted:
         return None
     is_animated = bool(getattr(image, "is_animated", False))

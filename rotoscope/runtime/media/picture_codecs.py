@@ -1,5 +1,6 @@
-"""One picture as the bytes of a file: PNG, JPEG, WebP and TIFF by OpenCV, OpenEXR and DPX by FFmpeg."""
+"""One picture as the bytes of a file: PNG, JPEG, WebP and TIFF by OpenCV, AVIF by Pillow, OpenEXR and DPX by FFmpeg."""
 
+import io
 from fractions import Fraction
 
 import av
@@ -12,7 +13,7 @@ from rotoscope.base.own_pictures import marked
 from rotoscope.runtime.media.encoder_settings import picture_quality
 from rotoscope.runtime.media.planar_rgb import linear_from_srgb
 
-WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".exr", ".dpx")
+WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".exr", ".dpx")
 DEEP = ("", ".png", ".tif", ".tiff")  # 16 bits for sources of more than 8; "" is a folder of PNG
 ALWAYS_DEEP = (".exr", ".dpx")
 
@@ -31,10 +32,10 @@ def bits_of(suffix: str, source_depth: int) -> int:
 
 
 def encode_picture(suffix: str, rgb: Array, quality: str | None = None, alpha: Array | None = None) -> bytes:
-    """(H,W,3) uint8 or uint16 RGB as a file with this ending; JPEG and WebP take uint8, EXR and DPX uint16.
+    """(H,W,3) uint8 or uint16 RGB as a file with this ending; JPEG, WebP and AVIF take uint8, EXR and DPX uint16.
 
-    alpha    (H,W) of the same type, straight, for PNG, WebP, TIFF and EXR
-    quality  a name of `encoder_settings`, for JPEG and WebP; None: good
+    alpha    (H,W) of the same type, straight, for PNG, WebP, AVIF, TIFF and EXR
+    quality  a name of `encoder_settings`, for JPEG, WebP and AVIF; None: good
 
     EXR holds linear light in half floats, DPX 10 bits; both take the values for sRGB.
     """
@@ -49,9 +50,11 @@ def encode_picture(suffix: str, rgb: Array, quality: str | None = None, alpha: A
         if suffix == ".dpx":
             return _encoded("dpx", _planar("gbrp10be", np.rint(rgb / 65535 * 1023), ">u2"), {})
         number = picture_quality(suffix, quality)
+        if suffix == ".avif":
+            return _avif(rgb if alpha is None else np.dstack([rgb, alpha]), number)
         settings = _OPENCV[suffix] if number is None else [_QUALITY[suffix], number]
         done, data = cv2.imencode(suffix, _bgr(rgb, alpha), settings)
-    except (cv2.error, av.FFmpegError) as error:
+    except (cv2.error, av.FFmpegError, OSError, ValueError) as error:
         raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}") from error
     if not done:
         raise OutputFailed(f"a picture of {rgb.shape[1]}x{rgb.shape[0]} cannot be written as {suffix}")
@@ -62,6 +65,17 @@ def _bgr(rgb: Array, alpha: Array | None) -> Array:
     if alpha is None:
         return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     return np.dstack([rgb[..., ::-1], alpha])
+
+
+def _avif(pixels: Array, quality: int | None) -> bytes:
+    """(H,W,3) or (H,W,4) uint8 as AVIF of 8 bits and 4:4:4, tagged as sRGB."""
+    from PIL import Image, features
+
+    if not features.check("avif"):
+        raise OutputFailed("this Pillow writes no AVIF; give .png, .webp or .tif")
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "AVIF", quality=quality, subsampling="4:4:4")
+    return file.getvalue()
 
 
 def _planar(pixel_format: str, rgb: Array, dtype: str) -> av.VideoFrame:

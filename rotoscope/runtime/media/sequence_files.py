@@ -10,7 +10,8 @@ from rotoscope.base.errors import InputRefused
 
 READABLE = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".avif",
-    ".heic", ".heif", ".hif", ".jp2", ".j2k", ".exr", ".dpx", ".qoi", ".psd",
+    ".heic", ".heif", ".hif", ".jp2", ".j2k", ".exr", ".dpx", ".qoi", ".psd", ".tga",
+    ".pcx", ".ico",
 )  # fmt: skip
 VIDEOS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif", ".y4m", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".3gp",
@@ -62,8 +63,8 @@ def _refuse_videos(text: str, files: Sequence[Path]) -> None:
     if videos:
         count = f"{len(videos)} videos" if len(videos) > 1 else "a video"
         raise InputRefused(
-            f"{text}: {count}, not the pictures of one sequence (first: {videos[0].name}); translate each video by itself, "
-            f'in a shell: for f in {videos[0].parent / "*"}{videos[0].suffix}; do rotoscope translate "$f" ...; done'
+            f"{text}: {count}, not the pictures of one sequence (first: {videos[0].name}); to translate each video by itself: "
+            f"rotoscope batch '{videos[0].parent / '*'}{videos[0].suffix}' -o FOLDER -m MODEL"
         )
 
 

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -38,7 +38,7 @@ class StillFile:
     pixel_format  FFmpeg's name for what the pages hold
     depth         bits of a code value
     steps_ms      page number -> how long it is shown, known once it was read; None: pages have no times
-    notes         what is done with the file, in sentences
+    notes         what is done with the file, in sentences; may grow with every page that is read
     """
 
     kind: str
@@ -52,27 +52,40 @@ class StillFile:
 
 
 def pillow_pages(
-    image: Any, pages: list[int], *, animated: bool = False, unconverted: bool = False, keep_alpha: bool = False
+    image: Any,
+    pages: list[int],
+    *,
+    animated: bool = False,
+    unconverted: bool = False,
+    keep_alpha: bool = False,
+    hdr: Colour | None = None,
 ) -> StillFile:
-    """The pages of an opened Pillow image; `unconverted` gives their stored numbers."""
+    """The pages of an opened Pillow image.
+
+    unconverted  gives their stored numbers
+    hdr          what RGB values of PQ or HLG mean, which Pillow does not say
+    """
     steps: dict[int, int] = {}
+    notes: list[str] = []
+    is_over_black = not unconverted and not keep_alpha
 
     def read(number: int) -> Picture:
         image.seek(pages[number])
         check_pixels(image.size)
         image.load()
+        if is_over_black and OVER_BLACK not in notes and _is_transparent(image):
+            notes.append(OVER_BLACK)
         steps[number] = int(image.info.get("duration") or DEFAULT_STEP_MS)
         picture = Picture((np.asarray(image),), Colour(full_range=True)) if unconverted else _rgb(image, keep_alpha)
+        if hdr is not None and picture.planes[0].ndim == 3 and not unconverted:
+            picture = replace(picture, colour=hdr)
         # Pillow turns a TIFF while it loads it; the other formats carry a tag.
         tag = 1 if image.format == "TIFF" else image.getexif().get(_TAG, 1)
         return ORIENTATIONS.get(tag, Orientation()).apply_to_picture(picture)
 
-    notes = []
     profile = image.info.get("icc_profile")
     if not unconverted and has_other_profile(image):
         notes.append(converted_from(profile))
-    if image.has_transparency_data and not unconverted and not keep_alpha:
-        notes.append(OVER_BLACK)
     is_deep = image.mode.startswith("I;16")
     pixel_format = "gray16le" if is_deep else "gray" if image.mode in ("1", "L") else "rgb24"
     return StillFile(
@@ -80,6 +93,11 @@ def pillow_pages(
         pixel_format="rgba" if image.has_transparency_data else pixel_format, depth=16 if is_deep else 8,
         steps_ms=steps if animated else None,
     )  # fmt: skip
+
+
+def _is_transparent(image: Any) -> bool:
+    """Whether a loaded page uses its alpha: many animations carry one of nothing but opaque pixels."""
+    return image.has_transparency_data and bool(image.convert("RGBA").getchannel("A").getextrema()[0] < 255)
 
 
 def converted_from(profile: bytes) -> str:

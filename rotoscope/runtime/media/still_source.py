@@ -3,11 +3,14 @@
 import threading
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Frame, Orientation, Picture, VideoInfo
+from rotoscope.base.options import Hdr
+from rotoscope.runtime.media.hdr import NOTES, SDR, sdr_picture
 from rotoscope.runtime.media.still_file import DAMAGED, DEFAULT_STEP_MS, StillFile
 
 _MS = Fraction(1, 1000)
@@ -17,7 +20,8 @@ class StillSource:
     """The pages of a picture file as frames, read once.
 
     One page is a picture. Several pages of a TIFF are a sequence at a constant `rate`; an animation has its own times.
-    A page that cannot be decoded is counted and leaves a gap; InputRefused if the first one cannot be.
+    With `hdr`, pictures of PQ and HLG are SDR of 16 bits. A page that cannot be decoded is counted and leaves a gap;
+    InputRefused if the first one cannot be.
     """
 
     is_endless = False
@@ -32,10 +36,11 @@ class StillSource:
         rate: Fraction = Fraction(25),
         start: Fraction | None = None,
         duration: Fraction | None = None,
+        hdr: Hdr | None = None,
     ) -> None:
         self.losses: Counter[str] = Counter()
         self.notes = file.notes
-        self._name, self._file = name, file
+        self._name, self._file, self._hdr = name, file, hdr
         self._start, self._duration = start or Fraction(0), duration
         self._is_animation = file.steps_ms is not None
         self.is_picture = file.pages == 1
@@ -54,11 +59,15 @@ class StillSource:
                 f"{name}: {file.pages} page{'s' * (file.pages > 1)} at {rate}/s end before the start asked for"
             )
         try:
-            self._first = file.read(first)
+            self._first = self._read(first)
         except DAMAGED as error:
             file.close()
             raise InputRefused(f"{name}: {_why(error)}") from error
         self.info = self._describe()
+        if self.info.colour.is_hdr:
+            self.notes.append(NOTES[hdr])
+            if hdr == "tonemap":
+                self.info = replace(self.info, colour=SDR)
         self._frames = self._animated() if self._is_animation else self._paged()
 
     def __enter__(self) -> "StillSource":
@@ -93,6 +102,11 @@ class StillSource:
             self._frames.close()
             self._file.close()
 
+    def _read(self, number: int) -> Picture:
+        picture = self._file.read(number)
+        self._colour = picture.colour
+        return sdr_picture(picture) if self._hdr is not None and picture.colour.is_hdr else picture
+
     def _describe(self) -> VideoInfo:
         picture, count = self._first, len(self._numbers)
         step_ms = (self._file.steps_ms or {}).get(0, DEFAULT_STEP_MS)
@@ -108,7 +122,7 @@ class StillSource:
             sample_aspect=Fraction(1),
             pixel_format=self._file.pixel_format,
             depth=self._file.depth,
-            colour=picture.colour,
+            colour=self._colour,  # as stored
             time_base=_MS if self._is_animation else 1 / rate,
             average_rate=rate,
             start_pts=0,
@@ -121,7 +135,7 @@ class StillSource:
         for number in self._numbers:
             first = number == self._numbers[0]
             try:
-                picture = self._first if first else self._file.read(number)
+                picture = self._first if first else self._read(number)
             except DAMAGED as error:
                 self.losses["pictures that could not be decoded"] += 1
                 self.notes.append(f"page {number + 1}: {_why(error)}")

@@ -12,6 +12,7 @@ from av.stream import Disposition
 from rotoscope.base.errors import InputRefused
 from rotoscope.base.frame import Orientation, StreamInfo, VideoInfo
 from rotoscope.runtime.media.decoded import depth_of, format_name, has_alpha, picture_of
+from rotoscope.runtime.media.hdr import NOTES
 from rotoscope.runtime.media.opacity import OVER_BLACK
 from rotoscope.runtime.media.orientation import orientation_of
 from rotoscope.runtime.media.planar_rgb import LINEAR, is_exact
@@ -20,12 +21,6 @@ from rotoscope.runtime.media.side_data import display_matrix, hdr_metadata
 BELIEVABLE_RATE = 480  # frames per second; FLV and Matroska report their 1 ms clock as 1000
 
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders, by FFmpeg's own
-
-_HDR = {
-    None: "HDR; code values are used as they are, without tone mapping",
-    "tonemap": "HDR becomes SDR",
-    "keep": "HDR is shown to the network as SDR and given back",
-}
 
 COVER = Disposition.attached_pic  # the picture of an album or a film, not a video
 
@@ -137,7 +132,7 @@ def notes_on(
     elif _is_with_alpha(stream):
         yield "transparency is dropped: this decoder gives colour only (--alpha keep takes another)"
     if info.colour.is_hdr:
-        yield _HDR[hdr]
+        yield NOTES[hdr]
 
 
 def _is_transparent(info: VideoInfo, first: av.VideoFrame) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations  # av.Packet is generic for type checkers onl
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -104,7 +104,7 @@ class VideoSink:
         rate = video.rate or Fraction(25)
         # y4m and MXF have no times, only a rate; their frames are written one after the other.
         self._is_timeless = muxer in ("yuv4mpegpipe", "mxf")
-        self.time_base = 1 / rate if self._is_timeless else CLOCKS.get(muxer, video.time_base)
+        self.time_base = 1 / rate if self._is_timeless else clock_of(muxer, video.time_base)
         # The encoder's clock may be coarser than the source's: two frames must not fall on one tick.
         self._repair = TimeRepair(
             self.time_base, nominal_duration=round(1 / (rate * self.time_base)) or 1, clock_may_restart=False
@@ -116,7 +116,8 @@ class VideoSink:
             if self._part is not None:
                 self._part.create()
             with self._failing():
-                self._container = self._open(muxer, video)
+                path = None if self._part is None else self._part.path
+                self._container = open_output(path, muxer, encoder.muxer_options, video.time_base, copied)
                 self._stream = self._add_stream(self._container, video, rate)
                 if copied is not None:
                     copied.attach(self._container, muxer, offset)
@@ -248,20 +249,6 @@ class VideoSink:
         except (av.FFmpegError, OSError) as error:
             raise OutputFailed(f"{self._name}: {getattr(error, 'strerror', None) or error}") from error
 
-    def _open(self, muxer: str, video: VideoFormat) -> av.container.OutputContainer:
-        options = dict(self._encoder.muxer_options)
-        if muxer in ("mp4", "mov"):
-            options["movie_timescale"] = str(_movie_timescale(video.time_base, self._copied))
-        of_file = self._copied if isinstance(self._copied, CopiedStreams) else None
-        if muxer == "mp4" and of_file is not None and of_file.timecode:
-            options["write_tmcd"] = "1"
-        if self._part is not None and of_file is not None and of_file.needs_tee(muxer):
-            return av.open(tee_name(muxer, self._part.path, ":fflags=+bitexact"), "w", format="tee")
-        if muxer in ("matroska", "webm"):
-            options["fflags"] = "+bitexact"  # no random identifiers: the same frames give the same bytes
-        file = _standard_output() if self._part is None else f"file:{self._part.path}"
-        return av.open(file, "w", format=muxer, container_options=options)
-
     def _add_stream(
         self, container: av.container.OutputContainer, video: VideoFormat, rate: Fraction
     ) -> av.video.stream.VideoStream:
@@ -290,6 +277,38 @@ class VideoSink:
         # prores_ks takes these two from the frame, not from the context.
         frame.color_primaries, frame.color_trc = context.color_primaries, context.color_trc
         return frame
+
+
+def clock_of(muxer: str, source: Fraction) -> Fraction:
+    """Time base of the pictures in a container with times: its own, or that of the source."""
+    return CLOCKS.get(muxer, source)
+
+
+def open_output(
+    path: Path | None,
+    muxer: str,
+    options: Mapping[str, str],
+    time_base: Fraction,
+    copied: OtherStreams | None,
+) -> av.container.OutputContainer:
+    """Open a container for writing; None is standard output.
+
+    options    of the muxer
+    time_base  of the pictures
+    copied     streams that will be written beside them
+    """
+    options = dict(options)
+    if muxer in ("mp4", "mov"):
+        options["movie_timescale"] = str(_movie_timescale(time_base, copied))
+    of_file = copied if isinstance(copied, CopiedStreams) else None
+    if muxer == "mp4" and of_file is not None and of_file.timecode:
+        options["write_tmcd"] = "1"
+    if path is not None and of_file is not None and of_file.needs_tee(muxer):
+        return av.open(tee_name(muxer, path, ":fflags=+bitexact"), "w", format="tee")
+    if muxer in ("matroska", "webm"):
+        options["fflags"] = "+bitexact"  # no random identifiers: the same frames give the same bytes
+    file = _standard_output() if path is None else f"file:{path}"
+    return av.open(file, "w", format=muxer, container_options=options)
 
 
 def _tell_matrix(packet: av.Packet[Any], matrix: str) -> None:

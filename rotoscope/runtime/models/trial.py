@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.base.engine import Engine
+from rotoscope.base.engine import Engine, EngineEnded
 from rotoscope.base.errors import RotoscopeError
 from rotoscope.base.manifest import FrameInput, Manifest
 from rotoscope.runtime.models.golden import coded, first_state, golden_inputs
@@ -31,7 +31,7 @@ def is_worth_a_trial(file: ModelFile) -> bool:
 
 
 def tried(file: ModelFile, engine: Engine) -> ModelFile:
-    """The file with what calls on small pictures show; unchanged if the network cannot be called."""
+    """The file with what calls on small pictures show; unchanged if the network cannot be called. Raises EngineEnded."""
     trial = _Trial(file, engine)
     if not trial.found_size():
         return file
@@ -155,6 +155,8 @@ class _Trial:
         inputs, state = golden_inputs(self.manifest, seed=0, height=height, width=width)
         try:
             self._shape = self._engine.shapes(inputs, state)[self.manifest.output.tensor]
+        except EngineEnded:
+            raise
         except RotoscopeError:
             return False
         sides = [side for side in self._shape if side not in (1, 3, 4)] if len(self._shape) in (3, 4) else []
@@ -175,6 +177,8 @@ class _Trial:
         out = {manifest.output.tensor: np.empty(self._shape, manifest.output.dtype)}
         try:
             self._engine.run(inputs, first_state(manifest, inputs, height, width) if state else {}, out, {})
+        except EngineEnded:
+            raise
         except Exception:  # of the engine; a real call reports it
             return None
         values = out[manifest.output.tensor].astype(np.float64)

@@ -5,14 +5,17 @@ From the coarsest level of a pyramid to the finest: two rounds of `kernels.inver
 docs/lab/flow.md.
 """
 
+import logging
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rotoscope.base.engine import first_line
 from rotoscope.base.frame import Array
+from rotoscope.base.gpu_run import GpuRun
 from rotoscope.kernels.densify_flow import densify_flow
 from rotoscope.kernels.halve import halve, halved_size
 from rotoscope.kernels.inverse_search import inverse_search, patch_grid
@@ -97,6 +100,55 @@ def flow_both_ways(first: list[Array], second: list[Array], workspace: Workspace
         flow = refine_flow(a, b, flow, sweeps=SWEEPS, equations=level.equations, spare=level.spare)
     assert flow is not None  # a pyramid has a level
     return flow
+
+
+class GpuSearch:
+    """`flow_both_ways` between neighbouring pictures of a stream on a GPU, replayed as a CUDA graph.
+
+    A pair is some 75 launches, most of them of a few microseconds. Pictures take turns in two sets of arrays; the second pair
+    of each turn is captured, and later ones are replays. If a capture fails, pairs are launched one by one, which is logged.
+
+    height, width  of the working size
+    """
+
+    def __init__(self, run: GpuRun, height: int, width: int) -> None:
+        self._run = run
+        self.size = (height, width)
+        sizes = pyramid_sizes(height, width)
+        self._pyramids = [[run.device.empty(size, np.float32) for size in sizes] for _ in range(2)]
+        self._workspace = Workspace(height, width, self._pyramids[0][0])
+        self._turn = 0
+        self._found: list[Array | None] = [None, None]  # by turn: the flow of the last pair; always the same array
+        self._graphs: list[Any] = [None, None]
+        self._captures = True
+
+    def next_picture(self) -> Array:
+        """Return the array, (H,W) float32, that the next picture is to be written to, 0 to 255; the last but one was in it."""
+        self._turn = 1 - self._turn
+        return self._pyramids[self._turn][0]
+
+    def complete(self) -> None:
+        """Make the halves of the picture that was written."""
+        pyramid = self._pyramids[self._turn]
+        grey_pyramid(pyramid[0], pyramid[1:])
+
+    def flow(self) -> Array:
+        """Return the flow between the last picture and the one before, as `flow_both_ways` gives it."""
+        turn = self._turn
+        if self._graphs[turn] is None and self._found[turn] is not None and self._captures:
+            try:
+                self._graphs[turn] = self._run.captured(self._search)
+            except Exception as error:  # of CuPy's own kinds
+                self._captures = False
+                logging.getLogger("rotoscope").warning("flow search without a CUDA graph: %s", first_line(error))
+        if self._graphs[turn] is None:
+            self._found[turn] = self._search()
+        else:
+            self._graphs[turn].launch(self._run.compute)
+        return self._found[turn]
+
+    def _search(self) -> Array:
+        return flow_both_ways(self._pyramids[self._turn], self._pyramids[1 - self._turn], self._workspace)
 
 
 class InverseSearchFlow:

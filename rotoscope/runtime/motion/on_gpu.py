@@ -16,21 +16,19 @@ from rotoscope.kernels.still_flows import StillScratch, still_flows, still_scrat
 from rotoscope.kernels.sums import sums, sums_scratch
 from rotoscope.kernels.trust import trust
 from rotoscope.runtime.motion.cuts import CutDetector
-from rotoscope.runtime.motion.estimator import FlowSource
-from rotoscope.runtime.motion.inverse_search import Workspace, flow_both_ways, grey_pyramid
+from rotoscope.runtime.motion.estimator import FlowSource, FlowSourceBothWays
+from rotoscope.runtime.motion.inverse_search import GpuSearch
 
 
 @dataclass(frozen=True)
 class _Small:
     """A source picture at the working size.
 
-    luma     (h,w) float32, 0 to 255
-    pyramid  luma and its halves, for the search; empty if a network estimates the motion
+    luma     (h,w) float32, 0 to 255; with the search, one of two arrays in turn
     colour   (h,w,3) uint8 RGB, for a network; None for the search
     """
 
     luma: Array
-    pyramid: list[Array]
     colour: Array | None
 
 
@@ -66,9 +64,9 @@ class GpuMotionStage:
     ) -> None:
         self._run, self._times, self._flow, self._both_ways = run, times, flow, both_ways
         self._scale = scale if flow is None else 1.0
-        self._workspace: Workspace | None = None
+        self._search: GpuSearch | None = None
         self._still: StillScratch | None = None
-        self._sums: tuple[Array, Array] | None = None
+        self._sums: tuple[Array, ...] | None = None
         self.reset()
 
     @property
@@ -126,11 +124,11 @@ class GpuMotionStage:
     def _flows(self, now: _Small, before: _Small) -> tuple[Array, Array]:
         if self._flow is not None:
             assert now.colour is not None and before.colour is not None
+            if isinstance(self._flow, FlowSourceBothWays):
+                return self._flow.both_ways(now.colour, before.colour)
             return self._flow(now.colour, before.colour), self._flow(before.colour, now.colour)
-        if self._workspace is None or self._workspace.size != now.luma.shape:
-            height, width = now.luma.shape
-            self._workspace = Workspace(height, width, now.luma)
-        there, back = flow_both_ways(now.pyramid, before.pyramid, self._workspace)
+        assert self._search is not None
+        there, back = self._search.flow()
         return there, back
 
     def _small(self, picture: Picture) -> _Small:
@@ -138,11 +136,17 @@ class GpuMotionStage:
         plane, depth = picture.planes[0], picture.depth
         if plane.ndim == 3:  # RGB: its brightness first
             plane, depth = self._grey(picture), 8
-        luma = self._run.device.empty((height, width), np.float32)
-        resize_grey(plane, (height, width), method="area", gain=1 / 2 ** (depth - 8), out=luma)
-        if self._flow is None:
-            return _Small(luma, grey_pyramid(luma), None)
-        return _Small(luma, [], rgb_picture(picture))
+        gain = 1 / 2 ** (depth - 8)
+        if self._flow is not None:
+            luma = self._run.device.empty((height, width), np.float32)
+            resize_grey(plane, (height, width), method="area", gain=gain, out=luma)
+            return _Small(luma, rgb_picture(picture))
+        if self._search is None or self._search.size != (height, width):
+            self._search = GpuSearch(self._run, height, width)
+        luma = self._search.next_picture()
+        resize_grey(plane, (height, width), method="area", gain=gain, out=luma)
+        self._search.complete()
+        return _Small(luma, None)
 
     def _grey(self, picture: Picture) -> Array:
         """(H,W) uint8, full range, of an RGB picture."""

@@ -6,7 +6,10 @@ from rotoscope.base.engine import Engine, Tensors
 from rotoscope.base.errors import RotoscopeError
 from rotoscope.base.frame import Array, Picture
 from rotoscope.base.manifest import LUMA
+from rotoscope.kernels.arrays import on_cuda
+from rotoscope.kernels.exchange_luma import exchange_luma
 from rotoscope.kernels.float_picture import float_picture, resized
+from rotoscope.kernels.mix import mix
 
 
 class NotFinite(RotoscopeError):
@@ -36,7 +39,10 @@ def filled(source: Picture, mask: Array | None, result: Array, region: tuple[int
     assert mask is not None
     left, top, width, height = region
     part = slice(top, top + height), slice(left, left + width)
-    return np.where(mask[part][..., None], resized(result, (width, height)), float_picture(source)[part])
+    made, known = resized(result, (width, height)), float_picture(source)[part]
+    if on_cuda(made):
+        return mix(known, made, mask=mask[part])
+    return np.where(mask[part][..., None], made, known)
 
 
 def coloured(result: Array, source: Picture, region: tuple[int, int, int, int]) -> Array:
@@ -47,7 +53,10 @@ def coloured(result: Array, source: Picture, region: tuple[int, int, int, int]) 
     """
     left, top, width, height = region
     part = float_picture(source)[top : top + height, left : left + width]
-    made: Array = resized(part, (result.shape[1], result.shape[0])).copy()
+    made: Array = resized(part, (result.shape[1], result.shape[0]))
+    if on_cuda(made):
+        return exchange_luma(made, result, LUMA)
+    made = made.copy()
     change = sum(weight * (result[..., c] - made[..., c]) for c, weight in enumerate(LUMA))
     made[..., :3] += change[..., None]
     return made

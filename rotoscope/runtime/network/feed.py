@@ -1,9 +1,9 @@
 """The input arrays of a network at one size, and how pictures, maps and masks are written into them."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 
 from rotoscope.base import sizes
@@ -11,11 +11,15 @@ from rotoscope.base.device import CPU, Device
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.frame import Array, Picture
 from rotoscope.base.manifest import LUMA, FrameInput, Manifest
-from rotoscope.base.sizes import Placement, Size
-from rotoscope.kernels.arrays import contiguous
+from rotoscope.base.sizes import Placement
+from rotoscope.kernels.arrays import contiguous, on_cuda
 from rotoscope.kernels.color_in import color_in
 from rotoscope.kernels.float_picture import coding_of, float_picture, resized
+from rotoscope.kernels.place_map import place_map
+from rotoscope.kernels.resize_grey import resize_grey
+from rotoscope.kernels.weighted_sum import weighted_sum
 from rotoscope.runtime.models.golden import default_setting, first_style
+from rotoscope.runtime.network.batches import batched_inputs
 from rotoscope.runtime.network.style import STYLE_SEED, style_code
 
 
@@ -27,6 +31,7 @@ class Feed:
               drawn with the default seed, or a black picture
     settings  values of further inputs by name; by default those of the manifest
     device    of the pictures that will be written
+    calls     more than 1: a batch that stands for so many calls, of which `parts` are the feeds
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class Feed:
         style: Array | None = None,
         settings: Mapping[str, Array] | None = None,
         device: Device = CPU,
+        calls: int = 1,
     ) -> None:
         self._manifest, self._placement, self._device = manifest, placement, device
         width, height = placement.network
@@ -61,11 +67,21 @@ class Feed:
             self.arrays[setting.tensor] = default_setting(setting) if given is None else given
         if manifest.number:
             self.arrays[manifest.number.tensor] = np.full(manifest.number.shape, manifest.number.value, np.float32)
+        batched = batched_inputs(manifest) if calls > 1 else ()
+        for name in batched:
+            self.arrays[name] = np.concatenate([self.arrays[name]] * calls)
         self.arrays = {name: device.asarray(array) for name, array in self.arrays.items()}
         self._style: Array | None = None
         self._whole: Array | None = None  # float picture before crop and scale; reused
-
         self.style(style)
+        self.parts = [self] if calls == 1 else [self._part(call, batched) for call in range(calls)]
+
+    def _part(self, call: int, batched: Sequence[str]) -> "Feed":
+        """The feed of one call of a batch: views of its place."""
+        part = copy.copy(self)
+        part.arrays = {name: a[call : call + 1] if name in batched else a for name, a in self.arrays.items()}
+        part.parts = [part]
+        return part
 
     def style(self, style: Array | None) -> None:
         """Write the style input or the example picture, unless it is the array that was written last; None leaves it."""
@@ -95,7 +111,7 @@ class Feed:
         frame = self._manifest.frame
         for place, picture in zip(_places(frame, self.arrays[frame.tensor]), pictures, strict=True):
             if frame.is_ids:
-                put_map(_ids(picture, "label"), place[0], self._placement)
+                self._put_ids(picture, "label", place)
             else:
                 self._put(picture, place)
         _fill_batch(frame, self.arrays[frame.tensor])
@@ -117,11 +133,9 @@ class Feed:
                 raise UsageError(
                     f"{self._manifest.name} fills holes; --mask says where: a video, folder or picture, white there"
                 )
-            left, top, width, height = self._placement.crop
-            hole = widened(mask[top : top + height, left : left + width], self._placement.content)
-            values = np.where(hole, given.hole, given.known)
+            where = self._placement.crop, self._placement.content
             for plane in np.moveaxis(place, 2, 0) if frame.layout == "NHWC" else place:
-                put_map(values, plane, self._placement)
+                place_map(mask, plane, crop=where[0], content=where[1], hole=(given.known, given.hole))
         _fill_batch(frame, self.arrays[given.tensor])
 
     def instances(self, pictures: Sequence[Picture | None]) -> None:
@@ -133,12 +147,16 @@ class Feed:
                 raise UsageError(
                     f"{self._manifest.name} needs the instance of every pixel: --instances, a folder of PNG files"
                 )
-            put_map(_ids(picture, "instance"), place[0], self._placement)
+            self._put_ids(picture, "instance", place)
 
     def number(self, value: float) -> None:
         """Write the number input: a time, or the share to keep."""
         assert self._manifest.number is not None
         self.arrays[self._manifest.number.tensor][...] = value
+
+    def _put_ids(self, picture: Picture, kind: str, place: Array) -> None:
+        """Write numbers into `place`, (1,H,W) of the tensor."""
+        place_map(_ids(picture, kind), place[0], crop=self._placement.crop, content=self._placement.content)
 
     def _put(self, picture: Picture, place: Array) -> None:
         """Write one picture into `place`, (3,H,W) or (H,W,3) of the tensor's dtype."""
@@ -153,8 +171,8 @@ class Feed:
             left, top, width, height = placement.crop
             part = whole[top : top + height, left : left + width]
             # A mixture of two palette colours is no colour of the palette.
-            scaled = nearest(part, placement.content) if frame.labels else resized(part, placement.content)
-            planes, coding = (contiguous(scaled),), {}
+            method = "nearest" if frame.labels else None
+            planes, coding = (resized(part, placement.content, method),), {}
         write_coded(planes, place, frame, coding)
 
 
@@ -173,10 +191,18 @@ def write_coded(planes: Sequence[Array], place: Array, frame: FrameInput, coding
     color_in(planes, colours, scale=scale, offset=offset, bgr=frame.order == "BGR", pad=frame.padding, **coding)
     if frame.channels == 1:
         weights = LUMA if frame.order == "RGB" else LUMA[::-1]
+        if on_cuda(target):
+            grey = weighted_sum(list(colours), weights)
+            target[0] = resize_grey(grey, grey.shape, out=_empty_bytes(grey)) if frame.dtype == "uint8" else grey
+            return
         grey = sum(weight * plane for weight, plane in zip(weights, colours, strict=True))
         target[0] = grey.round().clip(0, 255) if frame.dtype == "uint8" else grey
     elif frame.channels == 4:
         target[3] = high
+
+
+def _empty_bytes(like: Array) -> Array:
+    return np.empty_like(like, dtype=np.uint8)
 
 
 def _places(frame: FrameInput, tensor: Array) -> list[Array]:
@@ -197,32 +223,3 @@ def _ids(picture: Picture, kind: str) -> Array:
     if others or plane.ndim != 2 or plane.dtype == np.float32:
         raise InputRefused(f"a picture in colour where {kind} numbers are needed; PNG files with one channel have them")
     return plane
-
-
-def put_map(numbers: Array, place: Array, placement: Placement) -> None:
-    """Write ids (H,W) into an input (H',W'): scaled by nearest neighbour, because ids cannot be mixed; padded by the edge."""
-    if numbers.shape != placement.content[::-1]:
-        left, top, width, height = placement.crop
-        numbers = nearest(numbers[top : top + height, left : left + width], placement.content)
-    height, width = numbers.shape
-    place[:height, :width] = numbers
-    place[:height, width:] = numbers[:, -1:]
-    place[height:] = place[height - 1 : height]
-
-
-def nearest(picture: Array, size: Size) -> Array:
-    """(H,W,...) at (width, height) by nearest neighbour: each pixel takes the one whose area holds its centre."""
-    rows, columns = (
-        ((np.arange(wanted) + 0.5) * (given / wanted)).astype(int)
-        for wanted, given in zip(size[::-1], picture.shape, strict=False)
-    )
-    chosen: Array = picture[rows[:, None], columns]
-    return chosen
-
-
-def widened(mask: Array, size: Size) -> Array:
-    """A mask (H,W) at (width, height); a pixel is in the hole if any part of it is."""
-    if mask.shape == size[::-1]:
-        return mask
-    shares = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return np.asarray(shares) > 0

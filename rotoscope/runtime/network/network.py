@@ -19,6 +19,7 @@ from rotoscope.base.times import StageTimes
 from rotoscope.kernels.interleave import interleave
 from rotoscope.runtime.models.golden import first_state
 from rotoscope.runtime.models.model_file import ModelFile
+from rotoscope.runtime.network.batches import takes_batches
 from rotoscope.runtime.network.call import NotFinite, call, coloured, filled
 from rotoscope.runtime.network.clipped import ClippedShare
 from rotoscope.runtime.network.feed import Feed
@@ -119,8 +120,9 @@ class Network:
         self._counted: deque[_Counted] = deque()  # on a GPU: calls whose values are not checked yet, oldest first
         self._local = threading.local()
         self._shapes: dict[Size, dict[str, tuple[int, ...]]] = {}  # by the size of the network's input
+        self._batchable: dict[Size, bool] = {}  # by the same
         self._lock = threading.Lock()
-        self.state = NetworkState(model.manifest, engine)
+        self.state = NetworkState(model.manifest, engine, self._device)
         self._frozen: Tensors | None = None
         if statistics is not None:
             self._frozen = {name: engine.device.asarray(array) for name, array in statistics.items()}
@@ -155,19 +157,42 @@ class Network:
 
     def __call__(self, given: CallInput, label: str) -> Array:
         """Translate -> (H,W,4) float32 RGB in [0,1]; `label` names the frame in errors."""
+        (out,) = self._called([given], [label])
+        return out
+
+    def several(self, given: Sequence[CallInput], labels: Sequence[str]) -> list[Array]:
+        """The results of several calls, as `__call__` gives them: in one call of the engine where the network allows it.
+
+        For networks without state, and pictures of one size.
+        """
+        if len(given) > 1 and self._takes_batches(given[0].pictures[0].size):
+            return self._called(given, labels)
+        return [self(one, label) for one, label in zip(given, labels, strict=True)]
+
+    def _called(self, given: Sequence[CallInput], labels: Sequence[str]) -> list[Array]:
         window = self.model.manifest.frame.window
         now = window.offsets.index(0) if window else 0
-        buffers = self._buffers(given.pictures[now].size)
+        buffers = self._buffers(given[0].pictures[now].size, len(given))
         with self._times.measure("prepare"):
-            self.prepare(given, buffers.feed)
+            for one, feed in zip(given, buffers.feed.parts, strict=True):
+                self.prepare(one, feed)
         with self._times.measure("translate"):
-            raw = self._run(buffers, label)
+            raw = self._run(buffers, labels[0])
         with self._times.measure("unpack"):
-            out = self._unpacked(raw, buffers.sizes, label)
-            if self._keeps_colour:
-                out = coloured(out, given.pictures[now], buffers.sizes.placement.crop)
-            if self.model.manifest.mask:
-                out = filled(given.pictures[now], given.masks[now], out, buffers.sizes.placement.crop)
+            pictures = [_alone(raw)] if len(given) == 1 else list(raw)
+            finished = zip(given, pictures, labels, strict=True)
+            return [
+                self._finished(one, self._unpacked(made, buffers.sizes, label), now, buffers)
+                for one, made, label in finished
+            ]
+
+    def _finished(self, given: CallInput, out: Array, now: int, buffers: _Buffers) -> Array:
+        """The result with what it keeps of the source: its colours, or everything outside the hole."""
+        crop = buffers.sizes.placement.crop
+        if self._keeps_colour:
+            out = coloured(out, given.pictures[now], crop)
+        if self.model.manifest.mask:
+            out = filled(given.pictures[now], given.masks[now], out, crop)
         return out
 
     def prepare(self, given: CallInput, feed: Feed) -> None:
@@ -189,12 +214,12 @@ class Network:
             feed.second(given.translated)
 
     def _run(self, buffers: _Buffers, label: str) -> Array:
-        """One call of the engine -> its raw picture, without the batch axis; the state, if there is one, advances."""
+        """One call of the engine -> its raw picture or pictures; the state, if there is one, advances."""
         width, height = buffers.sizes.placement.network
         manifest, inputs, outputs = self.model.manifest, buffers.feed.arrays, buffers.outputs
         if self.is_stateless:
             call(self.engine, label, inputs, self._frozen or {}, outputs)
-            return _alone(outputs[manifest.output.tensor])
+            return outputs[manifest.output.tensor]
         state, out_state = self.state.current(inputs, height, width)
         call(self.engine, label, inputs, state, outputs, out_state)
         finished = [self.state.finish(composite, outputs) for composite in manifest.composite]
@@ -203,14 +228,14 @@ class Network:
                 f"{label}: state {name} of {self.model.name} is NaN or infinite ({self.engine.description})"
             )
         self.state.advance()
-        return finished[0] if finished else _alone(outputs[manifest.output.tensor])
+        return finished[0] if finished else outputs[manifest.output.tensor]
 
     def _unpacked(self, raw: Array, sizes: _Sizes, label: str) -> Array:
         output = self.model.manifest.output
         width, height = (side * sizes.scale for side in sizes.placement.content)
         out = self._device.empty((height, width, 4), np.float32)
         planar = np.moveaxis(raw, 2, 0) if output.layout == "NHWC" else raw
-        planar = planar.repeat(3, axis=0) if output.channels == 1 else planar[:3]
+        planar = np.broadcast_to(planar, (3, *planar.shape[1:])) if output.channels == 1 else planar[:3]
         coding: dict[str, Any] = {"scale": self._out_scale, "offset": self._out_offset, "bgr": output.order == "BGR"}
         if self._gpu is None:
             self._clipped.add(planar)
@@ -243,22 +268,34 @@ class Network:
                 f"({self.engine.description})"
             )
 
-    def _buffers(self, picture: Size) -> _Buffers:
-        """The calling thread's buffers for pictures of this size; only those of one size are kept."""
-        mine: dict[Size, _Buffers] = self._local.__dict__.setdefault("buffers", {})
-        if picture not in mine:
-            mine.clear()
+    def _buffers(self, picture: Size, calls: int) -> _Buffers:
+        """The calling thread's buffers for pictures of this size and batches of so many; only those of one size are kept."""
+        mine: dict[tuple[Size, int], _Buffers] = self._local.__dict__.setdefault("buffers", {})
+        if (picture, calls) not in mine:
+            if any(size != picture for size, _ in mine):
+                mine.clear()
             sizes = self._sizes_for(picture)
             manifest = self.model.manifest
             further = {output.tensor for output in manifest.further}  # not asked for
+            shapes = {name: shape if calls == 1 else (calls, *shape[1:]) for name, shape in sizes.shapes.items()}
             outputs = {
-                name: self._device.empty(sizes.shapes[name], manifest.output.dtype)
+                name: self._device.empty(shapes[name], manifest.output.dtype)
                 for name in manifest.outputs
                 if name not in further
             }
-            feed = Feed(manifest, sizes.placement, style=self.style, settings=self._settings, device=self._device)
-            mine[picture] = _Buffers(sizes, feed, outputs)
-        return mine[picture]
+            feed = Feed(
+                manifest, sizes.placement, style=self.style, settings=self._settings, device=self._device, calls=calls
+            )
+            mine[picture, calls] = _Buffers(sizes, feed, outputs)
+        return mine[picture, calls]
+
+    def _takes_batches(self, picture: Size) -> bool:
+        """Whether one call may stand for several; a new size of the network's input runs it four times."""
+        size = self.placement(picture).network
+        with self._lock:
+            if size not in self._batchable:
+                self._batchable[size] = takes_batches(self.model.manifest, self.engine, *size)
+            return self._batchable[size]
 
     def _sizes_for(self, picture: Size) -> _Sizes:
         """The sizes for this picture; a new size of the network's input costs one call of the network, on black."""

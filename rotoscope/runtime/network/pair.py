@@ -16,6 +16,7 @@ from rotoscope.kernels.interleave import interleave
 from rotoscope.kernels.resize_flow import resize_flow
 from rotoscope.runtime.models.golden import first_state
 from rotoscope.runtime.models.model_file import ModelFile
+from rotoscope.runtime.network.batches import takes_batches
 from rotoscope.runtime.network.call import call
 from rotoscope.runtime.network.feed import Feed
 
@@ -26,10 +27,12 @@ class FlowModel:
     model    of kind "flow": tensors of two pictures, `frame` and `second`, to `flow` (N,2,H,W), pixels (dx, dy)
     engine   runs it
     working  size that the network sees, such as "640x360" or "360p"; by default the pictures'
+    `device` is the engine's: pictures on it stay there.
     """
 
     def __init__(self, model: ModelFile, engine: Engine, *, working: str | None = None) -> None:
         self._call = _Call(model, engine, "flow", working)
+        self.device = engine.device
 
     def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Flow F_ab, (H,W,2) float32 pixels (dx, dy) on the grid of a: what a shows at p is at p + F_ab(p) in b.
@@ -40,6 +43,16 @@ class FlowModel:
         (name,) = self._call.model.manifest.outputs
         flow: NDArray[np.float32] = self._call.flow(made[name], content, a.shape[:2])
         return flow
+
+    def both_ways(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(F_ab, F_ba), each as `__call__` gives it; on a GPU in one call if the network takes two pairs."""
+        first, second = Picture((a,)), Picture((b,))
+        if not self._call.takes_batches(first):
+            return self(a, b), self(b, a)
+        made, content = self._call.both_ways(first, second)
+        (name,) = self._call.model.manifest.outputs
+        there, back = (self._call.flow(made[name][k : k + 1], content, a.shape[:2]) for k in range(2))
+        return there, back
 
 
 class Between(NamedTuple):
@@ -67,18 +80,18 @@ class InterpolationModel:
         self._names = {output.what: output.tensor for output in model.manifest.further}
         if len(self._names) < 3:
             raise ModelRefused(f"{model.path} gives no flows beside its picture; HyperCon needs them for masks")
-        self.name = model.name
+        self.name, self.device = model.name, engine.device
 
     def __call__(self, first: Picture, second: Picture, time: float) -> Between:
-        """The frame at `time` in (0,1) from the first picture to the second, of their size."""
+        """The frame at `time` in (0,1) from the first picture to the second, of their size and on their device."""
         if not 0 < time < 1:
             raise ValueError(f"{time=}; accepted: between 0 and 1")
         made, content = self._call(first, second, time)
         size = (first.height, first.width)
         output = self._call.model.manifest.output
         low, high = output.range
-        picture = np.empty((*size, 4), np.float32)
-        planar = np.ascontiguousarray(made[output.tensor][0], np.float32)
+        picture = np.empty_like(first.planes[0], dtype=np.float32, shape=(*size, 4), order="C")
+        planar = contiguous(made[output.tensor][0].astype(np.float32, copy=False))
         interleave(
             planar,
             picture,
@@ -90,7 +103,7 @@ class InterpolationModel:
             picture,
             self._call.flow(made[self._names["flow to frame"]], content, size),
             self._call.flow(made[self._names["flow to second"]], content, size),
-            np.ascontiguousarray(made[self._names["visibility"]][0, 0, : size[0], : size[1]], np.float32),
+            contiguous(made[self._names["visibility"]][0, 0, : size[0], : size[1]].astype(np.float32, copy=False)),
         )
 
 
@@ -105,23 +118,36 @@ class _Call:
         self.model, self._engine, self._working = model, engine, working
         self._allocated_for: tuple[Size, Device] | None = None
         self._placement: Placement
-        self._feed: Feed
-        self._out: dict[str, Array]
+        self._arrays: dict[int, tuple[Feed, dict[str, Array]]] = {}  # number of pairs in a call -> inputs and outputs
+        self._takes_batches: bool | None = None  # None: not tried at this size
 
     def __call__(self, first: Picture, second: Picture, number: float | None = None) -> tuple[dict[str, Array], Size]:
         """(outputs by name, (width, height) of the part of them that shows the picture)."""
-        size = (first.width, first.height)
-        if (second.width, second.height) != size:
-            raise ValueError(f"pictures of {size} and {(second.width, second.height)}; accepted: two of one size")
-        device = CPU if first.device == "cpu" else self._engine.device
-        if (size, device) != self._allocated_for:
-            self._allocate(size, device)
-        self._feed.pictures((first,))
-        self._feed.second(second)
+        feed, out = self._arrays_for(first, second, pairs=1)
+        feed.pictures((first,))
+        feed.second(second)
         if number is not None:
-            self._feed.number(number)
-        call(self._engine, self.model.name, self._feed.arrays, {}, self._out)
-        return self._out, self._placement.content
+            feed.number(number)
+        call(self._engine, self.model.name, feed.arrays, {}, out)
+        return out, self._placement.content
+
+    def both_ways(self, first: Picture, second: Picture) -> tuple[dict[str, Array], Size]:
+        """The same for two pairs in one call, (first, second) and (second, first); only if `takes_batches`."""
+        feed, out = self._arrays_for(first, second, pairs=2)
+        for part, (a, b) in zip(feed.parts, ((first, second), (second, first)), strict=True):
+            part.pictures((a,))
+            part.second(b)
+        call(self._engine, self.model.name, feed.arrays, {}, out)
+        return out, self._placement.content
+
+    def takes_batches(self, picture: Picture) -> bool:
+        """Whether two pairs of pictures on a GPU may share a call; tried once for each size. False on the CPU."""
+        if picture.device == "cpu":
+            return False
+        self._arrays_for(picture, picture, pairs=1)
+        if self._takes_batches is None:
+            self._takes_batches = takes_batches(self.model.manifest, self._engine, *self._placement.network)
+        return self._takes_batches
 
     @staticmethod
     def flow(raw: Array, content: Size, size: tuple[int, ...]) -> Array:
@@ -130,11 +156,23 @@ class _Call:
         flow = contiguous(np.moveaxis(raw[0, :, :height, :width], 0, 2))
         return flow if flow.shape[:2] == size else resize_flow(flow, (size[0], size[1]))
 
-    def _allocate(self, size: Size, device: Device) -> None:
+    def _arrays_for(self, first: Picture, second: Picture, *, pairs: int) -> tuple[Feed, dict[str, Array]]:
+        """The feed and the output arrays of calls with so many pairs of pictures; only those of one size are kept."""
+        size = (first.width, first.height)
+        if (second.width, second.height) != size:
+            raise ValueError(f"pictures of {size} and {(second.width, second.height)}; accepted: two of one size")
+        device = CPU if first.device == "cpu" else self._engine.device
+        if (size, device) != self._allocated_for:
+            self._placement = place(size, self.model.manifest.frame, working=self._working, fit="stretch")
+            self._arrays.clear()
+            self._allocated_for, self._takes_batches = (size, device), None
+        if pairs not in self._arrays:
+            self._arrays[pairs] = self._allocated(device, pairs)
+        return self._arrays[pairs]
+
+    def _allocated(self, device: Device, pairs: int) -> tuple[Feed, dict[str, Array]]:
         manifest = self.model.manifest
-        self._placement = place(size, manifest.frame, working=self._working, fit="stretch")
-        self._feed = Feed(manifest, self._placement, device=device)
+        feed = Feed(manifest, self._placement, device=device, calls=pairs)
         width, height = self._placement.network
-        shapes = self._engine.shapes(self._feed.arrays, first_state(manifest, self._feed.arrays, height, width))
-        self._out = {name: device.empty(shapes[name], manifest.output.dtype) for name in manifest.outputs}
-        self._allocated_for = size, device
+        shapes = self._engine.shapes(feed.arrays, first_state(manifest, feed.arrays, height, width))
+        return feed, {name: device.empty(shapes[name], manifest.output.dtype) for name in manifest.outputs}

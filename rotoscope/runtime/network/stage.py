@@ -7,10 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 
-from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.frame import Array, Frame, Picture
 from rotoscope.base.sizes import Size
 from rotoscope.kernels.float_picture import float_picture, resized
 from rotoscope.kernels.rows import SERIAL
+from rotoscope.runtime.network.batches import MOST_CALLS
 from rotoscope.runtime.network.call import filled
 from rotoscope.runtime.network.frame_windows import Neighbours, Windows
 from rotoscope.runtime.network.network import CallInput, Network
@@ -25,12 +26,17 @@ class NetworkStage:
     in_flight  frames in work at once, each on a thread of its own; with 1 the caller's thread does the work, and no frame is
                held back. Above 1, up to in_flight + 1 frames are held back.
     most_unchecked  calls on a GPU whose results may not be checked yet for NaN
+    batches         inserted frames wait for the source frame after them, and go through the networks with it in one call
     Carried frames pass unchanged.
     """
 
-    def __init__(self, networks: Sequence[Network], *, in_flight: int, most_unchecked: int = 0) -> None:
+    def __init__(
+        self, networks: Sequence[Network], *, in_flight: int, most_unchecked: int = 0, batches: bool = False
+    ) -> None:
         self.networks, self.in_flight = tuple(networks), in_flight
         self._most_unchecked = most_unchecked
+        self._batches = batches and self.spans_cuts
+        self._batch: list[Neighbours] = []  # of inserted frames that wait
         self._windows = Windows(networks[0].model.manifest.frame.window)
         self._last_seconds: Fraction | None = None
         self._waiting: deque[Future[Frame] | Frame] = deque()
@@ -77,6 +83,7 @@ class NetworkStage:
             if isinstance(item, Future) and not item.cancel():
                 item.exception()  # it writes into buffers: wait for its end
         self._waiting.clear()
+        self._batch.clear()
         self._num_in_work = 0
         self._windows.reset()
         self._last_seconds = None
@@ -97,6 +104,7 @@ class NetworkStage:
         done: list[Frame] = []
         for neighbours in self._windows.rest():
             done.extend(self._begin(neighbours))
+        done.extend(self._translated_batch())
         while self._waiting:
             done.append(self._next())
         self._check_calls(0)
@@ -117,6 +125,10 @@ class NetworkStage:
 
     def _begin(self, neighbours: Neighbours) -> list[Frame]:
         frame = neighbours[self._windows.now]
+        if self._batches and not frame.carried:
+            self._batch.append(neighbours)
+            waits = frame.inserted and len(self._batch) < MOST_CALLS
+            return [] if waits else self._translated_batch()
         if self.in_flight == 1:
             return [self.translated(neighbours)]
         if frame.carried:
@@ -148,22 +160,29 @@ class NetworkStage:
         with SERIAL.active():
             return self.translated(neighbours)
 
+    def _translated_batch(self) -> list[Frame]:
+        """The frames that wait, with their results."""
+        batch, self._batch = self._batch, []
+        return self._through(batch) if batch else []
+
     def translated(self, neighbours: Neighbours) -> Frame:
         """The frame with its result; `neighbours` are the frames of the first network's window, the frame among them."""
         frame = neighbours[self._windows.now]
-        if frame.carried:
-            return frame
-        label = f"frame {frame.index} ({float(frame.seconds):.3f} s)"
+        return frame if frame.carried else self._through([neighbours])[0]
+
+    def _through(self, batch: Sequence[Neighbours]) -> list[Frame]:
+        """Frames with their results, after all networks: one call of each network if it may be given several pictures."""
+        frames = [neighbours[self._windows.now] for neighbours in batch]
+        labels = [f"frame {frame.index} ({float(frame.seconds):.3f} s)" for frame in frames]
         first, *others = self.networks
-        result = first(CallInput.of(neighbours, self._elapsed_s(frame)), label)
+        results = first.several(
+            [CallInput.of(neighbours, self._elapsed_s(frame)) for neighbours, frame in zip(batch, frames, strict=True)],
+            labels,
+        )
         for network in others:
-            picture = Picture((result,))
-            if network.model.manifest.kind == "stabilise":
-                source = resized(float_picture(frame.source), picture.size)
-                result = network(CallInput((Picture((source,)),), translated=picture), label)
-            else:
-                result = network(CallInput((picture,)), label)
-        return replace(frame, result=Picture((result,)))
+            pairs = zip(frames, map(_picture, results), strict=True)
+            results = network.several([_further_input(network, frame, picture) for frame, picture in pairs], labels)
+        return [replace(frame, result=Picture((result,))) for frame, result in zip(frames, results, strict=True)]
 
     def _elapsed_s(self, frame: Frame) -> float:
         """Seconds since the last translated frame; 0 if several frames are in work at once."""
@@ -171,6 +190,18 @@ class NetworkStage:
             return 0.0
         before, self._last_seconds = self._last_seconds, frame.seconds
         return 0.0 if before is None else max(0.0, float(frame.seconds - before))
+
+
+def _picture(pixels: Array) -> Picture:
+    return Picture((pixels,))
+
+
+def _further_input(network: Network, frame: Frame, picture: Picture) -> CallInput:
+    """The input of a network that is not the first of a chain: what the one before made, beside the source if it steadies."""
+    if network.model.manifest.kind != "stabilise":
+        return CallInput((picture,))
+    source = resized(float_picture(frame.source), picture.size)
+    return CallInput((Picture((source,)),), translated=picture)
 
 
 class KeepSource:

@@ -9,18 +9,23 @@ from rotoscope.base.engine import Engine
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Array
 from rotoscope.base.manifest import Composite, Manifest
-from rotoscope.kernels.warp import warp
+from rotoscope.kernels.arrays import contiguous
+from rotoscope.kernels.composite import composite as compose
 from rotoscope.runtime.models.golden import first_state
 
 
 class NetworkState:
     """The recurrent tensors of one stream, in two sets: one is read by a call, the other written.
 
-    They are arrays of the engine's device; of the CPU if the picture is finished outside the graph (`composite`).
+    They are arrays of the engine's device; if the picture is finished outside the graph (`composite`), of the device where
+    pictures are.
+
+    pictures  device of the pictures around the network: the engine's, or the CPU
     """
 
-    def __init__(self, manifest: Manifest, engine: Engine) -> None:
+    def __init__(self, manifest: Manifest, engine: Engine, pictures: Device = CPU) -> None:
         self._manifest, self._engine = manifest, engine
+        self._device = pictures if manifest.composite else engine.device
         self._tensors: dict[str, Array] | None = None
         self._spare: dict[str, Array] = {}
 
@@ -68,12 +73,10 @@ class NetworkState:
         (tensor,) = (tensor for tensor in self._manifest.state if tensor.input == composite.state)
         before: Array = self._tensors[tensor.input][0]
         after: Array = self._spare[tensor.output][0]
-        flow = np.ascontiguousarray(np.moveaxis(outputs[composite.flow][0], 0, 2))
-        picture = warp(np.ascontiguousarray(before[-3:]), flow)
-        picture *= outputs[composite.carried][0]
-        picture += outputs[composite.drawn][0]
-        after[:-3], after[-3:] = before[3:], picture
-        finished: Array = after[-3:]
+        after[:-3] = before[3:]
+        names = composite.flow, composite.carried, composite.drawn
+        parts = (outputs[name][0].astype(np.float32, copy=False) for name in names)
+        finished: Array = compose(contiguous(before[-3:]), *parts, out=after[-3:])
         return finished
 
     def first_not_finite(self) -> str | None:
@@ -92,10 +95,6 @@ class NetworkState:
                 self._spare[tensor.output],
                 self._tensors[tensor.input],
             )
-
-    @property
-    def _device(self) -> Device:
-        return CPU if self._manifest.composite else self._engine.device
 
     def _begin(self, arrays: Mapping[str, Array]) -> None:
         """Take these values as state inputs, and allocate the state outputs."""

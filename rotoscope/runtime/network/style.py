@@ -15,6 +15,19 @@ from rotoscope.runtime.network.settings import weights_from
 STYLE_SEED = 0  # the default
 
 
+def accepted_styles(model: Manifest) -> str:
+    """What the style of a model may be, in words; empty for a model without one."""
+    if model.example is not None:
+        return "a picture"
+    if model.style is None:
+        return ""
+    if model.style.what == "code":
+        return "a whole number, a picture, or a .npy file"
+    if model.style.what == "index":
+        return "a whole number from 0 on"
+    return f"0 to {model.style.num_styles - 1}, or a blend such as 0:0.5,1:0.5"
+
+
 def style_codes(models: Sequence[Manifest], chosen: Sequence[Any]) -> list[Array | None]:
     """The style of each model of a chain; None for a model without one.
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from rotoscope.base.device import CPU, Device
 from rotoscope.base.frame import Array, Colour, Frame, Picture
+from rotoscope.base.live import Place
 from rotoscope.base.sizes import Size
 from rotoscope.base.times import StageTimes
-from rotoscope.kernels.arrays import on_cuda
+from rotoscope.kernels.arrays import contiguous, on_cuda
 from rotoscope.kernels.color_out import color_out
 from rotoscope.kernels.float_picture import float_picture, resized
+from rotoscope.kernels.hdr import hdr_from_sdr
 from rotoscope.kernels.mix import mix
-from rotoscope.runtime.media.hdr import hdr_from_sdr
 from rotoscope.runtime.motion.region import Region
 
 LEFT = (0.0, 0.5)  # chroma siting of video
@@ -56,6 +57,13 @@ class Finish:
         """(width, height) of the pictures that come out."""
         return (self.size[0] * 2, self.size[1]) if self.compare else self.size
 
+    def place(self, source: Size) -> Place:
+        """Where results show a source of this (width, height)."""
+        part = self.region(source)
+        width, height = fitted_size(part[2:], self.size) if self.keeps_aspect else self.size
+        left, top = (self.size[0] - width) // 2, (self.size[1] - height) // 2
+        return Place(part, (left + self.size[0] * self.compare, top, width, height))
+
     def reset(self) -> None:
         """Nothing is remembered."""
 
@@ -83,14 +91,13 @@ class Finish:
 
     def _fitted(self, pixels: Array, source: Picture) -> Array:
         """The pixels, which show the region of this source, at the size of the result."""
-        _, _, width, height = self.region(source.size)
-        inner = fitted_size((width, height), self.size) if self.keeps_aspect else self.size
-        if inner == self.size:
+        left, top, width, height = self.place(source.size).filled
+        if (width, height) == self.size:
             return resized(pixels, self.size)
+        left -= self.size[0] * self.compare
         whole = self.device.empty((self.size[1], self.size[0], 4), np.float32)
         whole[...] = 0
-        left, top = (self.size[0] - inner[0]) // 2, (self.size[1] - inner[1]) // 2
-        whole[top : top + inner[1], left : left + inner[0]] = resized(pixels, inner)
+        whole[top : top + height, left : left + width] = resized(pixels, (width, height))
         return whole
 
     def _opacity(self, source: Picture) -> Array:
@@ -124,7 +131,7 @@ class Finish:
 
     def _quantised(self, pixels: Array) -> Picture:
         if self.hdr:
-            pixels = np.concatenate([hdr_from_sdr(pixels[..., :3], self.hdr), pixels[..., 3:]], axis=2)
+            pixels = hdr_from_sdr(contiguous(pixels), self.hdr)
         planes = empty_planes(self.pixel_format, self.written_size, self.depth, self.device)
         coding: dict[str, Any] = {
             "matrix": self.colour.matrix,

@@ -23,6 +23,7 @@ from rotoscope.runtime.media.copied_streams import CopiedStreams
 from rotoscope.runtime.media.nvdec import DEPTHS, why_not
 from rotoscope.runtime.media.open_sink import open_sink
 from rotoscope.runtime.media.open_source import MediaSource, open_source
+from rotoscope.runtime.media.segment_sink import SegmentSink
 from rotoscope.runtime.media.video_source import LOST_FRAMES
 from rotoscope.runtime.motion.estimator import FlowSource
 from rotoscope.runtime.network.pair import InterpolationModel
@@ -35,6 +36,7 @@ from rotoscope.runtime.pipeline.output import (
     format_notes,
     plan_output,
 )
+from rotoscope.runtime.pipeline.segmentation import Resumption, Segmented, plan_segments
 from rotoscope.runtime.pipeline.stages import RunnableModel, Stages, check_beside
 from rotoscope.runtime.pipeline.stopping import StopRequest, stop_on_signals
 from rotoscope.runtime.steady.flicker import FlickerChange
@@ -49,6 +51,7 @@ class Job:
                and model, in the current folder
     threads    cores that engine, kernels and codecs share; None: all
     in_flight  frames in the network at once; None: one for each core, at most 8, and 1 for models with state
+    segments   write the result in segments, and use those of an interrupted run; None: at once
     """
 
     source: str
@@ -58,6 +61,7 @@ class Job:
     output_options: OutputOptions = field(default_factory=OutputOptions)
     threads: int | None = None
     in_flight: int | None = None
+    segments: Segmented | None = None
 
 
 @dataclass(frozen=True)
@@ -136,17 +140,20 @@ def run_job(
             calibration=_calibration(job, models[0], workers), gpu_slots=SLOTS,
         )  # fmt: skip
         stack.callback(stages.close)
-        sources, decoder_note = _decoding_on_gpu(job, sources, stages.gpu)
+        sources, decoder_note = _decoding_on_gpu(job, sources, stages)
         stack.callback(sources.close)
         plan = plan_output(job.source, job.target, sources.main, stages, job.output_options)
+        resumed = _resumed(job, sources.main, plan, stages, stack)
         writer = stack.enter_context(
             finishing(
-                lambda: _open_sink(job.source, plan, sources.main, job.output_options),
+                lambda: _open_sink(job.source, plan, sources.main, job.output_options, resumed),
                 lambda: stages.times.measure("encode"),
             )
         )
         stop = stack.enter_context(stop_on_signals(sources.interrupt, enabled=sources.is_endless))
         frames = sources.frames(lambda decoded: stages.times.measure_each("decode", decoded))
+        if resumed is not None:
+            frames = resumed.needed(frames)
         first_frame_seconds = 0.0
         with closing(stages.line(frames, plan.finish, interrupt=sources.interrupt)) as finished:
             for frame in finished:
@@ -258,12 +265,12 @@ class _Sources:
             yield frame
 
 
-def _decoding_on_gpu(job: Job, sources: "_Sources", gpu: GpuRun | None) -> tuple["_Sources", str]:
+def _decoding_on_gpu(job: Job, sources: "_Sources", stages: Stages) -> tuple["_Sources", str]:
     """Return sources that the GPU decodes, if it can and shall; and a note if it shall but cannot.
 
     Raises UsageError for `decode="cuda"` where it cannot.
     """
-    wanted = job.source_options.decode
+    wanted, gpu = job.source_options.decode, stages.gpu
     if wanted == "cpu" or (gpu is None and wanted == "auto"):
         return sources, ""
     info = sources.main.info
@@ -271,6 +278,8 @@ def _decoding_on_gpu(job: Job, sources: "_Sources", gpu: GpuRun | None) -> tuple
         reason = "pictures do not stay on a GPU in this run"
     elif sources.is_endless or not Path(job.source).is_file():
         reason = "only video files are decoded on a GPU"
+    elif stages.models[0].manifest.frame.is_ids:
+        reason = "label maps are read as numbers"
     elif job.source_options.deinterlace or job.output_options.hdr:
         reason = "frames are deinterlaced and toned on the CPU"
     else:
@@ -325,7 +334,19 @@ def _check_stopped_run(stop: StopRequest, num_frames: int) -> None:
         raise Terminated if stop.number == signal.SIGTERM else KeyboardInterrupt
 
 
-def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: OutputOptions) -> Sink:
+def _resumed(job: Job, reader: MediaSource, plan: OutputPlan, stages: Stages, stack: ExitStack) -> Resumption | None:
+    """Where a run in segments goes on, its folder locked until the end of the stack; None: it is written at once."""
+    if job.segments is None:
+        return None
+    resumed = plan_segments(job.segments, reader, plan, stages.models, job.steady_options)
+    if resumed is not None:
+        stack.callback(resumed.release)
+    return resumed
+
+
+def _open_sink(
+    source: str, plan: OutputPlan, reader: MediaSource, options: OutputOptions, resumed: Resumption | None
+) -> Sink:
     """The sink of a plan; the source's other streams are copied if they come from a file and go into a container."""
     encoding = None if plan.encoder is None or plan.video is None else (plan.video, plan.encoder)
     begin = reader.start_seconds if reader.is_cut else None
@@ -335,15 +356,22 @@ def _open_sink(source: str, plan: OutputPlan, reader: MediaSource, options: Outp
         copied = CopiedStreams(Path(source), begin=begin, end=reader.end_seconds, audio=options.audio)
     starts = [reader.start_seconds, copied.earliest_start(plan.muxer) if copied is not None else None]
     earliest = min(start for start in starts if start is not None)
+    offset = -reader.start_seconds if reader.is_cut else max(Fraction(0), -earliest)
+    if resumed is not None and plan.path is not None and encoding is not None:
+        return SegmentSink(
+            resumed.rule, resumed.segments, plan.path, *encoding, copied,
+            offset=offset, overwrite=options.overwrite, source=source,
+        )  # fmt: skip
     return open_sink(
         plan.path,
         encoding,
         copied,
-        offset=-reader.start_seconds if reader.is_cut else max(Fraction(0), -earliest),
+        offset=offset,
         overwrite=options.overwrite,
         sources=reader.files,
         source=source,
         quality=options.quality,
+        is_picture=reader.is_picture,
     )
 
 

@@ -5,10 +5,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from rotoscope.base.frame import Frame
+from rotoscope.base.live import Sound
 
 WINDOW_S = 2.0  # of the rates and latencies that are shown
 SETTLING_S = 1.0  # after the first result, before the "first second" of a report begins
@@ -34,11 +36,14 @@ class LiveCounters:
     delivered, early, dropped, out, carried   frames so far: given by the source, replaced before the run was ready, replaced
                                               later, handed to the outputs, of these carried
     is_ready   whether the models are warm: set by the run
+    audio_offset_s   end of the newest sound minus the time of the newest result; None without sound
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.delivered = self.early = self.dropped = self.out = self.carried = 0
         self.is_ready = False
+        self.audio_offset_s: float | None = None
+        self._heard_s: Fraction | None = None  # end of the newest sound
         self._clock, self._begin_s = clock, clock()
         self._lock = threading.Lock()
         self._arrivals: deque[float] = deque()
@@ -52,6 +57,11 @@ class LiveCounters:
     def seconds(self) -> float:
         """Seconds since the counters were made."""
         return self._clock() - self._begin_s
+
+    @property
+    def in_work(self) -> int:
+        """Frames that wait for the network, or are in it."""
+        return max(0, self.delivered - self.early - self.dropped - self.out)
 
     @property
     def latency_sum_ms(self) -> float:
@@ -73,11 +83,18 @@ class LiveCounters:
             else:
                 self.early += 1
 
+    def heard(self, sounds: Sequence[Sound]) -> None:
+        """Note sound that is handed to the outputs now, before the result of its time."""
+        if sounds:
+            self._heard_s = sounds[-1].end_seconds
+
     def finished(self, frame: Frame) -> None:
         """Count a result that is handed to the outputs now, and its latency."""
         now = self._clock()
         with self._lock:
             self.out += 1
+            if self._heard_s is not None:
+                self.audio_offset_s = float(self._heard_s - frame.seconds)
             self.carried += frame.carried
             latency = now - frame.arrival_s if frame.arrival_s is not None else 0.0
             self._results.append((now, latency))

@@ -72,6 +72,7 @@ class LiveOutput:
             reconnects=sink.reconnects,
             losses=dict(sink.losses),
             error=sink.reason if self.error is None else str(self.error),
+            waiting=self._num_frames,
         )
 
     @property

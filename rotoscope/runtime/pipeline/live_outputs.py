@@ -1,6 +1,7 @@
 """All outputs of a live run: frames and sound go to each, a recording comes and goes."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -11,8 +12,8 @@ from rotoscope.base.frame import Frame
 from rotoscope.base.live import LiveSink, OutputStatus, Sound
 from rotoscope.runtime.pipeline.live_output import LiveOutput
 
-FINISH_S = 1.5  # time that outputs have to finish before their waits are ended
-FILE_S = 10.0  # time that a file has to be completed
+FINISH_S = 1.0  # time that all outputs have to finish before their waits are ended
+FILE_S = 10.0  # time that all files have to be completed
 
 
 class LiveOutputs:
@@ -26,14 +27,17 @@ class LiveOutputs:
 
     @property
     def recording(self) -> str:
-        """The name of the file that is being recorded; empty if there is none."""
+        """The name of the file that is being recorded; empty if there is none, also after one that failed."""
         recording = self._recording
-        return recording[0] if recording else ""
+        return recording[0] if recording and recording[1].is_open else ""
 
     @property
     def notes(self) -> list[str]:
-        """What the outputs could not keep."""
-        return [note for output in self._asked for note in output.notes]
+        """What the outputs could not keep, and why a recording failed."""
+        notes = [note for output in self._asked for note in output.notes]
+        if self._recording is not None and (error := self._recording[1].error) is not None:
+            notes.append(f"the recording {self._recording[0]} has ended: {error}")
+        return notes
 
     def status(self) -> tuple[OutputStatus, ...]:
         """The state of each, the recording last; those whose names are alike are numbered."""
@@ -70,7 +74,7 @@ class LiveOutputs:
         with self._lock:
             if self._is_ended:
                 raise UsageError("nothing can be recorded: the run has ended")
-            if self._recording is not None:
+            if self.recording:
                 raise UsageError(f"{self.recording} is being recorded; stop it first")
             name = new_name()
             self._recording = name, LiveOutput(open_file(name), waits=True)
@@ -94,12 +98,16 @@ class LiveOutputs:
             outputs = self._all()
         for output in outputs:
             output.end()
-        for output in outputs:
-            if not output.join(FINISH_S):
-                output.interrupt()
-        for output in outputs:
-            output.join(FILE_S)
+        for output in _unfinished(outputs, FINISH_S):
+            output.interrupt()
+        _unfinished(outputs, FILE_S)
 
     def _all(self) -> list[LiveOutput]:
         recording = self._recording
         return [*self._asked, *([recording[1]] if recording else [])]
+
+
+def _unfinished(outputs: list[LiveOutput], seconds: float) -> list[LiveOutput]:
+    """Wait for the ends of outputs, so many seconds for all together; return those that go on."""
+    end = time.monotonic() + seconds
+    return [output for output in outputs if not output.join(max(0.0, end - time.monotonic()))]

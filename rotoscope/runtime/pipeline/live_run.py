@@ -14,27 +14,24 @@ from itertools import chain
 
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.frame import Colour, Frame, VideoInfo
-from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, LiveSource, LiveStatus, SourceState
+from rotoscope.base.live import Changes, LiveControl, LiveFormat, LiveSink, LiveSource, LiveStatus, Place
 from rotoscope.base.prefetch import prefetch
-from rotoscope.base.sizes import parse_size
+from rotoscope.base.sizes import Size, parse_size
 from rotoscope.base.stage import run_stage
 from rotoscope.base.text import one_line
-from rotoscope.base.times import peak_memory_mb
-from rotoscope.runtime.live.shown_address import shown_address
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.keep_pace import frames_per_key
-from rotoscope.runtime.pipeline.live_counters import LIMITS_MS, LiveCounters
+from rotoscope.runtime.pipeline.live_counters import LiveCounters
 from rotoscope.runtime.pipeline.live_job import LiveJob, LiveReport, StagesRequest, report_of
 from rotoscope.runtime.pipeline.live_line import LiveLine
 from rotoscope.runtime.pipeline.live_outputs import LiveOutputs
 from rotoscope.runtime.pipeline.live_size import AUTO, choose_working_size, even, load_kernels, warmed_up
+from rotoscope.runtime.pipeline.live_status import DEFAULT_RATE, frame_s_of, status_of
 from rotoscope.runtime.pipeline.stages import Stages
 
 log = logging.getLogger(__name__)
 
-BEFORE_READY = "before the models were ready"  # a cause of losses
 PAGE = "page:"  # the output that is a web page
-DEFAULT_RATE = Fraction(30)  # of a source that does not say
 PACE_S = 0.5  # time between two decisions on key frames
 TAGS = {"601": (6, 6), "709": (1, 1)}  # primaries and transfer (ITU-T H.273) of pictures that carry none
 
@@ -110,49 +107,10 @@ class LiveRun:
 
     def status(self) -> LiveStatus:
         """The state now."""
-        counters, line, source = self._counters, self._line, self._source
-        stages = None if line is None else line.stages
-        info = _info(source)
-        recent = counters.recent(self._frame_s(info))
-        steadier = None if stages is None else stages.steadiness.steadier
-        losses = dict(source.losses)
-        if counters.early:
-            losses[BEFORE_READY] = counters.early
-        return LiveStatus(
-            seconds=counters.seconds,
-            source=shown_address(self._job.source),
-            source_state=self._source_state(),
-            source_size="" if info is None else f"{info.width}x{info.height}",
-            model="" if stages is None else stages.name,
-            engine="" if stages is None else stages.description,
-            steady="" if stages is None else stages.steadiness.description,
-            working_size=self._request.working_size or "",
-            frames_in=counters.delivered + sum(source.losses.values()),
-            frames_out=counters.out,
-            carried=counters.carried,
-            dropped=counters.dropped,
-            losses=losses,
-            in_fps=recent.in_fps,
-            out_fps=recent.out_fps,
-            latency_p50_ms=recent.p50_ms,
-            latency_p99_ms=recent.p99_ms,
-            late_share=recent.late_share,
-            reconnects=dict(source.reconnects),
-            outputs=self._outputs.status(),
-            stages={} if stages is None else stages.times.summary(),
-            latency_counts=counters.latency_counts(),
-            latency_sum_ms=counters.latency_sum_ms,
-            stage_counts={} if stages is None else stages.times.cumulative(LIMITS_MS),
-            strength=self._request.steady.strength if steadier is None else steadier.strength,
-            mix=self._job.output_options.mix if line is None else line.finish.mix,
-            keyframes=1 if stages is None or stages.steadiness.keys is None else stages.steadiness.keys.every,
-            is_paused=line is not None and line.is_paused,
-            is_ready=counters.is_ready,
-            memory_mb=peak_memory_mb(),
-            notes=tuple(self._notes()),
-            models=self._models,
-            recording=self._outputs.recording,
-        )
+        return status_of(
+            self._job, self._request, source=self._source, counters=self._counters, outputs=self._outputs, line=self._line,
+            models=self._models, messages=self._messages, has_ended=self._ended.is_set(),
+        )  # fmt: skip
 
     def change(self, changes: Changes) -> None:
         """Change something between two frames; a new model or style is opened beside the running one, and then exchanged."""
@@ -175,6 +133,11 @@ class LiveRun:
                 models = (str(changes["model"]),) if "model" in changes else self._wanted.models
                 self._wanted = request = replace(self._request, models=models, style=changes.get("style"))
             threading.Thread(target=self._exchange, args=(line, request), name="rotoscope-open", daemon=True).start()
+
+    def place(self, source: Size) -> Place:
+        """Where results show a source of this (width, height); there must be a result."""
+        assert self._line is not None
+        return self._line.finish.place(source)
 
     def record(self) -> str:
         """Begin to record the result into a new file; return its name."""
@@ -252,7 +215,7 @@ class LiveRun:
                 lambda size: self._make_stages(replace(self._request, working_size=size)),
                 lambda made: self._finish(made, info, first),
                 first,
-                self._frame_s(info),
+                frame_s_of(info),
                 is_stopped=self._stopping.is_set,
             )
             self._request = replace(self._request, working_size=chosen)
@@ -279,7 +242,9 @@ class LiveRun:
         begin: Fraction | None = None
         for frame in results:
             begin = frame.seconds if begin is None else begin
-            self._outputs.put_sound(self._source.take_sound(), since=begin)
+            sounds = self._source.take_sound()
+            self._outputs.put_sound(sounds, since=begin)
+            self._counters.heard(sounds)
             self._counters.finished(frame)
             self._outputs.put(frame)
             self._keep_pace()
@@ -295,7 +260,7 @@ class LiveRun:
             return
         self._paced_s = now
         least, most = self._request.steady.keyframes, self._job.live_options.most_carried
-        frame_s = self._frame_s(self._source.info)
+        frame_s = frame_s_of(self._source.info)
         keys.every = max(least, frames_per_key(line.translated_s, line.carried_s, frame_s, max(least, most)))
 
     def _exchange(self, line: LiveLine, request: StagesRequest) -> None:
@@ -358,30 +323,9 @@ class LiveRun:
             self._counters.arrived(frame)
             yield frame
 
-    def _frame_s(self, info: VideoInfo | None) -> float:
-        """Seconds between two frames of the source."""
-        return float(1 / ((info.average_rate if info is not None else None) or DEFAULT_RATE))
-
-    def _source_state(self) -> SourceState:
-        return "ended" if self._ended.is_set() else self._source.state
-
-    def _notes(self) -> list[str]:
-        line, notes = self._line, list(self._source.notes)
-        if line is not None:
-            notes += line.stages.notes
-        return [*notes, *self._outputs.notes, *self._messages]
-
     @staticmethod
     def _with_plain_size(request: StagesRequest) -> StagesRequest:
         return replace(request, working_size=None) if request.working_size == AUTO else request
-
-
-def _info(source: LiveSource) -> VideoInfo | None:
-    """What the source says about itself; None before its first frame."""
-    try:
-        return source.info
-    except UsageError:
-        return None
 
 
 def _colour(info: VideoInfo) -> Colour:

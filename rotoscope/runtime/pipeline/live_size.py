@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +15,7 @@ from rotoscope.base.stage import feed
 from rotoscope.runtime.pipeline.finish import Finish
 from rotoscope.runtime.pipeline.keep_pace import BUSY
 from rotoscope.runtime.pipeline.stages import Stages
+from rotoscope.runtime.steady.flicker import FIRST
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +68,23 @@ def _seconds(
 
 
 def warmed_up(stages: Stages, finish: Finish, frame: Frame, num_measured: int = 1) -> float:
-    """Pass a frame through stages until they are warm, then some more times; return the median of these, in seconds."""
+    """Pass a frame through stages until they are warm, then some more times; return the median of these, in seconds.
+
+    Then a frame is carried, where the stages can: no kernel is left that the first frames of the run would have to load.
+    """
     line = stages.chain(finish)
     line.reset()
     times = []
     with stages.active():
-        for _ in range(2 + num_measured):
+        for index in range(FIRST, FIRST + 2 + num_measured):  # of frames whose flicker is measured
             begin = time.perf_counter()
-            feed(line, frame)
+            feed(line, replace(frame, index=index))
             times.append(time.perf_counter() - begin)
+        if (keys := stages.steadiness.keys) is not None:
+            every, keys.every = keys.every, 2
+            for index in range(2):
+                feed(line, replace(frame, index=index))
+            keys.every = every
         line.flush()
     line.reset()
     return sorted(times[2:])[num_measured // 2]

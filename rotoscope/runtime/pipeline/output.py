@@ -20,7 +20,7 @@ from rotoscope.runtime.media.encoder import (
     parse_encoder_options,
 )
 from rotoscope.runtime.media.encoder_settings import carries_hdr_metadata, picture_quality
-from rotoscope.runtime.media.open_sink import NULL
+from rotoscope.runtime.media.open_sink import NULL, holds_several
 from rotoscope.runtime.media.open_source import MediaSource
 from rotoscope.runtime.media.picture_codecs import WRITABLE as PICTURE_SUFFIXES
 from rotoscope.runtime.media.picture_codecs import bits_of
@@ -87,7 +87,7 @@ def check_named_target(source: str, target: str | None, options: OutputOptions) 
 
 def check_target_fits(target: str | None, reader: MediaSource, options: SourceOptions) -> None:
     """Raise UsageError for a single picture as the target of a source that has several frames, as far as its header tells."""
-    if target in (None, "-", NULL) or not is_single_picture(Path(str(target))):
+    if target in (None, "-", NULL) or not is_single_picture(Path(str(target))) or holds_several(Path(str(target))):
         return
     num_frames = reader.info.num_frames_from_header or 1
     if num_frames > 1 and not reader.is_picture and options.duration is None:
@@ -123,7 +123,7 @@ def plan_output(
     if keeps_alpha and target != NULL:
         check_holds_alpha(path, options.codec)
     if options.hdr == "keep" and info.colour.is_hdr and target != NULL:
-        _check_gives_light_back(path, stages)
+        _check_gives_light_back(path)
     finish = Finish(
         size=size, region=stages.region, pixel_format="rgb24", colour=info.colour, depth=8, mix=options.mix,
         compare=options.compare, times=stages.times, device=stages.device, alpha=keeps_alpha,
@@ -164,10 +164,8 @@ def plan_output(
     return OutputPlan(path, replace(finish, pixel_format=encoder.colour_format, depth=encoder.depth), encoder, video)
 
 
-def _check_gives_light_back(path: Path | None, stages: Stages) -> None:
+def _check_gives_light_back(path: Path | None) -> None:
     """Raise UsageError if results cannot be HDR."""
-    if stages.gpu is not None:
-        raise UsageError("--hdr keep runs on the CPU only; accepted here: --hdr tonemap, or --device cpu")
     if is_picture_target(path) or path is None or path.suffix.lower() in (".gif", ".y4m"):
         name = "y4m" if path is None else str(path)
         raise UsageError(
@@ -211,7 +209,8 @@ def _target_path(source: str, target: str | None, reader: MediaSource, stages: S
     model = stages.name
     stem, suffix = Path(source).stem, Path(source).suffix.lower()
     if reader.is_picture:
-        return Path(f"{stem}.{model}{suffix if suffix in PICTURE_SUFFIXES else '.png'}")
+        is_kept = suffix in PICTURE_SUFFIXES and suffix != ".avif"  # written with 8 bits only
+        return Path(f"{stem}.{model}{suffix if is_kept else '.png'}")
     if reader.info.container == "pictures":
         name = (
             Path(source).resolve().name if Path(source).is_dir() else PATTERN.sub("", stem).strip("*?_-. ") or "frames"

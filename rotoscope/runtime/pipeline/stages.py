@@ -25,6 +25,7 @@ from rotoscope.runtime.network.settings import check_settings, setting_arrays
 from rotoscope.runtime.network.stage import KeepSource, NetworkStage
 from rotoscope.runtime.network.statistics import Calibration
 from rotoscope.runtime.network.style import style_codes
+from rotoscope.runtime.network.tiles import in_tiles
 from rotoscope.runtime.pipeline.steadiness import plan_steadiness
 from rotoscope.runtime.pipeline.transfers import ToDevice, ToHost
 
@@ -66,7 +67,7 @@ class Stages:
     flow, interpolator  networks in place of DIS and of moving both frames
     calibration         frozen statistics for the first network; None: they follow the stream
     gpu_slots           slots of the `GpuRun`: pictures stay on the GPU from the first stage to the last, if all networks run on
-                        it and every stage can; None: pictures are on the host around the networks
+                        it; None: pictures are on the host around the networks
     may_carry           plan for key frames that may be chosen while the stream runs
     Raises UsageError for models and options that do not go together. Serves one stream at a time.
     """
@@ -98,8 +99,12 @@ class Stages:
         # One thread per call and one call per core is faster than all threads on one call, wherever it is allowed.
         threads_per_call = max(1, workers.threads // self.in_flight)
         engines = [model.engine(threads=threads_per_call, calls=self.in_flight) for model in models]
-        self._why_on_cpu = _why_on_cpu(files, engines, steady)
-        stays = gpu_slots is not None and not self._why_on_cpu and engines[0].device != CPU
+        engines = [
+            in_tiles(model.file, engine, model.options.tile, frozen=calibration is not None and place == 0)
+            for place, (model, engine) in enumerate(zip(models, engines, strict=True))
+        ]
+        self._why_on_host = _why_on_host([*engines, *(one for one in (flow, interpolator) if one is not None)])
+        stays = gpu_slots is not None and not self._why_on_host and engines[0].device != CPU
         self.gpu = GpuRun(engines[0].device, gpu_slots or 0) if stays else None
         for model in models:
             check_settings([file.manifest for file in files], model.options.settings)
@@ -120,7 +125,10 @@ class Stages:
             for place, (model, engine, code) in enumerate(zip(models, engines, codes, strict=True))
         ]
         self.network = NetworkStage(
-            networks, in_flight=1 if self.gpu else self.in_flight, most_unchecked=self.gpu.slots if self.gpu else 0
+            networks,
+            in_flight=1 if self.gpu else self.in_flight,
+            most_unchecked=self.gpu.slots if self.gpu else 0,
+            batches=self.gpu is not None,
         )
         self.steadiness = plan_steadiness(
             files, steady, self.region, self.times, flow, interpolator, self.gpu, may_carry=may_carry
@@ -197,8 +205,8 @@ class Stages:
     def notes(self) -> list[str]:
         """Sentences for the user about steadying and statistics."""
         notes = [*self.steadiness.notes, *(note for network in self.network.networks for note in network.notes)]
-        if self._why_on_cpu:
-            notes.append(f"pictures were on the CPU around the networks: {self._why_on_cpu}")
+        if self._why_on_host:
+            notes.append(f"pictures were on the CPU around the networks: {self._why_on_host}")
         if self._calibration is not None:
             num = self._calibration.num_frames
             measured = f"{num} frames, one in {self._calibration.every}" if num > 1 else "1 frame"
@@ -216,26 +224,13 @@ class Stages:
         return self.network.natural_size(picture)
 
 
-def _why_on_cpu(files: Sequence[ModelFile], engines: Sequence[Engine], steady: SteadyOptions) -> str:
-    """Return why a run with a GPU cannot keep its pictures there; empty if it can, and if there is no GPU."""
-    devices = list(dict.fromkeys(str(engine.device) for engine in engines))
-    if devices == ["cpu"]:
-        return ""
-    if len(devices) > 1:
-        return f"the networks are on {' and '.join(devices)}"
-    for file in files:
-        manifest = file.manifest
-        for what, is_there in (
-            ("takes label maps", manifest.frame.labels),
-            ("takes instance maps", manifest.instances),
-            ("fills holes", manifest.mask),
-            ("leaves its picture to be finished outside the graph", manifest.composite),
-        ):
-            if is_there:
-                return f"{manifest.name} {what}"
-    if steady.interpolator != "flow":
-        return "--interpolator takes pictures on the CPU"
-    return ""
+def _why_on_host(processors: Sequence[object]) -> str:
+    """Return why a run with a GPU cannot keep its pictures there; empty if it can, and if nothing runs on a GPU.
+
+    Each network says by `device` where it runs; what says nothing runs on the CPU. Our own stages run wherever pictures are.
+    """
+    devices = list(dict.fromkeys(str(getattr(processor, "device", CPU)) for processor in processors))
+    return f"the networks are on {' and '.join(devices)}" if len(devices) > 1 else ""
 
 
 def _choose_in_flight(wanted: int | None, threads: int, *, is_stateless: bool) -> int:

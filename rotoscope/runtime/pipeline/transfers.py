@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rotoscope.base.frame import Frame, Picture
+from rotoscope.base.frame import Array, Frame, Picture
 from rotoscope.base.gpu_run import Download, GpuRun
 from rotoscope.base.times import StageTimes
 
@@ -13,7 +13,7 @@ AFTER_DOWNLOAD = 6  # pictures that may wait for the sink or be in it, and one t
 
 
 class ToDevice:
-    """The first stage: uploads decoded pictures, as code values; a 4:2:0 picture of 1920x1080 has 3 MB.
+    """The first stage: uploads decoded pictures as code values, masks and instance maps; 4:2:0 of 1920x1080 has 3 MB.
 
     Pictures that the GPU decoded are copied there: the decoder needs its surfaces back.
     """
@@ -31,14 +31,20 @@ class ToDevice:
     def step(self, frame: Frame) -> list[Frame]:
         """The frame with its source on the device."""
         with self._times.measure("upload"):
-            planes = frame.source.planes
-            if not isinstance(planes[0], np.ndarray):  # decoded there
-                return [replace(frame, source=replace(frame.source, planes=self._run.from_decoder(planes)))]
-            if self._reserved_for != frame.source.size:
-                self._reserved_for = frame.source.size
-                self._run.reserve(planes, self._run.slots + 3)
-            placed = tuple(map(self._run.upload, planes))
-            return [replace(frame, source=replace(frame.source, planes=placed))]
+            source, mask, instances = frame.source, frame.mask, frame.instances
+            beside = (*([] if mask is None else [mask]), *([] if instances is None else instances.planes))
+            is_decoded_there = not isinstance(source.planes[0], np.ndarray)
+            if self._reserved_for != source.size:
+                self._reserved_for = source.size
+                self._run.reserve((*(() if is_decoded_there else source.planes), *beside), self._run.slots + 3)
+            planes = self._run.from_decoder(source.planes) if is_decoded_there else self._uploaded(source)
+            if instances is not None:
+                instances = replace(instances, planes=self._uploaded(instances))
+            mask = None if mask is None else self._run.upload(mask)
+            return [replace(frame, source=replace(source, planes=planes), mask=mask, instances=instances)]
+
+    def _uploaded(self, picture: Picture) -> tuple[Array, ...]:
+        return tuple(map(self._run.upload, picture.planes))
 
     def flush(self) -> list[Frame]:
         """Nothing is held."""
@@ -46,7 +52,7 @@ class ToDevice:
 
 
 class ToHost:
-    """The last stage: downloads results; sources become black, motion None.
+    """The last stage: downloads results; sources become black, and motion, masks and instance maps None.
 
     A frame is held until as many later ones are enqueued as the run has slots: the host waits for work that it enqueued some
     frames ago, the GPU always has work, and no more frames than slots are on it.
@@ -82,7 +88,8 @@ class ToHost:
         assert frame.result is not None
         with self._times.measure("wait for GPU"):
             planes = download.wait()
-        return replace(frame, source=_black(frame.source), motion=None, result=replace(frame.result, planes=planes))
+        result = replace(frame.result, planes=planes)
+        return replace(frame, source=_black(frame.source), motion=None, mask=None, instances=None, result=result)
 
 
 def _black(source: Picture) -> Picture:

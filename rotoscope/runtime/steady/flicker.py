@@ -63,7 +63,7 @@ class FlickerMeter:
     @property
     def measured(self) -> FlickerChange | None:
         """Over all pairs so far; None before the first pair, and for pictures without any detail."""
-        self._take_arrived(0)
+        self._take_arrived()
         if not self._num_values or not self._energies[0]:
             return None
         before, after = self._changes / self._num_values
@@ -96,10 +96,10 @@ class FlickerMeter:
         height, width = now[0].shape[:2]
         motion = motion_in_region(frame.motion, self._region(frame.source.size), (height, width))
         if self._gpu is not None:
+            self._take_arrived()  # of the pair before, long ago: its buffers are used again
             pairs = zip(now, before, strict=True)
             sums = [flicker_sums(picture, past, motion.to_previous, motion.trust) for picture, past in pairs]
             self._arriving.append(self._gpu.download(*sums))
-            self._take_arrived(1)
             return
         trusted = (motion.trust > TRUSTED).view(np.uint8)
         for n, (picture, past) in enumerate(zip(now, before, strict=True)):
@@ -108,9 +108,9 @@ class FlickerMeter:
             self._energies[n] += cv2.norm(picture[:, 1:], picture[:, :-1], cv2.NORM_L2SQR)
         self._num_values += 3 * cv2.countNonZero(trusted)
 
-    def _take_arrived(self, most_left: int) -> None:
-        """Add sums that a GPU made; the last `most_left` pairs may be under way."""
-        while len(self._arriving) > most_left:
+    def _take_arrived(self) -> None:
+        """Add the sums of the pairs so far that a GPU made."""
+        while self._arriving:
             for n, (change, energy, num_trusted) in enumerate(self._arriving.popleft().wait()):
                 self._changes[n] += change
                 self._energies[n] += energy

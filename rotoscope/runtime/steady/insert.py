@@ -13,9 +13,11 @@ import numpy as np
 from rotoscope.base.frame import Array, Frame, Motion, Picture
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.arrays import on_cuda
+from rotoscope.kernels.complement import complement
 from rotoscope.kernels.float_picture import float_picture
 from rotoscope.kernels.flows_between import flows_between
 from rotoscope.kernels.interpolate import interpolate
+from rotoscope.kernels.share_of_second import share_of_second
 from rotoscope.runtime.network.pair import Between
 
 LEAST_VISIBLE = 1e-3
@@ -94,10 +96,9 @@ def between_by(interpolator: Interpolator, a: Frame, b: Frame, time: Fraction) -
     made = interpolator(a.source, b.source, float(time))
     mask = None
     if a.mask is not None and b.mask is not None:
-        t = np.float32(time)
-        of_a, of_b = (1 - t) * made.visibility, t * (1 - made.visibility)
         both = made.picture, made.picture  # only the mixed mask is used
-        _, mask = _mixed(a, b, *both, made.to_first, made.to_second, of_b / (of_a + of_b))
+        share = share_of_second(made.visibility, float(time))
+        _, mask = _mixed(a, b, *both, made.to_first, made.to_second, share)
     return _inserted(a, b, time, made.picture, mask)
 
 
@@ -107,10 +108,10 @@ def _mixed(
     """(the picture, its mask where both have one) from two fields and the share of b."""
     if a.mask is None or b.mask is None:
         return interpolate(picture_a, picture_b, to_a, to_b, weight), None
-    known = np.empty(b.mask.shape, np.uint8)
-    shown_a, shown_b = ~a.mask.astype(bool), ~b.mask.astype(bool)
+    known = np.empty_like(b.mask, dtype=np.uint8)
+    shown_a, shown_b = complement(a.mask), complement(b.mask)
     picture = interpolate(picture_a, picture_b, to_a, to_b, weight, mask_a=shown_a, mask_b=shown_b, known=known)
-    return picture, known == 0
+    return picture, complement(known)
 
 
 def _inserted(a: Frame, b: Frame, time: Fraction, picture: Array, mask: Array | None) -> Frame:

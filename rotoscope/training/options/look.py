@@ -37,6 +37,10 @@ class LookOptions(SystemOptions):
         Weight of the squared differences of neighbouring pixels.
     temporal
         Weight of the temporal loss on synthetic motion and noise; 0 leaves it out.
+    lattice
+        Weight of the share of fine detail that repeats every 2 or 4 pixels; 0 leaves it out. Needs a --crop of at least 68.
+    start
+        look.safetensors of another look of this width to start from, which needs fewer steps; by default random weights.
 
     """
 
@@ -56,3 +60,5 @@ class LookOptions(SystemOptions):
     tone: Weight = 1.0
     variation: Weight = 2.0
     temporal: Weight = 1.5
+    lattice: Weight = 20.0
+    start: Path | None = None

@@ -5,7 +5,9 @@ target, so that weights are comparable between layers and paintings. For a photo
 
     content |phi_2(y) - phi_2(x)|^2 + style sum_j s_j |Gram(phi_j(y)) - Gram(phi_j(painting))|^2
         + tone |light(y) - t(light(x))|^2 + variation (|dy/du|^2 + |dy/dv|^2) + overshoot max(0, |y| - 1)^2
-        + temporal |G(x') - W(y)|
+        + lattice (share of fine detail that repeats every 2 or 4 pixels) + temporal |G(x') - W(y)|
+
+The style is compared at full and at half the size: the features are shallow and see only strokes of one size otherwise.
 
 light(.) is the mean luma of patches, which such shallow features do not preserve; t is the linear map from the luma range of
 photographs to that of the painting (as in "Preserving Color in Neural Artistic Style Transfer", Gatys et al. 2016); x' is a
@@ -14,19 +16,24 @@ the flicker comes from strokes that follow the noise.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from rotoscope.base.errors import UsageError
 from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.squeezenet import load_squeezenet
 from rotoscope.training.data.datasets import Domain, Geometry, read_picture, to_tensor
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
 from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, warm_then_cosine
 from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update
+from rotoscope.training.losses.lattice import LEAST_SIDE_PX, lattice_penalty
 from rotoscope.training.options import LookOptions
 from rotoscope.training.systems.fast_style_transfer import gram_matrix
 
@@ -41,6 +48,7 @@ PATCH = 8  # side of the patches whose mean luma is compared, pixels
 MIN_DEVIATION = 0.02  # of a painting's luma in [-1,1]; that of a flat picture is 0
 PHOTO_LUMA = (-0.1, 0.5)  # mean and deviation of the luma of photographs, in [-1,1]
 CELL = 4  # side of the cells in which the network works, pixels
+SCALES = (1, 2)  # divisors of the size at which the style is compared
 
 
 class Look(TrainingSystem):
@@ -50,11 +58,13 @@ class Look(TrainingSystem):
         super().__init__()
         self.options = options
         self.generator = CompactGenerator(options.width)
+        if options.start is not None:
+            load_start(self.generator, options.start)
         features = load_squeezenet(str(options.squeezenet))
         self.features = [features]  # in a list, so that it is no submodule and not trained
         with torch.no_grad():
             painting = self.painting()
-            self.targets = [gram_matrix(tap) for tap in features(painting)]
+            self.targets = [[gram_matrix(tap) for tap in features(smaller(painting, scale))] for scale in SCALES]
             luma = patch_luma(painting)
             self.painting_luma = (float(luma.mean()), max(float(luma.std()), MIN_DEVIATION))
         self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=DEFAULT_BETAS)}
@@ -95,6 +105,8 @@ class Look(TrainingSystem):
             # Values outside [-1,1] are clipped when the picture is written; this term keeps the output inside.
             "overshoot": (painted.abs() - 1).clamp(min=0).square().mean(),
         }
+        if options.lattice and min(painted.shape[-2:]) >= LEAST_SIDE_PX + CELL:
+            terms["lattice"] = options.lattice * lattice_penalty(painted[..., top:, left:])
         if options.temporal:
             flow = draw_flow(photos)
             of_next = self.generator(next_frame(photos, flow, noise=SENSOR_NOISE))
@@ -109,11 +121,14 @@ class Look(TrainingSystem):
         with torch.no_grad():
             goal = features(photos)[CONTENT_TAP]
         content = (taps[CONTENT_TAP] - goal).square().mean() / goal.square().mean()
-        style = [
-            share * (gram_matrix(tap) - target).square().mean() / target.square().mean()
-            for share, tap, target in zip(STYLE_SHARES, taps, (t.to(photos.device) for t in self.targets), strict=True)
-        ]
-        return content, torch.stack(style).sum()
+        style = []
+        for scale, targets in zip(SCALES, self.targets, strict=True):
+            found = taps if scale == 1 else features(smaller(painted, scale))
+            style += [
+                share * (gram_matrix(tap) - target).square().mean() / target.square().mean()
+                for share, tap, target in zip(STYLE_SHARES, found, (t.to(photos.device) for t in targets), strict=True)
+            ]
+        return content, torch.stack(style).sum() / len(SCALES)
 
     def tone(self, painted: Tensor, photos: Tensor) -> Tensor:
         """Return the squared distance of the patch luma from that of the photographs, in the range of the painting."""
@@ -136,6 +151,21 @@ class Look(TrainingSystem):
     def samples(self, batch: Batch) -> dict[str, Tensor]:
         """Return photographs and stylised pictures."""
         return {"photo": batch["photos"], "painted": self.generator(batch["photos"])}
+
+
+def smaller(pictures: Tensor, scale: int) -> Tensor:
+    """Return pictures (N,C,H,W) at 1/scale of their size, by averaging."""
+    return avg_pool2d(pictures, scale) if scale > 1 else pictures
+
+
+def load_start(generator: CompactGenerator, path: Path) -> None:
+    """Load the weights of another look. Raises UsageError for a file that does not fit."""
+    try:
+        generator.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UsageError(
+            f"--start {path}: {str(error).splitlines()[0]}; accepted: look.safetensors of a run"
+        ) from error
 
 
 def patch_luma(pictures: Tensor) -> Tensor:

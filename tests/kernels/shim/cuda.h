@@ -29,6 +29,8 @@ inline dim3 blockIdx, blockDim, threadIdx, gridDim;
 inline float atomicAdd(float* target, float value) { const float old = *target; *target += value; return old; }
 inline unsigned atomicAdd(unsigned* target, unsigned value) { const unsigned old = *target; *target += value; return old; }
 
+inline float rsqrtf(float value) { return 1.0f / sqrtf(value); }
+
 inline float from_half(unsigned short bits) {
     _Float16 half;
     std::memcpy(&half, &bits, 2);

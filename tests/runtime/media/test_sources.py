@@ -245,7 +245,9 @@ def test_videos_are_not_the_pictures_of_a_sequence(text, tmp_path):
     folder.mkdir()
     for index in range(2):
         tiny_clips.write_clip(folder / f"clip_{index:02d}.mp4")
-    with pytest.raises(rotoscope.InputRefused, match=r"2 videos, not the pictures of one sequence.*for f in") as error:
+    with pytest.raises(
+        rotoscope.InputRefused, match=r"2 videos, not the pictures of one sequence.*rotoscope batch"
+    ) as error:
         rotoscope.read(folder / text)
     assert "\n" not in str(error.value)
 

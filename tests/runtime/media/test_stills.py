@@ -14,6 +14,8 @@ from PIL import Image, ImageCms
 
 import rotoscope
 from rotoscope.runtime.media.colour_profile import SRGB_COLORANTS, deep_to_srgb
+from rotoscope.runtime.media.hdr import PQ, sdr_from_hdr
+from rotoscope.runtime.media.open_source import open_source
 
 WIDTH, HEIGHT = 128, 96
 
@@ -338,6 +340,23 @@ def test_an_animated_webp_is_a_video(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("opacity", [255, 200])
+def test_transparency_is_said_where_an_animated_webp_has_some(opacity, tmp_path):
+    pictures = (textured(), 255), (textured()[::-1], opacity)
+    pages = [Image.fromarray(np.dstack([rgb, np.full(rgb.shape[:2], alpha, np.uint8)])) for rgb, alpha in pictures]
+    pages[0].save(tmp_path / "wave.webp", save_all=True, append_images=pages[1:], duration=40, lossless=True)
+    found, source = read(tmp_path / "wave.webp")
+    assert len(found) == 2
+    assert ("transparency is laid over black" in source.notes) == (opacity < 255)
+
+
+@pytest.mark.parametrize("ending", [".ico", ".tga", ".pcx"])
+def test_a_picture_of_a_format_that_is_not_read_is_not_called_damaged(ending, tmp_path):
+    image(16, 16).save(tmp_path / f"picture{ending}")
+    with pytest.raises(rotoscope.InputRefused, match=rf"{ending} files are not read; convert it to PNG$"):
+        read(tmp_path / f"picture{ending}")
+
+
 def test_a_part_of_an_animated_webp(tmp_path):
     path = tmp_path / "wave.webp"
     pages = [Image.new("RGB", (64, 48), (value, 80, 30)) for value in range(0, 200, 20)]
@@ -426,6 +445,93 @@ def test_an_avif_of_tiles_is_whole(tmp_path):
     rows, columns = np.mgrid[:128, :128]
     assert source.is_picture
     assert off(found, np.stack([columns * 2, rows * 2, rows + columns], axis=-1)) < 5
+
+
+def test_hdr_of_pictures_that_pillow_reads_is_shown_as_sdr_too(tmp_path):
+    pq = GRID.replace(b"nclx\0\1\0\x0d", b"nclx\0\x09\0\x10")
+    assert pq != GRID
+    (tmp_path / "hdr.avif").write_bytes(pq)
+    as_stored, tonemapped, kept = (
+        open_source(str(tmp_path / "hdr.avif"), hdr=hdr) for hdr in (None, "tonemap", "keep")
+    )
+    with as_stored, tonemapped, kept:
+        codes, shown, same = (next(iter(source)).source for source in (as_stored, tonemapped, kept))
+        expected = sdr_from_hdr(codes.planes[0].astype(np.float32) / 255, PQ)
+        assert np.abs(shown.planes[0] / 65535 - expected).max() < 1e-3
+        assert (same.planes[0] == shown.planes[0]).all()
+        assert [source.info.colour.is_hdr for source in (as_stored, tonemapped, kept)] == [True, False, True]
+        assert [sum("HDR" in note for note in source.notes) for source in (as_stored, tonemapped, kept)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("ending", [".tga", ".pcx", ".ico"])
+def test_old_picture_formats(ending, tmp_path):
+    image().save(tmp_path / f"old{ending}", **({"sizes": [(WIDTH, HEIGHT)]} if ending == ".ico" else {}))
+    (found,), source = read(tmp_path / f"old{ending}")
+    assert source.is_picture
+    assert (found == textured()).all()
+
+
+def test_a_tga_with_alpha_and_a_folder_of_them(tmp_path):
+    (tmp_path / "shots").mkdir()
+    clear = image().convert("RGBA")
+    clear.putalpha(Image.new("L", clear.size, 128))
+    clear.save(tmp_path / "shots" / "1.tga")
+    image().save(tmp_path / "shots" / "2.tga")
+    (first, second), _ = read(tmp_path / "shots")
+    assert off(first, textured() * (128 / 255)) < 1 and off(second, textured()) == 0
+
+
+@pytest.mark.parametrize("start", [b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"])
+def test_jpeg_xl_says_what_to_convert_it_to(start, tmp_path):
+    (tmp_path / "a.jxl").write_bytes(start + bytes(100))
+    with pytest.raises(rotoscope.InputRefused, match=r"a JPEG XL picture.*djxl in\.jxl out\.png"):
+        read(tmp_path / "a.jxl")
+
+
+def test_a_picture_written_as_avif(here, identity):
+    image().save("photo.png")
+    rotoscope.translate("photo.png", "out.avif", model=identity, quality="delivery")
+    (found,), source = read("out.avif")
+    assert source.is_picture
+    assert off(found, textured()) < 1.5
+
+
+def pages_of(frames=3):
+    return [Image.fromarray(np.roll(textured(), 7 * number, axis=1)) for number in range(frames)]
+
+
+def test_the_pages_of_a_tiff_become_pages(here, identity):
+    first, *rest = pages_of()
+    first.save("scan.tif", save_all=True, append_images=rest)
+    rotoscope.translate("scan.tif", "out.tif", model=identity, steady="off")
+    found, _ = read("out.tif")
+    assert [(page == np.asarray(right)).all() for page, right in zip(found, pages_of(), strict=True)] == [True] * 3
+
+
+def test_an_animation_becomes_an_animated_webp_with_its_times(here, identity):
+    first, *rest = pages_of()
+    first.save("wave.webp", save_all=True, append_images=rest, duration=[100, 40, 300], lossless=True)
+    rotoscope.translate("wave.webp", "out.webp", model=identity, steady="off", quality="lossless")
+    with rotoscope.read("out.webp") as source:
+        frames = list(source)
+    assert [float(frame.seconds) for frame in frames] == pytest.approx([0, 0.1, 0.14])
+    assert float(frames[-1].duration * frames[-1].time_base) == pytest.approx(0.3)
+    for frame, right in zip(frames, pages_of(), strict=True):
+        assert (pixels(frame) == np.asarray(right)).all()
+    with pytest.raises(rotoscope.UsageError, match="exists"):
+        rotoscope.translate("wave.webp", "out.webp", model=identity)
+
+
+def test_a_failed_animation_leaves_nothing(here, identity, monkeypatch):
+    first, *rest = pages_of()
+    first.save("wave.webp", save_all=True, append_images=rest, duration=100)
+    monkeypatch.setattr(
+        "rotoscope.runtime.media.pages_sink.place", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "full"))
+    )
+    for target in ("out.webp", "out.tif"):
+        with pytest.raises(rotoscope.OutputFailed, match="full"):
+            rotoscope.translate("wave.webp", target, model=identity, steady="off")
+    assert sorted(path.name for path in Path().iterdir()) == ["wave.webp"]
 
 
 def test_a_still_avif_is_a_picture(here, identity):

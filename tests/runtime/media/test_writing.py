@@ -321,14 +321,10 @@ def test_subtitles_are_copied_where_the_container_takes_them(videos, identity, t
 def test_pcm_sound_keeps_its_samples(videos, identity, tmp_path):
     source = videos / "clips" / "sowt-with-video.mov"
     for ending in (".mov", ".mkv"):
-        rotoscope.translate(
-            source, tmp_path / f"out{ending}", model=identity, working_size="64x36", output_size="64x36"
-        )
-        before, after = (
-            b"".join(data for _, data in independent.copied_packets(path)[0])
-            for path in (source, tmp_path / f"out{ending}")
-        )
-        assert before == after
+        target = tmp_path / f"out{ending}"
+        rotoscope.translate(source, target, model=identity, working_size="64x36", output_size="64x36", duration=0.5)
+        before, after = (b"".join(data for _, data in independent.copied_packets(path)[0]) for path in (source, target))
+        assert len(after) > 10_000 and before.startswith(after)
 
 
 def test_sound_that_a_container_does_not_take_is_said(translate, tmp_path):

@@ -152,6 +152,24 @@ def test_an_encoder_and_a_transformer_in_two_files(shape, tmp_path, monkeypatch,
     assert difference(cv2.imread("o.png")[..., ::-1], expected) <= 1
 
 
+def test_two_pictures_are_blended(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("painting.png", PAINTING[..., ::-1])
+    cv2.imwrite("blue.png", np.uint8([255, 0, 0]) + np.zeros_like(PAINTING))
+    encoder("predict.onnx")
+    transformer("transform.onnx")
+    for like, share in (("painting.png,blue.png", 0.5), ("painting.png:3,blue.png:1", 0.75)):
+        expected = PICTURE * (share * PAINTING[0, 0] / 255 + [0, 0, 1 - share])
+        assert difference(rotoscope.load("transform.onnx", like=like)(PICTURE), expected) <= 1
+    with pytest.raises(rotoscope.UsageError, match=r"weights from 0 on"):
+        rotoscope.load("transform.onnx", like="painting.png:-1,blue.png:1")
+    with pytest.raises(rotoscope.UsageError, match=r"missing\.png: no such file"):
+        rotoscope.load("transform.onnx", like="painting.png,missing.png")
+    two_pictures("both.onnx")
+    with pytest.raises(rotoscope.UsageError, match="with 2 pictures: both looks at one style picture"):
+        rotoscope.load("both.onnx", like="painting.png,blue.png")
+
+
 def test_the_encoder_beside_a_transformer_is_found_and_named(tmp_path, caplog):
     encoder(tmp_path / "predict.onnx", size=64)
     path = transformer(tmp_path / "transform.onnx")

@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -279,6 +280,14 @@ def test_a_name_that_does_not_exist_and_a_folder_are_refused(tmp_path):
         rotoscope.load("stary")
     with pytest.raises(rotoscope.ModelRefused):
         rotoscope.load(tmp_path)
+
+
+@pytest.mark.parametrize("make", [str, Path])
+@pytest.mark.parametrize("address", ["https://user:secret@host/net.onnx?token=secret", "rtsp://user:secret@host/net"])
+def test_an_address_is_no_model_and_its_password_is_not_shown(address, make):
+    with pytest.raises(rotoscope.ModelRefused, match=r"://host/net.*: an address; accepted") as refused:
+        rotoscope.load(make(address))
+    assert "secret" not in str(refused.value)
 
 
 def test_unknown_operators_are_refused(tmp_path):

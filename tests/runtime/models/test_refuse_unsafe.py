@@ -223,3 +223,14 @@ def test_blocks_that_would_end_the_process_are_refused(operator, block, tmp_path
     path = tiny_models.save(tmp_path / "m.onnx", [helper.make_node(operator, ["in"], ["out"], blocksize=block)])
     with pytest.raises(rotoscope.ModelRefused, match=f"{operator} with blocks of {block}; accepted: 1 to 1024"):
         rotoscope.load(path)
+
+
+def test_a_file_that_ends_onnx_runtime_ends_only_the_process_that_tries_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(refuse_unsafe, "MAX_BLOCK", 2**62)  # such blocks are refused before
+    crash = helper.make_node("DepthToSpace", ["in"], ["out"], blocksize=2**40)
+    assert "ONNX Runtime crashed (SIG" in refused(tiny_models.save(tmp_path / "crash.onnx", [crash]))
+    assert rotoscope.load(tiny_models.identity(tmp_path / "fine.onnx"))(np.zeros((8, 8, 3), np.uint8)).shape == (
+        8,
+        8,
+        3,
+    )

@@ -25,8 +25,9 @@ from rotoscope.base.manifest import (
     Window,
 )
 from rotoscope.base.sizes import place
+from rotoscope.kernels.place_map import widened
 from rotoscope.runtime.engines.fake import FakeEngine
-from rotoscope.runtime.network.feed import Feed, widened
+from rotoscope.runtime.network.feed import Feed
 from rotoscope.runtime.network.state import NetworkState
 
 

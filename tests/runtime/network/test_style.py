@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tiny_clips
 import tiny_models
-from onnx import TensorProto, helper
 
 import rotoscope
 from rotoscope.base.frame import Frame, Picture
@@ -22,17 +21,7 @@ STYLE = StyleInput(tensor="style", shape=(1, 3, 1, 1), deviation=0.25)
 
 @pytest.fixture
 def styled(tmp_path):
-    """A model that paints the whole picture in the colour of its style."""
-    nodes = [
-        helper.make_node("Mul", ["in", "nothing"], ["black"]),
-        helper.make_node("Add", ["black", "style"], ["out"]),
-    ]
-    manifest = Manifest(name="painter", frame=FrameInput(tensor="in"), output=FrameOutput(tensor="out"), style=STYLE)
-    return tiny_models.save(
-        tmp_path / "painter.onnx", nodes, constants=[tiny_models.scalar("nothing", 0.0)],
-        inputs=[helper.make_tensor_value_info("style", TensorProto.FLOAT, ("N", 3, 1, 1))],
-        metadata={"rotoscope": manifest.model_dump_json()},
-    )  # fmt: skip
+    return tiny_models.painter(tmp_path / "painter.onnx", STYLE)
 
 
 def saved(folder, values, dtype=np.float32, shape=(1, 3, 1, 1)):

@@ -11,8 +11,10 @@ from live_fakes import FedSource, KeptSink, live_run
 import rotoscope
 from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
 from rotoscope.base.frame import StreamInfo
-from rotoscope.base.live import Sound
+from rotoscope.base.live import Place, Sound
 from rotoscope.base.options import LiveOptions, OutputOptions, SteadyOptions
+from rotoscope.kernels.compile import CpuKernel
+from rotoscope.runtime.pipeline import live_outputs
 
 LONG_S = 240  # for waits that a test expects to end
 
@@ -264,6 +266,31 @@ def test_a_sink_that_waits_is_interrupted_at_the_end(identity, every):
     assert stuck.interrupted.is_set()
 
 
+def test_outputs_that_hang_share_the_time_that_they_have(monkeypatch):
+    """The waits of three do not add up."""
+    now, outputs = [0.0], live_outputs.LiveOutputs()
+    monkeypatch.setattr(live_outputs.time, "monotonic", lambda: now[0])
+
+    class Hanging:
+        is_interrupted = False
+
+        def end(self):
+            pass
+
+        def join(self, seconds):
+            now[0] += seconds
+            return False
+
+        def interrupt(self):
+            assert now[0] == live_outputs.FINISH_S
+            self.is_interrupted = True
+
+    outputs._asked = [Hanging() for _ in range(3)]
+    outputs.end()
+    assert all(output.is_interrupted for output in outputs._asked)
+    assert now[0] == live_outputs.FINISH_S + live_outputs.FILE_S
+
+
 def test_the_duration_ends_a_run(identity):
     source, sink = FedSource(), KeptSink()
     with live_run(identity, source, sink, live=LiveOptions(policy="every", duration=0.05)) as run:
@@ -282,6 +309,7 @@ def test_sound_goes_out_as_it_comes_but_none_from_before_the_first_picture(ident
         source.feed(0, seconds="0.04")
         until(lambda: sink.num_frames == 1)
         assert [sound.seconds for sound in sink.sounds] == [Fraction(n, 100) for n in range(4, 10)]
+        assert run.status().audio_offset_s == pytest.approx(0.1 - 0.04)
         source.end()
         run.wait(LONG_S)
     assert sink.format.has_sound
@@ -310,6 +338,28 @@ def test_a_recording_begins_and_ends_between_frames(identity, every):
         run.wait(LONG_S)
 
 
+def test_a_recording_that_fails_is_said_and_the_next_one_may_begin(identity, every):
+    source, sink, file = FedSource(), KeptSink(), KeptSink("file.mkv", keeps_every_frame=True)
+    run = live_run(identity, source, sink, file, live=every)
+    run._job = replace(run._job, outputs=("kept",))
+    with run:
+        run.start()
+        source.feed(0)
+        until(lambda: sink.num_frames == 1)
+        file.error = OutputFailed("the disk is full")
+        run.record()
+        source.feed(0)
+        until(lambda: run.status().recording == "")
+        assert "the recording file.mkv has ended: the disk is full" in run.status().notes
+        assert run.status().outputs[-1].error == "the disk is full"
+        file.error = None
+        assert run.record() == "file.mkv" == run.status().recording
+        run.stop_recording()
+        assert not any("recording" in note for note in run.status().notes)
+        source.end()
+        run.wait(LONG_S)
+
+
 def test_another_size_after_a_reconnect_keeps_the_size_of_the_result(identity, every):
     source, sink = FedSource(size=(64, 48)), KeptSink()
     with live_run(identity, source, sink, live=every) as run:
@@ -321,6 +371,7 @@ def test_another_size_after_a_reconnect_keeps_the_size_of_the_result(identity, e
     first, second = (frame.result.planes[0] for frame in sink.frames)
     assert first.shape == second.shape == (48, 64)
     assert second[0, 0] == 16 and second[47, 0] == 16 and second[24, 32] > 150  # bars above and below
+    assert run.place((64, 24)) == Place((0, 0, 64, 24), (0, 12, 64, 24))
 
 
 def test_a_gap_makes_a_cut(identity, every):
@@ -538,3 +589,28 @@ def test_a_model_is_changed_during_a_pause(identity, every):
         source.end()
         run.wait(LONG_S)
     assert [brightness(frame) > 100 for frame in sink.frames] == [True, True, False]
+
+
+@pytest.mark.parametrize("steady", ["hypercon", "blend"])
+def test_no_frame_of_a_run_is_the_first_to_need_a_kernel(steady, identity, every, monkeypatch):
+    """Opening a kernel takes seconds, compiling it minutes: all are called before the run is ready, also by carried frames."""
+    source, sink, called = FedSource(), KeptSink(), {True: set(), False: set()}
+    call = CpuKernel.__call__
+
+    def noted(kernel, *arguments):
+        called[run._counters.is_ready].add(kernel.__name__)
+        return call(kernel, *arguments)
+
+    monkeypatch.setattr(CpuKernel, "__call__", noted)
+    with live_run(identity, source, sink, live=every, steady=SteadyOptions(steady=steady)) as run:
+        run.start()
+        source.feed(0)
+        assert run.wait_until_ready(LONG_S)
+        if steady == "blend":
+            run._line.stages.steadiness.keys.every = 2
+        for _ in range(8):
+            source.feed(0)
+        source.end()
+        run.wait(LONG_S)
+    assert sink.num_frames == 9 and called[True] <= called[False]
+    assert any(frame.carried for frame in sink.frames) == (steady == "blend")

@@ -49,10 +49,11 @@ class Access:
 
     token       None: everyone who can reach the server may use it
     port        of the server; it is part of the cookie's name, because browsers share cookies between ports
+    is_https    the cookie is sent over https only
     """
 
-    def __init__(self, token: str | None, port: int) -> None:
-        self._token = token
+    def __init__(self, token: str | None, port: int, *, is_https: bool = False) -> None:
+        self._token, self._secure = token, "; Secure" if is_https else ""
         self._names = {*LOOPBACK_NAMES, *_names_of_this_machine()}
         self._cookie = f"rotoscope_{port}"
         # Derived, so that it stays valid when the run is started again, and does not contain the token.
@@ -80,7 +81,7 @@ class Access:
         """The Set-Cookie header for a query that holds the token; None if it does not."""
         if self._token is None or not self._equal(dict(parse_qsl(query)).get("token", "")):
             return None
-        return f"{self._cookie}={self._cookie_value}; Max-Age={COOKIE_SECONDS}; Path=/; HttpOnly; SameSite=Lax"
+        return f"{self._cookie}={self._cookie_value}; Max-Age={COOKIE_SECONDS}; Path=/; HttpOnly; SameSite=Lax{self._secure}"
 
     def _accepts_host(self, host: str) -> bool:
         name = _host_name(host)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
+CHANGES = ", ".join(Changes.__annotations__)
 MAX_MODEL = 4096  # characters of a name or path
 
 
@@ -96,7 +97,7 @@ async def _json_of(request: "Request") -> Any:
 def changes_of(body: Any) -> Changes:
     """The changes that a JSON object asks for; raises UsageError for a name or a kind of value that there is not."""
     if not isinstance(body, dict) or not body:
-        raise UsageError("a change is a JSON object with one of: model, strength, mix, is_paused")
+        raise UsageError(f"a change is a JSON object with one of: {CHANGES}")
     for name, value in body.items():
         if name in ("strength", "mix"):
             is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -108,8 +109,13 @@ def changes_of(body: Any) -> Changes:
         elif name == "model":
             if not isinstance(value, str) or not value.strip() or len(value) > MAX_MODEL or "\0" in value:
                 raise UsageError(f"model {_shown(value)}; accepted: the name of a look, or a path")
+        elif name == "style":
+            is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            is_word = isinstance(value, str) and value.strip() and len(value) <= MAX_MODEL and "\0" not in value
+            if not is_number and not is_word:
+                raise UsageError(f"style {_shown(value)}; accepted: a whole number from 0 on, a blend, or a path")
         else:
-            raise UsageError(f"{_shown(name)} cannot be changed; accepted: model, strength, mix, is_paused")
+            raise UsageError(f"{_shown(name)} cannot be changed; accepted: {CHANGES}")
     return cast(Changes, body)
 
 

@@ -79,11 +79,14 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
     )
     latency = {"": (status.latency_counts, status.latency_sum_ms / 1e3)}
     yield histogram("latency_seconds", "From arrival to the hand-over to the outputs.", "", latency)
+    if status.audio_offset_s is not None:
+        text = "Newest sound handed to the outputs minus the newest result: at least 0 unless sound comes late."
+        yield gauge("audio_offset_seconds", text, status.audio_offset_s)
     yield from _stages(status)
     yield from _outputs(status)
     yield gauge("viewers", "Viewers of the page.", sink.num_viewers)
     if status.memory_mb is not None:
-        yield gauge("memory_bytes", "Memory of the process.", status.memory_mb * 1e6)
+        yield gauge("memory_bytes", "Peak memory of the process.", status.memory_mb * 1e6)
 
 
 def _version() -> str:
@@ -118,15 +121,20 @@ def _outputs(status: LiveStatus) -> Iterator[Any]:
     reconnects = CounterMetricFamily(
         "rotoscope_output_reconnects", "Connections of an output made again.", labels=["output"]
     )
+    queue = GaugeMetricFamily(
+        "rotoscope_queue_frames", "Frames that wait: for the network or in it, and to be written.", labels=["place"]
+    )
+    queue.add_metric(["network"], status.in_work)
     is_open = GaugeMetricFamily("rotoscope_output_up", "1 while an output is open.", labels=["output"])
     for output in status.outputs:
         frames.add_metric([output.name, "out"], output.frames)
         frames.add_metric([output.name, "dropped"], output.dropped)
         reconnects.add_metric([output.name], output.reconnects)
         is_open.add_metric([output.name], output.state == "open")
+        queue.add_metric([f"output {output.name}"], output.waiting)
         for cause, number in output.losses.items():
             losses.add_metric([output.name, cause], number)
-    yield from (frames, losses, reconnects, is_open)
+    yield from (frames, losses, reconnects, is_open, queue)
 
 
 def histogram(name: str, text: str, label: str, counts: Mapping[str, tuple[Mapping[float, int], float]]) -> Any:

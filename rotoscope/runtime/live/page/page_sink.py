@@ -12,7 +12,8 @@ import cv2
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame
-from rotoscope.base.live import SinkState, Sound
+from rotoscope.base.live import Place, SinkState, Sound
+from rotoscope.base.sizes import Size
 from rotoscope.runtime.live.page.encoders import H264Encoder, JpegEncoder
 from rotoscope.runtime.live.page.shown_picture import shown_picture
 from rotoscope.runtime.live.page.viewers import Stream, Viewer
@@ -25,14 +26,16 @@ class PageSink:
     """Takes the finished frames of a run for the page; a `LiveSink` that only wants the newest.
 
     Without viewers a frame costs nothing: it is kept for a snapshot and for the next viewer, and replaced by the next frame.
+
+    place  as in `shown_picture`
     """
 
     keeps_every_frame = False
     reconnects = 0
     reason = ""
 
-    def __init__(self, name: str = "page:") -> None:
-        self.name = name
+    def __init__(self, name: str = "page:", place: Callable[[Size], Place] | None = None) -> None:
+        self.name, self._place = name, place
         self.state: SinkState = "open"
         self.num_frames = 0
         self.notes: list[str] = []
@@ -73,7 +76,7 @@ class PageSink:
                     stream.rest()
                     continue
                 if stream.with_source not in shown:
-                    shown[stream.with_source] = shown_picture(frame, with_source=stream.with_source)
+                    shown[stream.with_source] = shown_picture(frame, with_source=stream.with_source, place=self._place)
                 picture = shown[stream.with_source]
                 stream.encode(picture, frame.index, float(frame.seconds), key=False, loop=self._loop)
 
@@ -126,7 +129,7 @@ class PageSink:
     def _encode_again(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
         with self._encoding:
             if (frame := self._frame) is not None:
-                shown = shown_picture(frame, with_source=stream.with_source)
+                shown = shown_picture(frame, with_source=stream.with_source, place=self._place)
                 stream.encode(shown, frame.index, float(frame.seconds), key=True, loop=loop)
 
     def _close_viewers(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from fractions import Fraction
 from typing import Any
 
@@ -115,6 +116,7 @@ class Peers:
                 self._run(self._ended(name))
 
         try:
+            check_media(offer)
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             await connection.setLocalDescription(await connection.createAnswer())
             answer: str = connection.localDescription.sdp
@@ -143,6 +145,14 @@ class Peers:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def check_media(offer: str) -> None:
+    """Raise ValueError for more than one video or one sound: each medium of an offer costs a decoder and a queue."""
+    kinds = Counter(line[2:].partition(" ")[0] for line in offer.splitlines() if line.startswith("m="))
+    for kind, number in kinds.items():
+        if number > 1:
+            raise ValueError(f"{number} media of the kind {kind[:20]}; accepted: one")
 
 
 class ResultTrack(MediaStreamTrack):

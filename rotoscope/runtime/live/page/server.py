@@ -1,11 +1,10 @@
 """The server of the page: starlette and uvicorn in a thread of its own."""
 
 import asyncio
-import errno
-import ipaddress
-import socket
+import ssl
 import threading
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,16 +13,13 @@ from rotoscope.base.extras import needs_extra
 from rotoscope.base.live import LiveControl
 from rotoscope.runtime.live.page.access import Access, check_token
 from rotoscope.runtime.live.page.browser_camera import BrowserCamera
+from rotoscope.runtime.live.page.listening import listening_socket, shown_url
 from rotoscope.runtime.live.page.page_sink import PageSink
 
 if TYPE_CHECKING:
     from rotoscope.runtime.live.page.peers import Peers
 
 STOP_SECONDS = 0.5  # for answers in work; then connections are cut
-# A viewer that takes nothing for this long is cut by the kernel. Its buffer is small, so that a slow viewer skips pictures
-# and does not see old ones.
-STUCK_MILLISECONDS = 20_000
-SEND_BUFFER_BYTES = 128 * 1024
 MAX_CONNECTIONS = 300
 
 
@@ -35,8 +31,10 @@ class PageServer:
     host, port  where it listens; port 0 takes a free one. A host that other machines can reach demands a token
     token       at least 8 characters of ASCII; None: everyone who can reach the server may use it
     camera      takes the pictures that a browser sends; None: the run has another source
+    tls         files of the certificate and of its key (PEM): https; None: http
 
-    Errors: UsageError if a package is missing, the token is missing or too short, or the address cannot be had.
+    Errors: UsageError if a package is missing, the token is missing or too short, the address cannot be had, or the certificate
+    cannot be used.
     """
 
     def __init__(
@@ -48,6 +46,7 @@ class PageServer:
         port: int = 8000,
         token: str | None = None,
         camera: BrowserCamera | None = None,
+        tls: tuple[str, str] | None = None,
     ) -> None:
         with needs_extra("live"):
             import aiortc  # noqa: F401
@@ -56,10 +55,12 @@ class PageServer:
             import uvicorn  # noqa: F401
             import websockets  # noqa: F401
         check_token(host, token)
+        check_certificate(tls)
+        self._tls = tls
         self._sink, self._host = sink, host
-        self._socket = _listening(host, port)
+        self._socket = listening_socket(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self._access = Access(token, self.port)
+        self._access = Access(token, self.port, is_https=tls is not None)
         self._control, self._camera = control, camera
         self._peers: Peers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -70,8 +71,7 @@ class PageServer:
     @property
     def url(self) -> str:
         """Address for a browser; if the server listens on all addresses, one that other machines can use."""
-        host = _own_address(self._socket.family) if self._host in ("0.0.0.0", "::", "") else self._host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return shown_url("https" if self._tls else "http", self._host, self._socket)
 
     def start(self) -> None:
         """Begin to answer."""
@@ -126,6 +126,8 @@ class PageServer:
             limit_concurrency=MAX_CONNECTIONS,
             ws_max_size=64 * 1024,
             ws_per_message_deflate=False,
+            ssl_certfile=self._tls[0] if self._tls else None,
+            ssl_keyfile=self._tls[1] if self._tls else None,
         )
         self._server = uvicorn.Server(config)
         self._loop = asyncio.get_running_loop()
@@ -143,35 +145,22 @@ class PageServer:
             connection.transport.abort()
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """A listening socket; its connections inherit the options."""
-    if not 0 <= port <= 65535:
-        raise UsageError(f"port {port}; accepted: 0 (any free one) to 65535")
+def check_certificate(tls: tuple[str, str] | None) -> None:
+    """Raise UsageError for files of a certificate and its key that cannot be used."""
+    if tls is None:
+        return
+    for option, file in zip(("--tls-cert", "--tls-key"), tls, strict=True):
+        if not Path(file).is_file():
+            raise UsageError(f"{option} {file}: no such file")
     try:
-        family = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        listening = socket.create_server((host, port), family=family)
-    except (OSError, UnicodeError) as error:
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
-            reason = "another program listens there, perhaps another run; choose another port, or 0 for a free one"
-            raise UsageError(f"port {port} of {host} is in use: {reason}") from None
-        raise UsageError(f"the page cannot listen on {host}, port {port}: {_reason(error)}") from None
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
-    return listening
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*tls, password=_no_password)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        raise UsageError(
+            f"--tls-cert {tls[0]} and --tls-key {tls[1]}: not a certificate and its key: {reason}"
+        ) from None
 
 
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
-def _own_address(family: int) -> str:
-    """The address of this machine that other machines see; its name if it has no network."""
-    target = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # reserved for documentation; nothing is sent
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((target, 9))
-            address: str = probe.getsockname()[0]
-        except OSError:
-            return socket.gethostname()
-    return str(ipaddress.ip_address(address.partition("%")[0]))
+def _no_password() -> str:
+    """A key with a password is refused, in place of a question on the terminal."""
+    raise ValueError("the key has a password")

@@ -31,8 +31,8 @@ if sys.platform == "linux":
     import fcntl
 
 SENDER = "rotoscope.runtime.live.sinks.sender"
-INTERRUPTED_SECONDS = 1.0  # that a write may still take after `interrupt`
-FINISH_SECONDS = 1.5
+INTERRUPTED_SECONDS = 0.5  # that a write may still take after `interrupt`
+FINISH_SECONDS = 1.0
 MOST_PIPE_BYTES = 1 << 20
 
 

@@ -113,8 +113,7 @@ class SoundEncoder:
         if self._is_empty and begin + len(samples) <= self._next:
             self.losses["sound before the first picture"] += 1
             return
-        end_s = sound.seconds + Fraction(len(samples), SOUND_RATE)
-        if self._pictures is not None and end_s < self._pictures - LATEST:
+        if self._pictures is not None and sound.end_seconds < self._pictures - LATEST:
             self.losses["sound that came too late"] += 1
             return
         gap = begin - self._next

@@ -9,7 +9,7 @@ import av
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.live import LiveFormat
-from rotoscope.runtime.live.shown_address import shown_address
+from rotoscope.base.shown_address import shown_address
 from rotoscope.runtime.live.sinks.picture_format import video_format
 from rotoscope.runtime.media.encoder import Encoder, encoder_named, open_once
 

@@ -9,6 +9,7 @@ from rotoscope.runtime.live.backoff import Backoff
 from rotoscope.runtime.live.sinks.sender_process import SenderEnded, SenderProcess
 from rotoscope.runtime.live.sinks.sender_protocol import Setup
 
+TLS = ("rtmps:", "rtsps:")
 WORKED_SECONDS = 5.0  # a connection that lasted this long worked: the next attempt comes soon
 
 
@@ -58,10 +59,12 @@ class StreamSink:
 
     @property
     def notes(self) -> list[str]:
-        """Why nothing was sent."""
-        if self._was_open or not self._is_closed:
-            return []
-        return [f"{self.name}: no connection was made{f' ({self.reason})' if self.reason else ''}"]
+        """Why nothing was sent, and what TLS does not do: PyAV opens outputs without options for it."""
+        is_tls = self._setup.address.lower().startswith(TLS)
+        notes = [f"{self.name}: the certificate of the server is not checked"] if is_tls else []
+        if self._is_closed and not self._was_open:
+            notes.append(f"{self.name}: no connection was made{f' ({self.reason})' if self.reason else ''}")
+        return notes
 
     def write(self, frame: Frame) -> None:
         """Send one frame if there is a connection; else count it, and connect when it is time."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rotoscope.base.errors import UsageError
-from rotoscope.runtime.live.shown_address import shown_address
+from rotoscope.base.shown_address import shown_address
+from rotoscope.runtime.live.server_certificates import certificate_options
 from rotoscope.runtime.media.local_file import DEMUXERS
 
 # What each scheme may use. Never add file, concat, subfile, pipe or data: a list that comes over the network would read local
@@ -73,10 +74,11 @@ class NetworkAddress:
     read_s: float
 
 
-def network_address(text: str, *, rtsp_transport: str = "tcp") -> NetworkAddress:
+def network_address(text: str, *, rtsp_transport: str = "tcp", tls_ca: str | None = None) -> NetworkAddress:
     """Read an address of a network stream; raises UsageError for one that is not accepted.
 
     rtsp_transport  "tcp", or "udp", which loses packets and waits for no lost one
+    tls_ca          as in `certificate_options`
     """
     shown = shown_address(text)
     scheme, _, rest = text.partition("://")
@@ -92,6 +94,7 @@ def network_address(text: str, *, rtsp_transport: str = "tcp") -> NetworkAddress
     options = OPTIONS[scheme] | {
         "protocol_whitelist": PROTOCOLS[scheme],
         "format_whitelist": ",".join(FORMATS[scheme]),
+        **certificate_options(scheme, tls_ca),
     }
     if scheme in ("rtsp", "rtsps"):
         if rtsp_transport not in ("tcp", "udp"):

@@ -17,6 +17,7 @@ UNTIMED = {"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo"}
 # A server of RTMP sends sound at once, and pictures from the next key frame on. A probe ends when both are found: it may be
 # long only for a stream that has sound.
 LONG_PROBE_SECONDS = 6
+TLS = ("rtsps:", "rtmps:", "https:")
 NO_PICTURES = "there are no pictures in the stream"
 
 
@@ -32,7 +33,8 @@ class NetworkStream:
 
     def connect(self, losses: Counter[str]) -> Connection:
         """Open one connection; raises Disconnected."""
-        with disconnects("connecting", self._address.open_s):
+        checks = self._options.get("tls_verify") == "1" and self._address.address.startswith(TLS)
+        with disconnects("connecting", self._address.open_s, checks_certificate=checks):
             return self._connection(self._opened(), losses)
 
     def _opened(self) -> av.container.InputContainer:

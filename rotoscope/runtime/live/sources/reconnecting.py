@@ -18,7 +18,7 @@ from rotoscope.runtime.live.sources.sound import SoundQueue, SoundTrack
 
 SILENT_SECONDS = 1.0  # without a picture, after which a connected source is called silent
 STEADY_SECONDS = 1.0  # a connection that gave pictures for so long begins with the shortest pause again
-CLOSE_SECONDS = 2.0  # how long `close` waits for a read that cannot be ended
+CLOSE_SECONDS = 1.0  # from `interrupt` on: how long `close` waits for a read that cannot be ended
 
 log = logging.getLogger("rotoscope.live")
 
@@ -61,6 +61,7 @@ class ReconnectingSource:
         self._info: VideoInfo | None = None
         self._index = 0
         self._last_picture_s: float | None = None
+        self._interrupted_s = 0.0
         self._said = ""
         self._detached = Detached(self._frames(), self._interruption)
 
@@ -109,12 +110,14 @@ class ReconnectingSource:
 
     def interrupt(self) -> None:
         """End the stream, from any thread or signal handler."""
+        if not self._interruption.is_set():
+            self._interrupted_s = self._clock()
         self._interruption.set()
 
     def close(self) -> None:
-        """End the stream and wait for the thread that reads, as long as CLOSE_SECONDS; then it ends by itself."""
+        """End the stream and wait for the thread that reads, until CLOSE_SECONDS after `interrupt`; then it ends by itself."""
         self.interrupt()
-        self._detached.join(CLOSE_SECONDS)
+        self._detached.join(max(0.0, self._interrupted_s + CLOSE_SECONDS - self._clock()))
         self._state = "ended"
 
     def _frames(self) -> Generator[Frame, None, None]:

@@ -130,6 +130,13 @@ get("path-form").addEventListener("submit", event => {
   event.preventDefault();
   if (get("path").value.trim()) openModel(get("path").value.trim());
 });
+get("style-form").addEventListener("submit", async event => {
+  event.preventDefault();
+  const style = get("style").value.trim();
+  if (!style) return;
+  await post("/change", {style: /^\d+$/.test(style) ? Number(style) : style});
+  refresh();
+});
 get("pause").addEventListener("click", async () => {
   await post("/change", {is_paused: !last?.is_paused});
   refresh();
@@ -214,6 +221,8 @@ function showControls(status) {
   }
   look.value = opening && names.includes(opening.model) ? opening.model : status.model;
   setText("look-help", opening ? `Opening ${opening.model}; ${status.model} goes on meanwhile.` : LOOK_HELP);
+  get("style-form").hidden = !status.styles;
+  setText("style-help", `Accepted: ${status.styles}.${status.style ? ` Now: ${status.style}.` : ""}`);
   get("pause").textContent = status.is_paused ? "Go on" : "Pause";
   get("pause").setAttribute("aria-pressed", status.is_paused);
   get("record").textContent = status.recording ? "Stop recording" : "Record";

@@ -17,12 +17,13 @@ STATUS = LiveStatus(
     carried=4, dropped=8, losses={"broken packet": 1}, in_fps=24.0, out_fps=23.5, latency_p50_ms=41.0, latency_p99_ms=66.0,
     late_share=0.02, reconnects={"the server closed the connection": 2},
     outputs=(
-        OutputStatus("page:", "open", 290, 3, 0), OutputStatus("rtmp://server/app/...", "waiting", 120, 10, 1, {"cut": 5}),
+        OutputStatus("page:", "open", 290, 3, 0),
+        OutputStatus("rtmp://server/app/...", "waiting", 120, 10, 1, {"cut": 5}, waiting=2),
     ),
     stages={"network": {"share": 0.7, "seconds": 8.0, "p50_ms": 27.0, "p95_ms": 33.0, "p99_ms": 41.0}},
     stage_counts={"network": {10.0: 0, 30.0: 200, float("inf"): 290}}, latency_sum_ms=12000.0,
     latency_counts={10.0: 0, 50.0: 250, 100.0: 289, float("inf"): 290}, strength=0.75, mix=0.0, keyframes=1, is_paused=False,
-    is_ready=True, memory_mb=412.0, models=("starry", "scream", "etretat"),
+    is_ready=True, in_work=1, audio_offset_s=0.04, memory_mb=412.0, models=("starry", "scream", "comic"),
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What may be shown of an address: passwords, stream keys and tokens are left out of messages, logs and reports."""
 
+import os
 import re
 from urllib.parse import urlsplit
 
@@ -27,6 +28,14 @@ def shown_address(address: str) -> str:
     if scheme.lower() in ("rtmp", "rtmps") and path.count("/") > 1:
         path = f"{path.rpartition('/')[0]}/{LEFT_OUT}"
     return f"{scheme}://{host}{path}{f'?{LEFT_OUT}' if has_more else ''}"
+
+
+def address_in(path: object) -> str:
+    """The address that was given in the place of a path, as it may be shown; empty for a path."""
+    if not isinstance(path, str | os.PathLike):
+        return ""
+    found = re.fullmatch(r"(\w{2,}):/+(.*)", str(path))  # `Path` leaves one of the two slashes
+    return shown_address("://".join(found.groups())) if found else ""
 
 
 def _is_port(host: str) -> bool:

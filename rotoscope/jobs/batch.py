@@ -1,0 +1,263 @@
+"""The driver of a batch: gives jobs to local workers, tries failed ones again, and counts what came of them."""
+
+import queue
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rotoscope.base.errors import OutputFailed, RotoscopeError
+from rotoscope.base.parts import remove_leftovers
+from rotoscope.jobs.inputs import num_bytes
+from rotoscope.jobs.job import FOLDER, BatchJob
+from rotoscope.jobs.progress import BatchProgress, BatchReport, Missing, Pace, Working
+from rotoscope.jobs.records import MOST_ATTEMPTS, Record, Records, failed
+from rotoscope.jobs.standing import History, Standing
+from rotoscope.jobs.task import Outcome, Task
+from rotoscope.jobs.worker_process import Message, WorkerProcess
+from rotoscope.runtime.pipeline.stopping import stop_on_signals
+
+TICK_SECONDS = 0.5  # longest time between two looks at what workers, signals and a watched folder do
+MOST_FAILED_STARTS = 3  # of workers, one after the other, before a batch gives up
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalWorkers:
+    """Processes of this machine.
+
+    number  how many
+    threads  cores of each; None: all
+    cards   of GPUs, as CUDA_VISIBLE_DEVICES names them, given out in turn; none: workers see all
+    """
+
+    number: int = 1
+    threads: int | None = None
+    cards: tuple[str, ...] = ()
+
+    def card_of(self, number: int) -> str | None:
+        """The card of a worker, counted from 1."""
+        return self.cards[(number - 1) % len(self.cards)] if self.cards else None
+
+
+def run_batch(
+    jobs: Sequence[BatchJob],
+    out: Path,
+    history: History,
+    *,
+    workers: LocalWorkers,
+    overwrite: bool = False,
+    segment_seconds: float = 0.0,
+    look: Callable[[], Sequence[BatchJob]] | None = None,
+    on_progress: Callable[[BatchProgress], None] = lambda _progress: None,
+) -> BatchReport:
+    """Do what is left of the jobs; an interruption ends the workers, and the same call goes on from there.
+
+    history  says where each job stands
+    look     called about twice a second for jobs that have come up meanwhile; the batch then ends only with SIGINT or SIGTERM
+    Raises RotoscopeError if no worker can work.
+    """
+    driver = _Driver(
+        out, history, workers, overwrite=overwrite, segment_seconds=segment_seconds, on_progress=on_progress
+    )
+    try:
+        with stop_on_signals(driver.stop, enabled=look is not None):
+            driver.add(jobs)
+            driver.run(look)
+        return driver.report()
+    finally:
+        driver.close()
+
+
+class _Driver:
+    """One batch in work."""
+
+    def __init__(
+        self,
+        out: Path,
+        history: History,
+        workers: LocalWorkers,
+        *,
+        overwrite: bool,
+        segment_seconds: float,
+        on_progress: Callable[[BatchProgress], None],
+    ) -> None:
+        self._out, self._records, self._history = out, Records(out), history
+        self._wanted, self._overwrites, self._segment_seconds = workers, overwrite, segment_seconds
+        self._on_progress = on_progress
+        self._begin = time.perf_counter()
+        self._messages: queue.Queue[Message] = queue.Queue()
+        self._workers: list[WorkerProcess] = []
+        self._idle: list[WorkerProcess] = []
+        self._num_started = self._failed_starts = 0
+        self._is_stopped = False
+        self._total = self._before = 0
+        self._waiting: deque[Standing] = deque()
+        self._in_work: dict[WorkerProcess, tuple[Standing, Record | None, Working]] = {}
+        self._attempts: Counter[str] = Counter()  # of jobs by target
+        self._made: list[Record] = []
+        self._missing: list[Missing] = []
+        self._elsewhere: list[BatchJob] = []
+        self._sizes: dict[str, int] = {}
+        self._pace = Pace()
+
+    def add(self, jobs: Iterable[BatchJob]) -> None:
+        """Take jobs; those that are done or failed for good only count."""
+        for job in jobs:
+            standing = self._history.of(job)
+            others = [item for item in self._missing if item.target != job.target]  # a watched file may come again
+            self._total += 1 - (len(self._missing) - len(others))
+            self._missing = others
+            if standing.state == "done":
+                self._before += 1
+            elif standing.state == "missing":
+                self._missing.append(standing.missing)
+            else:
+                self._attempts[job.target] = standing.attempts
+                self._sizes[job.target] = num_bytes(job.source)
+                self._pace.total_bytes += self._sizes[job.target]
+                self._waiting.append(standing)
+
+    def run(self, look: Callable[[], Sequence[BatchJob]] | None) -> None:
+        """Work until nothing is left, or for ever if there is something to look for."""
+        while not self._is_stopped:
+            self._give()
+            self._show()
+            if not self._waiting and not self._in_work and look is None:
+                return
+            with suppress(queue.Empty):
+                self._hear(self._messages.get(timeout=TICK_SECONDS))
+                while not self._messages.empty():
+                    self._hear(self._messages.get())
+            if look is not None:
+                self.add(look())
+
+    def stop(self) -> None:
+        """Let `run` end soon, from a signal handler."""
+        self._is_stopped = True
+
+    def close(self) -> None:
+        """End the workers, and remove what killed ones left."""
+        for worker in self._workers:
+            worker.end()
+        for worker in self._workers:
+            worker.wait()
+        for folder in {(self._out / target).parent for target in self._sizes}:
+            remove_leftovers(folder)
+        with suppress(OSError):
+            (self._out / FOLDER / "logs").rmdir()  # if it is empty
+
+    def report(self) -> BatchReport:
+        """What came of the jobs."""
+        if self._elsewhere:
+            self._history.read()
+        for job in self._elsewhere:
+            if self._history.of(job).state == "done":
+                self._before += 1
+            else:
+                self._lose(job, "elsewhere", "another run works on it", 0)
+        left = [*self._waiting, *(standing for standing, _, _ in self._in_work.values())]
+        waiting = [item.missing for item in left]
+        return BatchReport(
+            self._total, self._before, tuple(self._made), (*self._missing, *waiting), time.perf_counter() - self._begin
+        )
+
+    def _give(self) -> None:
+        """Give waiting jobs to idle workers, and start workers while there are more jobs."""
+        while self._waiting and self._idle:
+            worker, standing = self._idle.pop(0), self._waiting.popleft()
+            job = standing.job
+            may_replace = self._overwrites or standing.record is not None
+            self._in_work[worker] = (standing, None, Working(worker.number, job.source))
+            attempts = self._attempts[job.target]
+            worker.give(
+                Task(job, self._wanted.threads, attempts, may_replace, self._segment_seconds, standing.replaced)
+            )
+        starting = len(self._workers) - len(self._idle) - len(self._in_work)
+        while len(self._workers) < self._wanted.number and starting < len(self._waiting):
+            self._num_started += 1
+            card = self._wanted.card_of(self._num_started)
+            self._workers.append(WorkerProcess(self._num_started, self._out, self._messages, card))
+            starting += 1
+
+    def _hear(self, message: Message) -> None:
+        worker = message.worker
+        if message.event == "ready":
+            self._failed_starts = 0
+            self._idle.append(worker)
+        elif message.event == "started":
+            standing, _, working = self._in_work[worker]
+            self._in_work[worker] = (standing, Record.from_json(message.content["record"]), working)
+        elif message.event == "progress":
+            standing, record, working = self._in_work[worker]
+            frames, seconds = message.content["frames"], message.content["seconds"]
+            now = replace(
+                working, frames=frames, total=message.content["total"], fps=frames / seconds if seconds else 0.0
+            )
+            self._in_work[worker] = (standing, record, now)
+        elif message.event == "ended":
+            standing, _, _ = self._in_work.pop(worker)
+            self._idle.append(worker)
+            self._settle(standing, Outcome.from_json(message.content["outcome"]))
+        else:
+            self._bury(worker, message.content["code"])
+
+    def _bury(self, worker: WorkerProcess, code: int) -> None:
+        """A worker has ended: its job has failed once; the next `_give` starts another."""
+        self._workers.remove(worker)
+        why = worker.why_gone(code)
+        worker.wait()
+        if worker in self._idle:
+            self._idle.remove(worker)
+            return
+        if worker not in self._in_work:
+            self._failed_starts += 1
+            if self._failed_starts >= MOST_FAILED_STARTS:
+                raise RotoscopeError(f"no worker can start: {why}")
+            return
+        standing, record, _ = self._in_work.pop(worker)
+        if record is not None:
+            record = failed(record, why)
+            with suppress(OutputFailed):  # the disk may be full; the report says why all the same
+                self._records.write(record)
+        self._settle(standing, Outcome("failed", record, why))
+
+    def _settle(self, standing: Standing, outcome: Outcome) -> None:
+        """Note how a job ended; put it back if it may be tried again."""
+        job = standing.job
+        if outcome.state == "elsewhere":
+            self._elsewhere.append(job)
+            return
+        if outcome.state == "done" and outcome.record is not None:
+            self._made.append(outcome.record)
+            self._pace.done_bytes += self._sizes[job.target]
+            return
+        self._attempts[job.target] += 1
+        if outcome.state == "failed" and self._attempts[job.target] < MOST_ATTEMPTS:
+            self._waiting.append(replace(standing, record=outcome.record or standing.record))
+            return
+        self._pace.total_bytes -= self._sizes[job.target]
+        self._lose(job, outcome.state, outcome.error, self._attempts[job.target])
+
+    def _lose(self, job: BatchJob, state: str, error: str, attempts: int) -> None:
+        self._missing.append(Missing(job.source, job.target, state, error, attempts))
+
+    def _show(self) -> None:
+        seconds = time.perf_counter() - self._begin
+        working = tuple(working for _, _, working in self._in_work.values())
+        parts = [
+            self._sizes[standing.job.target] * min(1.0, now.frames / now.total)
+            for standing, _, now in self._in_work.values()
+            if now.frames and now.total
+        ]
+        self._on_progress(
+            BatchProgress(
+                total=self._total,
+                done=self._before + len(self._made),
+                missing=len(self._missing),
+                working=tuple(sorted(working, key=lambda item: item.worker)),
+                seconds=seconds,
+                eta_seconds=self._pace.eta(seconds, sum(parts)),
+            )
+        )

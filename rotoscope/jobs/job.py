@@ -1,0 +1,103 @@
+"""One job of a batch, and its key: what decides the content of a result."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+from rotoscope.base.errors import UsageError
+from rotoscope.base.options import ModelOptions, OutputOptions, SourceOptions, SteadyOptions, options_from
+
+FOLDER = ".rotoscope"  # in the folder of results: records, segments, logs, locks
+INPUTS = ("mask", "instances", "style", "like", "op_library", "flow", "interpolator")  # options that may name a file
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """A translation to be done.
+
+    source   what `translate` reads: a file, a folder of pictures, a pattern
+    target   the result, a path below the folder of results, with /
+    models   names of the chain
+    options  keywords of `translate` that differ from their defaults, with `engine` and `in_flight`, as JSON holds them
+    """
+
+    source: str
+    target: str
+    models: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def of(cls, source: str, target: str, models: tuple[str, ...], options: Mapping[str, Any]) -> Self:
+        """The job of some options, defaults among them."""
+        in_flight = options.get("in_flight")
+        kept = changed(options) if in_flight is None else {**changed(options), "in_flight": in_flight}
+        return cls(source, target, models, kept)
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """The options that decide how the models are opened."""
+        return {name: value for name, value in self.options.items() if name in ModelOptions.__annotations__}
+
+    @property
+    def further_inputs(self) -> dict[str, str]:
+        """Name of an option -> the file that it names."""
+        named = {name: self.options.get(name) for name in INPUTS}
+        paths = {name: value.removeprefix("onnx:") for name, value in named.items() if isinstance(value, str)}
+        return {
+            name: path
+            for name, path in paths.items()
+            if name not in ("style", "flow", "interpolator") or Path(path).is_file()
+        }
+
+
+def job_key(job: BatchJob, inputs: Mapping[str, str], models: Sequence[str]) -> str:
+    """64 hex digits: equal for jobs whose results are equal.
+
+    inputs  digest of the source, under "source", and of each further input
+    models  digests of the files of the chain
+    `in_flight` does not count, which leaves the result as it is.
+    """
+    content = {
+        "target": job.target,
+        "inputs": dict(inputs),
+        "models": list(models),
+        "options": {name: value for name, value in job.options.items() if name not in (*inputs, "in_flight")},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def changed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that differ from their defaults, as JSON would give them back; `overwrite` and `in_flight` are left out."""
+    left = {name: value for name, value in options.items() if name not in ("overwrite", "in_flight")}
+    values = (
+        options_from(SourceOptions, left), options_from(ModelOptions, left), options_from(SteadyOptions, left),
+        options_from(OutputOptions, left),
+    )  # fmt: skip
+    given = {name: value for each in values for name, value in vars(each).items()}
+    defaults = {name: value for each in values for name, value in vars(type(each)()).items()}
+    return {name: value for name, value in _as_json(given).items() if value != _as_json(defaults)[name]}
+
+
+def _as_json(content: dict[str, Any]) -> dict[str, Any]:
+    held: dict[str, Any] = json.loads(json.dumps(content))
+    return held
+
+
+def segment_folder(results: Path, key: str) -> Path:
+    """Folder of the segments of a job: of this version alone, since pictures of two versions must not meet in one video."""
+    return results / FOLDER / "segments" / f"{key[:32]}-{version('rotoscope')}"
+
+
+def check_storable(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for an option that a record cannot hold: an array."""
+    for name, value in options.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"{name} of type {type(value).__name__}; accepted in a batch: texts, numbers, names of files"
+            ) from None

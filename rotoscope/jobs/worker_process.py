@@ -1,0 +1,111 @@
+"""A worker as its driver sees it: started, given tasks, heard, ended."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rotoscope.base.errors import OutputFailed
+from rotoscope.base.text import one_line
+from rotoscope.jobs.job import FOLDER
+from rotoscope.jobs.task import Task
+
+WORKER = "rotoscope.jobs.worker"
+END_SECONDS = 30.0  # that a worker may take to end after its input has ended; more than its own limit
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a worker said, or that it has ended: event "gone", with its exit code."""
+
+    worker: "WorkerProcess"
+    event: str
+    content: dict[str, Any]
+
+
+class WorkerProcess:
+    """One process. Its messages go to a queue that all workers share.
+
+    number  of the worker, from 1
+    out     folder of results
+    card    of a GPU that it alone sees, as CUDA_VISIBLE_DEVICES names it; None: all
+    task    that it works on; None while it waits
+    """
+
+    def __init__(self, number: int, out: Path, messages: "queue.Queue[Message]", card: str | None = None) -> None:
+        self.number, self.card, self._messages = number, card, messages
+        self.task: Task | None = None
+        self.log = out / FOLDER / "logs" / f"worker-{os.getpid()}-{number}.log"
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
+        if card is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = card
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", WORKER, str(out)],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment,
+                    start_new_session=True,  # Ctrl-C in a terminal is for the driver, which ends its workers
+                )  # fmt: skip
+        except OSError as error:
+            raise OutputFailed(f"no worker can be started: {error.strerror or error}") from error
+        self._listening = threading.Thread(target=self._listen, name=f"rotoscope-worker-{number}", daemon=True)
+        self._listening.start()
+
+    @property
+    def process_id(self) -> int:
+        """Of the system."""
+        return self._process.pid
+
+    def give(self, task: Task) -> None:
+        """Give it a task; if it has ended, a message says so."""
+        self.task = task
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.write(json.dumps(task.to_json()).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def end(self) -> None:
+        """Let it end: at once if it waits; what it works on is given up."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+
+    def wait(self) -> None:
+        """Wait until it has ended; kill it if it does not within END_SECONDS."""
+        self.end()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listening.join()
+        with suppress(OSError):
+            if self._process.returncode in (0, 128 + signal.SIGTERM):  # it has ended as it should
+                self.log.unlink()
+
+    def why_gone(self, code: int) -> str:
+        """What ended it, in one line: a signal or an exit code, and the last line of its log."""
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        hint = " (out of memory?)" if code == -9 else ""
+        with suppress(OSError):
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+            if lines:
+                hint += f"; {self.log.name}: {one_line(lines[-1])[:200]}"
+        return f"the worker process ended: {how}{hint}"
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                with suppress(ValueError):  # half a line of a killed process
+                    content = json.loads(line)
+                    self._messages.put(Message(self, content.pop("event"), content))
+        self._messages.put(Message(self, "gone", {"code": self._process.wait()}))

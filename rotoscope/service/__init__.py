@@ -1,0 +1,1 @@
+"""The service of `rotoscope serve`: pictures and short clips over HTTP."""

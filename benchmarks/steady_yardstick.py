@@ -7,9 +7,9 @@ Needs ../shared (clips and weights). The control is a recursion along the motion
 whose four octaves are given back the energy of frame by frame by one gain each, for weights of history from 0.3 to 0.8.
 "x" is the gain in E_warp over frame by frame divided by the control's at the same LPIPS (SqueezeNet), the geometric mean over
 five LPIPS inside both sweeps: of the lesser of two judges (RAFT-small, on the demo clip the true flow; DIS medium at full
-size), and of judge C (the first one's flow on pixels where both flows agree within half a pixel). Octaves, coherence and
-peakedness are relative to frame by frame, at the strength whose LPIPS is nearest to the control's at 0.6. With --json, what is
-in the file is not measured again. docs/lab/steadiness.md shows the results.
+size), and of judge C (the first one's flow on pixels where both flows agree within half a pixel). Octaves and the energy of
+colours are relative to frame by frame, at the strength whose LPIPS is nearest to the control's at 0.6. With --json, what is in
+the file is not measured again. docs/lab/steadiness.md shows the results.
 """
 
 import argparse
@@ -25,15 +25,15 @@ from steady_quality import blended, levels, pooled, recursion, shown, whole
 
 from rotoscope.base.stage import run_stage
 from rotoscope.base.times import StageTimes
+from rotoscope.metrics.colour_energy import colour_energy
 from rotoscope.metrics.equal_octaves import equalising_gains, gain_at, relative_gain, with_octave_gains
 from rotoscope.metrics.feature_distances import LpipsDistance
 from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
-from rotoscope.metrics.texture import coherence, peakedness
 from rotoscope.metrics.warping_error import agreeing, mean_over, warping_difference
 from rotoscope.runtime.steady.ramp import Ramp
 
 SETTLING = 2  # pairs of frames at the start that are not judged
-LPIPS_EVERY, TEXTURE_EVERY, EQUALISED_EVERY = 4, 6, 4  # frames
+LPIPS_EVERY, COLOUR_EVERY, EQUALISED_EVERY = 4, 4, 4  # frames
 CONTROL = "control"
 AT = "0.6"  # weight of the control whose LPIPS is the place of the single numbers
 
@@ -86,12 +86,10 @@ class Measures:
                 errors[name].append(mean_over(difference, judge.valid[t]))
                 if judge is self._first:
                     errors["C"].append(mean_over(difference, self._agree[t]))
-        textures = range(SETTLING, len(video), TEXTURE_EVERY)
         return {
             "E_warp": {name: float(np.nanmean(values)) for name, values in errors.items()},
             "energy": [gradient_energy(picture) for picture in video],
-            "coherence": np.mean([coherence(video[t]) for t in textures]),
-            "peakedness": np.mean([peakedness(video[t]) for t in textures], axis=0),
+            "colour": [colour_energy(video[t]) for t in range(SETTLING, len(video), COLOUR_EVERY)],
         }
 
     def __call__(self, results):
@@ -102,8 +100,7 @@ class Measures:
             "gain": {name: round(plain["E_warp"][name] / value, 4) for name, value in raw["E_warp"].items()},
             "LPIPS": round(float(np.mean(distances)), 4),
             "octaves": [round(value, 3) for value in relative_energy(raw["energy"], plain["energy"]).tolist()],
-            "coherence": round(float(raw["coherence"] / plain["coherence"]), 4),
-            "peakedness": [round(value, 3) for value in (raw["peakedness"] / plain["peakedness"]).tolist()],
+            "colour": [round(value, 3) for value in relative_energy(raw["colour"], plain["colour"]).tolist()],
         }
 
 
@@ -122,10 +119,10 @@ def row(name, method, found):
     ratios = {judge: relative_gain(front(points, judge), front(reference, judge)) for judge in ("AB", "C")}
     absolute = [gain_at(place, front(points, judge)) for judge in ("AB", "C")]
     octaves = f"{min(near['octaves']):.2f}-{max(near['octaves']):.2f}"
-    peaks = " ".join(f"{value:.2f}" for value in near["peakedness"])
+    colour = f"{min(near['colour']):.2f}-{max(near['colour']):.2f}"
     print(
         f"| {name} | {method} | {ratios['AB']:.2f} | {ratios['C']:.2f} | {absolute[0]:.2f} | {absolute[1]:.2f} | {place:.3f} | "
-        f"{strength}: {near['LPIPS']:.3f} | {octaves} | {near['coherence']:.3f} | {peaks} |",
+        f"{strength}: {near['LPIPS']:.3f} | {octaves} | {colour} |",
         flush=True,
     )
     return ratios
@@ -134,9 +131,9 @@ def row(name, method, found):
 def table(found, methods):
     print(
         "| clip | method | x, lesser of A and B | x, C | gain | gain, C | at LPIPS | nearest strength: LPIPS | octaves "
-        "| coherence | peakedness |"
+        "| colour |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for method in methods:
         ratios = {name: row(name, method, clip) for name, clip in found.items() if method in clip}
         for kind, names in (("chosen with", ratios.keys() - HELD_OUT), ("held out", ratios.keys() & HELD_OUT)):

@@ -11,7 +11,7 @@ from rotoscope.base.engine import Engine
 from rotoscope.base.manifest import Manifest
 from rotoscope.runtime.models.model_file import open_model
 
-LOOK = "starry"  # the looks are one architecture
+LOOK = "starry"  # the painted looks are one architecture
 
 
 def has_cuda_torch() -> bool:

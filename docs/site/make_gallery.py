@@ -11,7 +11,7 @@ import rotoscope
 from rotoscope.demo.clip import make_clip
 
 FOLDER = Path(__file__).parents[1] / "gallery"
-LOOKS = ("starry", "scream", "etretat")
+LOOKS = ("starry", "scream", "comic")
 NUM_FRAMES, SHOWN = 36, 18  # of the clip, and of the moving picture: what comes first has little past
 STILL = 30  # frame that is shown
 WIDTH, HEIGHT, MILLISECONDS = 320, 180, 67

@@ -9,7 +9,7 @@ from cyclopts import App
 import rotoscope
 from rotoscope.base import errors
 from rotoscope.base.options import LiveOptions, ModelOptions, OutputOptions, SourceOptions, SteadyOptions
-from rotoscope.cli import app
+from rotoscope.cli import register
 from rotoscope.cli.options import field_docs
 from rotoscope.cli.train import train
 from rotoscope.service.options import ServeOptions
@@ -29,7 +29,7 @@ def write(folder: Path) -> None:
 
 def commands() -> str:
     """All commands with their arguments and options."""
-    text = _of_app(app, "All commands and options")
+    text = _of_app(register(), "All commands and options")
     text = text.replace("docs/command-line.md", "[command line](../command-line.md)")
     return re.sub(r"\(#rotoscope-(train-[\w-]+)\)", r"(train.md#rotoscope-\1)", text)
 

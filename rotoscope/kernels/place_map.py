@@ -71,7 +71,8 @@ def place_map_reference(
         for k, begin, given, to in ((rows, top, height, content[1]), (columns, left, width, content[0]))
     )
     inside = count[down][:, after] - count[up][:, after] - count[down][:, before] + count[up][:, before]
-    return np.where(inside > 0, hole[1], hole[0]).astype(np.float64)
+    placed: NDArray[np.float64] = np.where(inside > 0, hole[1], hole[0]).astype(np.float64)
+    return placed
 
 
 def place_map_cpu(plane: AnyArray, out: AnyArray, crop: Crop, content: Size, hole: tuple[float, float] | None) -> None:

@@ -15,7 +15,7 @@ from cyclopts import CycloptsError
 from docs_blocks import blocks, commands, is_program
 
 from rotoscope.base.errors import RotoscopeError
-from rotoscope.cli import app
+from rotoscope.cli import register
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,7 +43,7 @@ def test_every_command_is_one_that_the_command_line_takes(block):
         if line.startswith("rotoscope ") and expected is None:
             words = shlex.split(line, comments=True)[1:]
             try:
-                app.parse_args(words, exit_on_error=False, print_error=False)
+                register().parse_args(words, exit_on_error=False, print_error=False)
             except (CycloptsError, RotoscopeError) as error:
                 pytest.fail(f"{name_of(block)}: {line}: {error}")
 
@@ -61,6 +61,10 @@ def sandbox(tmp_path, monkeypatch):
     (tmp_path / "old.mp4").write_bytes(bytes(1000))
     (tmp_path / "page.mp4").write_text("<!doctype html><html>")
     (tmp_path / "pointer.onnx").write_text("version https://git-lfs.github.com/spec/v1")
+    for name in ("in/a.mp4", "in/more/b.mp4", "clips/c.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        tiny_clips.write_clip(tmp_path / name, frames=2, size=(64, 64))
+    (tmp_path / "jobs.jsonl").write_text('{"source": "in/a.mp4", "model": "net.onnx", "target": "job.mp4"}\n')
     (tmp_path / "shots").mkdir()
     (tmp_path / "out").mkdir()
     for index in range(2):

@@ -129,7 +129,7 @@ def test_it_is_found_at_the_first_bad_frame(bad, where, kind, tmp_path):
     )
 
 
-@pytest.mark.parametrize("steady", ["off", "blend", "hypercon"])
+@pytest.mark.parametrize("steady", ["off", "blend", "ramp", "hypercon"])
 @pytest.mark.parametrize("in_flight", [1, 2, 8])
 def test_no_bad_frame_is_shown_by_any_method(steady, in_flight, tmp_path):
     path = model(tmp_path / "bad.onnx", np.nan, where="picture", kind="onnxruntime fp32")

@@ -4,8 +4,11 @@ import pytest
 import tiny_data
 import torch
 from golden_training import golden
+from safetensors.torch import save_file
 from torch import nn
 
+from rotoscope.base.errors import UsageError
+from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
 from rotoscope.networks.vid2vid import Composite
@@ -28,7 +31,7 @@ from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.dualgan import DualGan
 from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, gram_matrix, normalise_for_vgg
 from rotoscope.training.systems.inpainting import Hole, Inpainting, discounted, draw_hole
-from rotoscope.training.systems.look import STYLE_SHARES, Look, patch_luma, total_variation
+from rotoscope.training.systems.look import STYLE_SHARES, Look, load_start, patch_luma, total_variation
 from rotoscope.training.systems.munit import Munit
 from rotoscope.training.systems.pix2pix import Pix2Pix
 from rotoscope.training.systems.recycle_gan import RecycleGan
@@ -359,6 +362,15 @@ def test_a_look_that_changes_nothing_is_as_steady_as_the_noise_that_it_is_shown(
     mean_deviation = 0.025  # of the sensor's noise; and the mean absolute value of a normal number is 0.8 of it
     assert float(terms["temporal"]) == pytest.approx(1.5 * 0.8 * mean_deviation, rel=0.6)
     assert terms["variation"] == terms["overshoot"] == 0
+
+
+def test_a_look_starts_from_the_weights_of_another(tmp_path):
+    other, generator = CompactGenerator(8, 1), CompactGenerator(8, 1)
+    save_file(other.state_dict(), tmp_path / "look.safetensors")
+    load_start(generator, tmp_path / "look.safetensors")
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in generator.state_dict().items())
+    with pytest.raises(UsageError, match="accepted: look"):
+        load_start(CompactGenerator(16, 1), tmp_path / "look.safetensors")
 
 
 def test_total_variation_is_the_mean_square_of_neighbours_differences():

@@ -87,9 +87,8 @@ def _reach(file: ModelFile, text: str, *, frozen: bool) -> Reach:
             raise NotLocal("its input and output have different layouts")
         return reach_of(file.path, frame.tensor, output.tensor, nhwc=frame.layout == "NHWC", frozen=keep)
     except NotLocal as why:
-        shared = " (its checkpoint exported with --shared-statistics has none)" if "norm" in str(why) else ""
         raise UsageError(
-            f"--tile {text}: a pixel of {manifest.name} depends on the whole picture: {why}{shared}, so tiles would differ "
+            f"--tile {text}: a pixel of {manifest.name} depends on the whole picture: {why}, so tiles would differ "
             f"from it; --tile {text}:{max(16, int(text) // 8)} takes tiles that differ, and blends them at the seams"
         ) from None
 

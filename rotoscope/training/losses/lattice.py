@@ -25,8 +25,10 @@ def lattice_penalty(pictures: Tensor) -> Tensor:
 
     def share(period: int) -> Tensor:
         cells = tiles.unflatten(1, (-1, period)).unflatten(3, (-1, period)).mean(dim=(1, 3))
-        return cells.var(dim=(1, 2), correction=0).sum() / total
+        share_of_all: Tensor = cells.var(dim=(1, 2), correction=0).sum() / total
+        return share_of_all
 
-    chance = sum(share(period) / (period**2 - 1) for period in CHANCE_PERIODS) / len(CHANCE_PERIODS)
+    chance = torch.stack([share(period) / (period**2 - 1) for period in CHANCE_PERIODS]).mean()
     excess = [(share(period) - chance * (period**2 - 1)).clamp(min=0) for period in PERIODS]
-    return torch.stack(excess).sum()
+    summed: Tensor = torch.stack(excess).sum()
+    return summed

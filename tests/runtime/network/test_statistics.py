@@ -121,17 +121,6 @@ def test_the_first_layer_is_measured_by_hand(files, network):
     np.testing.assert_allclose(found[:2], torch.stack([mean, rate]).numpy(), rtol=1e-3)
 
 
-def test_tiles_with_frozen_statistics_give_the_whole_picture(files):
-    source = [frame(index, exposed(index, 420, 200)) for index in range(2)]
-    whole, tiled = (translated(files / "shared.onnx", source, source, tile=tile) for tile in (None, "192"))
-    for one, other in zip(whole, tiled, strict=True):
-        assert np.abs(shown(one).astype(int) - shown(other)).max() <= 1
-    with pytest.raises(rotoscope.UsageError, match="remembers the frame before"):
-        translated(files / "shared.onnx", source, None, tile="192")
-    with pytest.raises(rotoscope.UsageError, match="it has instance norm"):
-        translated(files / "plain.onnx", source, None, tile="192")
-
-
 def test_fp16_cannot_hold_the_squares(network, tmp_path):
     with pytest.raises(rotoscope.UsageError, match="measures variances of its layers, which needs fp32"):
         export_onnx(

@@ -116,6 +116,23 @@ def test_a_scene_without_cuts_goes_on_within_one_code_value(tmp_path, inverting)
     assert worst <= 1
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("options", [{"steady": "hypercon"}, {"keyframes": 3}, {"steady": "blend", "has_state": True}])
+def test_every_method_is_exact_at_cuts(options, tmp_path, inverting):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=50, make=moving(25))
+    options = {**options, **LOSSLESS, "model": inverting}
+    if options.pop("has_state", False):
+        options["model"] = tiny_models.smoother(tmp_path / "smoother.onnx")
+    whole, resumed = tmp_path / "whole.mkv", tmp_path / "resumed.mkv"
+    rotoscope.translate(clip, whole, **options)
+    interrupted(40, clip, resumed, segment=0.4, **options)
+    run = rotoscope.translate(clip, resumed, segment=0.4, resume=True, **options)
+    assert "25 frames of an earlier run are used" in run.notes
+    for (time, one), (expected_time, other) in zip(pictures(resumed), pictures(whole), strict=True):
+        assert time == expected_time
+        assert np.array_equal(one, other)
+
+
 def test_without_state_any_frame_ends_a_segment(tmp_path, inverting):
     """Times are kept, of a clip with a variable rate too."""
     times = [index * 40 + (index % 3) * 7 for index in range(40)]

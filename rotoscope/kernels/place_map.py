@@ -130,6 +130,13 @@ def widened(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     """Return a mask (H,W) at (width, height); a pixel is in the hole if any part of it is."""
     if mask.shape == size[::-1]:
         return mask
-    import cv2
-
-    return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)) > 0
+    (up, down), (before, after) = (
+        covered(0, given, wanted) for given, wanted in zip(mask.shape, size[::-1], strict=True)
+    )
+    count = np.zeros(
+        (mask.shape[0] + 1, mask.shape[1] + 1), np.int32
+    )  # of pixels in the hole above and left of each corner
+    np.cumsum(np.cumsum(mask, 0, dtype=np.int32), 1, out=count[1:, 1:])
+    above, below = count[up], count[down + 1]
+    hole: NDArray[np.bool_] = below[:, after + 1] - below[:, before] - above[:, after + 1] + above[:, before] > 0
+    return hole

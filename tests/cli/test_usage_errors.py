@@ -55,8 +55,8 @@ def test_a_near_command_is_suggested(word, near, rotoscope_main):
 def test_a_far_command_is_answered_with_all_of_them(words, rotoscope_main):
     answer = said(rotoscope_main, words)
     assert answer.endswith(
-        "accepted: bench, build, cache, compare, demo, distill, doctor, encode, evaluate, export, frames, help, info, live, "
-        "looks, parity, serve, train, translate, version"
+        "accepted: batch, bench, build, cache, compare, demo, distill, doctor, encode, evaluate, export, frames, help, info, "
+        "live, looks, parity, serve, train, translate, version"
     )
 
 

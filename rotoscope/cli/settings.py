@@ -34,6 +34,7 @@ OF_TRANSLATE = (
     "steady",
     "strength",
     "keyframes",
+    "late",
     "insert",
     "window",
     "dilation",

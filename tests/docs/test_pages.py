@@ -65,8 +65,6 @@ def sandbox(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         tiny_clips.write_clip(tmp_path / name, frames=2, size=(64, 64))
     (tmp_path / "jobs.jsonl").write_text('{"source": "in/a.mp4", "model": "net.onnx", "target": "job.mp4"}\n')
-    (tmp_path / "clips").mkdir()
-    tiny_clips.write_clip(tmp_path / "clips" / "one.mp4", frames=2, size=(64, 64))
     (tmp_path / "shots").mkdir()
     (tmp_path / "out").mkdir()
     for index in range(2):

@@ -221,7 +221,7 @@ def test_networks_on_several_devices_have_their_pictures_on_the_cpu_and_it_is_sa
     on_gpu = rotoscope.load(str(affine), device="cuda", input_range=(0, 1))
     on_cpu = rotoscope.load(str(affine), input_range=(0, 1))
     with whole_machine():
-        done, _ = run([on_gpu, on_cpu], tmp_path / "gpu.mp4", "cuda", input_range=None)
+        done = rotoscope.translate("synthetic:64x64@25:3", tmp_path / "gpu.mp4", model=[on_gpu, on_cpu], steady="off")
     assert "pictures were on the CPU around the networks: the networks are on cuda:0 and cpu" in done.notes
 
 

@@ -113,7 +113,7 @@ class OpenVinoEngine:
             request.infer()
         except RuntimeError as error:
             raise ModelRefused(f"OpenVINO cannot run this model on {given}: {last_line(error)}") from error
-        shapes = {port.any_name: tuple(request.get_tensor(port).shape) for port in self._compiled.outputs}
+        shapes = {name: tuple(request.get_tensor(port).shape) for port in self._compiled.outputs for name in port.names}
         if any(0 in shape for shape in shapes.values()):
             # Some graphs that warp several pictures at once fail without an error; a second call ends the process.
             raise ModelRefused(f"OpenVINO fails on {given}: onnxruntime runs it")

@@ -13,7 +13,6 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import onnx
 import pytest
 
 import rotoscope
@@ -78,29 +77,16 @@ def onnxruntime_loop():
 
 def torch_loop():
     import torch
-
-    from rotoscope.networks.compact import CompactGenerator
+    from gpu_phases.networks import look_module
 
     torch.set_num_threads(CORES)
-    network = CompactGenerator().eval()
-    network.load_state_dict(torch_weights(network))
+    network = look_module(LOOK)
 
     def run(frame):
         with torch.inference_mode():
             return network(torch.from_numpy(frame)).numpy()
 
     return OpenCvLoop(run)
-
-
-def torch_weights(network):
-    """Return the bundled look's weights from its ONNX file: by name, or by order if the exporter renamed them."""
-    import torch
-    from onnx import numpy_helper
-
-    stored = {item.name: numpy_helper.to_array(item) for item in onnx.load(model_path(LOOK)).graph.initializer}
-    missing = [name for name in network.state_dict() if name not in stored]
-    assert not missing, missing
-    return {name: torch.from_numpy(stored[name].copy()) for name in network.state_dict()}
 
 
 def openvino_queue_loop():

@@ -47,8 +47,24 @@ def look_module(look: str) -> Any:
         item.name.removeprefix("network."): numpy_helper.to_array(item)
         for item in onnx.load(model_path(look)).graph.initializer
     }
-    network.load_state_dict({name: torch.from_numpy(stored[name].copy()) for name in network.state_dict()})
+    network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in of_today(stored).items()})
     return network
+
+
+def of_today(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return the weights of `starry` or `scream` for the compact network as it is now.
+
+    These files were trained with a pixel shuffle whose four phases were made equal afterwards: one phase of it, enlarged, is
+    the same.
+    """
+    renamed = {
+        "expand.0.weight": "narrow.0.weight",
+        "expand.1.weight": "narrow.1.weight",
+        "expand.1.bias": "narrow.1.bias",
+    }
+    one_phase = ("expand.1.weight", "expand.1.bias", "head.bias")
+    weights = {name: array for name, array in stored.items() if not name.startswith("val_")}
+    return {renamed.get(name, name): array[::4] if name in one_phase else array for name, array in weights.items()}
 
 
 def resnet_module() -> Any:

@@ -61,7 +61,7 @@ class Curves:
             "E_warp as printed": error * PRINTED,
             "temporal loss": float(np.mean(self.temporal_loss)),
         }
-        picture, tiles = np.mean(self.lattice, axis=0)
+        picture, tiles = np.mean(self.lattice, axis=0) if self.lattice else (math.nan, math.nan)
         numbers |= {"lattice": float(picture), "lattice in tiles": float(tiles)}
         if self.best_psnr:
             numbers |= {"C_PSNR": mean_psnr(self.best_psnr), "C_SSIM": float(np.mean(self.best_ssim))}

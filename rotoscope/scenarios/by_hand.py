@@ -32,7 +32,7 @@ def paint_by_hand(path: Path, manifest: Manifest, size: Size, threads: int) -> P
     Raises UsageError for models that take more than one picture in colour, or not a picture of this size.
     """
     _check_simple(manifest, size)
-    with needs_extra("cpu"), without_telemetry():
+    with without_telemetry(), needs_extra("cpu"):
         import onnxruntime
 
     options = onnxruntime.SessionOptions()

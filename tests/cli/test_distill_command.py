@@ -38,9 +38,9 @@ def test_a_student_of_a_model_file_fits_its_multiply_adds_and_goes_on(frames, id
     run = tmp_path / "run"
     code, out, err = rotoscope_main("distill", identity, "--frames", frames, "--out", run, *TINY, "--macs", 0.5)
     assert (code, out) == (0, ""), err
-    assert err.splitlines()[0] == "a student of 24 channels: 0.39 G multiply-adds"
+    assert err.splitlines()[0] == "a student of 32 channels: 0.50 G multiply-adds"
     assert (run / "student.safetensors").exists()
-    assert "width = 24\n" in (run / "config.toml").read_text()
+    assert "width = 32\n" in (run / "config.toml").read_text()
     code, _, err = rotoscope_main("train", "resume", run, "--steps", 2)
     assert code == 0
     assert "step 2/2" in err

@@ -186,11 +186,11 @@ def test_device_planes_are_asked_without_a_stream(monkeypatch):
     assert arrays.from_dlpack(Plane()) == "capsule"
 
 
-def test_warm_runs_every_operation_that_has_a_cpu_version():
-    operations = {
-        name for name in MODULES if f"def {name}_cpu(" in Path(rows.__file__).with_name(f"{name}.py").read_text()
-    }
-    assert set(warm()) == operations
+def test_warm_runs_every_operation_that_is_compiled_for_the_cpu():
+    texts = {name: Path(rows.__file__).with_name(f"{name}.py").read_text() for name in MODULES}
+    operations = {name for name, text in texts.items() if f"def {name}_cpu(" in text}
+    compiled = {name for name in operations if "@cpu_kernel" in texts[name]}
+    assert compiled <= set(warm()) <= operations  # the others are NumPy, or run kernels of others
 
 
 def compiled_signatures():

@@ -72,7 +72,7 @@ def test_a_clip_is_a_job_with_progress_and_a_result(gate, client):
         ("/pictures?mix=1e999", "image/png", b"x", 400, "mix '1e999'"),
         ("/pictures?mix=0&mix=1", "image/png", b"x", 400, "mix is given twice"),
         ("/pictures?working_size=99999x99999", "image/png", b"x", 400, "accepted: sides from 1 to"),
-        ("/pictures?steady=very", "image/png", b"x", 400, "steady 'very'; accepted: off, blend, hypercon"),
+        ("/pictures?steady=very", "image/png", b"x", 400, "steady 'very'; accepted: off, blend, ramp, hypercon"),
     ],
 )
 def test_what_is_refused_says_why_and_never_reaches_the_translation(gate, client, path, kind, body, status, message):

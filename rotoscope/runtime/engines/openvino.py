@@ -107,7 +107,7 @@ class OpenVinoEngine:
         """Run the network once and return the shapes of its outputs; raise ModelRefused if it cannot run on the inputs."""
         request = self._compiled.create_infer_request()
         for name, array in (*inputs.items(), *state.items()):
-            request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+            request.set_tensor(name, openvino.Tensor(array))  # a copy: the array need not be contiguous
         given = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
         try:
             request.infer()

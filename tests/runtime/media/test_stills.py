@@ -13,8 +13,8 @@ from avif_grid import GRID
 from PIL import Image, ImageCms
 
 import rotoscope
+from rotoscope.kernels.hdr import PQ, sdr_from_hdr
 from rotoscope.runtime.media.colour_profile import SRGB_COLORANTS, deep_to_srgb
-from rotoscope.runtime.media.hdr import PQ, sdr_from_hdr
 from rotoscope.runtime.media.open_source import open_source
 
 WIDTH, HEIGHT = 128, 96

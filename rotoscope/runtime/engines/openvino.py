@@ -99,7 +99,9 @@ class OpenVinoEngine:
         """Call the network once, with the calling thread's own request; results are written into the arrays given."""
         check_process(self._pid, self.description)
         request = self._request()
-        for name, array in (*inputs.items(), *state.items(), *out.items(), *out_state.items()):
+        given = {**inputs, **state}
+        contiguous = {name: array if array.flags.c_contiguous else array.copy() for name, array in given.items()}
+        for name, array in (*contiguous.items(), *out.items(), *out_state.items()):
             request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
         request.infer()
 

@@ -43,7 +43,7 @@ OPTIONS = {
 }
 
 # Pictures for which no reader is allowed. FFmpeg knows most of them by their endings alone.
-NOT_READ = (".ico", ".cur", ".icns", ".tga", ".pcx", ".xcf", ".svg", ".eps", ".pdf", ".xpm", ".cr2", ".nef", ".arw")
+NOT_READ = (".cur", ".icns", ".xcf", ".svg", ".eps", ".pdf", ".xpm", ".cr2", ".nef", ".arw")
 
 
 @contextmanager

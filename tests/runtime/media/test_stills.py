@@ -350,9 +350,9 @@ def test_transparency_is_said_where_an_animated_webp_has_some(opacity, tmp_path)
     assert ("transparency is laid over black" in source.notes) == (opacity < 255)
 
 
-@pytest.mark.parametrize("ending", [".ico", ".tga", ".pcx"])
+@pytest.mark.parametrize("ending", [".xcf", ".svg"])
 def test_a_picture_of_a_format_that_is_not_read_is_not_called_damaged(ending, tmp_path):
-    image(16, 16).save(tmp_path / f"picture{ending}")
+    (tmp_path / f"picture{ending}").write_bytes(bytes(range(256)))
     with pytest.raises(rotoscope.InputRefused, match=rf"{ending} files are not read; convert it to PNG$"):
         read(tmp_path / f"picture{ending}")
 

@@ -68,4 +68,4 @@ class Client:
             if content["state"] in states:
                 return content
             assert time.monotonic() < limit, content
-            time.sleep(0.005)
+            time.sleep(0.005)  # clients ask again and again; nothing depends on how long this takes

@@ -71,7 +71,7 @@ def batch(
     retry_failed  try jobs again that failed for good
     dry_run   do nothing; the report says what is missing and how long it should take
     watch     go on with files that appear in the sources, until SIGINT or SIGTERM
-    segment   videos longer than twice so many seconds are written in segments, so that a killed process costs one; 0: never
+    segment   seconds; a video longer than two segments is written in segments, and a killed process loses one; 0: no segments
     on        "local": processes of this machine
     on_progress  called about twice a second, and whenever a job ends, on this thread
 

@@ -73,7 +73,8 @@ def serve(
     """
     check_known(options, ModelOptions, SteadyOptions, ServeOptions)
     check_count("threads", threads, THREADS)
-    limits = ServeOptions(**{name: value for name, value in options.items() if name in ServeOptions.__annotations__})  # type: ignore[arg-type]
+    of_serve: dict[str, Any] = {name: value for name, value in options.items() if name in ServeOptions.__annotations__}
+    limits = ServeOptions(**of_serve)
     steady = options_from(SteadyOptions, options)
     given = {name: value for name, value in options.items() if name in ModelOptions.__annotations__}
     defaults = {name: getattr(steady, name) for name in SteadyOptions.__annotations__}
@@ -105,7 +106,7 @@ def _opened(
 def _translation(
     models: Mapping[str, Model], defaults: Mapping[str, Any], threads: int | None, limits: ServeOptions
 ) -> Callable[[Path, Path, Mapping[str, Any], Callable[[Progress], None]], object]:
-    """What a lane does with a file."""
+    """Return the function that translates the file of one job, in the thread of its queue."""
 
     def translated(
         source: Path, target: Path, options: Mapping[str, Any], on_progress: Callable[[Progress], None]

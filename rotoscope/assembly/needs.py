@@ -1,4 +1,4 @@
-"""What a model takes beside pictures in colour."""
+"""Refuse a model that needs a mask, label maps or instance maps where only pictures are at hand."""
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.manifest import Manifest

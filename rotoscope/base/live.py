@@ -189,7 +189,7 @@ class LiveStatus:
     style: str = ""
     """The style that was chosen while the run goes on, "picture or code" for an array; empty for that of the begin."""
     styles: str = ""
-    """What the style may be, in words; empty if the models have none."""
+    """Return the accepted values of `style` as a sentence; empty if no model of the run takes a style."""
     latency_sum_ms: float = 0.0
     stage_counts: dict[str, dict[float, int]] = field(default_factory=dict)
     in_work: int = 0
@@ -200,7 +200,7 @@ class LiveStatus:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a result shows its source; both are (left, top, width, height) in pixels.
+    """The rectangle of the source that a result shows, and where: (left, top, width, height) in pixels.
 
     part    of the source
     filled  of the result; the rest is black

@@ -23,7 +23,8 @@ def shown_address(address: str) -> str:
     path = rest[path_at:]
     if "@" in path and "@" not in rest[:path_at] and ":" in rest[:path_at] and not _is_port(rest[:path_at]):
         host, path = _after_at(path)
-    path, has_more = re.match(r"([^?#]*)(.*)", path, re.DOTALL).groups()  # type: ignore[union-attr]
+    query_at = next((at for at, sign in enumerate(path) if sign in "?#"), len(path))
+    path, has_more = path[:query_at], query_at < len(path)
     path = _SECRET.sub(rf"\1{LEFT_OUT}", path)
     if scheme.lower() in ("rtmp", "rtmps") and path.count("/") > 1:
         path = f"{path.rpartition('/')[0]}/{LEFT_OUT}"

@@ -74,7 +74,7 @@ def batch(  # noqa: D417  cyclopts takes the help of flattened options from thei
     watch
         Go on with files that appear, until Ctrl-C.
     segment
-        Write videos longer than twice so many seconds in segments, so that a killed process costs one segment; 0 never does.
+        Seconds of a segment: videos longer than two segments are split; a killed process loses one. 0: none.
     on
         local: processes of this machine.
     progress

@@ -25,7 +25,7 @@ from rotoscope.cli.options import (
 from rotoscope.cli.progress import Style
 
 if TYPE_CHECKING:
-    from rotoscope.jobs.progress import BatchReport
+    from rotoscope.jobs.progress import BatchReport, Missing
 
 INCOMPLETE = 5
 
@@ -120,7 +120,7 @@ def print_plan(report: "BatchReport") -> None:
     ]
     if waiting and report.expected_seconds is not None:
         rows.append(f"about {hours(report.expected_seconds)} with one worker")
-    rows += [f"missing: {item.source}: {item.error}" for item in report.missing if item.state != "waiting"]
+    rows += [f"missing: {item.source}: {_reason(item)}" for item in report.missing if item.state != "waiting"]
     for row in rows:
         print(printable(row), file=sys.stderr)
 
@@ -136,6 +136,11 @@ def print_report(report: "BatchReport", out: Path) -> None:
         rows += [f"lost: {record.source}: {count} {what}" for what, count in record.losses.items()]
     for item in report.missing:
         times = f" ({item.attempts} attempts)" if item.attempts > 1 else ""
-        rows.append(f"missing: {item.source}: {item.error or item.state}{times}")
+        rows.append(f"missing: {item.source}: {_reason(item) or item.state}{times}")
     for row in rows:
         print(printable(row), file=sys.stderr)
+
+
+def _reason(item: "Missing") -> str:
+    """Why a result is missing, without the name of the source, which stands before it."""
+    return item.error.removeprefix(f"{item.source}: ")

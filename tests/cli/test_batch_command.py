@@ -30,7 +30,7 @@ def test_a_batch_says_what_is_missing_and_why(rotoscope_main, inputs, here):
     code, out, err = rotoscope_main("batch", "in", "-o", "out", "-m", "invert.onnx", "--report", "report.json")
     assert (code, out) == (5, "")
     assert err.splitlines()[0].startswith("1/2 done (0 before), 2 frames, ")
-    assert err.splitlines()[1].startswith("missing: in/bad.mp4: in/bad.mp4: not a video or picture")
+    assert err.splitlines()[1].startswith("missing: in/bad.mp4: not a video or picture")
     report = json.loads((here / "report.json").read_text())
     assert [item["source"] for item in report["missing"]] == ["in/bad.mp4"]
     (here / "in" / "bad.mp4").unlink()

@@ -5,5 +5,6 @@ evaluation, curves            all measures of one result, frame by frame
 warping_error, paired_warping_error, gradient_energy, lattice, patch_consistency, response, fidelity, frechet, confusion
                               one measure each
 feature_distances             LPIPS, FID, VFID, VLPIPS: networks with weights by path; the only module that needs torch
+mean_error, score_table       mean, standard error, Wilson interval; a table of methods and measures
 matched, rgb_array, pareto    reading videos side by side; the array type; choosing a setting
 """

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rotoscope.api.batch import batch
     from rotoscope.api.bench import Bench, bench
+    from rotoscope.api.evaluation import evaluate, evaluate_pictures, evaluate_table
     from rotoscope.api.live import live
-    from rotoscope.api.measurement import compare, evaluate, parity, run_parity
+    from rotoscope.api.measurement import compare, parity, run_parity
     from rotoscope.api.model_files import build, encode, export_model, export_triton, info
     from rotoscope.api.serve import serve
     from rotoscope.api.training import distill, train
@@ -53,7 +54,9 @@ _MODULES = {
     "compare": "api.measurement",
     "distill": "api.training",
     "encode": "api.model_files",
-    "evaluate": "api.measurement",
+    "evaluate": "api.evaluation",
+    "evaluate_pictures": "api.evaluation",
+    "evaluate_table": "api.evaluation",
     "export_model": "api.model_files",
     "export_triton": "api.model_files",
     "info": "api.model_files",
@@ -91,6 +94,8 @@ __all__ = [
     "distill",
     "encode",
     "evaluate",
+    "evaluate_pictures",
+    "evaluate_table",
     "export_model",
     "export_triton",
     "info",

@@ -35,5 +35,7 @@ def hole_for(holes: Iterator[Mask], picture: RGB, index: int) -> Mask:
         raise InputRefused(f"no mask for frame {index}; accepted: one for each frame, or one picture for all")
     if hole.shape != picture.shape[:2]:
         (height, width), (wanted_height, wanted_width) = hole.shape, picture.shape[:2]
-        raise InputRefused(f"a mask of {width}x{height} for a frame of {wanted_width}x{wanted_height}; accepted: one size")
+        raise InputRefused(
+            f"a mask of {width}x{height} for a frame of {wanted_width}x{wanted_height}; accepted: one size"
+        )
     return hole

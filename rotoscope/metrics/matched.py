@@ -85,7 +85,9 @@ def opened(
     rate             frames per second of image sequences
     unconverted      give the stored numbers of PNG files, not colours
     """
-    begin, part = (None if value is None else Fraction(value).limit_denominator(1_000_000) for value in (start, duration))
+    begin, part = (
+        None if value is None else Fraction(value).limit_denominator(1_000_000) for value in (start, duration)
+    )
     return open_source(name, rate=exact_rate(rate), start=begin, duration=part, unconverted=unconverted)
 
 
@@ -95,6 +97,14 @@ def frames_of(
     """Yield the pictures of one video, (H,W,3) uint8 RGB."""
     for _, (picture,) in side_by_side([name], start=start, duration=duration, rate=rate):
         yield picture
+
+
+def pictures_of(name: str, duration: float | None = None, rate: float = 25.0) -> Iterator[RGB]:
+    """Yield pictures (H,W,3) uint8 RGB, each of a size of its own; raises InputRefused for a damaged one."""
+    with opened(name, duration=duration, rate=rate) as reader:
+        for frame in reader:
+            yield rgb_picture(frame.source)
+        _no_losses([reader])
 
 
 def spread_frames(source: str, count: int) -> tuple[list[RGB], list[float]]:

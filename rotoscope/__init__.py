@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rotoscope.api.batch import batch
     from rotoscope.api.bench import Bench, bench
+    from rotoscope.api.blind_test import compare_blind, count_choices
     from rotoscope.api.evaluation import evaluate, evaluate_pictures, evaluate_table
     from rotoscope.api.live import live
     from rotoscope.api.measurement import compare, parity, run_parity
@@ -52,6 +53,8 @@ _MODULES = {
     "bench": "api.bench",
     "build": "api.model_files",
     "compare": "api.measurement",
+    "compare_blind": "api.blind_test",
+    "count_choices": "api.blind_test",
     "distill": "api.training",
     "encode": "api.model_files",
     "evaluate": "api.evaluation",
@@ -91,6 +94,8 @@ __all__ = [
     "bench",
     "build",
     "compare",
+    "compare_blind",
+    "count_choices",
     "distill",
     "encode",
     "evaluate",

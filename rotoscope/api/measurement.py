@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rotoscope.assembly.model import Model
     from rotoscope.base.frame import Frame
     from rotoscope.base.sizes import Size
     from rotoscope.export.comparison import ParityReport
@@ -35,6 +36,7 @@ def compare(
     source: str | Path,
     models: Sequence[Named],
     *,
+    styles: Sequence[int] | None = None,
     frames: int = 4,
     height: int = 240,
     engine: EngineName | None = None,
@@ -42,6 +44,7 @@ def compare(
 ) -> NDArray[np.uint8]:
     """Draw a contact sheet, (H,W,3) uint8 RGB: a row for each frame, a column for the source and for each model.
 
+    styles   a column for each of these styles of each model: numbers of styles, or seeds; None: one column for each model
     frames   number of frames, spread evenly over the source
     height   of each picture on the sheet, in pixels
     engine, options  as in `load`
@@ -50,8 +53,13 @@ def compare(
 
     check_known(options, ModelOptions)
     given = model_keywords(options, engine)
-    opened = (open_chain([model], given)[0] for model in models)
-    return drawn(str(source), ((model.name, model) for model in opened), frames=frames, height=height)
+    columns: Iterator[tuple[str, Model]] = (
+        (opened.name if style is None else f"{opened.name} {style}", opened)
+        for model in models
+        for style in ((None,) if styles is None else styles)
+        for opened in open_chain([model], given if style is None else {**given, "style": style})
+    )
+    return drawn(str(source), columns, frames=frames, height=height)
 
 
 def parity(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +121,6 @@ def _shown(file: Path, folder: Path) -> str:
     return f"{name}{ending}"
 
 
-def _as_results(frames: Iterator[Frame]) -> Iterator[Frame]:
+def _as_results(frames: Iterable[Frame]) -> Iterator[Frame]:
     for frame in frames:
         yield replace(frame, result=Picture((float_picture(frame.source),)))

@@ -11,6 +11,7 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.options import EngineName, Precision
 from rotoscope.cli.lines import print_lines, report_lines
 from rotoscope.cli.overwrite_rules import chosen_target, refuse_inputs
+from rotoscope.cli.usage_errors import no_model
 
 if TYPE_CHECKING:
     from rotoscope.plots.contact_sheet import Image
@@ -90,6 +91,8 @@ def compare(
     if count or blind:
         sheet_flags = bool(model or styles or hint or working_size or overwrite)
         return _count(count, source) if count else _blind(source, out, output, original, question, other=sheet_flags)
+    if source is not None and not model and original is None and question is None:
+        raise UsageError(no_model("compare"))
     if source is None or not model or original is not None or question is not None:
         raise UsageError(
             "accepted: SOURCE -m MODEL, --blind A B (with --original and --question), or --count FILE of a blind test"

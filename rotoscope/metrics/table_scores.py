@@ -97,9 +97,10 @@ def _result(
     if method.result is not None:
         return method.result.replace("{clip}", clip)
     given = {**{name: options[name] for name in PART if name in options}, **method.options}
+    digest = _digest(given, str(Path(source).parent))
     if isinstance(given.get("mask"), str):
         given["mask"] = _filled(given["mask"], clip)
-    target = plan.folder / f"{_file_name(method.name)}-{_digest(given, source)}" / f"{clip}.mkv"
+    target = plan.folder / f"{_file_name(method.name)}-{digest}" / f"{clip}.mkv"
     models = given["model"] if isinstance(given["model"], list) else [given["model"]]
     if not _is_newer(target, [source, *models, given.get("mask")]):
         target.parent.mkdir(parents=True, exist_ok=True)

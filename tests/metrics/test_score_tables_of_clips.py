@@ -61,6 +61,7 @@ def test_every_method_is_measured_on_every_clip_and_the_reference_has_no_distanc
     assert run.made[0] == ("one.mp4", {"model": "net.onnx", "steady": "off", "working_size": "48x32"})
     references = {result.split("/")[0]: reference for _, result, reference, _ in run.measured}
     assert references["theirs"].startswith("table/plain-") and len(run.measured) == 6
+    assert len(list((clips / "table").glob("plain-*"))) == 1
 
 
 def test_what_is_newer_than_its_inputs_is_kept_and_what_changed_is_made_again(clips):

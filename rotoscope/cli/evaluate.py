@@ -137,7 +137,8 @@ def evaluate(
             raise UsageError(
                 "--table names clips, methods and options itself; accepted beside it: flags of measuring, --json"
             )
-        return measure_table(table, asdict(options), json, progress, overwrite=overwrite)
+        given = {name: value for name, value in asdict(options).items() if value != getattr(DEFAULTS, name)}
+        return measure_table(table, given, json, progress, overwrite=overwrite)
     is_pictures = (
         result is None and not sweep and not model and bool(options.labels or (reference and options.inception))
     )

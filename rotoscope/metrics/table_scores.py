@@ -154,7 +154,7 @@ def _is_newer(target: Path, inputs: Iterable[Any]) -> bool:
 
 
 def _filled(value: Any, clip: str) -> Any:
-    return value.replace("{clip}", clip) if isinstance(value, str) else value
+    return str(value).replace("{clip}", clip) if isinstance(value, str | Path) else value
 
 
 def _paths(value: Any) -> list[str]:

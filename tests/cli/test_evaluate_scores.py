@@ -152,5 +152,6 @@ def test_a_table_of_methods_is_printed_written_and_kept(here, rotoscope_main):
     code, again, err = rotoscope_main("evaluate", "--table", "table.toml", "--overwrite")
     assert (code, err) == (0, "") and again == out
     assert rotoscope.evaluate_table("table.toml").text() in out
+    assert len(list((here / "made").glob("ours-*"))) == 1 and len(list((here / "made/numbers").iterdir())) == 6
     code, _, err = rotoscope_main("evaluate", "--table", "table.toml")
     assert code == 2 and "table.table.json exists" in err

@@ -84,8 +84,9 @@ def test_names_of_clips_fill_paths_of_masks_and_references(clips):
     content = {
         **CONTENT, "reference": "truth/{clip}.mp4", "measure": {"mask": "holes/{clip}.png", "start": 1.0}, "clips": ["one.mp4"],
     }  # fmt: skip
-    run.table(read(content))
-    assert run.measured[0][2:] == ("truth/one.mp4", {"mask": "holes/one.png", "start": 1.0})
+    run.table(read(content), labels=Path("maps/{clip}"))
+    options = {"mask": "holes/one.png", "start": 1.0, "labels": "maps/one"}
+    assert run.measured[0][2:] == ("truth/one.mp4", options)
     assert run.made[0][1]["start"] == 1.0
 
 

@@ -137,12 +137,8 @@ class _Driver:
         if self._results.folder is not None:
             for folder in {(self._results.folder / target).parent for target in self._sizes}:
                 remove_leftovers(folder)
-            logs = log_folder(self._results.name)
             with suppress(OSError):
-                for log in logs.iterdir():
-                    if not log.stat().st_size:  # of a process of a cluster, which ends by itself
-                        log.unlink()
-                logs.rmdir()  # if it is empty
+                log_folder(self._results.name).rmdir()  # if it is empty
 
     def report(self) -> BatchReport:
         """What came of the jobs."""

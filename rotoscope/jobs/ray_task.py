@@ -6,6 +6,7 @@ its models open, and ends with that worker, however it ends, because its standar
 
 import os
 import queue
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.jobs.local_workers import log_folder
 from rotoscope.jobs.task import Task
 from rotoscope.jobs.worker_process import Message, WorkerProcess
 
+LOGS = Path(tempfile.gettempdir()) / "rotoscope-logs"  # of this node
 TICK_SECONDS = 0.2  # longest time until an interruption is seen
 IDLE_SECONDS = 20.0  # after which a process without a task ends, since it holds memory
 
@@ -45,7 +46,7 @@ class Warm:
         if process is None:
             self._made_for, self._messages = made_for, queue.Queue()
             here = folder if Path(folder).is_dir() else None
-            process = WorkerProcess(1, out, self._messages, log_folder(out), folder=here)
+            process = WorkerProcess(1, out, self._messages, LOGS, folder=here)
         return process, self._messages
 
     def put_back(self, process: WorkerProcess) -> None:

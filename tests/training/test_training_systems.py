@@ -195,7 +195,7 @@ def test_a_look(tmp_path):
     torch.save(SqueezeNetFeatures().state_dict(), tmp_path / "squeezenet.pth")
     photos = tiny_data.folder(tmp_path / "photos")
     tiny_data.write(tmp_path / "painting.png", tiny_data.blobs(99, 48))
-    sizes = {"batch": 2, "crop": 64, "width": 8, "painting_side": 64}
+    sizes = {"batch": 2, "crop": 72, "width": 8, "blocks": 1, "painting_side": 64, "equivariance": 1.0}
     options = LookOptions(
         photos=photos, painting=tmp_path / "painting.png", squeezenet=tmp_path / "squeezenet.pth", **sizes
     )

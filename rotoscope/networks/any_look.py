@@ -4,7 +4,7 @@ A style encoder makes a code of a painting, once: convolutions of stride 2, mean
 and a linear layer. The compact student paints every frame; after each of its instance norms, scale and shift of each channel are a
 linear function of the code. So codes can be mixed, and a code costs nothing at a frame's size.
 
-With default sizes: 287,203 parameters, of which the student has 182,979.
+With default sizes: 276,323 parameters, of which the student has 150,147.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,8 @@
 
 Two smooth convolutions of stride 2 lead to a quarter of the size, where dense residual blocks (He et al. 2016) with instance
 norm (Ulyanov et al. 2016) do most of the work. Two smooth enlarging convolutions lead back; the features at half the size from
-the way down are added, so that lines stay where they are. All padding is zeros: engines run it faster than reflection.
+the way down are added, so that lines stay where they are. The blocks pad by zeros, which engines run
+faster than reflection; the changes of size repeat the border, because zeros there draw a frame around the picture.
 
 Every change of size is filtered, so that a picture moved by one pixel gives nearly the moved result (Zhang 2019), and no weights can print a lattice: the way down blurs before it drops pixels, and the way up is a convolution of the bilinearly
 enlarged features, computed at the smaller size as four phases and pixel shuffle (Shi et al. 2016).
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pixel_shuffle
+from torch.nn.functional import conv2d, pad, pixel_shuffle
 
 from rotoscope.networks.resnet import numbers
 
@@ -40,40 +41,38 @@ class SmoothDown(nn.Module):
     `weight` is (K,C,3,3), `bias` (K,).
     """
 
-    blur: Tensor
+    blur = DOWN_BLUR
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         start = nn.Conv2d(in_channels, out_channels, 3)
         assert start.bias is not None
         self.weight, self.bias = nn.Parameter(start.weight.detach()), nn.Parameter(start.bias.detach())
-        blur = torch.tensor(DOWN_BLUR)
-        self.register_buffer("blur", torch.outer(blur, blur)[None, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        kernels = self.weight.flatten(0, 1)[:, None]
-        smooth = conv2d(kernels, self.blur, padding=len(DOWN_BLUR) - 1).unflatten(0, self.weight.shape[:2])
-        return conv2d(x, smooth[:, :, 0], self.bias, stride=2, padding=2)
+        blur = self.weight.new_tensor(self.blur)
+        kernels = conv2d(self.weight.flatten(0, 1)[:, None], torch.outer(blur, blur)[None, None], padding=len(blur) - 1)
+        x = pad(x, (2, 2, 2, 2), mode="replicate")
+        return conv2d(x, kernels[:, 0].unflatten(0, self.weight.shape[:2]), self.bias, stride=2)
 
 
 class SmoothUp(nn.Module):
     """3x3 convolution of features that are enlarged bilinearly to double size: (N,C,H,W) -> (N,K,2H,2W).
 
-    `weight` is (K,C,3,3), `bias` (K,). Outside the picture the features are 0.
+    `weight` is (K,C,3,3), `bias` (K,). Outside the picture the border is repeated.
     """
-
-    taps: Tensor
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         start = nn.Conv2d(in_channels, out_channels, 3)
         assert start.bias is not None
         self.weight, self.bias = nn.Parameter(start.weight.detach()), nn.Parameter(start.bias.detach())
-        self.register_buffer("taps", torch.tensor(UP_TAPS), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        phases = torch.einsum("pya,qxb,kcab->kpqcyx", self.taps, self.taps, self.weight).flatten(0, 2)
-        return pixel_shuffle(conv2d(x, phases, self.bias.repeat_interleave(4), padding=1), 2)
+        taps = self.weight.new_tensor(UP_TAPS)
+        phases = torch.einsum("pya,qxb,kcab->kpqcyx", taps, taps, self.weight).flatten(0, 2)
+        x = pad(x, (1, 1, 1, 1), mode="replicate")
+        return pixel_shuffle(conv2d(x, phases, self.bias.repeat_interleave(4)), 2)
 
 
 class ResidualBlock(nn.Module):

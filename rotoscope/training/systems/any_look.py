@@ -13,7 +13,7 @@ where x' is a synthetic next frame. All terms are those of `look`, but for the t
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rotoscope.networks.any_look import PAINTING_PX, AnyLook
 from rotoscope.networks.compact import CELL
@@ -102,6 +102,10 @@ class AnyLookTraining(TrainingSystem):
             "painting": paintings,
             "painted": self.network(photos, self.network.encoder(paintings)),
         }
+
+    def modules_to_compile(self) -> list[nn.Module]:
+        """Return encoder and student, which a step calls one after the other."""
+        return [self.network.encoder, self.network.student]
 
     def preview(self, frames: Tensor, batch: Batch) -> Tensor:
         """Return frames in the style of the first painting of the fixed samples."""

@@ -71,10 +71,7 @@ def largest(fits: Callable[[StudentSize], bool], sizes: Sequence[StudentSize] = 
 
 
 def multiply_adds(student_size: StudentSize, size: tuple[int, int]) -> int:
-    """Return the multiply-adds of a student's convolutions for one picture of (width, height), rounded up to a valid size.
-
-    The few that make kernels from weights are not counted: engines do them once.
-    """
+    """Return the multiply-adds of a student's convolutions for one picture of (width, height), rounded up to a valid size."""
     student = CompactGenerator(*student_size).to("meta")
     columns, rows = (-(-side // student.size_multiple) * student.size_multiple for side in size)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -89,6 +86,8 @@ def untrained_student(size: StudentSize) -> Loaded:
 
 def open_network(path: Path) -> Loaded:
     """Return the network of a checkpoint. Raises UsageError for a file that is none, ModelRefused for an unknown one."""
+    if not path.is_file():
+        raise UsageError(f"--keep-body: {path} is no file; accepted: the checkpoint of a teacher")
     try:
         weights = load_file(path) if path.suffix == ".safetensors" else load_tensors(path)
     except (OSError, SafetensorError) as error:

@@ -1,7 +1,7 @@
 """The network of `starry` and `scream` in torch, to time the same work there; the package holds these looks as ONNX files only.
 
-A convolution of stride 4, five separable residual blocks with instance norm, features repeated to half the size, a 3x3 convolution
-and pixel shuffle whose four phases have the same mean.
+A convolution of stride 4, five separable residual blocks with instance norm, features repeated to half the size, a 3x3
+convolution and pixel shuffle whose four phases have the same mean.
 """
 
 import torch

@@ -14,9 +14,9 @@ from rotoscope.networks.munit import MunitGenerator, MunitPair
 def encoder_of(loaded: Loaded, encoder: Encoder) -> Loaded:
     """Return the style encoder (N,3,H,W) -> (N,S,1,1) or the content encoder (N,3,H,W) -> (N,C,H/4,W/4) of a network.
 
-    MUNIT has both, any-look a style encoder. If a MUNIT file holds both domains, these are the encoders that a translation in its
-    direction uses: the style encoder of the target domain and the content encoder of the source domain. Raises UsageError for
-    other architectures.
+    MUNIT has both, any-look a style encoder. If a MUNIT file holds both domains, these are the encoders that a translation in
+    its direction uses: the style encoder of the target domain and the content encoder of the source domain. Raises UsageError
+    for other architectures.
     """
     network, description = loaded
     is_style = encoder == "style-encoder"

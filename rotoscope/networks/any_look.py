@@ -1,8 +1,8 @@
 """Any look: the compact student in the style of any picture (after Ghiasi et al. 2017, Huang and Belongie 2017).
 
 A style encoder makes a code of a painting, once: convolutions of stride 2, mean and deviation of their features at three sizes,
-and a linear layer. The compact student paints every frame; after each of its instance norms, scale and shift of each channel are a
-linear function of the code. So codes can be mixed, and a code costs nothing at a frame's size.
+and a linear layer. The compact student paints every frame; after each of its instance norms, scale and shift of each channel
+are a linear function of the code. So codes can be mixed.
 
 With default sizes: 276,323 parameters, of which the student has 150,147.
 """

@@ -86,7 +86,7 @@ def test_like_paints_as_the_trained_network_does(exported, paintings, network):
 
 def test_a_clip_is_painted_like_a_painting_without_a_flag(exported, paintings, tmp_path, rotoscope_main):
     clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=2)
-    code, out, err = rotoscope_main("translate", clip, tmp_path / "out.mp4", "-m", exported, "--like", paintings[0])
+    code, _, err = rotoscope_main("translate", clip, tmp_path / "out.mp4", "-m", exported, "--like", paintings[0])
     assert code == 0, err
     assert (tmp_path / "out.mp4").stat().st_size > 100
     code, _, err = rotoscope_main("translate", clip, tmp_path / "none.mp4", "-m", exported)

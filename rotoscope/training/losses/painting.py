@@ -1,8 +1,8 @@
 """Losses that compare a painted picture with a photograph and a painting, on features of SqueezeNet 1.1.
 
 Content and style as in Johnson, Alahi, Fei-Fei 2016, each divided by the energy of its target, so that weights are comparable
-between layers and paintings. The style is compared at full and at half the size: the features are shallow and see only strokes of one
-size otherwise.
+between layers and paintings. The style is compared at full and at half the size: the features are shallow and see only strokes
+of one size otherwise.
 """
 
 from collections.abc import Callable, Sequence

@@ -8,15 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rotoscope.base.errors import RotoscopeError, UsageError
-from rotoscope.base.options import (
-    IN_FLIGHT,
-    THREADS,
-    EngineName,
-    ModelOptions,
-    TranslateKeywords,
-    check_count,
-    check_options,
-)
+from rotoscope.base.option_checks import check_count
+from rotoscope.base.option_keywords import TranslateKeywords
+from rotoscope.base.options import IN_FLIGHT, THREADS, EngineName, ModelOptions, check_options
 from rotoscope.jobs.batch import LocalWorkers, run_batch
 from rotoscope.jobs.cards import visible_cards
 from rotoscope.jobs.chains import Chains

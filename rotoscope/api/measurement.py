@@ -13,15 +13,9 @@ from rotoscope.assembly.chain import Named, model_keywords, open_chain
 from rotoscope.assembly.pair_networks import measuring_flow
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target
-from rotoscope.base.options import (
-    EngineName,
-    ModelKeywords,
-    ModelOptions,
-    SteadyKeywords,
-    SteadyOptions,
-    check_known,
-    options_from,
-)
+from rotoscope.base.option_checks import check_known
+from rotoscope.base.option_keywords import ModelKeywords, SteadyKeywords
+from rotoscope.base.options import EngineName, ModelOptions, SteadyOptions, options_from
 from rotoscope.base.sizes import parse_size
 from rotoscope.kernels.rows import usable_cores
 from rotoscope.runtime.media.encoder import CONTAINERS

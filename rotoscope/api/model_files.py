@@ -15,12 +15,9 @@ from rotoscope.assembly.styles import encoder_beside
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.files import check_target, part_file
 from rotoscope.base.frame import Picture
-from rotoscope.base.options import (
-    EngineName,
-    ModelKeywords,
-    ModelOptions,
-    check_known,
-)
+from rotoscope.base.option_checks import check_known
+from rotoscope.base.option_keywords import ModelKeywords
+from rotoscope.base.options import EngineName, ModelOptions
 from rotoscope.base.sizes import parse_size
 from rotoscope.runtime.models.model_file import open_model, write_described
 from rotoscope.weights.check import check_weights

@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within
-from rotoscope.base.options import check_number
+from rotoscope.base.option_checks import check_number
 from rotoscope.base.sizes import parse_size
 from rotoscope.base.text import shortened
 from rotoscope.cli.progress import Style

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from rotoscope.base.options import Range
+from rotoscope.base.option_checks import Range
 from rotoscope.base.text import json_text, printable
 from rotoscope.cli.lines import report_lines
 from rotoscope.cli.options import RANGE

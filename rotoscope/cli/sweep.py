@@ -6,7 +6,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.base.options import TRANSLATE_VALUES, check_fields, check_options
+from rotoscope.base.option_checks import check_fields
+from rotoscope.base.options import TRANSLATE_VALUES, check_options
 from rotoscope.cli.lines import print_lines
 from rotoscope.cli.options import RunFlags
 from rotoscope.cli.progress import Style, counted, shown_progress

@@ -8,7 +8,8 @@ from typing import Any
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.base.nearest import nearest
-from rotoscope.base.options import IN_FLIGHT, TRANSLATE_VALUES, check_count, check_options
+from rotoscope.base.option_checks import check_count
+from rotoscope.base.options import IN_FLIGHT, TRANSLATE_VALUES, check_options
 from rotoscope.jobs.job import BatchJob
 from rotoscope.jobs.listing import ending_for
 from rotoscope.runtime.media.sequence_files import PATTERN

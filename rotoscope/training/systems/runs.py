@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within
-from rotoscope.base.options import check_number
+from rotoscope.base.option_checks import check_number
 from rotoscope.training.loop.run import TrainingResult, run_training
 from rotoscope.training.loop.run_folder import check_new_run
 from rotoscope.training.loop.trainer import TrainingProgress

@@ -3,11 +3,12 @@
     python benchmarks/distillation.py TEACHER CLIP --students A.safetensors [B.safetensors ...] --lpips FILE
         [--precisions fp32 bf16 int8] [--scales 0.25 0.35 0.5] [--frames 24] [--size 640x360] [--json FILE] [--chart SVG]
 
-TEACHER and students are checkpoints. Every model runs on every frame; fp32 and int8 (calibrated on the clip) on ONNX Runtime,
-bf16 on OpenVINO. At a smaller working size the teacher's picture is enlarged. Numbers: milliseconds of a frame without decoding
-and encoding (median; all models in turn, so that other work on the machine meets all alike), the same as a ratio to `starry`,
-multiply-adds, LPIPS (SqueezeNet) to the teacher at full size and to the source (a student that changes nothing is no student),
-E_warp frame by frame by DIS (medium, full size), the largest lattice share. The chart shows milliseconds and LPIPS.
+TEACHER and students are checkpoints; a student may be an .onnx file, in fp32 and bf16. Every model runs on every frame; fp32
+and int8 (calibrated on the clip) on ONNX Runtime, bf16 on OpenVINO. At a smaller working size the teacher's picture is enlarged.
+Numbers: milliseconds of a frame without decoding and encoding (median; all models in turn, so that other work on the machine
+meets all alike), the same as a ratio to `starry`, multiply-adds, LPIPS (SqueezeNet) to the teacher at full size and to the
+source (a student that changes nothing is no student), E_warp frame by frame by DIS (medium, full size), the largest lattice
+share. The chart shows milliseconds and LPIPS.
 """
 
 import argparse
@@ -66,7 +67,9 @@ def flicker(shown, motion):
 
 
 def multiply_adds(checkpoint, size):
-    """Return billions of multiply-adds for a frame of (width, height), scaled by area from those at 256x256."""
+    """Return billions of multiply-adds for a frame of (width, height), scaled by area from those at 256x256; NaN for ONNX."""
+    if Path(checkpoint).suffix == ".onnx":
+        return float("nan")
     graph = open_network([Path(checkpoint)], ExportOptions()).graph
     return count_macs(graph) / 1e9 * size[0] * size[1] / 256**2
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rotoscope.training.loop.run import TrainingResult
     from rotoscope.training.loop.trainer import TrainingProgress
     from rotoscope.training.options import DistillOptions, RunOptions, SystemOptions
-    from rotoscope.training.systems.distill import StudentSize
 
 
 def train(
@@ -65,7 +64,7 @@ def distill(
     )  # fmt: skip
 
 
-def _seconds_of_student(student: StudentSize, size: Size) -> float:
+def _seconds_of_student(student: tuple[int, int], size: Size) -> float:
     """Seconds of ONNX Runtime for a frame of (width, height) with an untrained student."""
     from rotoscope.assembly.call_time import seconds_per_call
     from rotoscope.export.onnx import export_onnx

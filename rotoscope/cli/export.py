@@ -86,7 +86,6 @@ def export(
         [checkpoint, *finer], out, calibrate=calibrate, overwrite=overwrite, **as_keywords(options)
     )
     report_lines(*str(report).split("\n"))
-    written = [out, encoder_beside(out)] if report.has_encoder_beside else [out]
-    for file in written:
+    for file in (out, encoder_beside(out)) if report.has_encoder_beside else (out,):
         report_lines(f"written: {file} ({file.stat().st_size / 1e6:.1f} MB)")
     return 0

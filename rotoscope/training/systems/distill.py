@@ -15,6 +15,7 @@ blocks learn at a lower rate.
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,8 +80,8 @@ def multiply_adds(student_size: StudentSize, size: tuple[int, int]) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def untrained_student(size: StudentSize) -> Loaded:
-    """Return a student with initial weights, to be exported and timed."""
+def untrained_student(size: tuple[int, int]) -> Loaded:
+    """Return a student of (channels, blocks) with initial weights, to be exported and timed."""
     return from_state_dict(CompactGenerator(*size).state_dict())
 
 
@@ -170,7 +171,7 @@ class Distillation(TrainingSystem):
         body = weights_of(self.student.blocks)
         known = {id(parameter) for parameter in body}
         ends = [parameter for parameter in self.student.parameters() if id(parameter) not in known]
-        groups = [{"params": ends}, {"params": body, "lr": BODY_RATE * rate}]
+        groups: list[dict[str, Any]] = [{"params": ends}, {"params": body, "lr": BODY_RATE * rate}]
         return Adam(groups, rate, betas=DEFAULT_BETAS, fused=True)
 
     def domains(self) -> list[Domain]:

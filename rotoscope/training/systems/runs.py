@@ -7,13 +7,14 @@ from pathlib import Path
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within
 from rotoscope.base.option_checks import check_number
+from rotoscope.networks.compact import StudentSize
 from rotoscope.training.loop.run import TrainingResult, run_training
 from rotoscope.training.loop.run_folder import check_new_run
 from rotoscope.training.loop.trainer import TrainingProgress
 from rotoscope.training.options import DistillOptions, RunOptions, SystemOptions
 from rotoscope.training.options.config_file import CONFIG, from_toml
 from rotoscope.training.systems.catalogue import make_system
-from rotoscope.training.systems.distill import Paint, StudentSize, largest, multiply_adds
+from rotoscope.training.systems.distill import Paint, largest, multiply_adds
 
 FPS, MACS = Within(1e-3, 1e6, "frames per second"), Within(1e6, 1e15, "multiply-adds")  # of a budget
 

@@ -4,7 +4,7 @@
         [--precisions fp32 bf16 int8] [--scales 0.25 0.35 0.5] [--frames 24] [--size 640x360] [--json FILE] [--chart SVG]
 
 TEACHER and students are checkpoints; a student may be an .onnx file, in fp32 and bf16. Every model runs on every frame; fp32
-and int8 (calibrated on the clip) on ONNX Runtime, bf16 on OpenVINO. At a smaller working size the teacher's picture is enlarged.
+and int8 (calibrated on the clip) on ONNX Runtime, bf16 on OpenVINO. Pictures of a smaller working size are enlarged.
 Numbers: milliseconds of a frame without decoding and encoding (median; all models in turn, so that other work on the machine
 meets all alike), the same as a ratio to `starry`, multiply-adds, LPIPS (SqueezeNet) to the teacher at full size and to the
 source (a student that changes nothing is no student), E_warp frame by frame by DIS (medium, full size), the largest lattice

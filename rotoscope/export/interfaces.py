@@ -137,6 +137,16 @@ def label_window(given: Flattened) -> Interface:
     return Interface(module, fields)
 
 
+def past_maps(given: Flattened) -> Interface:
+    """The label predictor: the label maps up to the newest one; scores of the labels of the next map come out."""
+    num_labels, num_maps = given.sizes["num_labels"], given.sizes["num_maps"]
+    named = given._replace(labels=given.labels or Labels(num_labels))
+    module, fields = by_labels(named, given.module, num_labels, num_frames=num_maps)
+    if "instances" in fields:
+        raise UsageError(f"--edges: {given.loaded.description.system} sees no instances")
+    return Interface(module, {**fields, "kind": "predict", "output": FrameOutput(tensor="scores", content="scores")})
+
+
 def two_frames(given: Flattened) -> Interface:
     """Predictors: the previous and the current frame."""
     stacked = given.loaded.description.signature.inputs == ("frames",)
@@ -188,6 +198,7 @@ INTERFACES: dict[tuple[str, ...], Callable[[Flattened], Interface]] = {
     ("picture", "instances"): picture_and_instances,
     ("labels", "features"): labels_and_features,
     ("labels",): label_window,
+    ("past",): past_maps,
     ("frames",): two_frames,
     ("older", "newer"): two_frames,
     ("window", "masks"): window_and_masks,

@@ -64,7 +64,8 @@ class ScaleGenerator(nn.Module):
     """Generator of one scale: labels (N,C,H,W), history (N,6,H,W), foreground mask (N,1,H,W), coarser features -> Composite.
 
     Residual blocks of the coarse generator (`is_coarse`): half before and half after the sum of its two encoders. Those of
-    a finer one are all in `model_up_*`, to whose input the coarser features are added.
+    a finer one are all in `model_up_*`, to whose input the coarser features are added. With `draws_classes` the picture is
+    the probability of each class, and so is the history.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class ScaleGenerator(nn.Module):
         has_flow: bool = True,
         is_coarse: bool = True,
         scale: int = 0,
+        draws_classes: bool = False,
     ) -> None:
         super().__init__()
         wide = width * 2**num_levels
@@ -95,7 +97,8 @@ class ScaleGenerator(nn.Module):
         self.model_down_img = nn.Sequential(*downs(history_channels, width, num_levels, norm), *blocks(before))
         self.model_res_img = nn.Sequential(*blocks(after))
         self.model_up_img = nn.Sequential(*blocks(at_top), *ups(width, num_levels, norm))
-        self.model_final_img = nn.Sequential(*tail(width, out_channels, nn.Tanh()))
+        drawn = nn.Softmax(dim=1) if draws_classes else nn.Tanh()
+        self.model_final_img = nn.Sequential(*tail(width, out_channels, drawn))
         self.has_flow = has_flow
         if has_flow:
             self.model_res_flow = nn.Sequential(*blocks(after))

@@ -79,7 +79,10 @@ def repeated(past, num_frames):
 
 def moved_by_flow(past, num_frames):
     """The last map moved by its last flow; the flow moves with it."""
-    drawn = [cv2.resize(colours_of(labels), None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_NEAREST) for labels in past]
+    drawn = [
+        cv2.resize(colours_of(labels), None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_NEAREST)
+        for labels in past
+    ]
     flow = DisFlow("medium", scale=1.0)(drawn[-1], drawn[-2])
     height, width = past[-1].shape
     flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) / ENLARGED
@@ -169,7 +172,9 @@ def trained(weights, num_labels, streams, minutes):
         return system
     begin = time.process_time()
     updates = train(system, streams, 60 * minutes)
-    print(f"trained: {updates} updates of {BATCH}, {minutes:g} minutes, {time.process_time() - begin:.0f} s of one core")
+    print(
+        f"trained: {updates} updates of {BATCH}, {minutes:g} minutes, {time.process_time() - begin:.0f} s of one core"
+    )
     if weights is not None:
         save_file(system.network.state_dict(), weights)
     return system
@@ -183,7 +188,10 @@ def street_streams(seeds, num_frames):
 def cityscapes_streams(folder):
     """Return the maps (T,32,64) uint8 of the clips in a folder, every eighth pixel."""
     clips = sorted(path for path in folder.iterdir() if path.is_dir())
-    return [np.stack([read_labels(file)[::8, ::8] for file in sorted(clip.glob("*.png"))]).astype(np.uint8) for clip in clips]
+    return [
+        np.stack([read_labels(file)[::8, ::8] for file in sorted(clip.glob("*.png"))]).astype(np.uint8)
+        for clip in clips
+    ]
 
 
 def main():
@@ -209,7 +217,13 @@ def main():
     if given.sheet:
         sheet(given.sheet, methods, tested, 6)
     if given.json:
-        content = {"what": title, "processor": cpu_name(), "minutes": given.minutes, "mean_iou": found, "is_met": is_met}
+        content = {
+            "what": title,
+            "processor": cpu_name(),
+            "minutes": given.minutes,
+            "mean_iou": found,
+            "is_met": is_met,
+        }
         given.json.write_text(json.dumps(content, indent=1) + "\n")
 
 

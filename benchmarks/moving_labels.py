@@ -28,7 +28,12 @@ def scene(seed, num_frames, size=(96, 64)):
         for x in range(-140, width + 140, 34)
     ]
     cars = [
-        (random.uniform(-10, width), random.uniform(-2.2, 2.2), random.uniform(16, 26), random.uniform(0.05, 0.2) * height)
+        (
+            random.uniform(-10, width),
+            random.uniform(-2.2, 2.2),
+            random.uniform(16, 26),
+            random.uniform(0.05, 0.2) * height,
+        )
         for _ in range(random.integers(1, 4))
     ]
     balls = [

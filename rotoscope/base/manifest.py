@@ -154,11 +154,11 @@ class SecondInput(_Strict):
     """A second picture input.
 
     what  "next": the later of two frames, for flow and interpolation; "translated": another model's translation of the frame,
-          which this model makes steadier
+          which this model makes steadier; "drawing": a second drawing of the frame, with a window one of each of its frames
     """
 
     tensor: Word
-    what: Literal["next", "translated"]
+    what: Literal["next", "translated", "drawing"]
 
 
 class MaskInput(_Strict):
@@ -352,7 +352,8 @@ class Manifest(_Strict):
     @model_validator(mode="after")
     def _check(self) -> "Manifest":
         second = {"stabilise": "translated", "interpolate": "next", "flow": "next"}.get(self.kind)
-        if (self.second.what if self.second else None) != second:
+        given = self.second.what if self.second else None
+        if given != second and (self.kind, given) != ("translate", "drawing"):
             raise ValueError(
                 f"a model of kind {self.kind} has {f'a second picture, {second}' if second else 'no second picture'}"
             )

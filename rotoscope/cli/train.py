@@ -40,7 +40,9 @@ def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
             result = rotoscope.train(options or kind(), run, on_progress=show)
         return exit_code(result)
 
-    if all(field.default is not MISSING for field in fields(kind)):  # which inputs are needed, the options say themselves
+    if all(
+        field.default is not MISSING for field in fields(kind)
+    ):  # which inputs are needed, the options say themselves
         command.__annotations__["options"] = Annotated[kind | None, Parameter(name="*", group=Group("System"))]
         command.__defaults__, command.__kwdefaults__ = None, {"options": None, "progress": "auto"}
     command.__doc__ = (kind.__doc__ or "").partition("\n")[0]

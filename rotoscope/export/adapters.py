@@ -169,6 +169,45 @@ class ByLabels(nn.Module):
         return made
 
 
+class ByDrawings(nn.Module):
+    """Stack a window of drawings (N,K,3,H,W) on the channels, oldest first; of lines one channel of grey each.
+
+    two  a second window follows, whose channels stand beside those of the first in each frame
+    """
+
+    weights: Tensor
+
+    def __init__(self, module: nn.Module, *, grey: bool, two: bool) -> None:
+        super().__init__()
+        self.module, self.grey, self.two = module, grey, two
+        self.register_buffer("weights", torch.tensor(GREY).view(1, 1, 3, 1, 1))
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        frames, *others = tensors
+        if self.grey:
+            frames = (frames * self.weights).sum(dim=2, keepdim=True)
+        if self.two:
+            second, *others = others
+            frames = torch.cat([frames, second], dim=2)
+        made: tuple[Tensor, ...] = self.module(frames.flatten(1, 2), *others)
+        return made
+
+
+class Styled(nn.Module):
+    """Give every pixel of every frame one style (N,F,1,1): (maps (N,K*C,H,W), style, others ...) -> K*(C+F) channels."""
+
+    def __init__(self, module: nn.Module, num_frames: int) -> None:
+        super().__init__()
+        self.module, self.num_frames = module, num_frames
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        maps, style, *others = tensors
+        spread = style.expand(maps.shape[0], -1, maps.shape[2], maps.shape[3])
+        frames = [part for each in maps.chunk(self.num_frames, dim=1) for part in (each, spread)]
+        made: tuple[Tensor, ...] = self.module(torch.cat(frames, dim=1), *others)
+        return made
+
+
 class Windowed(nn.Module):
     """Split a window (N,K,3,H,W) into K pictures, or stack them on the channels, (N,K*3,H,W)."""
 

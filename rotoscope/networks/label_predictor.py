@@ -8,7 +8,6 @@ results. The paper names the form (flow, weight, drawn) and published no code fo
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from rotoscope.networks.norms import norm_kind
@@ -18,9 +17,9 @@ PREFIX = "predictor."
 
 
 class LabelPredictor(nn.Module):
-    """Past maps (N,K*L,H,W), values 0 and 1, oldest first -> probabilities of the next map (N,L,H,W); H, W multiples of 2**levels.
+    """Past maps (N,K*L,H,W), 0 and 1, oldest first -> probabilities of the next map (N,L,H,W); sides multiples of 2**levels.
 
-    The maps of one frame are its L channels, one for each label.
+    The map of one frame is L channels, one for each label.
     """
 
     def __init__(

@@ -160,14 +160,23 @@ def pyramid(x: Tensor, num_scales: int) -> list[Tensor]:
 class Vid2Vid(nn.Module):
     """vid2vid over all scales (Wang et al. 2018): (labels, state) -> (picture, state).
 
-    labels   (N,3*L,H,W): encoded label maps (0 or 1) of frames t-2, t-1 and t, oldest first
+    labels   (N,3*L,H,W): encoded label maps (0 or 1) of frames t-2, t-1 and t, oldest first; with `input` lines, drawing or
+             drawings 1, 3 or 6 channels a frame of pictures in [-1,1]. The last `features` channels of each frame are those
+             of an encoder
     state    for each scale, finest first, its two previous pictures (N,6,h,w), oldest first; then (N,1,1,1): 1 if they exist.
              With a state of zeros the first picture is the raw one. `initial_state` makes a state from two pictures.
     picture  (N,3,H,W) in [-1,1]
     """
 
-    def __init__(self, scales: list[dict[str, Any]], foreground: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        scales: list[dict[str, Any]],
+        foreground: tuple[int, ...] = (),
+        input: str = "labels",
+        features: int = 0,
+    ) -> None:
         super().__init__()
+        self.input, self.features = input, features
         for index, sizes in enumerate(scales):
             self.add_module(f"netG{index}", ScaleGenerator(**sizes))
         self.num_scales = len(scales)
@@ -237,7 +246,12 @@ def scale_sizes(weights: Mapping[str, Tensor], scale: int, norm: str) -> dict[st
 
 
 def vid2vid_sizes(
-    weights: Mapping[str, Tensor], *, statistics: str = "frame", foreground: tuple[int, ...] | None = None
+    weights: Mapping[str, Tensor],
+    *,
+    statistics: str = "frame",
+    foreground: tuple[int, ...] | None = None,
+    input: str = "labels",
+    features: int = 0,
 ) -> dict[str, Any]:
     """Return the arguments of `Vid2Vid`: of a whole model (`netG0`, `netG1`, ...) or of its coarsest scale alone."""
     norm = norm_kind(weights, statistics)
@@ -258,7 +272,7 @@ def vid2vid_sizes(
         raise ModelRefused(
             "this vid2vid model draws some labels separately: give --hint foreground=26 or the labels it was trained with"
         )
-    return {"scales": scales, "foreground": foreground or ()}
+    return {"scales": scales, "foreground": foreground or (), "input": input, "features": features}
 
 
 def convert_vid2vid(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -20,8 +20,8 @@ def continued(frames: Iterable[Frame], model: ModelFile, engine: Engine, ahead: 
     """Yield the frames, then `ahead` more whose sources are predicted label maps.
 
     model, engine  of kind "predict"; a scene shorter than its window repeats its first map
-    Frame k after the last stands at its time plus k times the mean distance of the frames, rounded to the time base: exact for a
-    constant rate. Maps are of the source's kind: numbers, or colours of the palette. Raises NotFinite.
+    Frame k after the last stands at its time plus k times the mean distance of the frames, rounded to the time base: exact
+    for a constant rate. Maps are of the source's kind: numbers, or colours of the palette. Raises NotFinite.
     """
     window = model.manifest.frame.window
     assert window is not None

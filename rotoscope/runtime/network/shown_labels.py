@@ -15,7 +15,7 @@ from rotoscope.runtime.models.model_file import ModelFile
 MOST_NUMBERS = 256  # of labels in a picture of 8 bits
 
 
-class _Showing:
+class _Showing(Engine):
     """An engine without a network: labels become their numbers on three channels, or the nearest colours of the palette."""
 
     device = CPU
@@ -60,7 +60,9 @@ def shown_labels(file: ModelFile, name: str) -> ShownLabels:
     labels = file.manifest.frame.labels
     assert labels is not None
     if labels.num > MOST_NUMBERS and not labels.palette:
-        raise UsageError(f"{file.name}: {labels.num} labels in pictures of 8 bits; accepted: {MOST_NUMBERS}, or a palette")
+        raise UsageError(
+            f"{file.name}: {labels.num} labels in pictures of 8 bits; accepted: {MOST_NUMBERS}, or a palette"
+        )
     manifest = file.manifest.model_copy(
         update={
             "kind": "translate",

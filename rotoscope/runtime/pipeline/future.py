@@ -74,7 +74,9 @@ def parted(models: Sequence[RunnableModel], job: "Job") -> tuple[Future | None, 
         theirs = other.file.manifest
         if theirs.frame.labels != manifest.frame.labels:
             raise UsageError(f"{theirs.name} does not take the label maps of {manifest.name}: number or palette differ")
-        if theirs.instances is not None or theirs.mask is not None:
-            raise UsageError(f"{theirs.name} needs more than label maps, which is not predicted; accepted: label maps alone")
+        if theirs.instances is not None or theirs.mask is not None or theirs.second is not None:
+            raise UsageError(
+                f"{theirs.name} needs more than label maps, which is not predicted; accepted: label maps alone"
+            )
     shown = others or [shown_labels(first.file, first.name)]
     return Future(first, ahead, is_alone=not others), shown

@@ -28,7 +28,7 @@ from rotoscope.runtime.media.video_source import LOST_FRAMES
 from rotoscope.runtime.motion.estimator import FlowSource
 from rotoscope.runtime.network.pair import InterpolationModel
 from rotoscope.runtime.network.statistics import Calibration, calibrate
-from rotoscope.runtime.pipeline.companions import with_instances, with_masks
+from rotoscope.runtime.pipeline.companions import with_drawings, with_instances, with_masks
 from rotoscope.runtime.pipeline.future import parted
 from rotoscope.runtime.pipeline.output import (
     OutputPlan,
@@ -136,7 +136,7 @@ def run_job(
         sources, models = _opened(job, open_models)
         stack.callback(sources.close)
         future, models = parted(models, job)
-        check_beside(models[0].file, mask=options.mask, instances=options.instances)
+        check_beside(models[0].file, mask=options.mask, instances=options.instances, drawings=options.drawings)
         stages = Stages(
             models, job.steady_options, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
             calibration=_calibration(job, models[0], workers), gpu_slots=SLOTS,
@@ -151,7 +151,11 @@ def run_job(
         writer = stack.enter_context(
             finishing(
                 lambda: _open_sink(
-                    job.source, plan, sources.main, job.output_options, resumed,
+                    job.source,
+                    plan,
+                    sources.main,
+                    job.output_options,
+                    resumed,
                     one_channel=future is not None and future.shows_numbers,
                 ),
                 lambda: stages.times.measure("encode"),
@@ -240,6 +244,7 @@ class _Sources:
                 self.main = opened(job.source, unconverted=unconverted, device=None if gpu is None else gpu.device)
             self._masks = None if options.mask is None else opened(options.mask)
             self._maps = None if options.instances is None else opened(options.instances, unconverted=True)
+            self._drawings = None if options.drawings is None else opened(options.drawings)
             self._closing = stack.pop_all()
 
     @property
@@ -256,12 +261,14 @@ class _Sources:
             frames = with_masks(frames, self._masks, stopped=self._stopped.is_set)
         if self._maps is not None:
             frames = with_instances(frames, self._maps, stopped=self._stopped.is_set)
+        if self._drawings is not None:
+            frames = with_drawings(frames, self._drawings, stopped=self._stopped.is_set)
         return frames
 
     def interrupt(self) -> None:
         """End all waits, from any thread or a signal handler: the frames end soon, without an error."""
         self._stopped.set()
-        for source in (self.main, self._masks, self._maps):
+        for source in (self.main, self._masks, self._maps, self._drawings):
             if source is not None:
                 source.interrupt()
 
@@ -357,8 +364,13 @@ def _resumed(job: Job, reader: MediaSource, plan: OutputPlan, stages: Stages, st
 
 
 def _open_sink(
-    source: str, plan: OutputPlan, reader: MediaSource, options: OutputOptions, resumed: Resumption | None,
-    *, one_channel: bool = False,
+    source: str,
+    plan: OutputPlan,
+    reader: MediaSource,
+    options: OutputOptions,
+    resumed: Resumption | None,
+    *,
+    one_channel: bool = False,
 ) -> Sink:
     """The sink of a plan; the source's other streams are copied if they come from a file and go into a container."""
     encoding = None if plan.encoder is None or plan.video is None else (plan.video, plan.encoder)

@@ -149,4 +149,6 @@ class Vid2VidOptions(Epochs):
         if self.scales > 1:
             raise UsageError(f"--task predict --scales {self.scales}; accepted: 1")
         if self.sequence <= self.past:
-            raise UsageError(f"--sequence {self.sequence} --past {self.past}; accepted: a sequence longer than the past")
+            raise UsageError(
+                f"--sequence {self.sequence} --past {self.past}; accepted: a sequence longer than the past"
+            )

@@ -35,9 +35,7 @@ class LabelPrediction(TrainingSystem):
     def __init__(self, options: Vid2VidOptions) -> None:
         super().__init__()
         self.options = options
-        self.network = LabelPredictor(
-            options.num_labels, options.past, options.width, options.levels, options.blocks
-        )
+        self.network = LabelPredictor(options.num_labels, options.past, options.width, options.levels, options.blocks)
         init_normal(self.network)
         self.optimisers = {"predictor": adam(options.learning_rate, self.network)}
 
@@ -100,7 +98,7 @@ class LabelPrediction(TrainingSystem):
         return {"predictor": Result(self.network)}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
-        """Return for the last frame of each sequence: newest given map, real, predicted, drawn, warped, weight of what is drawn."""
+        """Return for the last frame of each sequence: newest given map, real, predicted, drawn, warped, weight of drawn."""
         labels, num_labels = batch["labels"], self.options.num_labels
         maps = self.one_hot(labels[:, : self.options.past])
         given = maps[:, -num_labels:]

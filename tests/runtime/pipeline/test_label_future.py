@@ -33,9 +33,7 @@ def predictor(tmp_path_factory):
     folder = tmp_path_factory.mktemp("future")
     loaded = from_state_dict(LabelPredictor(NUM_LABELS, NUM_MAPS, 4, 1, 2).state_dict())
     export_onnx(loaded, folder / "predictor.onnx", ExportOptions(name="predictor"))
-    export_onnx(
-        loaded, folder / "colours.onnx", ExportOptions(name="colours", labels=NUM_LABELS, palette=COLOURS)
-    )
+    export_onnx(loaded, folder / "colours.onnx", ExportOptions(name="colours", labels=NUM_LABELS, palette=COLOURS))
     scale = {"label_channels": 3 * NUM_LABELS, "width": 4, "num_levels": 1, "num_blocks": 2, "norm": "batch_running"}
     made = from_state_dict(Vid2Vid([scale]).state_dict(), statistics="running")
     export_onnx(made, folder / "synthesis.onnx", ExportOptions(name="synthesis"))
@@ -73,9 +71,7 @@ def write_maps(folder, given, colours=None):
 
 def stream(times, time_base, duration):
     """Frames of maps 0, 1, 2 ... in one class each."""
-    return [
-        Frame(n, pts, time_base, duration, Picture((np.full((8, 8), n, np.uint8),))) for n, pts in enumerate(times)
-    ]
+    return [Frame(n, pts, time_base, duration, Picture((np.full((8, 8), n, np.uint8),))) for n, pts in enumerate(times)]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Label maps as pictures: what a predictor of label maps alone, without a network that makes frames of them, shows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from rotoscope.runtime.models.model_file import ModelFile
 MOST_NUMBERS = 256  # of labels in a picture of 8 bits
 
 
-class _Showing(Engine):
+class _Showing:
     """An engine without a network: labels become their numbers on three channels, or the nearest colours of the palette."""
 
     device = CPU
@@ -24,7 +24,7 @@ class _Showing(Engine):
     def __init__(self, file: ModelFile) -> None:
         self._file = file
 
-    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:
+    def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:  # noqa: ARG002
         """Write the picture, (1,3,H,W) float32 in [0,255]."""
         manifest = self._file.manifest
         maps: Array = np.asarray(inputs[manifest.frame.tensor])
@@ -35,7 +35,7 @@ class _Showing(Engine):
             maps = np.moveaxis(colours[distances.argmin(axis=0)], 2, 0)[None]
         out[manifest.output.tensor][...] = maps
 
-    def shapes(self, inputs: Tensors, state: Tensors) -> Shapes:
+    def shapes(self, inputs: Tensors, state: Tensors) -> Shapes:  # noqa: ARG002
         """Return the shape of the picture."""
         manifest = self._file.manifest
         height, width = inputs[manifest.frame.tensor].shape[-2:]
@@ -48,9 +48,9 @@ class ShownLabels:
 
     file: ModelFile
     name: str
-    options: ModelOptions = ModelOptions()
+    options: ModelOptions = field(default_factory=ModelOptions)
 
-    def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:
+    def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:  # noqa: ARG002
         """The engine; it needs no threads."""
         return _Showing(self.file)
 

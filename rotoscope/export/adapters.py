@@ -194,16 +194,28 @@ class ByDrawings(nn.Module):
 
 
 class Styled(nn.Module):
-    """Give every pixel of every frame one style (N,F,1,1): (maps (N,K*C,H,W), style, others ...) -> K*(C+F) channels."""
+    """Put a style beside every frame: (maps (N,K*C,H,W), style, others ...) -> the module on K*(C+F) channels.
 
-    def __init__(self, module: nn.Module, num_frames: int) -> None:
+    A channel that is constant over a frame would be lost in the first norm. So of label maps each label has F numbers of its
+    own, style (N,L*F,1,1); those of drawings, (N,F,1,1), are multiplied by the mean of the drawing's channels.
+
+    num_labels  L; 0: drawings
+    """
+
+    def __init__(self, module: nn.Module, num_frames: int, num_labels: int) -> None:
         super().__init__()
-        self.module, self.num_frames = module, num_frames
+        self.module, self.num_frames, self.num_labels = module, num_frames, num_labels
+
+    def spread(self, maps: Tensor, style: Tensor) -> Tensor:
+        """Return (N,F,H,W) for the maps of one frame, (N,C,H,W)."""
+        if not self.num_labels:
+            return style * maps.mean(dim=1, keepdim=True)
+        codes = style.unflatten(1, (self.num_labels, -1))
+        return (maps[:, : self.num_labels, None] * codes).sum(dim=1)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         maps, style, *others = tensors
-        spread = style.expand(maps.shape[0], -1, maps.shape[2], maps.shape[3])
-        frames = [part for each in maps.chunk(self.num_frames, dim=1) for part in (each, spread)]
+        frames = [part for each in maps.chunk(self.num_frames, dim=1) for part in (each, self.spread(each, style))]
         made: tuple[Tensor, ...] = self.module(torch.cat(frames, dim=1), *others)
         return made
 

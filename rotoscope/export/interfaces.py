@@ -143,8 +143,11 @@ def label_window(given: Flattened) -> Interface:
     channels = given.sizes["scales"][0]["label_channels"] // num_frames - network.features
     wrapped, style = given.module, {}
     if network.features:
-        wrapped = Styled(given.module, num_frames)
-        style = {"style": StyleInput(tensor="style", shape=(1, network.features, 1, 1), deviation=STYLE_DEVIATION)}
+        labels = given.labels or Labels(channels)
+        num_labels = labels.num if network.input == "labels" else 0
+        wrapped = Styled(given.module, num_frames, num_labels)
+        shape = (1, network.features * max(1, num_labels), 1, 1)
+        style = {"style": StyleInput(tensor="style", shape=shape, deviation=STYLE_DEVIATION)}
         if given.first_frame is not None:
             raise UsageError("a first-frame model for a vid2vid with a style; accepted: without one")
     if network.input != "labels":

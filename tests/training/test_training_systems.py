@@ -9,8 +9,10 @@ import torch
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.export.graph import as_graph
+from rotoscope.networks import from_state_dict
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
+from rotoscope.networks.vid2vid import Vid2Vid
 from rotoscope.training.data.datasets import TrainingData
 from rotoscope.training.data.line_drawings import line_drawing
 from rotoscope.training.loop.optimisation import weights_of
@@ -193,11 +195,24 @@ def test_vid2vid_learns_from_lines_with_a_style(tmp_path):
     assert (manifest.frame.labels, manifest.frame.window.offsets) == (None, (-2, -1, 0))
     window, style = torch.rand(1, 3, 3, 32, 48) * 2 - 1, torch.randn(1, 2, 1, 1)
     state = loaded.network.initial_state(torch.rand(1, 6, 32, 48))
-    maps = torch.cat([grey(window), style[:, None].expand(1, 3, 2, 32, 48)], dim=2).flatten(1, 2)
+    maps = torch.cat([grey(window), style[:, None] * grey(window)], dim=2).flatten(1, 2)
     with torch.inference_mode():
         expected, _ = loaded.network(maps, state)
         torch.testing.assert_close(module(window, style, *state)[0], expected)
         assert (module(window, -style, *state)[0] - expected).abs().max() > 1e-4
+
+
+def test_a_style_of_label_maps_is_a_code_for_each_label():
+    """One code for all pixels would change nothing: the first norm removes what is constant."""
+    scale = {"label_channels": 3 * (3 + 2), "width": 4, "num_levels": 1, "num_blocks": 2}
+    module, manifest = as_graph(from_state_dict(Vid2Vid([scale]).state_dict(), features=2))
+    assert manifest.style.shape == (1, 6, 1, 1)
+    maps, style = torch.randint(3, (1, 3, 1, 16, 24)), torch.randn(1, 6, 1, 1)
+    state = torch.rand(1, 6, 16, 24), torch.ones(1, 1, 1, 1)
+    with torch.inference_mode():
+        one, other, same = (module(maps, code, *state)[0] for code in (style, -style, style.clone()))
+    assert (one - other).abs().max() > 1e-3
+    assert torch.equal(one, same)
 
 
 def test_vid2vid_learns_from_two_drawings(tmp_path):

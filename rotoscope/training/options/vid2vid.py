@@ -73,8 +73,8 @@ class Vid2VidOptions(Epochs):
     vgg19
         Weights of VGG19, a file of torchvision (docs/training.md); needed unless --perceptual is 0.
     encoder_features
-        Number of features by which an encoder describes each instance of the real frame, or the whole frame without instance
-        maps; they are the style of the exported model. 0 trains no encoder.
+        Number of features by which an encoder describes each instance of the real frame, without instance maps each label, with
+        lines or drawings the whole frame; they are the style of the exported model. 0 trains no encoder.
 
     """
 

@@ -19,9 +19,9 @@ In place of label maps there may be pictures of lines (one channel of grey) or c
 drawings), in [-1,1]. With `coarse_epochs` the coarsest generator learns alone first, at its own size; each finer one joins
 after as many epochs, so that one run goes from coarse to fine.
 
-With `encoder_features` an encoder describes every instance of the real frame, or the whole frame without instance maps, by that
-many numbers, constant over it, as further inputs of the generator: they choose what the labels leave open (the multimodal
-variant), and are the style of the exported model.
+With `encoder_features` an encoder describes every instance of the real frame, without instance maps every label, by that many
+numbers, constant over it, as further inputs of the generator: they choose what the labels leave open (the multimodal variant),
+and are the style of the exported model. Of drawings they describe the whole frame, and multiply the drawing.
 """
 
 import math
@@ -221,11 +221,14 @@ class Vid2VidSystem(TrainingSystem):
             maps = torch.cat([batch[name] for name in ("drawings", "more_drawings") if name in batch], dim=2)
         if self.encoder is None:
             return maps
+        regions = instances if instances is not None else batch.get("labels")
         ids = frames.new_zeros((number * length, 1, height, width))
-        if instances is not None:
-            ids = instances.flatten(0, 1)[:, None]
-        features = self.encoder(frames.flatten(0, 1), ids)
-        return torch.cat([maps, features.reshape(number, length, -1, height, width)], dim=2)
+        if regions is not None:
+            ids = regions.flatten(0, 1)[:, None]
+        features = self.encoder(frames.flatten(0, 1), ids).reshape(number, length, -1, height, width)
+        if self.input != "labels":  # what is constant over a frame would be lost in the first norm
+            features = features * maps.mean(dim=2, keepdim=True)
+        return torch.cat([maps, features], dim=2)
 
     def sized(self, pictures: Tensor) -> Tensor:
         """Reduce (N,T,C,H,W) to the size of the finest scale that learns."""

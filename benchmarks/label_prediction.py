@@ -32,7 +32,7 @@ AHEAD = (1, 5, 10)  # frames at which maps are compared
 TRAIN_SCENES, HELD_OUT = range(240), range(100_000, 100_024)
 BATCH = 4
 ENLARGED = 4
-WIDTH, LEVELS, BLOCKS, LEARNING_RATE = 12, 2, 2, 2e-3
+WIDTH, LEVELS, BLOCKS, LEARNING_RATE = 12, 2, 2, 4e-3
 
 
 def make_system(num_labels):
@@ -67,7 +67,7 @@ def train(system, streams, seconds):
             optimiser.step()
             count += 1
             if count % 50 == 0:
-                values = {name: round(float(term), 3) for name, term in update.terms.items()}
+                values = {name: round(float(term.detach()), 3) for name, term in update.terms.items()}
                 print(f"{count} updates, {time.monotonic() - begin:.0f} s: {values}", flush=True)
     return count
 

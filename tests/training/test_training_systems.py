@@ -9,6 +9,7 @@ import torch
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.export.graph import as_graph
+from rotoscope.export.options import ExportOptions
 from rotoscope.networks import from_state_dict
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
@@ -205,7 +206,7 @@ def test_vid2vid_learns_from_lines_with_a_style(tmp_path):
 def test_a_style_of_label_maps_is_a_code_for_each_label():
     """One code for all pixels would change nothing: the first norm removes what is constant."""
     scale = {"label_channels": 3 * (3 + 2), "width": 4, "num_levels": 1, "num_blocks": 2}
-    module, manifest = as_graph(from_state_dict(Vid2Vid([scale]).state_dict(), features=2))
+    module, manifest = as_graph(from_state_dict(Vid2Vid([scale]).state_dict(), features=2), ExportOptions(labels=3))
     assert manifest.style.shape == (1, 6, 1, 1)
     maps, style = torch.randint(3, (1, 3, 1, 16, 24)), torch.randn(1, 6, 1, 1)
     state = torch.rand(1, 6, 16, 24), torch.ones(1, 1, 1, 1)

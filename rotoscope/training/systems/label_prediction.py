@@ -5,7 +5,9 @@ class for each pixel. Gradients do not pass from frame to frame. For every frame
 
     classes: cross entropy of the result with the real map
     drawn: cross entropy of what it drew, without the warped newest map
-    warp |W(newest map, flow) - real map|, times `flow`
+    warp |W(newest map, flow) - real map|, and flow |F - F_ref| / 20 pixels where F_ref explains the real map, both times `flow`
+
+F_ref is dense inverse search between the maps in colours, enlarged 4 times.
 
 Sequences double in length every few epochs, as in the paper, so that the predictor learns to go on from its own results.
 """
@@ -14,17 +16,20 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import l1_loss
+from torch.nn.functional import avg_pool2d, interpolate, l1_loss
 
 from rotoscope.networks.label_maps import encode_labels
 from rotoscope.networks.label_predictor import LabelPredictor
-from rotoscope.networks.vid2vid import Composite
+from rotoscope.networks.vid2vid import FLOW_SCALE, Composite
 from rotoscope.networks.warps import warp_border
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.loop.optimisation import adam, constant_then_to_zero, init_normal
 from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.reference_flow import reference_flow
 from rotoscope.training.options import Vid2VidOptions
 
+ENLARGED = 4  # sides of the maps between which the reference flow is found
+LEAST_EXPLAINED = 0.5  # share of the right label after the warp
 LEAST = 1e-6  # probability in a logarithm
 HUES = (0.61803, 0.31, 0.87)  # steps between the colours of neighbouring labels in samples
 
@@ -77,12 +82,15 @@ class LabelPrediction(TrainingSystem):
 
     def terms(self, made: Composite, maps: Tensor, real: Tensor) -> dict[str, Tensor]:
         """Return all weighted terms of one frame; `real` is (N,H,W). Numbers that are no label are left out."""
-        wanted = self.one_hot(real[:, None])
-        moved = warp_border(maps[:, -self.options.num_labels :], made.flow)
+        wanted, newest = self.one_hot(real[:, None]), maps[:, -self.options.num_labels :]
+        moved = warp_border(newest, made.flow)
+        flow = flow_of_labels(wanted, newest)
+        is_explained = (warp_border(newest, flow) * wanted).sum(dim=1, keepdim=True) > LEAST_EXPLAINED
         return {
             "classes": cross_entropy(made.picture, wanted),
             "drawn": cross_entropy(made.raw, wanted),
             "warp": self.options.flow * l1_loss(moved * wanted.sum(dim=1, keepdim=True), wanted),
+            "flow": self.options.flow * l1_loss(made.flow * is_explained, flow * is_explained) / FLOW_SCALE,
         }
 
     def num_steps(self, epoch_steps: int) -> int:
@@ -113,6 +121,12 @@ class LabelPrediction(TrainingSystem):
             "warped": coloured(warp_border(before[:, -num_labels:], made.flow)),
             "weight of drawn": (2 * made.weight - 1).expand(-1, 3, -1, -1),
         }
+
+
+def flow_of_labels(one: Tensor, other: Tensor) -> Tensor:
+    """Return the flow (N,2,H,W) in pixels from maps (N,L,H,W) to others; `warp_border(other, flow)` is about `one`."""
+    drawn = [interpolate(coloured(maps), scale_factor=ENLARGED, mode="nearest") for maps in (one, other)]
+    return avg_pool2d(reference_flow(*drawn), ENLARGED) / ENLARGED
 
 
 def cross_entropy(probabilities: Tensor, wanted: Tensor) -> Tensor:

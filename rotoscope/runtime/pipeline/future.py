@@ -1,11 +1,12 @@
 """Future prediction: a predictor of label maps before the chain, which continues the source after its end."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame
+from rotoscope.base.options import SteadyOptions
 from rotoscope.runtime.network.label_future import continued
 from rotoscope.runtime.network.shown_labels import shown_labels
 from rotoscope.runtime.pipeline.output import OutputPlan
@@ -44,6 +45,10 @@ class Future:
                 "(rotoscope export --labels N --palette ...), whose maps are in colour"
             )
 
+    def steady(self, options: SteadyOptions) -> SteadyOptions:
+        """The options for reducing flicker: none for label maps, which cannot be blended."""
+        return replace(options, steady="off") if self.is_alone else options
+
     def continued(self, frames: Iterable[Frame], threads: int) -> Iterator[Frame]:
         """The frames, then the predicted ones."""
         engine = self.predictor.engine(threads=threads, calls=1)
@@ -78,5 +83,12 @@ def parted(models: Sequence[RunnableModel], job: "Job") -> tuple[Future | None, 
             raise UsageError(
                 f"{theirs.name} needs more than label maps, which is not predicted; accepted: label maps alone"
             )
+    steady, output = job.steady_options, job.output_options
+    if not others and steady.steady not in (None, "off"):
+        raise UsageError(f"--steady {steady.steady}: labels cannot be blended; accepted: off")
+    if not others and (output.output_size or output.mix or output.compare):
+        raise UsageError(
+            "--output-size, --mix or --compare of label maps, whose values cannot be mixed; accepted: none of these"
+        )
     shown = others or [shown_labels(first.file, first.name)]
     return Future(first, ahead, is_alone=not others), shown

@@ -137,8 +137,9 @@ def run_job(
         stack.callback(sources.close)
         future, models = parted(models, job)
         check_beside(models[0].file, mask=options.mask, instances=options.instances, drawings=options.drawings)
+        steady = job.steady_options if future is None else future.steady(job.steady_options)
         stages = Stages(
-            models, job.steady_options, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
+            models, steady, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
             calibration=_calibration(job, models[0], workers), gpu_slots=SLOTS,
         )  # fmt: skip
         stack.callback(stages.close)

@@ -214,6 +214,8 @@ def test_what_does_not_go_together_is_refused(models, here):
         ({"model": [predictor, coloured], "ahead": 3}, "does not take the label maps of predictor"),
         ({"model": predictor, "ahead": 3, "resume": True}, "--resume with --ahead"),
         ({"model": predictor, "ahead": -1}, "ahead"),
+        ({"model": predictor, "ahead": 3, "steady": "blend"}, "labels cannot be blended"),
+        ({"model": predictor, "ahead": 3, "output_size": "12x8"}, "cannot be mixed"),
     ):
         with pytest.raises(rotoscope.UsageError, match=said):
             rotoscope.translate("labels", "out", **options)

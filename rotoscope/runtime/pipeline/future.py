@@ -87,8 +87,6 @@ def parted(models: Sequence[RunnableModel], job: "Job") -> tuple[Future | None, 
     if not others and steady.steady not in (None, "off"):
         raise UsageError(f"--steady {steady.steady}: labels cannot be blended; accepted: off")
     if not others and (output.output_size or output.mix or output.compare):
-        raise UsageError(
-            "--output-size, --mix or --compare of label maps, whose values cannot be mixed; accepted: none of these"
-        )
+        raise UsageError("--output-size, --mix or --compare: label maps cannot be mixed; accepted: none of these")
     shown = others or [shown_labels(first.file, first.name)]
     return Future(first, ahead, is_alone=not others), shown

@@ -141,7 +141,7 @@ def label_window(given: Flattened) -> Interface:
     assert isinstance(network, Vid2Vid)
     num_frames = network.num_label_frames
     channels = given.sizes["scales"][0]["label_channels"] // num_frames - network.features
-    wrapped, style = given.module, {}
+    wrapped, style = given.module, dict[str, Any]()
     if network.features:
         labels = given.labels or Labels(channels)
         num_labels = labels.num if network.input == "labels" else 0

@@ -88,5 +88,5 @@ def parted(models: Sequence[RunnableModel], job: "Job") -> tuple[Future | None, 
         raise UsageError(f"--steady {steady.steady}: labels cannot be blended; accepted: off")
     if not others and (output.output_size or output.mix or output.compare):
         raise UsageError("--output-size, --mix or --compare: label maps cannot be mixed; accepted: none of these")
-    shown = others or [shown_labels(first.file, first.name)]
+    shown: Sequence[RunnableModel] = others or [shown_labels(first.file, first.name)]
     return Future(first, ahead, is_alone=not others), shown

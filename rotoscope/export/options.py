@@ -22,7 +22,7 @@ class ExportOptions:
     hints: tuple[str, ...] = ()
     """KEY=VALUE that an ambiguous checkpoint needs (repeat it): part=G_A, statistics=running, direction=BtoA, norm=instance,
     padding=replicate, activation=lrelu, output=tanh150, foreground=26, size=512, align_corners=true, tensorflow=true,
-    dialect=port, iterations=12."""
+    dialect=port, iterations=12, input=lines, features=3."""
 
     part: Encoder | None = None
     """MUNIT only: export one encoder instead of the whole network. If the file holds both domains and direction=AtoB, the

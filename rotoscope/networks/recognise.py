@@ -41,6 +41,8 @@ HINTS: dict[str, type | range | tuple[str, ...]] = {
     "size": range(1, 4097),
     "iterations": range(1, 101),
     "foreground": range(1024),
+    "input": ("labels", "lines", "drawing", "drawings"),
+    "features": range(1, 65),
 }
 # Hints on arithmetic that files of the same names and shapes may differ in: what was assumed is said.
 ARITHMETIC = ("norm", "padding", "activation", "output", "align_corners", "blocks")
@@ -62,7 +64,8 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
 
     Hints decide what the file does not say: `part`, the network to take of several; `statistics` (frame, as published, or
     running) for batch norm; `direction` (AtoB, BtoA) for MUNIT, UNIT and DualGAN files with both; `norm`, `padding`,
-    `activation` and `output` of networks whose names and shapes fit several; `foreground` labels of vid2vid; `size` of VINet;
+    `activation` and `output` of networks whose names and shapes fit several; `foreground` labels, `input` and encoder
+    `features` of vid2vid; `size` of VINet;
     `align_corners` of AnimeGANv2; `blocks` of fast style transfer by transposed convolutions; `dialect` of White-box
     Cartoonization; `tensorflow` padding of contextual attention; `iterations` of RAFT. Others are refused with UsageError.
 

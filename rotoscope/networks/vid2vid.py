@@ -64,7 +64,8 @@ class ScaleGenerator(nn.Module):
     """Generator of one scale: labels (N,C,H,W), history (N,6,H,W), foreground mask (N,1,H,W), coarser features -> Composite.
 
     Residual blocks of the coarse generator (`is_coarse`): half before and half after the sum of its two encoders. Those of
-    a finer one are all in `model_up_*`, to whose input the coarser features are added.
+    a finer one are all in `model_up_*`, to whose input the coarser features are added. With `draws_classes` the picture is
+    the probability of each class, and so is the history.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class ScaleGenerator(nn.Module):
         has_flow: bool = True,
         is_coarse: bool = True,
         scale: int = 0,
+        draws_classes: bool = False,
     ) -> None:
         super().__init__()
         wide = width * 2**num_levels
@@ -95,7 +97,8 @@ class ScaleGenerator(nn.Module):
         self.model_down_img = nn.Sequential(*downs(history_channels, width, num_levels, norm), *blocks(before))
         self.model_res_img = nn.Sequential(*blocks(after))
         self.model_up_img = nn.Sequential(*blocks(at_top), *ups(width, num_levels, norm))
-        self.model_final_img = nn.Sequential(*tail(width, out_channels, nn.Tanh()))
+        drawn = nn.Softmax(dim=1) if draws_classes else nn.Tanh()
+        self.model_final_img = nn.Sequential(*tail(width, out_channels, drawn))
         self.has_flow = has_flow
         if has_flow:
             self.model_res_flow = nn.Sequential(*blocks(after))
@@ -157,14 +160,23 @@ def pyramid(x: Tensor, num_scales: int) -> list[Tensor]:
 class Vid2Vid(nn.Module):
     """vid2vid over all scales (Wang et al. 2018): (labels, state) -> (picture, state).
 
-    labels   (N,3*L,H,W): encoded label maps (0 or 1) of frames t-2, t-1 and t, oldest first
+    labels   (N,3*L,H,W): encoded label maps (0 or 1) of frames t-2, t-1 and t, oldest first; with `input` lines, drawing or
+             drawings 1, 3 or 6 channels a frame of pictures in [-1,1]. The last `features` channels of each frame are those
+             of an encoder
     state    for each scale, finest first, its two previous pictures (N,6,h,w), oldest first; then (N,1,1,1): 1 if they exist.
              With a state of zeros the first picture is the raw one. `initial_state` makes a state from two pictures.
     picture  (N,3,H,W) in [-1,1]
     """
 
-    def __init__(self, scales: list[dict[str, Any]], foreground: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        scales: list[dict[str, Any]],
+        foreground: tuple[int, ...] = (),
+        input: str = "labels",
+        features: int = 0,
+    ) -> None:
         super().__init__()
+        self.input, self.features = input, features
         for index, sizes in enumerate(scales):
             self.add_module(f"netG{index}", ScaleGenerator(**sizes))
         self.num_scales = len(scales)
@@ -234,7 +246,12 @@ def scale_sizes(weights: Mapping[str, Tensor], scale: int, norm: str) -> dict[st
 
 
 def vid2vid_sizes(
-    weights: Mapping[str, Tensor], *, statistics: str = "frame", foreground: tuple[int, ...] | None = None
+    weights: Mapping[str, Tensor],
+    *,
+    statistics: str = "frame",
+    foreground: tuple[int, ...] | None = None,
+    input: str = "labels",
+    features: int = 0,
 ) -> dict[str, Any]:
     """Return the arguments of `Vid2Vid`: of a whole model (`netG0`, `netG1`, ...) or of its coarsest scale alone."""
     norm = norm_kind(weights, statistics)
@@ -255,7 +272,7 @@ def vid2vid_sizes(
         raise ModelRefused(
             "this vid2vid model draws some labels separately: give --hint foreground=26 or the labels it was trained with"
         )
-    return {"scales": scales, "foreground": foreground or ()}
+    return {"scales": scales, "foreground": foreground or (), "input": input, "features": features}
 
 
 def convert_vid2vid(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -124,6 +124,18 @@ class Feed:
         self._put(picture, place)
         _fill_batch(self._manifest.frame, tensor)
 
+    def drawings(self, pictures: Sequence[Picture | None]) -> None:
+        """Write the second drawings of the same frames."""
+        assert self._manifest.second is not None
+        tensor = self.arrays[self._manifest.second.tensor]
+        for place, picture in zip(_places(self._manifest.frame, tensor), pictures, strict=True):
+            if picture is None:
+                raise UsageError(
+                    f"{self._manifest.name} takes two drawings of each frame: --drawings, a folder or video of the second"
+                )
+            self._put(picture, place)
+        _fill_batch(self._manifest.frame, tensor)
+
     def masks(self, masks: Sequence[Array | None]) -> None:
         """Write the masks of the same frames: (H,W) bool, True in the hole."""
         given, frame = self._manifest.mask, self._manifest.frame

@@ -34,7 +34,7 @@ class CallInput:
 
     pictures    those of the window, oldest first; one without a window
     masks       (H,W) bool of the same frames, True in the hole
-    instances   object ids of the same frames
+    instances   object ids, or second drawings, of the same frames
     translated  what another network made of the last picture; for models of kind "stabilise"
     elapsed_s   seconds since the call before
     """
@@ -206,7 +206,9 @@ class Network:
             feed.masks(given.masks or (None,) * len(given.pictures))
         if manifest.instances:
             feed.instances(given.instances or (None,) * len(given.pictures))
-        if manifest.second:
+        if manifest.second and manifest.second.what == "drawing":
+            feed.drawings(given.instances or (None,) * len(given.pictures))
+        elif manifest.second:
             if given.translated is None:
                 raise UsageError(
                     f"{manifest.name} steadies what another model made: give that one first (-m A -m {manifest.name})"

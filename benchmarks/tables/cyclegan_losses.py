@@ -1,6 +1,6 @@
 """(c) CycleGAN's loss ablation with FCN scores, on label pictures and photographs of generated streets.
 
-Pictures of both domains show different scenes. "Forward" is the cycle that starts at the source of the direction that is scored,
+Pictures of both domains show different scenes. "Forward" is the cycle that starts at the source of the direction scored,
 so each direction has a run of its own: labels to photo and back for the scores of photos, photo to labels and back for those
 of labels.
 """

@@ -42,12 +42,12 @@ def main(arguments=None):
     parser.add_argument("table", choices=TABLES)
     parser.add_argument("--tiny", action="store_true", help="sizes that only show that the table works")
     parser.add_argument("--work", type=Path, default=Path("runs/tables"), help="data, training runs and kept arrays")
-    parser.add_argument("--minutes", type=float, help="end this piece after so many minutes; the next call continues")
+    parser.add_argument("--minutes", type=float, default=110.0, help="length of this piece; the next call continues")
     parser.add_argument("--out", type=Path, help=f"folder of the JSON file; by default {RESULTS}, with --tiny none")
     parser.add_argument("--device", default="cpu", help="device of training")
     parser.add_argument("--size", type=float, default=1.0, help="factor of all training steps")
     options = parser.parse_args(arguments)
-    until = None if options.minutes is None else time.monotonic() + 60 * options.minutes
+    until = time.monotonic() + 60 * options.minutes
     work = options.work / ("tiny" if options.tiny else f"size{options.size:g}")
     setup = Setup(work=work, tiny=options.tiny, until=until, device=options.device, size=options.size)
     try:

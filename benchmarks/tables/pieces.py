@@ -1,5 +1,6 @@
 """Work in pieces: training that stops when its time is over and continues at the next call, and arrays that are kept."""
 
+import os
 import signal
 import time
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def kept(path, make):
     """Return the arrays stored at `path`; make and store them first if there are none."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.npz")
+        part = path.with_suffix(f".{os.getpid()}.npz")  # two tables may make the same clip at a time
         np.savez(part, **make())
         part.replace(path)
     with np.load(path) as stored:

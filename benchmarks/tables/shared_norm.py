@@ -9,7 +9,7 @@ from steady_material import MOSAIC
 
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.shared_norm import share_statistics
-from tables.clips import Patches, clips, flicker, lpips, mean_distance
+from tables.clips import clips, flicker, lpips, mean_distance
 from tables.collect import Collected
 from tables.result import Result
 
@@ -32,8 +32,6 @@ def run(setup):
     plain_network = open_checkpoint(MOSAIC).network.float()
     shared = share_statistics(plain_network)
     distance, found = lpips(), Collected()
-    methods = ("frame by frame", "shared, clamped", "shared, not clamped")
-    patches = {name: Patches() for name in methods}
     for clip in clips(setup, FRAMES):
         setup.check_time(f"clip {clip.name}")
         frames = torch.from_numpy(np.stack(clip.frames)).permute(0, 3, 1, 2).float()
@@ -47,7 +45,7 @@ def run(setup):
         plain = results["frame by frame"]
         for name, pictures in results.items():
             close = {} if pictures is plain else {"LPIPS": mean_distance(distance, pictures, plain)}
-            found.add(name, {"E_warp": flicker(clip, pictures), **patches[name](pictures), **close})
+            found.add(name, {"E_warp": flicker(clip, pictures), **close})
         print(f"{clip.name} measured", flush=True)
     return Result(
         name="f",

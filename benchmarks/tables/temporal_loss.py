@@ -148,12 +148,12 @@ def shown(picture, side):
     return cv2.resize(picture[top : top + least, left : left + least], (side, side), interpolation=cv2.INTER_AREA)
 
 
-def sheet(network, photographs, path):
-    """Write photographs above their paintings in two styles, each 512x512, as one picture."""
+def sheet(network, photographs, path, side):
+    """Write photographs above their paintings in two styles, each (side,side), as one picture."""
     style = torch.randn(2, STYLE_NUMBERS, 1, 1, generator=torch.Generator().manual_seed(1))
     columns = []
     for file in photographs:
-        picture = shown(read_picture(file), SHEET_PX)
+        picture = shown(read_picture(file), side)
         made = [streets.as_pictures(paint(network, streets.as_tensor(picture[None]), code[None]))[0] for code in style]
         columns.append(np.vstack([picture, *made]))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ def run(setup):
         folder = train(setup, name, lambda options=options: Munit(options), options, steps=steps, seed=seed)
         network = open_checkpoint(folder / "AtoB.safetensors", direction="AtoB").network
         found.add(f"weight {weight:g}", measure(network, photographs, paintings, distance))
-        sheet(network, photographs[:3], setup.work / "sheets" / f"{name}.jpg")
+        sheet(network, photographs[:3], setup.work / "sheets" / f"{name}.jpg", SIDE_PX if setup.tiny else SHEET_PX)
     return Result(
         name="d",
         title="Temporal loss at 128x128, photographs to ink paintings, one value for each seed",

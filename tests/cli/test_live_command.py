@@ -120,9 +120,9 @@ def test_an_existing_file_is_not_replaced(rotoscope_main, identity, tmp_path):
     assert code == 2 and "exists" in err and file.read_bytes() == b"precious"
 
 
-def test_a_source_that_is_not_there_is_given_up(rotoscope_main, identity):
-    words = ("rtmp://127.0.0.1:9/live/secretkey", "null:", "--give-up-after", "0.1", "-m", str(identity))
-    code, _, err = rotoscope_main("live", *words)
+@pytest.mark.parametrize("source", ["rtmp://127.0.0.1:9/live/secretkey", "/dev/video77"])
+def test_a_source_that_is_not_there_is_given_up(source, rotoscope_main, identity):
+    code, _, err = rotoscope_main("live", source, "null:", "--give-up-after", "0.1", "-m", str(identity))
     assert code == 3 and "secretkey" not in err and "no picture for" in err.splitlines()[-1]
 
 

@@ -186,7 +186,7 @@ class ReconnectingSource:
         """Pause before the next attempt; a reason is logged when it differs from the one before."""
         silent_s = self._clock() - (begin_s if self._last_picture_s is None else self._last_picture_s)
         if self._give_up_after_s is not None and silent_s >= self._give_up_after_s:
-            raise InputRefused(f"{self.name}: no picture for {silent_s:.0f} s: {reason}")
+            raise InputRefused(f"{self.name}: no picture for {round(silent_s, 1):g} s: {reason}")
         self._state = "waiting"
         self._say(logging.WARNING, f"is not playing ({reason}); connecting again")
         delay = self._backoff.delay()

@@ -40,7 +40,7 @@ def test_an_even_picture_stays_even(name):
 
 @pytest.mark.parametrize("name", LOOKS)
 def test_values_outside_the_range_are_taken_for_its_ends(name):
-    """Codes below 16 and above 235 of a limited-range video: usual at sharp edges, and the black frame that warms up a live run."""
+    """Limited-range video has codes below 16 and above 235 at sharp edges; so has the black frame that warms up a live run."""
     session = onnxruntime.InferenceSession(model_path(name), providers=["CPUExecutionProvider"])
     ramp = np.linspace(-0.08, 1.1, SIDE, dtype=np.float32)
     frame = np.broadcast_to(ramp, (1, 3, SIDE, SIDE)).copy()

@@ -45,7 +45,7 @@ class Segmented:
 class Resumption:
     """Where a run goes on.
 
-    rule      where segments end
+    rule      for the ends of segments
     segments  that are complete
     warm_up   frames before the first missing one that the stages see; None: it begins a scene
     lock      of the folder, held until `release`

@@ -28,7 +28,7 @@ class ReconnectingSource:
 
     connect          opens one connection, and raises Disconnected, with a reason that may be shown, if that fails; so does
                      reading from it
-    give_up_after_s  raise InputRefused after so many seconds without a picture; None: never
+    give_up_after_s  raise InputRefused after this time without a picture; None: never
     with_sound       decode the sound too
     repeats          the stream is a file that is played again and again: its end is no lost connection
     """
@@ -98,7 +98,7 @@ class ReconnectingSource:
 
     @property
     def state(self) -> SourceState:
-        """What the source does now."""
+        """Present state of the source."""
         last = self._last_picture_s
         if self._state == "playing" and last is not None and self._clock() - last > SILENT_SECONDS:
             return "silent"

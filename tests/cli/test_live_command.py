@@ -101,6 +101,7 @@ def test_a_signal_before_the_run_begins_ends_it_as_during_the_run(rotoscope_main
     (("synthetic:64x64", "null:", "--quality", "good"), "--quality good: for files, not for live runs"),
     (("synthetic:64x64", "null:", "--alpha", "keep"), "--alpha keep: for files, not for live runs"),
     (("synthetic:64x64", "--listen", "0.0.0.0"), "token"),
+    (("synthetic:64x64", "--listen", "127.0.0.1:8011"), "listen 127.0.0.1:8011; accepted: a name or an address; --port 8011"),
 ])  # fmt: skip
 def test_wrong_words_are_one_line_before_work_starts(words, message, rotoscope_main, identity):
     code, _, err = rotoscope_main("live", *words, "-m", str(identity))

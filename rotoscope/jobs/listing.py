@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.jobs.job import FOLDER, BatchJob
+from rotoscope.jobs.job import BatchJob, is_target
 from rotoscope.runtime.media.encoder import CONTAINERS
 from rotoscope.runtime.media.picture_codecs import WRITABLE
 from rotoscope.runtime.media.sequence_files import READABLE, VIDEOS
@@ -69,11 +69,11 @@ def check_targets(jobs: Sequence[BatchJob], out: Path) -> None:
                 f"{other.source} and {job.source} would both become {out / job.target}; accepted: one source for each "
                 "result, for example from a jobs.jsonl that names targets"
             )
-        path = Path(job.target)
-        if path.is_absolute() or ".." in path.parts or path.parts[:1] == (FOLDER,) or not path.name:
+        if not is_target(job.target):
             raise UsageError(f"target {job.target!r}; accepted: a path below the folder of results, without ..")
-        if (out / path).resolve() in inputs:
-            raise UsageError(f"{out / path}: a source would be replaced by its result; accepted: another --out")
+        path = out / job.target
+        if path.resolve() in inputs:
+            raise UsageError(f"{path}: a source would be replaced by its result; accepted: another --out")
 
 
 def shard_of(jobs: Sequence[BatchJob], shard: tuple[int, int] | None) -> list[BatchJob]:

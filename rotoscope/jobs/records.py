@@ -1,5 +1,6 @@
 """Records: one JSON file per job in the folder of results, written as a whole or not at all."""
 
+import functools
 import json
 import logging
 import platform
@@ -9,17 +10,20 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.base.files import file_digest, sync
+from rotoscope.base.files import file_digest, sync, why_unusable
 from rotoscope.base.text import json_text
 from rotoscope.jobs.inputs import Input
-from rotoscope.jobs.job import FOLDER, BatchJob
+from rotoscope.jobs.job import FOLDER, BatchJob, is_path, is_target, own_folder
 
 log = logging.getLogger("rotoscope")
 
 State = Literal["started", "done", "failed", "refused"]
+MOST_BYTES = 1 << 20  # of a record
 MOST_ATTEMPTS = 3  # of a job that fails; one whose input is refused is not tried again
 
 
@@ -36,6 +40,8 @@ class Record:
     seconds   that the last attempt took
     at        time of this record, UTC
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     key: str
     state: State
@@ -72,9 +78,7 @@ class Record:
         given = dict(content)
         if given.pop("schema") != 1:
             raise ValueError("another schema")
-        inputs = {name: Input(**found) for name, found in given.pop("inputs").items()}
-        tuples: dict[str, Any] = {name: tuple(given.pop(name)) for name in ("models", "model_sha256", "notes")}
-        return cls(inputs=inputs, **tuples, **given)
+        return _adapter().validate_python(given)
 
 
 class Records:
@@ -106,7 +110,7 @@ class Records:
         file = self.folder / f"{record.key}.json"
         part = self.folder / f".{record.key}.{secrets.token_hex(4)}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            own_folder(self.results, "records")
             part.write_text(json_text(record.to_json()) + "\n")
             sync(part)
             part.replace(file)
@@ -125,13 +129,20 @@ class Records:
 
     def _read(self, file: Path) -> Record | None:
         try:
+            if reason := why_unusable(file, MOST_BYTES):
+                raise ValueError(reason)
             record = Record.from_json(json.loads(file.read_text()))
-            if record.key != file.stem:
-                raise ValueError("a record under the name of another")
+            if record.key != file.stem or not is_target(record.target) or not is_path(record.source):
+                raise ValueError("not what a run has written under this name")
             return record
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             log.warning("%s: not a record; its job is done again", file)
             return None
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)
 
 
 def start_of(job: BatchJob, key: str, inputs: Mapping[str, Input], models: tuple[str, ...], attempts: int) -> Record:

@@ -1,6 +1,7 @@
 """Do one job: translate its source, and write its record before and after."""
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from rotoscope.base.options import ModelOptions
 from rotoscope.base.text import one_line
 from rotoscope.jobs.chains import Chains
 from rotoscope.jobs.inputs import Inputs
-from rotoscope.jobs.job import FOLDER, segment_folder
+from rotoscope.jobs.job import own_folder, segment_folder
 from rotoscope.jobs.records import Record, Records, failed, result_bytes, result_digest, start_of
 from rotoscope.jobs.standing import key_of
 from rotoscope.jobs.task import Outcome, Task
@@ -48,6 +49,8 @@ def do(
                 return Outcome("elsewhere", error="another run works on it")
             key, inputs = key_of(task.job, Inputs(), chains.digests(task.job))
             before = records.of(key)
+            if before is not None and before.target != task.job.target:
+                before = None  # not written by a run
             if before is not None and before.state == "done" and records.is_whole(before):
                 return Outcome("done", before)  # by a run beside this one
             record = start_of(task.job, key, inputs, chains.digests(task.job), task.attempts)
@@ -128,9 +131,7 @@ def _failed(records: Records, record: Record | None, error: str, *, is_final: bo
 @contextmanager
 def _claimed(out: Path, target: str) -> Iterator[bool]:
     """Hold the lock of a target for the block; False if another process holds it."""
-    folder = out / FOLDER / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{hashlib.sha256(target.encode()).hexdigest()[:32]}.lock")
+    lock = FileLock(own_folder(out, "locks") / f"{hashlib.sha256(os.fsencode(target)).hexdigest()[:32]}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.text import one_line
-from rotoscope.jobs.job import FOLDER
+from rotoscope.jobs.job import own_folder
 from rotoscope.jobs.task import Task
 
 WORKER = "rotoscope.jobs.worker"
@@ -42,15 +42,15 @@ class WorkerProcess:
     def __init__(self, number: int, out: Path, messages: "queue.Queue[Message]", card: str | None = None) -> None:
         self.number, self.card, self._messages = number, card, messages
         self.task: Task | None = None
-        self.log = out / FOLDER / "logs" / f"worker-{os.getpid()}-{number}.log"
+        self.log = own_folder(out, "logs") / f"worker-{os.getpid()}-{number}.log"
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
         if card is not None:
             environment["CUDA_VISIBLE_DEVICES"] = card
         try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("ab") as log:
+            self.log.unlink(missing_ok=True)  # of an earlier process with this number, or a link
+            with self.log.open("xb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", WORKER, str(out)],
+                    [sys.executable, "-P", "-m", WORKER, str(out)],  # -P: no modules of the current folder
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment,
                     start_new_session=True,  # Ctrl-C in a terminal is for the driver, which ends its workers
                 )  # fmt: skip

@@ -22,6 +22,7 @@ from websockets.sync.client import connect
 
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.kernels.float_picture import rgb_picture
+from rotoscope.runtime.live.page import connections
 from rotoscope.runtime.live.page.access import is_loopback
 from rotoscope.runtime.live.page.page_sink import PageSink
 from rotoscope.runtime.live.page.server import PageServer
@@ -497,6 +498,22 @@ def test_what_changes_something_is_only_posted(page, method):
     for path in ("/change", "/record", "/stop-recording"):
         assert page.status(path, method) == 405
     assert page.run.asked == []
+
+
+@pytest.mark.parametrize("head", [b"", b"GET /livez HTTP/1.1\r\nX-Slow: "])
+def test_a_head_that_does_not_arrive_closes_the_connection(page, monkeypatch, head):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    with socket.create_connection(("127.0.0.1", page.server.port), timeout=SECONDS) as line:
+        line.sendall(head)
+        with contextlib.suppress(ConnectionResetError):
+            assert line.recv(1000) == b""
+
+
+def test_a_websocket_stays_open_although_it_sends_nothing(page, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    with connect(f"ws://127.0.0.1:{page.server.port}/stream", open_timeout=SECONDS) as viewer:
+        test_a_head_that_does_not_arrive_closes_the_connection(page, monkeypatch, b"")  # takes as long
+        viewer.ping().wait(SECONDS)
 
 
 def test_garbage_is_survived(page, capfd):

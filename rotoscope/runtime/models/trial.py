@@ -168,8 +168,8 @@ class _Trial:
         most = max(MOST_NUMBERS, 4 * MOST_SCALE**2 * height * width)
         if math.prod(self._shape) > most:
             raise ModelRefused(
-                f"{self._name}: the output for a picture of {width}x{height} is {list(self._shape)}; accepted: at most {most:,} "
-                "numbers"
+                f"{self._name}: the output for a picture of {width}x{height} is {list(self._shape)}; accepted: at most "
+                f"{most:,} numbers"
             )
         sides = [side for side in self._shape if side not in (1, 3, 4)] if len(self._shape) in (3, 4) else []
         scale = max(1, sides[0] // height) if sides else 0

@@ -13,6 +13,7 @@ from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
 from rotoscope.networks.vid2vid import Composite
 from rotoscope.training.loop.optimisation import weights_of
+from rotoscope.training.losses.painting import STYLE_SHARES, gram_matrix, total_variation
 from rotoscope.training.losses.reference_flow import reference_flow
 from rotoscope.training.options import (
     BlindConsistencyOptions,
@@ -29,9 +30,9 @@ from rotoscope.training.options import (
 from rotoscope.training.systems import blind_consistency, vid2vid
 from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.dualgan import DualGan
-from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, gram_matrix, normalise_for_vgg
+from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, normalise_for_vgg
 from rotoscope.training.systems.inpainting import Hole, Inpainting, discounted, draw_hole
-from rotoscope.training.systems.look import STYLE_SHARES, Look, load_start, patch_luma, total_variation
+from rotoscope.training.systems.look import Look, load_start, patch_luma
 from rotoscope.training.systems.munit import Munit
 from rotoscope.training.systems.pix2pix import Pix2Pix
 from rotoscope.training.systems.recycle_gan import RecycleGan

@@ -18,6 +18,7 @@ from rotoscope.networks import (
     dualgan,
     fast_style,
     fast_style_deconv,
+    label_predictor,
     msgnet,
     munit,
     pix2pixhd,
@@ -201,6 +202,12 @@ CASES = [
         lambda: vid2vid.Vid2Vid([vid2vid_scale(0, has_flow=False, norm="instance")]),
         pictures(channels=12),
         name="vid2vid without flow",
+    ),
+    Case(
+        "vid2vid label predictor, 5 labels",
+        lambda: label_predictor.LabelPredictor(5, 3, 4, 1, 2),
+        pictures(channels=15, low=0.0),
+        name="vid2vid label predictor",
     ),
     Case("fast style transfer", lambda: fast_style.TransformerNet(4), pictures(low=0, high=255)),
     Case(

@@ -1,6 +1,6 @@
 """Give finished files their names: one file by one rename, many files so that an interrupted move is undone or finished.
 
-Before the first of many files moves, a journal is written into the hidden folder that holds them. Whoever finds the folder
+Before the first of many files moves, a journal is written into the hidden folder that holds them. A run that finds the folder
 after a kill finishes the move (`finish_move`): all files were complete when it began.
 """
 
@@ -69,7 +69,7 @@ def move_files(hidden: Path, folder: Path, *, overwrite: bool) -> None:
 
 
 def finish_move(hidden: Path) -> Path | None:
-    """Finish the move that a killed run had begun, and return its folder; None if it had not begun any.
+    """Finish the move that a killed run had started, and return its folder; None if it had started none.
 
     Files that would replace others without leave stay in the hidden folder.
     """

@@ -12,7 +12,8 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.options import ModelOptions, OutputOptions, SourceOptions, SteadyOptions, options_from
 
 FOLDER = ".rotoscope"  # in the folder of results: records, segments, logs, locks
-INPUTS = ("mask", "instances", "style", "like", "op_library", "flow", "interpolator")  # options that may name a file
+# Options that may name a file.
+INPUTS = ("mask", "instances", "drawings", "style", "like", "op_library", "flow", "interpolator")
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,25 @@
-"""Records: one JSON file per job in the folder of results, written as a whole or not at all."""
+"""Records: one JSON file per job in the folder of results, written as a whole or not at all; and the locks of jobs in work."""
 
+import hashlib
 import json
 import logging
 import platform
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
+
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.files import file_digest, sync
 from rotoscope.base.text import json_text
 from rotoscope.jobs.inputs import Input
-from rotoscope.jobs.job import FOLDER, BatchJob
+from rotoscope.jobs.job import FOLDER, BatchJob, segment_folder
 
 log = logging.getLogger("rotoscope")
 
@@ -84,13 +88,14 @@ class Records:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.results = folder
-        self.folder = folder / FOLDER / "records"
+        self.folder: Path | None = folder
+        self.name = str(folder)
+        self._results, self._records = folder, folder / FOLDER / "records"
 
     def all(self) -> list[Record]:
         """Every record that can be read, in no order."""
         found = []
-        for file in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+        for file in sorted(self._records.glob("*.json")) if self._records.is_dir() else []:
             record = self._read(file)
             if record is not None:
                 found.append(record)
@@ -98,30 +103,61 @@ class Records:
 
     def of(self, key: str) -> Record | None:
         """The record of a key; None if there is none."""
-        file = self.folder / f"{key}.json"
+        file = self._records / f"{key}.json"
         return self._read(file) if file.exists() else None
 
     def write(self, record: Record) -> None:
         """Write a record, in place of an earlier one of its key; raises OutputFailed."""
-        file = self.folder / f"{record.key}.json"
-        part = self.folder / f".{record.key}.{secrets.token_hex(4)}"
+        file = self._records / f"{record.key}.json"
+        part = self._records / f".{record.key}.{secrets.token_hex(4)}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._records.mkdir(parents=True, exist_ok=True)
             part.write_text(json_text(record.to_json()) + "\n")
             sync(part)
             part.replace(file)
-            sync(self.folder)
+            sync(self._records)
         except OSError as error:
             part.unlink(missing_ok=True)
             raise OutputFailed(f"{file}: {error.strerror or error}") from error
 
     def forget(self, key: str) -> None:
         """Delete a record: another one stands for its result."""
-        (self.folder / f"{key}.json").unlink(missing_ok=True)
+        (self._records / f"{key}.json").unlink(missing_ok=True)
 
     def is_whole(self, record: Record) -> bool:
         """Whether the result of a record is there, with as many bytes as it had."""
-        return record.bytes == result_bytes(self.results / record.target)
+        return record.bytes == result_bytes(self._results / record.target)
+
+    def has(self, target: str) -> bool:
+        """Whether something stands at a target."""
+        return (self._results / target).exists()
+
+    @contextmanager
+    def writing(self, target: str, *, may_replace: bool) -> Iterator[Path]:  # noqa: ARG002  # `translate` sees to that
+        """The path that the block writes a result to, complete or not at all."""
+        path = self._results / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path
+
+    def segment_folder(self, key: str) -> Path:
+        """Folder of the segments of a job."""
+        return segment_folder(self._results, key)
+
+    @contextmanager
+    def claimed(self, target: str, patience_seconds: float = 0.0) -> Iterator[bool]:
+        """Hold the lock of a target for the block; False if another process still holds it after so long."""
+        folder = self._results / FOLDER / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{target_name(target)}.lock")
+        try:
+            lock.acquire(timeout=patience_seconds)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     def _read(self, file: Path) -> Record | None:
         try:
@@ -132,6 +168,11 @@ class Records:
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             log.warning("%s: not a record; its job is done again", file)
             return None
+
+
+def target_name(target: str) -> str:
+    """A name for the lock of a target: 32 hex digits."""
+    return hashlib.sha256(target.encode()).hexdigest()[:32]
 
 
 def start_of(job: BatchJob, key: str, inputs: Mapping[str, Input], models: tuple[str, ...], attempts: int) -> Record:

@@ -17,6 +17,7 @@ from rotoscope.networks import (
     dualgan,
     fast_style,
     fast_style_deconv,
+    label_predictor,
     msgnet,
     munit,
     pix2pixhd,
@@ -168,6 +169,13 @@ ARCHITECTURES = (
         vid2vid.vid2vid_sizes,
         vid2vid_signature,
         convert=vid2vid.convert_vid2vid,
+    ),
+    Architecture(
+        "vid2vid label predictor, {num_labels} labels",
+        (r"predictor\.model_down_seg\.1\.weight", r"predictor\.model_final_img\.1\.weight"),
+        label_predictor.LabelPredictor,
+        label_predictor.predictor_sizes,
+        Signature(("past",), ("scores",)),
     ),
     Architecture(
         "MUNIT, both domains",

@@ -18,7 +18,7 @@ MOST_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
-class Difference:
+class FigureChange:
     """One figure against an earlier one: `ratio` is now / then, `spread` the larger spread of both."""
 
     what: str
@@ -72,7 +72,7 @@ def read_rounds(path: Path) -> list[Rounds]:
         raise InputRefused(f"{path}: not a file of rotoscope bench --json with rounds") from None
 
 
-def differences(then: Sequence[Rounds], now: Sequence[Rounds]) -> list[Difference]:
+def differences(then: Sequence[Rounds], now: Sequence[Rounds]) -> list[FigureChange]:
     """The figures that both have, for measurements of the same kind, size and steadying."""
     found = []
     old = {(item.what, item.size, item.steady): item for item in then}
@@ -84,7 +84,9 @@ def differences(then: Sequence[Rounds], now: Sequence[Rounds]) -> list[Differenc
             if None not in figures and figures[0]:
                 spreads = [part.spread(name) for part in (before, item)]
                 spread = max(UNKNOWN_SPREAD if value is None else value for value in spreads)
-                found.append(Difference(item.what, item.size, name, float(figures[0]), float(figures[1] or 0), spread))
+                found.append(
+                    FigureChange(item.what, item.size, name, float(figures[0]), float(figures[1] or 0), spread)
+                )
     return found
 
 

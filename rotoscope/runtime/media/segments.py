@@ -72,7 +72,7 @@ def write_segment(segment: Segment) -> None:
 def joined_packets(segments: list[Segment], time_base: Fraction) -> Iterator[tuple[Fraction, av.Packet[Any]]]:
     """The packets of all segments, in order, with the times that they have in the result; and the time of each in seconds.
 
-    Decoding times are made again for the whole: the sorted times, moved back by as much as any packet needs.
+    Decoding times are made again for the whole: the sorted times, moved back by the largest shift that a packet needs.
     """
     ticks = [_ticks(segment, time_base) for segment in segments]
     for earlier, later in pairwise(ticks):

@@ -29,6 +29,7 @@ from rotoscope.training.systems.distill import Distillation, Paint, as_teacher
 from rotoscope.training.systems.dualgan import DualGan
 from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer
 from rotoscope.training.systems.inpainting import Inpainting
+from rotoscope.training.systems.label_prediction import LabelPrediction
 from rotoscope.training.systems.look import Look
 from rotoscope.training.systems.munit import Munit
 from rotoscope.training.systems.pix2pix import Pix2Pix
@@ -44,7 +45,7 @@ CLASSES: dict[type[SystemOptions], Callable[[Any], TrainingSystem]] = {
     MunitOptions: Munit,
     SingleFrameOptions: Munit,
     RecycleGanOptions: RecycleGan,
-    Vid2VidOptions: Vid2VidSystem,
+    Vid2VidOptions: lambda options: (LabelPrediction if options.task == "predict" else Vid2VidSystem)(options),
     FastStyleOptions: FastStyleTransfer,
     LookOptions: Look,
     AnyLookOptions: AnyLookTraining,

@@ -7,6 +7,7 @@ from pathlib import Path
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within
 from rotoscope.base.option_checks import check_number
+from rotoscope.base.sizes import Size
 from rotoscope.networks.compact import StudentSize
 from rotoscope.training.loop.run import TrainingResult, run_training
 from rotoscope.training.loop.run_folder import check_new_run
@@ -18,7 +19,6 @@ from rotoscope.training.systems.distill import Paint, largest, multiply_adds
 
 FPS, MACS = Within(1e-3, 1e6, "frames per second"), Within(1e6, 1e15, "multiply-adds")  # of a budget
 
-Size = tuple[int, int]  # (width, height), pixels
 OnProgress = Callable[[TrainingProgress], None]
 
 

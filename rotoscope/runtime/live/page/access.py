@@ -32,7 +32,10 @@ def is_loopback(host: str) -> bool:
 
 
 def check_token(host: str, token: str | None) -> None:
-    """Raise UsageError if the token is missing where other machines can reach the page, or is no good."""
+    """Raise UsageError for a host with a port, or a token that is wrong, or missing where other machines can reach the page."""
+    name, colon, port = host.partition(":")
+    if name and colon and port.isdecimal():  # an IPv6 address has more colons
+        raise UsageError(f"listen {host}; accepted: a name or an address; --port {port} sets the port")
     if token is None:
         if not is_loopback(host):
             raise UsageError(

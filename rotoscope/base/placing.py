@@ -7,6 +7,7 @@ after a kill finishes the move (`finish_move`): all files were complete when it 
 import json
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rotoscope.base.errors import OutputFailed
 from rotoscope.base.signals import deferred_signals
 
 JOURNAL = "move.json"  # in the hidden folder: where its files go, and whether they may replace others
+MOST_BYTES = 1 << 16  # of the journal
 REPLACED = "replaced"  # folder in the hidden folder: the old files, until all new ones are in place
 
 
@@ -74,9 +76,12 @@ def finish_move(hidden: Path) -> Path | None:
     Files that would replace others without leave stay in the hidden folder.
     """
     try:
+        entry = (hidden / JOURNAL).stat()
+        if not stat.S_ISREG(entry.st_mode) or entry.st_size > MOST_BYTES:
+            return None
         journal = json.loads((hidden / JOURNAL).read_text())
         where, overwrite = str(journal["folder"]), journal["overwrite"] is True
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     folder = hidden.parent / where
     if where != "." and (where in ("", "..") or Path(where).name != where):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.jobs.job import FOLDER, BatchJob
+from rotoscope.jobs.job import BatchJob, is_target
 from rotoscope.jobs.remote_sources import list_objects
 from rotoscope.jobs.store import is_address, place_of
 from rotoscope.runtime.media.encoder import CONTAINERS
@@ -82,8 +82,7 @@ def check_targets(jobs: Sequence[BatchJob], out: str) -> None:
                 f"{other.source} and {job.source} would both become {place_of(out, job.target)}; accepted: one source for each "
                 "result, for example from a jobs.jsonl that names targets"
             )
-        path = Path(job.target)
-        if path.is_absolute() or ".." in path.parts or path.parts[:1] == (FOLDER,) or not path.name:
+        if not is_target(job.target):
             raise UsageError(f"target {job.target!r}; accepted: a path below the folder of results, without ..")
         result = place_of(out, job.target)
         if _identity(result) in inputs:

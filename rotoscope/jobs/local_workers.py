@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotoscope.jobs.job import FOLDER
+from rotoscope.jobs.job import own_folder
 from rotoscope.jobs.worker_process import Message, WorkerProcess
 
 
@@ -36,4 +36,4 @@ class LocalWorkers:
 
 def log_folder(out: str) -> Path:
     """Where the logs of workers are: below the folder of results, or in the folder for temporary files."""
-    return Path(tempfile.gettempdir()) if "://" in out else Path(out, FOLDER, "logs")
+    return Path(tempfile.gettempdir()) if "://" in out else own_folder(Path(out), "logs")

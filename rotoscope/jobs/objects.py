@@ -58,7 +58,7 @@ class ObjectRecords:
             if record.key != key:
                 raise ValueError("a record under the name of another")
             return record
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             log.warning("%s/%s: not a record; its job is done again", self.name, _record_path(key))
             return None
 

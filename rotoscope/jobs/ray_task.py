@@ -18,7 +18,6 @@ from rotoscope.base.errors import OutputFailed
 from rotoscope.jobs.task import Task
 from rotoscope.jobs.worker_process import Message, WorkerProcess
 
-LOGS = Path(tempfile.gettempdir()) / "rotoscope-logs"  # of this node
 TICK_SECONDS = 0.2  # longest time until an interruption is seen
 IDLE_SECONDS = 20.0  # after which a process without a task ends, since it holds memory
 
@@ -46,7 +45,7 @@ class Warm:
         if process is None:
             self._made_for, self._messages = made_for, queue.Queue()
             here = folder if Path(folder).is_dir() else None
-            process = WorkerProcess(1, out, self._messages, LOGS, folder=here)
+            process = WorkerProcess(1, out, self._messages, Path(tempfile.gettempdir()), folder=here)
         return process, self._messages
 
     def put_back(self, process: WorkerProcess) -> None:

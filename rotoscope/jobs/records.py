@@ -1,8 +1,10 @@
 """Records: one JSON file per job in the folder of results, written as a whole or not at all; and the locks of jobs in work."""
 
+import functools
 import hashlib
 import json
 import logging
+import os
 import platform
 import secrets
 from collections.abc import Iterator, Mapping
@@ -11,19 +13,21 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from filelock import FileLock, Timeout
+from pydantic import ConfigDict, TypeAdapter
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.base.files import file_digest, sync
+from rotoscope.base.files import file_digest, sync, why_unusable
 from rotoscope.base.text import json_text
 from rotoscope.jobs.inputs import Input
-from rotoscope.jobs.job import FOLDER, BatchJob, segment_folder
+from rotoscope.jobs.job import FOLDER, BatchJob, is_path, is_target, own_folder, segment_folder
 
 log = logging.getLogger("rotoscope")
 
 State = Literal["started", "done", "failed", "refused"]
+MOST_BYTES = 1 << 20  # of a record
 MOST_ATTEMPTS = 3  # of a job that fails; one whose input is refused is not tried again
 
 
@@ -40,6 +44,8 @@ class Record:
     seconds   that the last attempt took
     at        time of this record, UTC
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     key: str
     state: State
@@ -76,9 +82,10 @@ class Record:
         given = dict(content)
         if given.pop("schema") != 1:
             raise ValueError("another schema")
-        inputs = {name: Input(**found) for name, found in given.pop("inputs").items()}
-        tuples: dict[str, Any] = {name: tuple(given.pop(name)) for name in ("models", "model_sha256", "notes")}
-        return cls(inputs=inputs, **tuples, **given)
+        record = _adapter().validate_python(given)
+        if not is_target(record.target) or not is_path(record.source):
+            raise ValueError("not the path of a result")
+        return record
 
 
 class Records:
@@ -111,7 +118,7 @@ class Records:
         file = self._records / f"{record.key}.json"
         part = self._records / f".{record.key}.{secrets.token_hex(4)}"
         try:
-            self._records.mkdir(parents=True, exist_ok=True)
+            own_folder(self._results, "records")
             part.write_text(json_text(record.to_json()) + "\n")
             sync(part)
             part.replace(file)
@@ -146,9 +153,7 @@ class Records:
     @contextmanager
     def claimed(self, target: str, patience_seconds: float = 0.0) -> Iterator[bool]:
         """Hold the lock of a target for the block; False if another process still holds it after so long."""
-        folder = self._results / FOLDER / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{target_name(target)}.lock")
+        lock = FileLock(own_folder(self._results, "locks") / f"{target_name(target)}.lock")
         try:
             lock.acquire(timeout=patience_seconds)
         except Timeout:
@@ -161,18 +166,25 @@ class Records:
 
     def _read(self, file: Path) -> Record | None:
         try:
+            if reason := why_unusable(file, MOST_BYTES):
+                raise ValueError(reason)
             record = Record.from_json(json.loads(file.read_text()))
             if record.key != file.stem:
-                raise ValueError("a record under the name of another")
+                raise ValueError("not what a run has written under this name")
             return record
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             log.warning("%s: not a record; its job is done again", file)
             return None
 
 
 def target_name(target: str) -> str:
     """A name for the lock of a target: 32 hex digits."""
-    return hashlib.sha256(target.encode()).hexdigest()[:32]
+    return hashlib.sha256(os.fsencode(target)).hexdigest()[:32]
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)
 
 
 def start_of(job: BatchJob, key: str, inputs: Mapping[str, Input], models: tuple[str, ...], attempts: int) -> Record:

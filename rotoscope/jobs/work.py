@@ -50,6 +50,8 @@ def do(
                 return Outcome("elsewhere", error="another run works on it")
             key, inputs = key_of(task.job, Inputs(), chains.digests(task.job))
             before = records.of(key)
+            if before is not None and before.target != task.job.target:
+                before = None  # not written by a run
             if before is not None and before.state == "done" and records.is_whole(before):
                 return Outcome("done", before)  # by a run beside this one
             record = start_of(task.job, key, inputs, chains.digests(task.job), task.attempts)

@@ -79,10 +79,10 @@ class WorkerProcess:
         if card is not None:
             environment["CUDA_VISIBLE_DEVICES"] = card
         try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("ab") as log:
+            self.log.unlink(missing_ok=True)  # of an earlier process with this number, or a link
+            with self.log.open("xb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", WORKER, out],
+                    [sys.executable, "-P", "-m", WORKER, out],  # -P: no modules of the current folder
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, cwd=folder,
                     start_new_session=True,  # Ctrl-C in a terminal is for the driver, which ends its workers
                 )  # fmt: skip

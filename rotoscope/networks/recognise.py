@@ -218,6 +218,14 @@ def hints_for(function: Callable[..., Any], hints: Mapping[str, Any]) -> dict[st
     return {key: value for key, value in hints.items() if key in known}
 
 
+class HintRefused(UsageError):
+    """A hint is not one of its architecture, or has a value that it cannot have; `hint` is its name."""
+
+    def __init__(self, hint: str, reason: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
 def check_hints(architecture: Architecture, hints: Mapping[str, Any]) -> None:
     """Raise UsageError for a hint that this architecture does not take."""
     known = (
@@ -227,9 +235,8 @@ def check_hints(architecture: Architecture, hints: Mapping[str, Any]) -> None:
     for hint in hints:
         if hint not in known:
             accepted = ", ".join(dict.fromkeys(known)) or "none"
-            raise UsageError(
-                f"{plain_name(architecture)} does not take the hint {shortened(hint)!r}; it takes {accepted}"
-            )
+            text = f"{plain_name(architecture)} does not take the hint {shortened(hint)!r}; it takes {accepted}"
+            raise HintRefused(hint, text)
 
 
 def check_hint(name: str, value: Any) -> None:
@@ -245,7 +252,7 @@ def check_hint(name: str, value: Any) -> None:
         is_right, accepted = isinstance(value, allowed), {bool: "true, false", str: "a word"}[allowed]
     if not is_right:
         shown = shortened(str(value)) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
-        raise UsageError(f"hint {name}={shown}; accepted: {accepted}")
+        raise HintRefused(name, f"hint {name}={shown}; accepted: {accepted}")
 
 
 def load(network: nn.Module, weights: Weights, name: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.base.files import why_unusable
 from rotoscope.base.text import shortened
 from rotoscope.scenarios.rounds import Round, Rounds
 
@@ -61,14 +62,14 @@ def parse_limit(text: str) -> Limit:
 
 def read_rounds(path: Path) -> list[Rounds]:
     """The rounds of a file that `bench --json` wrote; raises InputRefused for any other file."""
+    if reason := why_unusable(path, MOST_BYTES):
+        raise InputRefused(f"{path}: {reason}")
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError("too large")
         content = json.loads(path.read_text())
         return [_rounds(item) for item in content["measurements"]]
     except OSError as error:
         raise InputRefused(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise InputRefused(f"{path}: not a file of rotoscope bench --json with rounds") from None
 
 
@@ -96,10 +97,12 @@ def _rounds(item: dict[str, Any]) -> Rounds:
     rounds = tuple(
         Round(**{name: _number(value) for name, value in one.items() if name in of_round}) for one in item["rounds"]
     )
+    if not all(isinstance(item[name], str) for name in ("what", "size", "steady")):
+        raise ValueError(item["what"])
     return Rounds(**{name: value for name, value in item.items() if name in known} | {"rounds": rounds})
 
 
 def _number(value: Any) -> Any:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise ValueError(value)
-    return value
+    return None if value is None else float(value)

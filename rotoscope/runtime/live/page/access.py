@@ -99,7 +99,10 @@ class Access:
     def _accepts_origin(self, host: str, method: str, headers: Mapping[str, str]) -> bool:
         origin = headers.get("origin")
         if origin is not None:
-            parts = urlsplit(origin)
+            try:
+                parts = urlsplit(origin)
+            except ValueError:  # such as http://[
+                return False
             return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
         site = headers.get("sec-fetch-site", "none")
         is_link = (

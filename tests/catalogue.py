@@ -10,6 +10,7 @@ from torch import nn
 from rotoscope.networks import (
     adain,
     animegan,
+    any_look,
     cartoongan,
     compact,
     contextual_attention,
@@ -276,6 +277,7 @@ CASES = [
     Case("PyTorch-GAN U-Net", lambda: pytorch_gan.PlainUnet(width=4), pictures(height=256, width=256)),
     Case("MSG-Net", lambda: msgnet.MsgNet(4, 2), pictures(2, low=0, high=255)),
     Case("AdaIN", lambda: adain.AdaIN(*ADAIN), pictures(2, low=0), traced=False),
+    Case("any look", lambda: any_look.AnyLook(8, 2, 3, 4), with_style),
     Case("compact student", lambda: compact.CompactGenerator(8, 2)),
 ]
 
@@ -302,6 +304,7 @@ EXPORTED = (
     "U-GAT-IT, 2 blocks",
     "ReCoNet with 2 blocks",
     "MSG-Net",
+    "any look",
     "compact student",
 )
 

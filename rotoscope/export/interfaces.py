@@ -1,4 +1,4 @@
-"""What a model file takes and returns, for each kind of network inputs.
+"""Inputs and outputs of a model file, for each kind of network inputs.
 
 INTERFACES maps the input names of a network's signature to a function. The function returns the module to export, which takes
 what the runtime feeds, with the fields of its manifest that differ from the defaults.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from rotoscope.networks import (
     adain,
     animegan,
+    any_look,
     cartoongan,
     compact,
     contextual_attention,
@@ -421,8 +422,15 @@ ARCHITECTURES = (
         convert=dualgan.convert_dual,
     ),
     Architecture(
+        "any look",
+        (r"encoder\.convs\.0\.weight", r"student\.down1\.weight", r"student\.blocks\.0\.norm1\.affine\.weight"),
+        any_look.AnyLook,
+        any_look.any_look_sizes,
+        Signature(("picture", "style")),
+    ),
+    Architecture(
         "compact student",
-        (r"stem\.weight", r"narrow\.1\.weight", r"head\.weight"),
+        (r"down1\.weight", r"blocks\.0\.conv1\.weight", r"up2\.weight"),
         compact.CompactGenerator,
         compact.compact_sizes,
     ),

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rotoscope.networks.norms import norm_kind
-from rotoscope.networks.vid2vid import Composite, ScaleGenerator, scale_sizes
+from rotoscope.networks.vid2vid import ScaleGenerator, ScalePicture, scale_sizes
 
 PREFIX = "predictor."
 
@@ -40,9 +40,9 @@ class LabelPredictor(nn.Module):
         self.num_labels, self.num_maps = num_labels, num_maps
         self.size_multiple = 2**num_levels
 
-    def composite(self, past: Tensor) -> Composite:
+    def composite(self, past: Tensor) -> ScalePicture:
         """Return all outputs of the generator; `picture` holds the probabilities."""
-        made: Composite = self.predictor(past, past[:, -2 * self.num_labels :])
+        made: ScalePicture = self.predictor(past, past[:, -2 * self.num_labels :])
         return made
 
     def forward(self, past: Tensor) -> Tensor:

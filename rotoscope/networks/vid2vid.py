@@ -28,7 +28,7 @@ from rotoscope.networks.warps import warp_border
 FLOW_SCALE = 20.0
 
 
-class Composite(NamedTuple):
+class ScalePicture(NamedTuple):
     """Outputs of one scale.
 
     picture = drawn + carried * warp(newest frame, flow). Without flow in the model, flow is 0 and weight 1. The next finer
@@ -61,7 +61,7 @@ def downs(in_channels: int, width: int, num_levels: int, norm: str) -> list[nn.M
 
 
 class ScaleGenerator(nn.Module):
-    """Generator of one scale: labels (N,C,H,W), history (N,6,H,W), foreground mask (N,1,H,W), coarser features -> Composite.
+    """Generator of one scale: labels (N,C,H,W), history (N,6,H,W), foreground mask (N,1,H,W), coarser features -> ScalePicture.
 
     Residual blocks of the coarse generator (`is_coarse`): half before and half after the sum of its two encoders. Those of
     a finer one are all in `model_up_*`, to whose input the coarser features are added. With `draws_classes` the picture is
@@ -117,7 +117,7 @@ class ScaleGenerator(nn.Module):
 
     def forward(
         self, labels: Tensor, history: Tensor, mask: Tensor | None = None, coarser: tuple[Tensor, ...] = ()
-    ) -> Composite:
+    ) -> ScalePicture:
         both = self.model_down_seg(labels) + self.model_down_img(history)
         features = [self.model_up_img(plus(self.model_res_img(both), coarser, 0))]
         raw = self.model_final_img(features[0])
@@ -136,7 +136,7 @@ class ScaleGenerator(nn.Module):
         picture = drawn
         if self.has_flow:
             picture = drawn + carried * warp_border(history[:, -self.out_channels :], flow)
-        return Composite(picture, flow, weight, raw, tuple(features), drawn, carried)
+        return ScalePicture(picture, flow, weight, raw, tuple(features), drawn, carried)
 
 
 def plus(x: Tensor, coarser: tuple[Tensor, ...], index: int) -> Tensor:
@@ -194,10 +194,10 @@ class Vid2Vid(nn.Module):
         newest = labels.chunk(self.num_label_frames, dim=1)[-1]
         return newest[:, list(self.foreground)].sum(dim=1, keepdim=True).clamp(0, 1)
 
-    def composites(self, labels: Tensor, histories: Sequence[Tensor]) -> list[Composite]:
+    def composites(self, labels: Tensor, histories: Sequence[Tensor]) -> list[ScalePicture]:
         """Return the outputs of all scales, finest first, from the labels and each scale's history."""
         features: tuple[Tensor, ...] = ()
-        made: list[Composite] = []
+        made: list[ScalePicture] = []
         label_pyramid = pyramid(labels, self.num_scales)
         for index in range(self.num_scales):
             scale = self.num_scales - 1 - index

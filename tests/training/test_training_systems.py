@@ -18,8 +18,10 @@ from rotoscope.training.data.datasets import TrainingData
 from rotoscope.training.data.line_drawings import line_drawing
 from rotoscope.training.loop.optimisation import weights_of
 from rotoscope.training.loop.run import run_training
+from rotoscope.training.loop.run_page import read_log
 from rotoscope.training.loop.trainer import parameters_of
 from rotoscope.training.options import (
+    AnyLookOptions,
     BlindConsistencyOptions,
     DualGanOptions,
     FastStyleOptions,
@@ -33,6 +35,7 @@ from rotoscope.training.options import (
     SuperSlomoOptions,
     Vid2VidOptions,
 )
+from rotoscope.training.systems.any_look import AnyLookTraining
 from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.dualgan import DualGan
 from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer
@@ -332,11 +335,35 @@ def test_a_look(tmp_path):
     torch.save(SqueezeNetFeatures().state_dict(), tmp_path / "squeezenet.pth")
     photos = tiny_data.folder(tmp_path / "photos")
     tiny_data.write(tmp_path / "painting.png", tiny_data.blobs(99, 48))
-    sizes = {"batch": 2, "crop": 64, "width": 8, "painting_side": 64}
+    sizes = {"batch": 2, "crop": 72, "width": 8, "blocks": 1, "painting_side": 64, "equivariance": 1.0}
     options = LookOptions(
         photos=photos, painting=tmp_path / "painting.png", squeezenet=tmp_path / "squeezenet.pth", **sizes
     )
     recognised(trained(Look, options, tmp_path), look="compact student")
+
+
+def test_any_look_learns_and_previews_a_clip(tmp_path):
+    torch.manual_seed(0)
+    torch.save(SqueezeNetFeatures().state_dict(), tmp_path / "squeezenet.pth")
+    photos = tiny_data.folder(tmp_path / "photos", size=80)
+    paintings = tiny_data.folder(tmp_path / "paintings", size=80, seed=50)
+    tiny_data.clips(tmp_path / "clips", size=48, count=1)
+    sizes = {"batch": 2, "crop": 72, "width": 8, "blocks": 1, "style_channels": 8, "encoder_width": 4, "iterations": 30}
+    options = AnyLookOptions(
+        photos=photos,
+        paintings=paintings,
+        squeezenet=tmp_path / "squeezenet.pth",
+        preview=tmp_path / "clips",
+        learning_rate=1e-2,
+        **sizes,
+    )
+    run = RunOptions(out=tmp_path / "run", device="cpu", log_every=10, sample_every=15)
+    assert run_training(lambda: AnyLookTraining(options), options, run).is_finished
+    recognised(run.out, **{"any-look": "any look"})
+    first, *_, last = read_log(run.out / "log.jsonl")
+    assert last["style"] + last["content"] < 0.9 * (first["style"] + first["content"])
+    assert (run.out / "samples" / "clip-00000015.jpg").is_file()
+    assert (run.out / "run.html").read_text().count("frames of the clip") == 3  # steps 0, 15 and 30
 
 
 def test_blind_consistency(tmp_path, vgg_file):

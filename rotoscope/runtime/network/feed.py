@@ -31,7 +31,7 @@ class Feed:
               drawn with the default seed, or a black picture
     settings  values of further inputs by name; by default those of the manifest
     device    of the pictures that will be written
-    calls     more than 1: a batch that stands for so many calls, of which `parts` are the feeds
+    calls     pictures in one batch; with more than 1, `parts` are the feeds of the single pictures
     """
 
     def __init__(

@@ -181,7 +181,7 @@ class Stages:
 
     @property
     def device(self) -> Device:
-        """Where pictures are between the first stage and the last."""
+        """Device of the pictures between the first stage and the last."""
         return CPU if self.gpu is None else self.gpu.device
 
     @property

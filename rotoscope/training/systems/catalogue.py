@@ -6,6 +6,7 @@ from typing import Any
 from rotoscope.base.errors import UsageError
 from rotoscope.training.loop.training_system import TrainingSystem
 from rotoscope.training.options import (
+    AnyLookOptions,
     BlindConsistencyOptions,
     CycleGanOptions,
     DistillOptions,
@@ -21,6 +22,7 @@ from rotoscope.training.options import (
     SystemOptions,
     Vid2VidOptions,
 )
+from rotoscope.training.systems.any_look import AnyLookTraining
 from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.cyclegan import CycleGan
 from rotoscope.training.systems.distill import Distillation, Paint, as_teacher
@@ -46,6 +48,7 @@ CLASSES: dict[type[SystemOptions], Callable[[Any], TrainingSystem]] = {
     Vid2VidOptions: lambda options: (LabelPrediction if options.task == "predict" else Vid2VidSystem)(options),
     FastStyleOptions: FastStyleTransfer,
     LookOptions: Look,
+    AnyLookOptions: AnyLookTraining,
     BlindConsistencyOptions: BlindConsistency,
     SuperSlomoOptions: SuperSlomoSystem,
     InpaintingOptions: Inpainting,

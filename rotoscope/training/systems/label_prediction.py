@@ -20,7 +20,7 @@ from torch.nn.functional import avg_pool2d, interpolate, l1_loss
 
 from rotoscope.networks.label_maps import encode_labels
 from rotoscope.networks.label_predictor import LabelPredictor
-from rotoscope.networks.vid2vid import FLOW_SCALE, Composite
+from rotoscope.networks.vid2vid import FLOW_SCALE, ScalePicture
 from rotoscope.networks.warps import warp_border
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.loop.optimisation import adam, constant_then_to_zero, init_normal
@@ -75,12 +75,12 @@ class LabelPrediction(TrainingSystem):
         """Return maps (N,T,H,W) as (N,T*L,H,W) of 0 and 1."""
         return encode_labels(labels, self.options.num_labels)
 
-    def following(self, maps: Tensor, made: Composite) -> Tensor:
+    def following(self, maps: Tensor, made: ScalePicture) -> Tensor:
         """Return the past of the next frame: without the oldest map, with the one that was made, a class for each pixel."""
         newest = made.picture.detach().argmax(dim=1, keepdim=True)
         return torch.cat([maps[:, self.options.num_labels :], self.one_hot(newest)], dim=1)
 
-    def terms(self, made: Composite, maps: Tensor, real: Tensor) -> dict[str, Tensor]:
+    def terms(self, made: ScalePicture, maps: Tensor, real: Tensor) -> dict[str, Tensor]:
         """Return all weighted terms of one frame; `real` is (N,H,W). Numbers that are no label are left out."""
         wanted, newest = self.one_hot(real[:, None]), maps[:, -self.options.num_labels :]
         moved = warp_border(newest, made.flow)

@@ -39,7 +39,7 @@ from torch.nn.functional import avg_pool2d, l1_loss
 from rotoscope.base.errors import ModelRefused
 from rotoscope.networks.label_maps import encode_labels
 from rotoscope.networks.pix2pixhd import FeatureEncoder
-from rotoscope.networks.vid2vid import Composite, Vid2Vid, pyramid
+from rotoscope.networks.vid2vid import ScalePicture, Vid2Vid, pyramid
 from rotoscope.networks.warps import warp_border
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.loop.optimisation import adam, constant_then_to_zero, init_normal
@@ -72,7 +72,7 @@ class GeneratedFrame(NamedTuple):
     labels: Tensor
     real: Tensor
     real_before: Tensor
-    made: Composite
+    made: ScalePicture
     made_before: Tensor
     flow: Tensor
 
@@ -267,7 +267,7 @@ class Vid2VidSystem(TrainingSystem):
         return state if self.options.first_frames else tuple(torch.zeros_like(part) for part in state)
 
     @staticmethod
-    def next_state(state: Sequence[Tensor], composites: Sequence[Composite]) -> tuple[Tensor, ...]:
+    def next_state(state: Sequence[Tensor], composites: Sequence[ScalePicture]) -> tuple[Tensor, ...]:
         """Return the state after a frame, detached: every scale keeps its own two newest pictures."""
         *histories, begun = state
         pictures = [begun * scale.picture + (1 - begun) * scale.raw for scale in composites]

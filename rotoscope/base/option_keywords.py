@@ -25,6 +25,8 @@ class SourceKeywords(TypedDict, total=False):
     rate: float
     mask: str | None
     instances: str | None
+    drawings: str | None
+    ahead: int
     deinterlace: bool
     decode: Decode
 

@@ -54,6 +54,12 @@ class SourceOptions:
     instances: str | None = None
     """For models on label maps with instances: a folder or video of maps, one number for each object."""
 
+    drawings: str | None = None
+    """For models on two drawings of each frame (6 channels): a folder or video of the second ones."""
+
+    ahead: Annotated[int, Within(0, 100_000, "frames")] = 0
+    """For predictors of label maps: frames to predict after the end of the source; the result holds the source and these."""
+
     deinterlace: bool = False
     """Make one whole frame of each interlaced one (bwdif), on the CPU."""
 

@@ -16,7 +16,16 @@ from rotoscope.metrics.mean_error import MeanError, mean_error
 
 LOWER = ("E_warp", "E_warp as printed", "E_warp around the hole", "temporal loss", "lattice", "lattice in tiles")
 LOWER_DISTANCES = ("LPIPS", "FID", "VFID", "VLPIPS")
-HIGHER = ("PSNR", "SSIM", "C_PSNR", "C_SSIM", "per-pixel accuracy", "per-class accuracy", "class IoU")
+HIGHER = (
+    "PSNR",
+    "SSIM",
+    "C_PSNR",
+    "C_SSIM",
+    "C_PSNR at the hole",
+    "per-pixel accuracy",
+    "per-class accuracy",
+    "class IoU",
+)
 HIGHER_IS_BETTER = dict.fromkeys((*LOWER, *LOWER_DISTANCES), False) | dict.fromkeys(HIGHER, True)
 """Which sense each measure has; other columns have no marks unless the table is told their sense."""
 

@@ -225,6 +225,10 @@ class OutputOptions:
     """Settings of the encoder by name: preview is small and quick, good the default, delivery slower and better, lossless keeps
     every code value. -e overrides single ones."""
 
+    passes: Annotated[int, Within(1, 2)] = 1
+    """Passes of the encoder: 2 encodes twice, to hit a bit rate given by -e b=5M more closely; libx264 and libx265. The network
+    runs once; its frames are kept beside the result without loss until the second pass."""
+
     tag: str | None = None
     """Four letters of the codec in mp4 and mov, for example hev1; by default hvc1 for H.265, which Apple's players need."""
 
@@ -351,6 +355,7 @@ class OutputKeywords(TypedDict, total=False):
     codec: str | None
     encoder_options: tuple[str, ...]
     quality: Quality | None
+    passes: int
     tag: str | None
     hdr: Hdr | None
     alpha: Alpha

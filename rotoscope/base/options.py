@@ -106,8 +106,8 @@ class ModelOptions:
     """Fitting a picture into a network of fixed size: pad adds borders, crop takes the middle, stretch distorts it."""
 
     tile: str | None = None
-    """Side of the tiles in which the network gets a large picture, for example 1024, so that its memory does not grow: for
-    networks whose pixels depend on a region. 1024:128 is for the others: tiles that share 128 pixels, blended there."""
+    """Side of the tiles in which the network gets a large picture, for example 1024, so that its memory does not grow; the
+    result is the same, and norms cost a pass each. 1024:128 is for networks that this refuses: tiles blended over 128 pixels."""
 
     norm: Literal["shared"] | None = None
     """shared: instance norm uses the statistics of the whole clip, measured before, in place of each frame's own; in a live

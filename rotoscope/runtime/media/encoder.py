@@ -117,7 +117,7 @@ def choose_encoder(
     if suffix in (".mxf", ".y4m") and video.rate is not None:
         video = replace(video, time_base=1 / video.rate)  # these have no times, only a rate
     if passes == 2:
-        _check_two_passes(name, options, suffix)
+        _check_two_passes(name, options)
     opened = open_once(
         name, video, options=options, threads=threads, quality=quality, alpha=alpha, tag=_checked_tag(tag, name, suffix)
     )
@@ -269,7 +269,7 @@ def _check_container(name: str, suffix: str) -> None:
         raise UsageError(f"--codec {name}: {suffix} does not take it; {hint}")
 
 
-def _check_two_passes(codec: str, options: Mapping[str, str], suffix: str) -> None:
+def _check_two_passes(codec: str, options: Mapping[str, str]) -> None:
     """Raise UsageError if an encoder cannot work in two passes with these options."""
     if codec not in TWO_PASSES:
         raise UsageError(

@@ -82,7 +82,9 @@ class MeasuredGraphs:
         for one in self.passes[number]:
             nodes.extend(self._measure(one, makers[one.output]))
             kinds = (INT64, FLOAT, FLOAT)
-            outputs += [helper.make_tensor_value_info(*pair, None) for pair in zip(part_names(one), kinds, strict=False)]
+            outputs += [
+                helper.make_tensor_value_info(*pair, None) for pair in zip(part_names(one), kinds, strict=False)
+            ]
         return self._model(nodes, outputs, shapes)
 
     def last(self, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
@@ -146,7 +148,10 @@ class MeasuredGraphs:
         return nodes
 
     def _model(
-        self, nodes: Sequence[onnx.NodeProto], outputs: Sequence[onnx.ValueInfoProto], shapes: Mapping[str, Sequence[int]]
+        self,
+        nodes: Sequence[onnx.NodeProto],
+        outputs: Sequence[onnx.ValueInfoProto],
+        shapes: Mapping[str, Sequence[int]],
     ) -> onnx.ModelProto:
         """A model of the nodes that the outputs need, in an order in which they can run."""
         ordered = _needed(nodes, [value.name for value in outputs])
@@ -157,12 +162,15 @@ class MeasuredGraphs:
         inputs = [value for value in graph.input if value.name in read and value.name not in named]
         for one in self._statistics:
             kind = INT64 if one.kind == "shape" else FLOAT
-            inputs += [helper.make_tensor_value_info(name, kind, shapes[name]) for name in whole_names(one) if name in read]
+            inputs += [
+                helper.make_tensor_value_info(name, kind, shapes[name]) for name in whole_names(one) if name in read
+            ]
             inputs += [helper.make_tensor_value_info(name, INT64, [2]) for name in place_names(one) if name in read]
         return helper.make_model(
             helper.make_graph(ordered, "measured", inputs, outputs, initializer=constants),
-            opset_imports=self._proto.opset_import, ir_version=max(4, self._proto.ir_version),  # from 4 on, initialisers need not be inputs
-        )  # fmt: skip
+            opset_imports=self._proto.opset_import,
+            ir_version=max(4, self._proto.ir_version),  # from 4 on, initialisers need not be inputs
+        )
 
 
 def _cast(name: str, to: int) -> onnx.NodeProto:

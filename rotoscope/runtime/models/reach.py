@@ -72,8 +72,8 @@ def reach_of(path: Path, pictures: Collection[str], output: str, *, nhwc: bool, 
 
     pictures  names of the inputs that are cut into tiles
     nhwc      the layout of its inputs and output
-    frozen    names of inputs that hold statistics measured before and the share of them that is kept, 1: what is measured in the
-              graph is multiplied by 1 minus it
+    frozen    names of inputs that hold statistics measured before and the share of them that is kept, 1: what the graph
+              measures is multiplied by 1 minus it
     """
     proto = onnx.load(path, load_external_data=False)
     view = GraphView(proto)
@@ -94,7 +94,9 @@ def reach_of(path: Path, pictures: Collection[str], output: str, *, nhwc: bool, 
     statistics = tuple(one for one in walk.statistics if one.kind == "norm" or one.output in read)
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     if statistics and versions.get("", FIRST_OPSET) < FIRST_OPSET:
-        raise NotLocal(f"it measures the picture in operators of version {versions['']} (from {FIRST_OPSET} on, tiles can)")
+        raise NotLocal(
+            f"it measures the picture in operators of version {versions['']} (from {FIRST_OPSET} on, tiles can)"
+        )
     return Reach(_pixels(found), lcm(*walk.steps), statistics, frozenset(walk.unmeasured))
 
 
@@ -107,20 +109,24 @@ class _Walk:
     steps       the whole steps of all values, in input pixels
     """
 
-    def __init__(self, view: GraphView, pictures: Collection[str], axes: tuple[int, int], frozen: Collection[str]) -> None:
+    def __init__(
+        self, view: GraphView, pictures: Collection[str], axes: tuple[int, int], frozen: Collection[str]
+    ) -> None:
         self.steps = {1}
         self.statistics: list[Statistic] = []
         self.unmeasured = set[str]()
         self.whole = set[str]()
         start = Axis(Fraction(1), Fraction(0), Fraction(0))
-        self.values: dict[str, tuple[Axis, Axis]] = {name: (start, start) for name in pictures}
+        self.values: dict[str, tuple[Axis, Axis]] = dict.fromkeys(pictures, (start, start))
         self.passes = dict.fromkeys(pictures, 0)
         self._view = view
         self._axes = dict.fromkeys(pictures, axes)
         self._frozen = set(frozen)  # values that are made of these alone
         self._rest = set[str]()  # of those: 1 minus the share that is kept, which is 0
         self._sized = set[str]()  # values made of the picture's size
-        self._sides: dict[str, set[int]] = {}  # of shapes: the places of the picture's sides, from the front and from the end
+        self._sides: dict[
+            str, set[int]
+        ] = {}  # of shapes: the places of the picture's sides, from the front and from the end
 
     def add(self, node: onnx.NodeProto) -> None:
         """Follow one node; all before it were followed."""
@@ -151,7 +157,9 @@ class _Walk:
         elif local:
             self._add_local(node, local, touched)
         else:
-            sizes = node.input if node.op_type in SIZE_MAKERS else node.input[1:] if node.op_type in SIZE_CHANGERS else ()
+            sizes = (
+                node.input if node.op_type in SIZE_MAKERS else node.input[1:] if node.op_type in SIZE_CHANGERS else ()
+            )
             if self._sized.intersection(sizes):
                 raise NotLocal(f"{node.op_type} to a size that depends on the picture's")
             self._add_whole(node, max(self.passes[name] for name in touched))

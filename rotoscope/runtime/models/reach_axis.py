@@ -16,11 +16,12 @@ POINTWISE = {
     "Abs", "Add", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat", "Cos", "Div", "Elu", "Equal", "Erf", "Exp", "Floor",
     "Gelu", "Greater", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less", "Log", "Max", "Mean", "Min", "Mish", "Mul",
     "Neg", "PRelu", "Pow", "QuantizeLinear", "DequantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sin",
-    "Softplus", "Sqrt", "Sub", "Sum", "Swish", "Tanh", "Where", "ImageScaler", "Affine", "Dropout", "Not", "And", "Or", "Sign", "GreaterOrEqual", "LessOrEqual", "HardTanh",
-    "ThresholdedRelu", "Celu", "Softsign", "Mod", "Tan", "Atan", "Sinh", "Cosh",
+    "Softplus", "Sqrt", "Sub", "Sum", "Swish", "Tanh", "Where", "ImageScaler", "Affine", "Dropout",
+    "Not", "And", "Or", "Sign", "GreaterOrEqual", "LessOrEqual", "ThresholdedRelu", "Celu", "Softsign", "Mod", "Tan", "Atan",
+    "Sinh", "Cosh",
 }  # fmt: skip
 _KERNELS = {"linear": 1, "cubic": 2, "nearest": 1}  # samples on either side that Resize takes
-_ALONG_ONE_AXIS = {"Concat": 1, "Split": 0, "Softmax": -1, "LogSoftmax": -1}  # their axis, if the node does not name it
+_ALONG_ONE_AXIS = {"Concat": 1, "Split": 0}  # their axis, if the node does not name it
 
 
 class NotLocal(Exception):

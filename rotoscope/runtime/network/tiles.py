@@ -1,8 +1,8 @@
 """Run a network on tiles of a large picture, so that its memory does not grow with the picture.
 
 Tiles overlap. If the graph shows how far the network looks, the overlap is that far, and the result is that of the whole
-picture. Statistics of the whole picture are measured over all tiles before, in passes of their own (`whole_statistics`). With an
-overlap that the user names, tiles are blended into each other over it.
+picture. Statistics of the whole picture are measured over all tiles before, in passes of their own (`whole_statistics`). With
+an overlap that the user names, tiles are blended into each other over it.
 """
 
 import re
@@ -89,13 +89,19 @@ def tiling_of(file: ModelFile, text: str, *, frozen: bool) -> Tiling:
 def _reach(file: ModelFile, text: str, *, frozen: bool) -> Reach:
     manifest = file.manifest
     frame, output = manifest.frame, manifest.output
-    kept = {*(tensor.input for tensor in manifest.state), manifest.number.tensor} if frozen and manifest.number else set[str]()
+    kept = (
+        {*(tensor.input for tensor in manifest.state), manifest.number.tensor}
+        if frozen and manifest.number
+        else set[str]()
+    )
     try:
         if frame.layout != output.layout:
             raise NotLocal("its input and output have different layouts")
         return reach_of(file.path, pictures_of(manifest), output.tensor, nhwc=frame.layout == "NHWC", frozen=kept)
     except DecodeError:
-        raise UsageError(f"--tile {text}: {file.path} runs as a checkpoint; accepted: --engine onnxruntime, openvino") from None
+        raise UsageError(
+            f"--tile {text}: {file.path} runs as a checkpoint; accepted: --engine onnxruntime, openvino"
+        ) from None
     except NotLocal as why:
         raise UsageError(
             f"--tile {text}: a pixel of {manifest.name} depends on the whole picture: {why}, so tiles would differ "

@@ -1,8 +1,8 @@
 """Statistics of a whole picture, measured on its tiles: means, norms and sizes that a network takes from all pixels.
 
-A pass gives the network's first layers every tile and measures the statistics that need no others; the next pass uses them and
-measures what is behind them. So a network with 10 norms one after the other has 10 passes and the last call, each over all tiles
-and each longer than the one before. The result is that of the whole picture, up to rounding.
+A pass gives the network's first layers every tile and measures the statistics that need no others; the next pass uses them
+and measures what is behind them. So a network with 10 norms one after the other has 10 passes and the last call, each over all
+tiles and each longer than the one before. The result is that of the whole picture, up to rounding.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -186,7 +186,9 @@ class _Total:
 def _places(one: Statistic, tile: Tile, last: Tile) -> dict[str, Array]:
     """Which rows and columns of a statistic's source are the kept part of a tile."""
     starts, ends = [], []
-    for span, step, end in zip((tile.rows, tile.columns), one.steps_px, (last.rows.last, last.columns.last), strict=True):
+    for span, step, end in zip(
+        (tile.rows, tile.columns), one.steps_px, (last.rows.last, last.columns.last), strict=True
+    ):
         starts.append(int((span.first - span.start) / step))
         ends.append(TO_THE_END if span.last == end else int((span.last - span.start) / step))
     names = place_names(one)

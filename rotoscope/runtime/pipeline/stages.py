@@ -106,9 +106,12 @@ class Stages:
         engines = [model.engine(threads=threads_per_call, calls=self.in_flight) for model in models]
         engines = [
             in_tiles(
-                model.file, engine, model.options.tile, frozen=calibration is not None and place == 0,
+                model.file,
+                engine,
+                model.options.tile,
+                frozen=calibration is not None and place == 0,
                 engine_of=partial(_beside, model, threads_per_call, self.in_flight),
-            )  # fmt: skip
+            )
             for place, (model, engine) in enumerate(zip(models, engines, strict=True))
         ]
         self._why_on_host = _why_on_host([*engines, *(one for one in (flow, interpolator) if one is not None)])

@@ -6,6 +6,7 @@ import sys
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 import tiny_clips
@@ -13,46 +14,36 @@ import tiny_clips
 import rotoscope
 from rotoscope.base.frame import Frame, Picture
 
-RATE = 200_000  # bits per second
+RATE = 60_000  # bits per second
+FRAMES = 100
 
 
-def easy_then_hard(folder, frames=48):
-    """A clip whose first half is flat and whose second half is noise that moves: one pass spends too little or too much."""
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (96, 128, 3), np.uint8)
-
-    def pictures():
-        for index in range(frames):
-            image = np.full_like(noise, 40 + index) if index < frames // 2 else np.roll(noise, 2 * index, axis=1)
-            pixels = np.concatenate([image, image[..., :1]], axis=2).astype(np.float32) / 255
-            picture = Picture((image,))
-            yield Frame(index, index * 40 + (index > 3), Fraction(1, 1000), 40, picture, result=Picture((pixels,)))
-
-    path = folder / "hard.mkv"
-    rotoscope.write(str(path), pictures(), codec="ffv1")
-    return path
+def hard_then_easy():
+    """Noise that moves, then flat frames: one pass does not know in the first half that the second needs few bits."""
+    noise = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8), (0, 0), 2)
+    for index in range(FRAMES):
+        image = np.roll(noise, 2 * index, axis=1) if index < FRAMES // 2 else np.full_like(noise, 40 + index)
+        pixels = np.concatenate([image, image[..., :1]], axis=2).astype(np.float32) / 255
+        picture = Picture((image,))
+        yield Frame(index, 40 * index + index // 7, Fraction(1, 1000), 40, picture, result=Picture((pixels,)))
 
 
-def bits_per_second(path, frames=48):
+def bits_per_second(path):
     with av.open(str(path)) as container:
-        return sum(packet.size for packet in container.demux(video=0)) * 8 / (frames / 25)
+        return sum(packet.size for packet in container.demux(video=0)) * 8 / (FRAMES / 25)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_two_passes_come_closer_to_the_bit_rate(codec, tmp_path, identity):
-    clip = easy_then_hard(tmp_path)
+def test_two_passes_come_closer_to_the_bit_rate(codec, tmp_path):
     rates, times = [], []
     for passes in (1, 2):
         out = tmp_path / f"{passes}.mp4"
-        rotoscope.translate(
-            str(clip), str(out), model=identity, steady="off", codec=codec, passes=passes,
-            encoder_options=(f"b={RATE}",), threads=1,
-        )  # fmt: skip
+        rotoscope.write(out, hard_then_easy(), codec=codec, passes=passes, encoder_options=(f"b={RATE}",))
         rates.append(bits_per_second(out))
-        times.append([frame.seconds for frame in rotoscope.read(str(out))])
+        times.append([frame.seconds for frame in rotoscope.read(out)])
     assert abs(rates[1] - RATE) < abs(rates[0] - RATE)
     assert times[0] == times[1]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.mp4", "2.mp4", "hard.mkv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.mp4", "2.mp4"]
 
 
 def test_sound_is_copied(tmp_path, identity):
@@ -60,7 +51,7 @@ def test_sound_is_copied(tmp_path, identity):
     run = rotoscope.translate(
         str(clip), str(tmp_path / "out.mp4"), model=identity, steady="off", passes=2, encoder_options=("b=100k",)
     )
-    assert run.frames == 4
+    assert run.frames_out == 4
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert [stream.type for stream in container.streams] == ["video", "audio"]
 

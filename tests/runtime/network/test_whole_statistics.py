@@ -90,7 +90,8 @@ def one_picture_at_a_time(given):
 def network(path, middle, channels=6, precision=TensorProto.FLOAT):
     constants = [
         floats("w0", channels, 3, 5, 5, scale=2), floats("s", channels, shift=1, scale=0.3), floats("b", channels, scale=0.3),
-        floats("w2", channels, channels, 3, 3), floats("w3", channels, channels, 3, 3), floats("w9", 3, channels, 3, 3, scale=0.3),
+        floats("w2", channels, channels, 3, 3), floats("w3", channels, channels, 3, 3),
+        floats("w9", 3, channels, 3, 3, scale=0.3),
         floats("w1x1", channels, channels, 1, 1), floats("shift", 1, channels, 1, 1),
         number("twice", 1, 1, 2, 2, dtype=np.float32), number("hw", 2, 3), number("all", 1, 2, 3), number("channels", 1),
         number("first", 0, 1), number("ones", 1, 1), number("one", 1), number("two", 2), number("three", 3),
@@ -127,7 +128,9 @@ def test_tiles_give_what_the_whole_picture_gives(middle, tmp_path):
 def test_norms_of_a_half_precision_network(tmp_path):
     path = tmp_path / "half.onnx"
     ones = [numpy_helper.from_array(np.full(3, value, np.float16), name) for name, value in (("s", 0.2), ("b", 0.5))]
-    tiny_models.save(path, [node("InstanceNormalization", ["in", "s", "b"], ["out"])], constants=ones, dtype=TensorProto.FLOAT16)
+    tiny_models.save(
+        path, [node("InstanceNormalization", ["in", "s", "b"], ["out"])], constants=ones, dtype=TensorProto.FLOAT16
+    )
     whole, tiles = tiled(path, "64")
     picture = rng.random((1, 3, 100, 130)).astype(np.float16)
     picture[:, :, 50:] *= np.float16(0.2)
@@ -150,7 +153,14 @@ def test_a_video(engine, tmp_path):
     clip = tiny_clips.write_clip(tmp_path / "c.mkv", frames=2, size=(150, 90))
     for name, tile in (("a.mkv", None), ("b.mkv", "64")):
         rotoscope.translate(
-            str(clip), str(tmp_path / name), model=path, codec="ffv1", steady="off", tile=tile, multiple=2, engine=engine
+            str(clip),
+            str(tmp_path / name),
+            model=path,
+            codec="ffv1",
+            steady="off",
+            tile=tile,
+            multiple=2,
+            engine=engine,
         )
     pairs = zip(rotoscope.read(str(tmp_path / "a.mkv")), rotoscope.read(str(tmp_path / "b.mkv")), strict=True)
     for whole, tiles in pairs:
@@ -223,7 +233,8 @@ def test_frozen_statistics_need_no_passes(tmp_path):
     nodes = [
         node("ReduceMax", ["old"], ["most"], keepdims=0), node("Sign", ["most"], ["begun"]),
         node("Mul", ["keep", "begun"], ["share"]), node("Sub", ["one", "share"], ["rest"]),
-        node("ReduceMean", ["in", "nhw"], ["now"], keepdims=1), node("Mul", ["old", "share"], ["kept"]), node("Mul", ["now", "rest"], ["added"]), node("Add", ["kept", "added"], ["new"]),
+        node("ReduceMean", ["in", "nhw"], ["now"], keepdims=1), node("Mul", ["old", "share"], ["kept"]),
+        node("Mul", ["now", "rest"], ["added"]), node("Add", ["kept", "added"], ["new"]),
         node("Sub", ["in", "new"], ["centred"]), node("Add", ["centred", "half"], ["out"]),
     ]  # fmt: skip
     value = helper.make_tensor_value_info

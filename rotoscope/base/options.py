@@ -107,7 +107,7 @@ class ModelOptions:
 
     tile: str | None = None
     """Side of the tiles in which the network gets a large picture, for example 1024, so that its memory does not grow; the
-    result is the same, and norms cost a pass each. 1024:128 is for networks that this refuses: tiles blended over 128 pixels."""
+    result is the same, and norms cost a pass each. 1024:128 is for networks that this refuses: tiles, blended over 128 px."""
 
     norm: Literal["shared"] | None = None
     """shared: instance norm uses the statistics of the whole clip, measured before, in place of each frame's own; in a live

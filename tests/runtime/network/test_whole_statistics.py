@@ -1,5 +1,7 @@
 """Tiles of networks that measure the whole picture: norms, means, largest values, sizes. The result is that of the whole."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 
@@ -166,6 +168,27 @@ def test_a_video(engine, tmp_path):
     for whole, tiles in pairs:
         for plane, other in zip(whole.source.planes, tiles.source.planes, strict=True):
             assert np.abs(plane.astype(int) - other).max() <= 1
+
+
+@pytest.mark.full
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak of a process comes from getrusage")
+def test_memory_grows_with_the_picture_alone(tmp_path):
+    """48 channels of a whole picture of 2048x2048 would take 805 MB at each layer; a child process says what it used."""
+    path = network(tmp_path / "net.onnx", norms, channels=48)
+    script = (
+        "import resource, sys, numpy as np, rotoscope\n"
+        "side = int(sys.argv[2])\n"
+        "rotoscope.load(sys.argv[1], tile='256', multiple=2, threads=1)(np.zeros((side, side, 3), np.uint8))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    peaks = []
+    for side in (1024, 2048):
+        ran = subprocess.run(
+            [sys.executable, "-c", script, str(path), str(side)], check=True, capture_output=True, text=True
+        )
+        peaks.append(int(ran.stdout.split()[-1]) * 1024)
+    bytes_per_pixel = 3 + 3 + 2 * 12 + 16 + 2 * 12  # codes in and out, float in and out, RGB in float, room for copies
+    assert peaks[1] - peaks[0] < (2048**2 - 1024**2) * bytes_per_pixel
 
 
 def attention(given):

@@ -1,10 +1,14 @@
-"""Compare a distilled student with its teacher, and with the teacher at a working size that takes as long as the student.
+"""Compare distilled students with their teacher, and with the teacher at smaller working sizes: milliseconds against LPIPS.
 
-    python benchmarks/distillation.py TEACHER STUDENT CLIP --lpips FILE [--frames 24] [--size 640x360] [--json FILE]
+    python benchmarks/distillation.py TEACHER CLIP --students A.safetensors [B.safetensors ...] --lpips FILE
+        [--precisions fp32 bf16 int8] [--scales 0.25 0.35 0.5] [--frames 24] [--size 640x360] [--json FILE] [--chart SVG]
 
-TEACHER and STUDENT are checkpoints; both run on ONNX Runtime fp32 with all cores. The small teacher works at the largest size
-that takes at most the student's time, and its picture is enlarged. Numbers: milliseconds per frame (median), multiply-adds,
-LPIPS (SqueezeNet) to the teacher at full size, E_warp frame by frame by DIS (medium, full size).
+TEACHER and students are checkpoints; a student may be an .onnx file, in fp32 and bf16. Every model runs on every frame; fp32
+and int8 (calibrated on the clip) on ONNX Runtime, bf16 on OpenVINO. Pictures of a smaller working size are enlarged.
+Numbers: milliseconds of a frame without decoding and encoding (median; all models in turn, so that other work on the machine
+meets all alike), the same as a ratio to `starry`, multiply-adds, LPIPS (SqueezeNet) to the teacher at full size and to the
+source (a student that changes nothing is no student), E_warp frame by frame by DIS (medium, full size), the largest lattice
+share. The chart shows milliseconds and LPIPS.
 """
 
 import argparse
@@ -12,20 +16,24 @@ import json
 import time
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 
 import rotoscope
+from rotoscope.base.files import part_file
 from rotoscope.base.processor import cpu_name
 from rotoscope.export.convert import count_macs, open_network
 from rotoscope.export.options import ExportOptions
 from rotoscope.metrics.feature_distances import LpipsDistance
+from rotoscope.metrics.lattice import lattice_share
 from rotoscope.metrics.warping_error import visible, warping_error
+from rotoscope.plots.chart import Series, chart
 from rotoscope.runtime.motion.dis import DisFlow
 
 ROUNDS = 7
-SMALLEST_PX = 32  # least working height of the small teacher
+YARDSTICK = "starry"
 
 
 def frames_of(clip, num_frames, size):
@@ -39,30 +47,17 @@ def frames_of(clip, num_frames, size):
     return found
 
 
-def milliseconds(model, picture):
-    """Return the time of one frame without decoding and encoding, in milliseconds."""
-    model(picture)
-    spent = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
+def milliseconds(models, picture):
+    """Return the median time of a frame of each model without decoding and encoding, in milliseconds; the models take turns."""
+    for model in models.values():
         model(picture)
-        spent.append(time.perf_counter() - begin)
-    return 1e3 * float(np.median(spent))
-
-
-def as_quick(teacher, student, picture):
-    """Return the teacher at the largest working size, with the picture's aspect, that takes at most the student's time.
-
-    The student is timed again with every candidate, because other work on the machine changes.
-    """
-    height, width = picture.shape[:2]
-    low, high = SMALLEST_PX, height
-    while high - low > 8:
-        rows = (low + high) // 2
-        model = rotoscope.load(teacher, working_size=f"{round(rows * width / height)}x{rows}")
-        low, high = (rows, high) if milliseconds(model, picture) <= milliseconds(student, picture) else (low, rows)
-    size = f"{round(low * width / height)}x{low}"
-    return rotoscope.load(teacher, working_size=size), size
+    spent = {name: [] for name in models}
+    for _ in range(ROUNDS):
+        for name, model in models.items():
+            begin = time.perf_counter()
+            model(picture)
+            spent[name].append(time.perf_counter() - begin)
+    return {name: 1e3 * float(np.median(times)) for name, times in spent.items()}
 
 
 def flicker(shown, motion):
@@ -72,48 +67,101 @@ def flicker(shown, motion):
 
 
 def multiply_adds(checkpoint, size):
-    """Return billions of multiply-adds for a frame of (width, height), scaled by area from those at 256x256."""
+    """Return billions of multiply-adds for a frame of (width, height), scaled by area from those at 256x256; NaN for ONNX."""
+    if Path(checkpoint).suffix == ".onnx":
+        return float("nan")
     graph = open_network([Path(checkpoint)], ExportOptions()).graph
     return count_macs(graph) / 1e9 * size[0] * size[1] / 256**2
+
+
+def opened(student, precision, clip, folder):
+    """Return a student in a precision."""
+    if precision == "bf16":
+        return rotoscope.load(student, engine="openvino", precision="bf16")
+    if precision == "int8":
+        file = Path(folder) / f"{Path(student).resolve().parent.name}-{Path(student).stem}-int8.onnx"
+        rotoscope.export_model(student, file, precision="int8", calibrate=clip)
+        return rotoscope.load(file)
+    return rotoscope.load(student)
+
+
+def measured(models, macs, pictures, options):
+    """Return a row of numbers for each model; the teacher at full size is the first of them."""
+    flow = DisFlow("medium", 1.0)
+    ways = [(flow(a, b), flow(b, a)) for a, b in pairwise(pictures)]
+    motion = [(there, visible(there, back)) for there, back in ways]
+    distance = LpipsDistance(options.lpips)
+    times = milliseconds({YARDSTICK: rotoscope.load(YARDSTICK), **models}, pictures[0])
+    full, rows = None, {}
+    for name, model in models.items():
+        shown = [model(picture) for picture in pictures]
+        full = full or shown
+        rows[name] = {
+            "ms": times[name],
+            "ratio": times[name] / times[YARDSTICK],
+            "GMAC": macs[name],
+            "LPIPS": float(np.mean([distance(a, b) for a, b in zip(shown, full, strict=True)])),
+            "LPIPS to the source": float(np.mean([distance(a, b) for a, b in zip(shown, pictures, strict=True)])),
+            "E_warp": flicker(shown, motion),
+            "lattice": float(np.nanmax([max(lattice_share(picture)) for picture in shown])),
+        }
+        print(f"{name:32}" + "  ".join(f"{key} {value:.4g}" for key, value in rows[name].items()), flush=True)
+    return rows
+
+
+def curve(rows):
+    """Return the SVG of milliseconds against LPIPS: the teacher's working sizes as one series, each precision as another."""
+    kinds = {}
+    for name, row in rows.items():
+        kind = "teacher" if name.startswith("teacher") else name.rpartition(" ")[2]
+        kinds.setdefault(kind, []).append((row["ms"], row["LPIPS"], name))
+    series = [
+        Series(kind, *(list(column) for column in zip(*sorted(points), strict=True))) for kind, points in kinds.items()
+    ]
+    return chart(
+        series,
+        title="Students and teacher",
+        x_label="milliseconds a frame",
+        y_label="LPIPS to the teacher",
+        size=(900, 420),
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("teacher")
-    parser.add_argument("student")
     parser.add_argument("clip")
+    parser.add_argument("--students", nargs="+", required=True)
     parser.add_argument("--lpips", type=Path, required=True)
+    parser.add_argument("--precisions", nargs="+", default=["fp32"], choices=["fp32", "bf16", "int8"])
+    parser.add_argument("--scales", nargs="*", type=float, default=[0.25, 0.35, 0.5])
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--chart", type=Path)
     options = parser.parse_args()
-    width, height = map(int, options.size.split("x"))
-    pictures = frames_of(options.clip, options.frames, (width, height))
-    flow = DisFlow("medium", 1.0)
-    ways = [(flow(a, b), flow(b, a)) for a, b in pairwise(pictures)]
-    motion = [(there, visible(there, back)) for there, back in ways]
-    distance = LpipsDistance(options.lpips)
-
-    teacher, student = rotoscope.load(options.teacher), rotoscope.load(options.student)
-    small, small_size = as_quick(options.teacher, student, pictures[0])
-    full = [teacher(picture) for picture in pictures]
-    rows = {}
-    for name, model, macs in (
-        ("teacher", teacher, multiply_adds(options.teacher, (width, height))),
-        ("student", student, multiply_adds(options.student, (width, height))),
-        (f"teacher at {small_size}", small, multiply_adds(options.teacher, tuple(map(int, small_size.split("x"))))),
-    ):
-        shown = [model(picture) for picture in pictures]
-        rows[name] = {
-            "ms": milliseconds(model, pictures[0]),
-            "GMAC": macs,
-            "LPIPS": float(np.mean([distance(a, b) for a, b in zip(shown, full, strict=True)])),
-            "E_warp": flicker(shown, motion),
-        }
-        print(f"{name:24}" + "  ".join(f"{key} {value:.4g}" for key, value in rows[name].items()), flush=True)
+    size = tuple(map(int, options.size.split("x")))
+    pictures = frames_of(options.clip, options.frames, size)
+    with TemporaryDirectory() as folder:
+        models, macs = {"teacher": rotoscope.load(options.teacher)}, {"teacher": multiply_adds(options.teacher, size)}
+        for scale in options.scales:
+            small = tuple(round(scale * side) for side in size)
+            name = f"teacher at {small[0]}x{small[1]}"
+            models[name] = rotoscope.load(options.teacher, working_size=f"{small[0]}x{small[1]}")
+            macs[name] = multiply_adds(options.teacher, small)
+        for student in options.students:
+            for precision in options.precisions:
+                name = f"{Path(student).resolve().parent.name} {precision}"
+                models[name] = opened(student, precision, options.clip, folder)
+                macs[name] = multiply_adds(student, size)
+        rows = measured(models, macs, pictures, options)
     if options.json:
         content = {"cpu": cpu_name(), "size": options.size, "frames": options.frames, "rows": rows}
-        options.json.write_text(json.dumps(content, indent=1) + "\n")
+        with part_file(options.json, overwrite=True) as part:
+            part.write_text(json.dumps(content, indent=1) + "\n")
+    if options.chart:
+        with part_file(options.chart, overwrite=True) as part:
+            part.write_text(curve(rows))
 
 
 if __name__ == "__main__":

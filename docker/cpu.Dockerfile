@@ -2,9 +2,11 @@
 #     docker build -f docker/cpu.Dockerfile -t rotoscope:cpu .
 #     docker run --rm --read-only --tmpfs /tmp -v rotoscope-cache:/cache -v "$PWD:/work" rotoscope:cpu translate in.mp4 out.mp4 -m starry
 FROM python:3.12-slim AS build
+# With Ray and object stores: --build-arg EXTRAS=cpu,live,batch
+ARG EXTRAS=cpu,live
 WORKDIR /source
 COPY . .
-RUN docker/install.sh /opt/rotoscope cpu,live
+RUN docker/install.sh /opt/rotoscope $EXTRAS
 
 FROM python:3.12-slim
 COPY --from=build /opt/rotoscope /opt/rotoscope

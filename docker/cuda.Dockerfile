@@ -3,9 +3,11 @@
 #     docker run --rm --gpus all --read-only --tmpfs /tmp -v rotoscope-cache:/cache -v "$PWD:/work" rotoscope:cuda translate in.mp4 out.mp4 -m starry --device cuda
 # The CUDA libraries come with the wheels; the driver comes from the host. The codecs of the card need the capability "video".
 FROM python:3.12-slim AS build
+# With Ray and object stores: --build-arg EXTRAS=cuda,live,batch
+ARG EXTRAS=cuda,live
 WORKDIR /source
 COPY . .
-RUN docker/install.sh /opt/rotoscope cuda,live
+RUN docker/install.sh /opt/rotoscope $EXTRAS
 
 FROM python:3.12-slim
 COPY --from=build /opt/rotoscope /opt/rotoscope

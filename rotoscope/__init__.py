@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rotoscope.api.batch import batch
     from rotoscope.api.bench import Bench, bench
+    from rotoscope.api.blind_test import compare_blind, count_choices
+    from rotoscope.api.evaluation import evaluate, evaluate_pictures, evaluate_table
     from rotoscope.api.live import live
-    from rotoscope.api.measurement import compare, evaluate, parity, run_parity
+    from rotoscope.api.measurement import compare, parity, run_parity
     from rotoscope.api.model_files import build, encode, export_model, export_triton, info
     from rotoscope.api.serve import serve
     from rotoscope.api.training import distill, train
@@ -51,9 +53,13 @@ _MODULES = {
     "bench": "api.bench",
     "build": "api.model_files",
     "compare": "api.measurement",
+    "compare_blind": "api.blind_test",
+    "count_choices": "api.blind_test",
     "distill": "api.training",
     "encode": "api.model_files",
-    "evaluate": "api.measurement",
+    "evaluate": "api.evaluation",
+    "evaluate_pictures": "api.evaluation",
+    "evaluate_table": "api.evaluation",
     "export_model": "api.model_files",
     "export_triton": "api.model_files",
     "info": "api.model_files",
@@ -88,9 +94,13 @@ __all__ = [
     "bench",
     "build",
     "compare",
+    "compare_blind",
+    "count_choices",
     "distill",
     "encode",
     "evaluate",
+    "evaluate_pictures",
+    "evaluate_table",
     "export_model",
     "export_triton",
     "info",

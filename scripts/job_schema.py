@@ -32,6 +32,7 @@ def job_schema() -> dict[str, Any]:
             bounds = {"ge": limits.least, "le": limits.most} if is_number else {}
             items[name] = (hint, Field(getattr(defaults, name), description=docs[name], **bounds))
     del items["overwrite"]  # of the whole batch
+    del items["op_library"]  # a program, which only the command line names
     model = create_model("Job", __config__={"extra": "forbid"}, **items)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
 

@@ -10,6 +10,7 @@ from torch import nn
 from rotoscope.networks import (
     adain,
     animegan,
+    any_look,
     cartoongan,
     compact,
     contextual_attention,
@@ -17,6 +18,7 @@ from rotoscope.networks import (
     dualgan,
     fast_style,
     fast_style_deconv,
+    label_predictor,
     msgnet,
     munit,
     pix2pixhd,
@@ -201,6 +203,12 @@ CASES = [
         pictures(channels=12),
         name="vid2vid without flow",
     ),
+    Case(
+        "vid2vid label predictor, 5 labels",
+        lambda: label_predictor.LabelPredictor(5, 3, 4, 1, 2),
+        pictures(channels=15, low=0.0),
+        name="vid2vid label predictor",
+    ),
     Case("fast style transfer", lambda: fast_style.TransformerNet(4), pictures(low=0, high=255)),
     Case(
         "fast style transfer by transposed convolutions, residual",
@@ -269,6 +277,7 @@ CASES = [
     Case("PyTorch-GAN U-Net", lambda: pytorch_gan.PlainUnet(width=4), pictures(height=256, width=256)),
     Case("MSG-Net", lambda: msgnet.MsgNet(4, 2), pictures(2, low=0, high=255)),
     Case("AdaIN", lambda: adain.AdaIN(*ADAIN), pictures(2, low=0), traced=False),
+    Case("any look", lambda: any_look.AnyLook(8, 2, 3, 4), with_style),
     Case("compact student", lambda: compact.CompactGenerator(8, 2)),
 ]
 
@@ -295,6 +304,7 @@ EXPORTED = (
     "U-GAT-IT, 2 blocks",
     "ReCoNet with 2 blocks",
     "MSG-Net",
+    "any look",
     "compact student",
 )
 

@@ -37,7 +37,7 @@ ROOMS = {
     "export": "base metrics networks runtime.models runtime.network weights",
     "training.options": "base",
     "training.data": "base kernels networks runtime.media runtime.motion",
-    "training.losses": "base networks runtime.motion",
+    "training.losses": "base networks runtime.motion weights",
     "training.loop": "base plots training.data training.options weights",
     "training.systems": "base networks training.data training.loop training.losses training.options",
     "assembly": "base export kernels runtime.engines runtime.media runtime.models runtime.motion runtime.network "

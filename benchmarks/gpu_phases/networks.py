@@ -40,9 +40,9 @@ def look_module(look: str) -> Any:
     import torch
     from onnx import numpy_helper
 
-    from rotoscope.networks.compact import CompactGenerator
+    from gpu_phases.painted_look import PaintedLook
 
-    network = CompactGenerator().eval()
+    network = PaintedLook().eval()
     stored = {
         item.name.removeprefix("network."): numpy_helper.to_array(item)
         for item in onnx.load(model_path(look)).graph.initializer
@@ -52,7 +52,7 @@ def look_module(look: str) -> Any:
 
 
 def of_today(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return the weights of `starry` or `scream` for the compact network as it is now.
+    """Return the weights of `starry` or `scream` under the names of `PaintedLook`.
 
     These files were trained with a pixel shuffle whose four phases were made equal afterwards: one phase of it, enlarged, is
     the same.

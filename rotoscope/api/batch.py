@@ -8,26 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rotoscope.base.errors import RotoscopeError, UsageError
-from rotoscope.base.options import (
-    IN_FLIGHT,
-    THREADS,
-    EngineName,
-    ModelOptions,
-    TranslateKeywords,
-    check_count,
-    check_options,
-)
-from rotoscope.jobs.batch import LocalWorkers, run_batch
-from rotoscope.jobs.cards import visible_cards
+from rotoscope.base.option_checks import check_count
+from rotoscope.base.option_keywords import TranslateKeywords
+from rotoscope.base.options import IN_FLIGHT, THREADS, EngineName, ModelOptions, check_options
+from rotoscope.jobs.batch import run_batch
+from rotoscope.jobs.cards import jobs_on, memory_gib, visible_cards
 from rotoscope.jobs.chains import Chains
 from rotoscope.jobs.estimate import expected_seconds
 from rotoscope.jobs.job import BatchJob, check_storable
 from rotoscope.jobs.job_file import read_jobs
-from rotoscope.jobs.listing import JOB_FILE, check_ending, check_targets, jobs_of, list_files, parse_shard, shard_of
+from rotoscope.jobs.listing import JOB_FILE, check_ending, check_targets, jobs_of, list_sources, parse_shard, shard_of
+from rotoscope.jobs.local_workers import LocalWorkers
 from rotoscope.jobs.progress import BatchProgress, BatchReport
-from rotoscope.jobs.records import Records
+from rotoscope.jobs.ray_workers import PREFIX, RayWorkers, check_ray, connect, ray_workers
+from rotoscope.jobs.results import Results, open_results
 from rotoscope.jobs.resume import SEGMENT_SECONDS, check_segment
 from rotoscope.jobs.standing import History
+from rotoscope.jobs.store import is_address
 from rotoscope.jobs.watch import WatchedFolder
 from rotoscope.kernels.rows import usable_cores
 from rotoscope.runtime.pipeline.stages import MAX_IN_FLIGHT
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOCAL = "local"
+MOST_GIB = 1024
 
 
 def batch(
@@ -54,25 +52,29 @@ def batch(
     watch: bool = False,
     segment: float = SEGMENT_SECONDS,
     on: str = LOCAL,
+    job_memory: float | None = None,
     on_progress: Callable[[BatchProgress], None] = lambda _progress: None,
     **options: Unpack[TranslateKeywords],
 ) -> BatchReport:
     """Translate many files, each once: the same call again does only what is missing; return what came of them.
 
-    sources   files, folders, globs ("in/**/*.mp4"), or one file of jobs (.jsonl): on each line a JSON object with `source`,
-              optionally `target` and `model`, and options of `translate`
-    out       folder of the results; its folder .rotoscope keeps the records. Inner folders stay as they are in the sources
+    sources   files, folders, globs ("in/**/*.mp4"), each also in an object store ("s3://bucket/in"), or one file of jobs
+              (.jsonl): on each line a JSON object with `source`, optionally `target` and `model`, and options of `translate`
+    out       folder of the results, or an address in an object store ("s3://bucket/run7"); its folder .rotoscope keeps the
+              records. Inner folders stay as they are in the sources
     model     a bundled look, an .onnx file or a checkpoint; several make a chain
     ending    of the results, such as ".mkv"; by default that of the source if it can be written, else .mp4 or .png
-    workers   processes; by default one for each 8 cores, on a GPU one for each card
-    threads   cores that all workers share; by default all
+    workers   processes; by default one for each 8 cores, on a GPU one for each job for which the cards have room; on Ray
+              jobs at most, by default as many as the cluster has room for
+    threads   cores that all workers share; by default all; on Ray cores of each job, by default 8
     in_flight  frames in the network of one job at once
     shard     "K/N": only every Nth job from the Kth on, K from 0
     retry_failed  try jobs again that failed for good
     dry_run   do nothing; the report says what is missing and how long it should take
     watch     go on with files that appear in the sources, until SIGINT or SIGTERM
     segment   seconds; a video longer than two segments is written in segments, and a killed process loses one; 0: no segments
-    on        "local": processes of this machine
+    on        "local": processes of this machine; "ray:AUTO" or "ray:HOST:PORT": a Ray cluster
+    job_memory  GiB of a card that a job takes: a card gets as many jobs as it has room for; by default one
     on_progress  called about twice a second, and whenever a job ends, on this thread
 
     The other keywords are those of `translate`; with `overwrite`, results that are not of this batch are replaced.
@@ -90,10 +92,12 @@ def batch(
     check_count("workers", workers, THREADS)
     check_storable(given)
     check_ending(ending)
-    _check_places(str(out), on)
+    _check_places(str(out), on, watch=watch, sources=names)
+    if job_memory is not None and not 0 < job_memory <= MOST_GIB:
+        raise UsageError(f"job_memory={job_memory:g}; accepted: above 0, at most {MOST_GIB} GiB")
     if segment != 0:
         check_segment(segment)
-    folder = Path(out)
+    results = open_results(str(out))
     part = None if shard is None else parse_shard(shard)
     is_file_of_jobs = len(names) == 1 and names[0].endswith(JOB_FILE)
     if watch and (is_file_of_jobs or part is not None or dry_run):
@@ -103,22 +107,24 @@ def batch(
     elif not chain:
         raise UsageError("no model; accepted: -m with a bundled look, an .onnx file or a checkpoint")
     else:
-        jobs = jobs_of([] if watch else list_files(names, folder), chain, given, ending)
-    check_targets(jobs, folder)
+        jobs = jobs_of([] if watch else list_sources(names, results.name), chain, given, ending)
+    check_targets(jobs, results.name)
     jobs = shard_of(jobs, part)
     chains = Chains()
     _check_models(jobs or [BatchJob("", "", chain, given)], chains)
-    records = Records(folder)
-    history = History(records, chains.digests, retry_failed=retry_failed, overwrite=overwrite)
+    history = History(results, chains.digests, retry_failed=retry_failed, overwrite=overwrite)
     if dry_run:
-        return _dry_report(jobs, history, records, chains)
-    _make_folder(folder)
-    watched = WatchedFolder(names, folder, lambda found: jobs_of(found, chain, given, ending)) if watch else None
+        return _dry_report(jobs, history, results, chains)
+    if results.folder is not None:
+        _make_folder(results.folder)
+    watched = None
+    if watch:
+        watched = WatchedFolder(names, Path(out), lambda found: jobs_of(found, chain, given, ending))
     return run_batch(
         jobs,
-        folder,
+        results,
         history,
-        workers=_local_workers(workers, threads, given),
+        workers=_workers(on, workers, threads, given, job_memory),
         overwrite=overwrite,
         segment_seconds=segment,
         look=None if watched is None else watched.look,
@@ -126,18 +132,22 @@ def batch(
     )
 
 
-def _check_places(out: str, on: str) -> None:
-    """Raise UsageError for places where a batch cannot run or write yet."""
+def _check_places(out: str, on: str, *, watch: bool, sources: Sequence[str]) -> None:
+    """Raise UsageError for places where a batch cannot run or write."""
+    if on != LOCAL and not on.startswith(PREFIX):
+        raise UsageError(f"--on {on}; accepted: local, ray:AUTO, ray:HOST:PORT")
     if on != LOCAL:
-        raise UsageError(
-            f"--on {on}; accepted: local. Several machines share a batch with --shard K/N and a common --out"
-        )
-    if "://" in out:
-        raise UsageError(
-            f"--out {out}; accepted: a folder. Object stores can be mounted as one, or copied to afterwards"
-        )
+        check_ray(on)
     if not out:
         raise UsageError('--out "": an empty name; accepted: a folder')
+    if is_address(out):
+        if watch:
+            raise UsageError(f"--watch with --out {out}; accepted: a folder")
+        return
+    if "://" in out:
+        raise UsageError(f"--out {out}; accepted: a folder, s3://bucket/path, gs://bucket/path, az://container/path")
+    if watch and any(map(is_address, sources)):
+        raise UsageError("--watch with the address of an object store; accepted: folders and globs of files")
     if Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"--out {out} is a file; accepted: a folder")
 
@@ -163,19 +173,35 @@ def _check_models(jobs: Sequence[BatchJob], chains: Chains) -> None:
         raise errors[0]
 
 
-def _local_workers(number: int | None, threads: int | None, options: dict[str, Any]) -> LocalWorkers:
+def _workers(
+    on: str, number: int | None, threads: int | None, options: dict[str, Any], job_memory: float | None
+) -> LocalWorkers | RayWorkers:
+    if on == LOCAL:
+        return _local_workers(number, threads, options, job_memory)
+    connect(on)
+    return ray_workers(number, threads, on_gpu=_is_on_gpu(options), job_gib=job_memory)
+
+
+def _is_on_gpu(options: dict[str, Any]) -> bool:
+    return str(options.get("device", ModelOptions.device)) != "cpu"
+
+
+def _local_workers(
+    number: int | None, threads: int | None, options: dict[str, Any], job_memory: float | None = None
+) -> LocalWorkers:
     """How many workers, and the cores of each, so that together they use no more than they may."""
     cores = threads or usable_cores()
-    on_gpu = str(options.get("device", ModelOptions.device)) != "cpu"
+    on_gpu = _is_on_gpu(options)
     cards = visible_cards() if on_gpu else ()
-    number = number or (max(1, len(cards)) if on_gpu else max(1, cores // MAX_IN_FLIGHT))
+    on_each = 1 if job_memory is None or not on_gpu else jobs_on(memory_gib(), job_memory)
+    number = number or (max(1, len(cards)) * on_each if on_gpu else max(1, cores // MAX_IN_FLIGHT))
     share = max(1, cores // number)
     return LocalWorkers(number=number, threads=threads if number == 1 else share, cards=cards if number > 1 else ())
 
 
-def _dry_report(jobs: Iterable[BatchJob], history: History, records: Records, chains: Chains) -> BatchReport:
+def _dry_report(jobs: Iterable[BatchJob], history: History, results: Results, chains: Chains) -> BatchReport:
     standings = [history.of(job) for job in jobs]
     waiting = [item.job for item in standings if item.state == "waiting"]
     missing = [item.missing for item in standings if item.state != "done"]
     before = len(standings) - len(missing)
-    return BatchReport(len(standings), before, (), tuple(missing), 0.0, expected_seconds(waiting, records, chains))
+    return BatchReport(len(standings), before, (), tuple(missing), 0.0, expected_seconds(waiting, results, chains))

@@ -16,15 +16,9 @@ from rotoscope.assembly.chain import as_chain
 from rotoscope.assembly.model import Model
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within
-from rotoscope.base.options import (
-    EngineName,
-    LiveKeywords,
-    LiveOptions,
-    ModelOptions,
-    OutputOptions,
-    SteadyOptions,
-    check_count,
-)
+from rotoscope.base.option_checks import check_count
+from rotoscope.base.option_keywords import LiveKeywords
+from rotoscope.base.options import EngineName, LiveOptions, ModelOptions, OutputOptions, SteadyOptions
 from rotoscope.base.rates import exact_rate
 from rotoscope.runtime.media.synthetic import parse_synthetic
 from rotoscope.scenarios.live_chains import ChainName, Rig

@@ -13,7 +13,8 @@ from rotoscope.api.live import start_live
 from rotoscope.assembly.chain import as_chain, device_of_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import LiveOptions, ModelOptions, OutputOptions, SteadyOptions, check_known, options_from
+from rotoscope.base.option_checks import check_known
+from rotoscope.base.options import LiveOptions, ModelOptions, OutputOptions, SteadyOptions, options_from
 from rotoscope.demo.cached_clip import cached_clip
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.pipeline.stages import Stages
@@ -27,7 +28,8 @@ from rotoscope.scenarios.stream import measure_stream
 if TYPE_CHECKING:
     from rotoscope.assembly.chain import Named
     from rotoscope.base.live import LiveSink, LiveSource
-    from rotoscope.base.options import EngineName, LiveKeywords
+    from rotoscope.base.option_keywords import LiveKeywords
+    from rotoscope.base.options import EngineName
     from rotoscope.base.sizes import Size
     from rotoscope.runtime.pipeline.job import Run
     from rotoscope.runtime.pipeline.live_run import LiveRun

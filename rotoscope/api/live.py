@@ -17,16 +17,15 @@ from rotoscope.assembly.needs import check_needs_pictures_only
 from rotoscope.assembly.pair_networks import flow_source, interpolator
 from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError
+from rotoscope.base.option_checks import check_count, check_known
+from rotoscope.base.option_keywords import LiveKeywords
 from rotoscope.base.options import (
     THREADS,
     EngineName,
-    LiveKeywords,
     LiveOptions,
     ModelOptions,
     OutputOptions,
     SteadyOptions,
-    check_count,
-    check_known,
     options_from,
 )
 from rotoscope.base.shown_address import shown_address

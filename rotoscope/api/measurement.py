@@ -1,8 +1,8 @@
-"""Functions that measure and compare: evaluate, compare, parity."""
+"""Functions that compare: compare, parity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -13,15 +13,9 @@ from rotoscope.assembly.chain import Named, model_keywords, open_chain
 from rotoscope.assembly.pair_networks import measuring_flow
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import check_target
-from rotoscope.base.options import (
-    EngineName,
-    ModelKeywords,
-    ModelOptions,
-    SteadyKeywords,
-    SteadyOptions,
-    check_known,
-    options_from,
-)
+from rotoscope.base.option_checks import check_known
+from rotoscope.base.option_keywords import ModelKeywords, SteadyKeywords
+from rotoscope.base.options import EngineName, ModelOptions, SteadyOptions, options_from
 from rotoscope.base.sizes import parse_size
 from rotoscope.kernels.rows import usable_cores
 from rotoscope.runtime.media.encoder import CONTAINERS
@@ -31,60 +25,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rotoscope.assembly.model import Model
     from rotoscope.base.frame import Frame
     from rotoscope.base.sizes import Size
     from rotoscope.export.comparison import ParityReport
-    from rotoscope.metrics.evaluation import Evaluation
-    from rotoscope.metrics.evaluator import LpipsNetwork
     from rotoscope.scenarios.run_parity import RunParity
-
-
-def evaluate(
-    source: str | Path,
-    result: str | Path,
-    reference: str | Path | None = None,
-    *,
-    flow: str = "dis",
-    lpips: Sequence[str | Path] = (),
-    lpips_network: LpipsNetwork = "squeeze",
-    inception: str | Path | None = None,
-    i3d: str | Path | None = None,
-    patches: bool = False,
-    column: int | None = None,
-    start: float | None = None,
-    duration: float | None = None,
-    rate: float = 25.0,
-    on_frame: Callable[[int], None] = lambda _done: None,
-) -> Evaluation:
-    """Measure how steady a translated video is, and how close to a frame-wise translation.
-
-    source, result  videos, folders or patterns of pictures, with the same number of frames, sizes and times
-    reference       the same translation frame by frame (`steady="off"`); None: measure the result alone
-    flow            estimates the motion: "dis", "inverse-search" or "onnx:FILE"
-    lpips           weights of LPIPS: one file, or the learned weights and those of the backbone `lpips_network`
-    inception, i3d  weights of Inception-v3 for FID, of I3D for VFID and VLPIPS
-    patches         also C_PSNR and C_SSIM, which takes longer than everything else
-    start, duration seconds of the source that the result was translated from
-    rate            frames per second of image sequences
-    column          x of the column of pixels that the plot follows through time; None: the middle one
-    on_frame        called with the number of frames measured so far
-    Raises InputRefused if the videos do not match, UsageError if weights need torch or a reference and there is none.
-    """
-    from rotoscope.metrics.evaluator import WITHOUT_REFERENCE, Evaluator
-
-    if reference is None and (lpips or inception or i3d):  # before any weights are read
-        raise UsageError(WITHOUT_REFERENCE)
-    measure = Evaluator(
-        measuring_flow(flow), lpips=lpips, lpips_network=lpips_network, inception=inception, i3d=i3d, patches=patches,
-        column=column, start=start, duration=duration, rate=rate,
-    )  # fmt: skip
-    return measure(str(source), str(result), None if reference is None else str(reference), on_frame=on_frame)
 
 
 def compare(
     source: str | Path,
     models: Sequence[Named],
     *,
+    styles: Sequence[int] | None = None,
     frames: int = 4,
     height: int = 240,
     engine: EngineName | None = None,
@@ -92,6 +44,7 @@ def compare(
 ) -> NDArray[np.uint8]:
     """Draw a contact sheet, (H,W,3) uint8 RGB: a row for each frame, a column for the source and for each model.
 
+    styles   a column for each of these styles of each model: numbers of styles, or seeds; None: one column for each model
     frames   number of frames, spread evenly over the source
     height   of each picture on the sheet, in pixels
     engine, options  as in `load`
@@ -100,8 +53,13 @@ def compare(
 
     check_known(options, ModelOptions)
     given = model_keywords(options, engine)
-    opened = (open_chain([model], given)[0] for model in models)
-    return drawn(str(source), ((model.name, model) for model in opened), frames=frames, height=height)
+    columns: Iterator[tuple[str, Model]] = (
+        (opened.name if style is None else f"{opened.name} {style}", opened)
+        for model in models
+        for style in ((None,) if styles is None else styles)
+        for opened in open_chain([model], given if style is None else {**given, "style": style})
+    )
+    return drawn(str(source), columns, frames=frames, height=height)
 
 
 def parity(

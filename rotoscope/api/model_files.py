@@ -11,15 +11,13 @@ from rotoscope.api.translation import read, rgb
 from rotoscope.assembly.chain import Named, model_keywords, open_chain
 from rotoscope.assembly.engines import check_installed, proving_engine
 from rotoscope.assembly.models import check_torch, is_checkpoint, is_model_name, model_path, open_for_torch, open_onnx
+from rotoscope.assembly.styles import encoder_beside
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.files import check_target, part_file
 from rotoscope.base.frame import Picture
-from rotoscope.base.options import (
-    EngineName,
-    ModelKeywords,
-    ModelOptions,
-    check_known,
-)
+from rotoscope.base.option_checks import check_known
+from rotoscope.base.option_keywords import ModelKeywords
+from rotoscope.base.options import EngineName, ModelOptions
 from rotoscope.base.sizes import parse_size
 from rotoscope.runtime.models.model_file import open_model, write_described
 from rotoscope.weights.check import check_weights
@@ -55,6 +53,7 @@ def export_model(
     calibrate   a video or a folder of pictures like those that will be translated; needed for int8, and only for int8
     overwrite   replace the target if it exists
     The other keywords are the fields of `rotoscope.export.options.ExportOptions`: `name`, `hints`, `precision` ...
+    Of any-look two files are written: NAME.onnx and, beside it, NAME-style-encoder.onnx, which `--like PICTURE` finds.
     Raises ModelRefused if the checkpoint cannot be read, exported or proved, UsageError for options that do not fit.
     """
     from rotoscope.export.options import ExportOptions
@@ -77,10 +76,14 @@ def export_model(
     from rotoscope.metrics.matched import spread_frames
 
     pictures = [] if calibrate is None else spread_frames(str(calibrate), CALIBRATION_FRAMES)[0]
-    return export_checkpoint(
+    report = export_checkpoint(
         paths, Path(target), chosen, proving_engine, pictures=[Picture((picture,)) for picture in pictures],
         overwrite=overwrite,
     )  # fmt: skip
+    if report.has_encoder_beside:
+        encoder = ExportOptions(name=f"{report.manifest.name} style encoder", hints=chosen.hints, part="style-encoder")
+        export_checkpoint(paths, encoder_beside(Path(target)), encoder, proving_engine, overwrite=overwrite)
+    return report
 
 
 def export_triton(model: Named, folder: str | Path, *, size: str | None = None, hints: Sequence[str] = ()) -> Path:

@@ -11,17 +11,9 @@ from rotoscope.assembly.chain import Named, as_chain
 from rotoscope.assembly.model import Model
 from rotoscope.assembly.needs import check_needs_pictures_only
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import (
-    THREADS,
-    EngineName,
-    ModelKeywords,
-    ModelOptions,
-    SteadyKeywords,
-    SteadyOptions,
-    check_count,
-    check_known,
-    options_from,
-)
+from rotoscope.base.option_checks import check_count, check_known
+from rotoscope.base.option_keywords import ModelKeywords, SteadyKeywords
+from rotoscope.base.options import THREADS, EngineName, ModelOptions, SteadyOptions, options_from
 from rotoscope.runtime.pipeline.job import Progress
 from rotoscope.service.media_limits import check_upload
 from rotoscope.service.options import ServeOptions

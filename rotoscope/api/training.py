@@ -45,15 +45,15 @@ def distill(
     fps: float | None = None,
     macs: float | None = None,
     size: Size = (640, 360),
-    on_candidate: Callable[[int, float], None] = lambda _width, _cost: None,
+    on_candidate: Callable[[tuple[int, int], float], None] = lambda _size, _cost: None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingResult:
-    """Train a compact student of `options.teacher`, as wide as a budget allows; needs the extra `train`.
+    """Train a compact student of `options.teacher`, as large as a budget allows; needs the extra `train`.
 
     fps           budget: frames per second of the network alone at `size`, measured on this machine's ONNX Runtime
     macs          or: multiply-adds for one frame of `size`
     size          (width, height)
-    on_candidate  receives width in channels and seconds (or multiply-adds) of each student that is considered
+    on_candidate  receives (channels, blocks) and seconds (or multiply-adds) of each student that is considered
     """
     with needs_extra("train"):
         from rotoscope.training.systems import runs
@@ -64,8 +64,8 @@ def distill(
     )  # fmt: skip
 
 
-def _seconds_of_student(width: int, size: Size) -> float:
-    """Seconds of ONNX Runtime for a frame of (width, height) with an untrained student of `width` channels."""
+def _seconds_of_student(student: tuple[int, int], size: Size) -> float:
+    """Seconds of ONNX Runtime for a frame of (width, height) with an untrained student."""
     from rotoscope.assembly.call_time import seconds_per_call
     from rotoscope.export.onnx import export_onnx
     from rotoscope.export.options import ExportOptions
@@ -74,5 +74,5 @@ def _seconds_of_student(width: int, size: Size) -> float:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that these networks do not need
     with TemporaryDirectory() as folder:
         file = Path(folder) / "student.onnx"
-        export_onnx(untrained_student(width), file, ExportOptions(name="student"))
+        export_onnx(untrained_student(student), file, ExportOptions(name="student"))
         return seconds_per_call(file, size)

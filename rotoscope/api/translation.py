@@ -13,17 +13,14 @@ from rotoscope.assembly.model import Model
 from rotoscope.assembly.styles import styled
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Picture
+from rotoscope.base.option_checks import check_count, check_known
+from rotoscope.base.option_keywords import ModelKeywords, OutputKeywords, TranslateKeywords
 from rotoscope.base.options import (
     THREADS,
     EngineName,
-    ModelKeywords,
     ModelOptions,
-    OutputKeywords,
     OutputOptions,
     SourceOptions,
-    TranslateKeywords,
-    check_count,
-    check_known,
     check_options,
     options_from,
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
 from rotoscope.assembly.pair_networks import flow_source, interpolator
+from rotoscope.base.option_checks import check_count, check_known
 from rotoscope.base.options import (
     IN_FLIGHT,
     THREADS,
@@ -13,8 +14,6 @@ from rotoscope.base.options import (
     OutputOptions,
     SourceOptions,
     SteadyOptions,
-    check_count,
-    check_known,
     options_from,
 )
 from rotoscope.kernels.rows import usable_cores

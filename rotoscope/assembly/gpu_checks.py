@@ -1,4 +1,4 @@
-"""What works on the NVIDIA GPUs of this machine: the driver and one kernel, each really started."""
+"""Check the NVIDIA GPUs of this machine: the driver and one kernel, both really started."""
 
 from __future__ import annotations
 

@@ -124,12 +124,23 @@ def _own_styles(file: ModelFile) -> str:
     return f"{style.num_styles} styles of its own" if style.what == "weights" else "numbered styles of its own"
 
 
+def encoder_beside(path: Path) -> Path:
+    """The name that an export gives the style encoder of the model file `path`."""
+    return path.with_name(f"{path.stem}-style-encoder.onnx")
+
+
 def _encoder_beside(model: Model) -> Model:
-    """The style encoder in the folder of a model: the file whose output has the name, or else the shape, of its style input."""
+    """The style encoder in the folder of a model.
+
+    It is the one that was exported with it, or else the file whose output has the name of its style input, or else a file that
+    is called an encoder.
+    """
     from rotoscope.runtime.models.model_file import open_model
 
     style, path = model.file.manifest.style, model.file.path
     assert style is not None
+    if encoder_beside(path).is_file():
+        return model.opened_beside(encoder_beside(path))
     found: list[tuple[bool, Path]] = []
     is_cached = path.parent == cache_folder("models")  # the export of a checkpoint, among others
     files = [] if is_cached else sorted(path.parent.glob("*.onnx"))[:MOST_BESIDE]

@@ -23,17 +23,9 @@ from rotoscope.assembly.styles import styled
 from rotoscope.base.device import CPU
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
-from rotoscope.base.options import (
-    IN_FLIGHT,
-    THREADS,
-    EngineName,
-    ModelOptions,
-    SteadyOptions,
-    StreamKeywords,
-    check_count,
-    check_known,
-    options_from,
-)
+from rotoscope.base.option_checks import check_count, check_known
+from rotoscope.base.option_keywords import StreamKeywords
+from rotoscope.base.options import IN_FLIGHT, THREADS, EngineName, ModelOptions, SteadyOptions, options_from
 from rotoscope.base.stage import Chain
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.network.statistics import calibrate

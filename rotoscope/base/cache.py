@@ -1,7 +1,7 @@
 """The user's cache: five kinds of things that are made once and kept, each in a folder with a limit of its size.
 
 What is kept may be executed (kernels are machine code, their index files are pickles, engines are programs). So every folder
-from the cache's own down must belong to the user, must not be a link, and nobody else may be able to write to it.
+from the cache's own down must belong to the user, must not be a link, and no other user may be able to write to it.
 
 A process that uses an entry holds a lock on a byte of the file `.users` in the folder until it ends. Entries without such a
 lock are deleted when a kind exceeds its limit, those first that were not used for the longest time.

@@ -127,7 +127,7 @@ class Frame:
     source     the decoded picture
     result     None before the network; then a float picture; after finishing a picture of code values
     mask       (H,W) bool, True in the hole that is to be filled; None without a mask
-    instances  object ids, one plane; None without instance maps
+    instances  object ids, one plane, or a second drawing of the frame; None without such
     cut        this frame begins a scene: no frame before it is remembered or looked at
     motion     since the frame before; None for the first frame of a scene, and if no stage estimates motion
     inserted   synthesised between two source frames: translated, never shown

@@ -232,7 +232,7 @@ class LiveControl(Protocol):
         ...
 
     def place(self, source: Size) -> Place:
-        """Where results show a source of this (width, height); there must be a result."""
+        """The rectangle of a result that shows a source of this (width, height); there must be a result."""
         ...
 
     def record(self) -> str:

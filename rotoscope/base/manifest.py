@@ -31,7 +31,7 @@ Word = Annotated[str, Field(min_length=1, max_length=1000)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
 Range = Annotated[tuple[Number, Number], Field(description="value of black and of white, two different finite numbers")]
 Triple = tuple[Number, Number, Number]
-Kind = Literal["translate", "stabilise", "interpolate", "flow", "encode"]
+Kind = Literal["translate", "stabilise", "interpolate", "flow", "encode", "predict"]
 
 
 class _Strict(BaseModel):
@@ -154,11 +154,11 @@ class SecondInput(_Strict):
     """A second picture input.
 
     what  "next": the later of two frames, for flow and interpolation; "translated": another model's translation of the frame,
-          which this model makes steadier
+          which this model makes steadier; "drawing": a second drawing of the frame, with a window one of each of its frames
     """
 
     tensor: Word
-    what: Literal["next", "translated"]
+    what: Literal["next", "translated", "drawing"]
 
 
 class MaskInput(_Strict):
@@ -242,11 +242,11 @@ class FrameOutput(_Strict):
     scale    side of the output divided by side of the input: 2 for a 2x upscaler
     channels 3; 1 is a grey picture; of 4 the last, alpha, is left out
     content  "picture" (C=3); "flow" (C=2): dx, dy in pixels of the input, from the frame to the second; "code": features or
-             a style of any shape
+             a style of any shape; "scores": a number for each label, the largest of which is that of the next label map
     """
 
     tensor: Word
-    content: Literal["picture", "flow", "code"] = "picture"
+    content: Literal["picture", "flow", "code", "scores"] = "picture"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     order: Literal["RGB", "BGR"] = "RGB"
     dtype: Literal["float32", "float16", "uint8"] = "float32"
@@ -322,7 +322,7 @@ class Manifest(_Strict):
 
     kind  "translate": a picture for each frame; "stabilise": a steadier picture from the frame and a translation of it;
           "interpolate": the picture between two frames; "flow": the motion from the frame to the second; "encode": the
-          features or the style of a picture
+          features or the style of a picture; "predict": the label map after those of its window
     """
 
     schema_version: Literal[1] = 1
@@ -352,13 +352,16 @@ class Manifest(_Strict):
     @model_validator(mode="after")
     def _check(self) -> "Manifest":
         second = {"stabilise": "translated", "interpolate": "next", "flow": "next"}.get(self.kind)
-        if (self.second.what if self.second else None) != second:
+        given = self.second.what if self.second else None
+        if given != second and (self.kind, given) != ("translate", "drawing"):
             raise ValueError(
                 f"a model of kind {self.kind} has {f'a second picture, {second}' if second else 'no second picture'}"
             )
-        content = {"flow": "flow", "encode": "code"}.get(self.kind, "picture")
+        content = {"flow": "flow", "encode": "code", "predict": "scores"}.get(self.kind, "picture")
         if self.output.content != content:
             raise ValueError(f"a model of kind {self.kind} gives a {content}, not a {self.output.content}")
+        if self.kind == "predict" and (self.frame.labels is None or self.frame.window is None or self.state):
+            raise ValueError("a model of kind predict takes a window of label maps and has no state")
         if self.example is not None and (self.example.window or self.example.labels):
             raise ValueError("an example is one picture in colour")
         if not self.name.isprintable() or "/" in self.name or "\\" in self.name or self.name.startswith("."):

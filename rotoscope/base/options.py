@@ -1,21 +1,18 @@
 """Options of a translation, as four frozen values: source, model, steadiness, output.
 
 Each value checks itself when it is made. The command line flattens them into flags; Python functions take the same names as
-typed keywords (`SourceKeywords` and so on), which `options_from` turns into values. A default is written once, here.
+typed keywords (`base.option_keywords`), which `options_from` turns into values. A default is written once, here.
 """
 
-import numbers
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.limits import Within, plain_type
-from rotoscope.base.nearest import nearest
+from rotoscope.base.limits import Within
+from rotoscope.base.option_checks import Range, check_fields, check_known
 from rotoscope.base.shown_address import address_in
 
 EngineName = Literal["onnxruntime", "openvino", "tensorrt", "torch"]
@@ -29,11 +26,10 @@ Quality = Literal["preview", "good", "delivery", "lossless"]
 Hdr = Literal["tonemap", "keep"]
 Alpha = Literal["black", "keep"]
 AudioMode = Literal["copy", "auto", "none"]
-Range = tuple[float, float]
 
 MOST_SECONDS = 1e9  # 31 years; in nanoseconds it still fits into 64 bits
 MOST_REACH = 64  # source frames on either side that hypercon may keep
-LARGEST_VALUE, SMALLEST_RANGE = 1e6, 1e-6  # of the numbers that stand for black and white
+SMALLEST_RANGE = 1e-6  # between the numbers that stand for black and white
 THREADS, IN_FLIGHT = Within(1, 1024), Within(1, 256)
 
 OVERRIDES = ("input_range", "output_range", "channel_order", "layout", "multiple")  # of a model without a description
@@ -57,6 +53,12 @@ class SourceOptions:
 
     instances: str | None = None
     """For models on label maps with instances: a folder or video of maps, one number for each object."""
+
+    drawings: str | None = None
+    """For models on two drawings of each frame (6 channels): a folder or video of the second ones."""
+
+    ahead: Annotated[int, Within(0, 100_000, "frames")] = 0
+    """For predictors of label maps: frames to predict after the end of the source; the result holds the source and these."""
 
     deinterlace: bool = False
     """Make one whole frame of each interlaced one (bwdif), on the CPU."""
@@ -296,101 +298,6 @@ class LiveOptions:
             raise UsageError("--tls-cert and --tls-key: one without the other; accepted: both or none")
 
 
-class SourceKeywords(TypedDict, total=False):
-    """`SourceOptions` as keywords."""
-
-    start: float | None
-    duration: float | None
-    rate: float
-    mask: str | None
-    instances: str | None
-    deinterlace: bool
-    decode: Decode
-
-
-class ModelKeywords(TypedDict, total=False):
-    """`ModelOptions` as keywords, except `engine`, which some functions also take as an object."""
-
-    precision: Precision | None
-    device: str
-    compiled: bool
-    style: Any
-    like: str | None
-    keep_colour: bool
-    settings: tuple[str, ...]
-    working_size: str | None
-    fit: Fit
-    tile: str | None
-    norm: Literal["shared"] | None
-    hints: tuple[str, ...]
-    input_range: Range | None
-    output_range: Range | None
-    channel_order: Literal["rgb", "bgr"] | None
-    layout: Literal["nchw", "nhwc"] | None
-    multiple: int | None
-    op_library: str | None
-
-
-class SteadyKeywords(TypedDict, total=False):
-    """`SteadyOptions` as keywords."""
-
-    steady: SteadyMethod | None
-    strength: float
-    flow: str
-    keyframes: int
-    late: int
-    interpolator: str
-    insert: int
-    window: int
-    dilation: int
-    pool: Pool
-
-
-class OutputKeywords(TypedDict, total=False):
-    """`OutputOptions` as keywords."""
-
-    output_size: str | None
-    mix: float
-    compare: bool
-    codec: str | None
-    encoder_options: tuple[str, ...]
-    quality: Quality | None
-    passes: int
-    tag: str | None
-    hdr: Hdr | None
-    alpha: Alpha
-    audio: AudioMode
-    overwrite: bool
-
-
-class LiveOnlyKeywords(TypedDict, total=False):
-    """`LiveOptions` as keywords."""
-
-    policy: Policy
-    duration: float | None
-    give_up_after: float | None
-    rtsp_transport: Literal["tcp", "udp"]
-    most_carried: int
-    host: str
-    port: int
-    token: str | None
-    tls_cert: str | None
-    tls_key: str | None
-    tls_ca: str | None
-
-
-class LiveKeywords(ModelKeywords, SteadyKeywords, OutputKeywords, LiveOnlyKeywords, total=False):
-    """Options of a live run, except `engine`."""
-
-
-class StreamKeywords(ModelKeywords, SteadyKeywords, total=False):
-    """Options of a translator of streams, except `engine`."""
-
-
-class TranslateKeywords(SourceKeywords, ModelKeywords, SteadyKeywords, OutputKeywords, total=False):
-    """Options of a translation from file to file, except `engine`."""
-
-
 Options = TypeVar("Options", SourceOptions, ModelOptions, SteadyOptions, OutputOptions, LiveOptions)
 
 
@@ -417,80 +324,6 @@ def options_from(kind: type[Options], given: Mapping[str, object]) -> Options:
     names = {field.name for field in fields(kind)}
     own: dict[str, Any] = {name: value for name, value in given.items() if name in names}
     return kind(**own)
-
-
-def check_count(name: str, value: Any, limits: Within) -> None:
-    """Raise UsageError unless the value is None or a whole number within the limits."""
-    if value is not None and not (_fits(value, int) and value in limits):
-        raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: a whole number, {limits}")
-
-
-def check_number(name: str, value: Any, limits: Within) -> None:
-    """Raise UsageError unless the value is None or a number within the limits."""
-    if value is not None and not (_fits(value, float) and value in limits):
-        raise UsageError(f"--{name.replace('_', '-')} {value!r}; accepted: {limits}")
-
-
-def check_known(given: Mapping[str, object], *kinds: type[Any], also: tuple[str, ...] = ()) -> None:
-    """Raise UsageError for a keyword that is a field of none of these kinds, with the nearest name."""
-    known = sorted({field.name for kind in kinds for field in fields(kind)} | set(also))
-    for name in given:
-        if name not in known:
-            near = nearest(name, known)
-            hint = f"did you mean {near}?" if near else f"accepted: {', '.join(known)}"
-            raise UsageError(f"unknown option {name}; {hint}")
-
-
-def check_fields(options: Any, kind: type[Any] | None = None) -> None:
-    """Raise UsageError for a field whose value is not one of its choices, not of its type, or not within its limits.
-
-    kind  the class whose fields are checked; by default that of the value
-    """
-    for name, annotated in get_type_hints(kind or type(options), include_extras=True).items():
-        if get_origin(annotated) is ClassVar:
-            continue
-        value = getattr(options, name)
-        hint, limits = plain_type(annotated)
-        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-        if not any(_fits(value, kind) for kind in kinds):
-            accepted = " or ".join(_accepted(kind) for kind in kinds if kind is not type(None))
-            raise UsageError(f"{name}={value!r}; accepted: {accepted}")
-        if limits is not None:
-            for number in value if isinstance(value, tuple | list) else (value,):
-                if isinstance(number, numbers.Real) and number not in limits:
-                    raise UsageError(f"{name}={value}; accepted: {limits}")
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of a type of a field. A bool is no number; a list may stand for a tuple."""
-    if get_origin(kind) is Literal:
-        return isinstance(value, str) and value in get_args(kind)
-    if kind is float:
-        return isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if kind in (str, Path):
-        return isinstance(value, str | os.PathLike)
-    if kind == Range:
-        is_pair = isinstance(value, tuple | list) and len(value) == 2
-        return is_pair and all(_fits(each, float) and abs(each) <= LARGEST_VALUE for each in value)
-    if kind is Any:
-        return True
-    if get_origin(kind) is tuple:  # of any length
-        return isinstance(value, tuple | list) and all(_fits(each, get_args(kind)[0]) for each in value)
-    return isinstance(value, kind)
-
-
-def _accepted(kind: Any) -> str:
-    """What `_fits` takes, in words."""
-    if get_origin(kind) is Literal:
-        return ", ".join(get_args(kind))
-    if kind == Range:
-        return f"two numbers, such as (0, 255), of at most {LARGEST_VALUE:.0f}"
-    if get_origin(kind) is tuple:
-        return "a tuple of texts" if get_args(kind)[0] is str else "a tuple of whole numbers"
-    words = {float: "a number", int: "a whole number", str: "text", bool: "True or False", Path: "a path"}
-    return words.get(kind, str(kind))
 
 
 TRANSLATE_VALUES = (SourceOptions, ModelOptions, SteadyOptions, OutputOptions)

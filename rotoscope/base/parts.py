@@ -78,7 +78,9 @@ class Part:
             self.release()
             return True
         if self._lock is not None:
-            with suppress(OSError):  # a file system without locks: the part can be written, and nobody can remove it
+            with suppress(
+                OSError
+            ):  # a file system without locks: the part can be written, but no later run can remove it
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
         return self.path.exists()
 

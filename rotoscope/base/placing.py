@@ -1,12 +1,13 @@
 """Give finished files their names: one file by one rename, many files so that an interrupted move is undone or finished.
 
-Before the first of many files moves, a journal is written into the hidden folder that holds them. Whoever finds the folder
+Before the first of many files moves, a journal is written into the hidden folder that holds them. A run that finds the folder
 after a kill finishes the move (`finish_move`): all files were complete when it began.
 """
 
 import json
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rotoscope.base.errors import OutputFailed
 from rotoscope.base.signals import deferred_signals
 
 JOURNAL = "move.json"  # in the hidden folder: where its files go, and whether they may replace others
+MOST_BYTES = 1 << 16  # of the journal
 REPLACED = "replaced"  # folder in the hidden folder: the old files, until all new ones are in place
 
 
@@ -69,14 +71,17 @@ def move_files(hidden: Path, folder: Path, *, overwrite: bool) -> None:
 
 
 def finish_move(hidden: Path) -> Path | None:
-    """Finish the move that a killed run had begun, and return its folder; None if it had not begun any.
+    """Finish the move that a killed run had started, and return its folder; None if it had started none.
 
     Files that would replace others without leave stay in the hidden folder.
     """
     try:
+        entry = (hidden / JOURNAL).stat()
+        if not stat.S_ISREG(entry.st_mode) or entry.st_size > MOST_BYTES:
+            return None
         journal = json.loads((hidden / JOURNAL).read_text())
         where, overwrite = str(journal["folder"]), journal["overwrite"] is True
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     folder = hidden.parent / where
     if where != "." and (where in ("", "..") or Path(where).name != where):

@@ -118,7 +118,9 @@ class _Waiting(Generic[T]):
         """Yield the items as they come."""
         while True:
             if self.is_inherited:
-                raise UsageError("a stream that was begun before a fork cannot go on in the child; begin it there")
+                raise UsageError(
+                    "a stream that was started before a fork cannot go on in the child process; start it there"
+                )
             with self._changed:
                 self._changed.wait_for(lambda: self._items or self._ended)
                 if not self._items:

@@ -28,7 +28,7 @@ def code_when_stopped(number: int, words: Sequence[str]) -> int:
 class Interrupts:
     """Within a `with` block, the first SIGINT or SIGTERM raises, a second one does nothing, a third acts as before the block.
 
-    So a clean-up that the first has begun is not cut in two, and one that hangs can be ended. Only the main thread can set
+    So a clean-up that the first has started is not interrupted, and one that hangs can be ended. Only the main thread can set
     handlers: in other threads nothing changes. A signal that was ignored before stays ignored.
 
     number  of the first signal; None before one arrived

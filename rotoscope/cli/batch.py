@@ -42,6 +42,7 @@ def batch(  # noqa: D417  cyclopts takes the help of flattened options from thei
     watch: Annotated[bool, Parameter(negative=())] = False,
     segment: float = 60.0,
     on: str = "local",
+    job_memory: float | None = None,
     source_options: SourceArguments = SOURCE,
     model_options: ModelArguments = MODEL,
     steady_options: SteadyArguments = STEADY,
@@ -55,16 +56,18 @@ def batch(  # noqa: D417  cyclopts takes the help of flattened options from thei
     Parameters
     ----------
     sources
-        Files, folders, globs in quotes such as 'in/**/*.mp4', or one file of jobs (.jsonl): a JSON object on each line, with
-        source, model and options of translate.
+        Files, folders, globs in quotes such as 'in/**/*.mp4', also in an object store (s3://bucket/in), or one file of jobs
+        (.jsonl): a JSON object on each line, with source, model and options of translate.
     out
-        Folder of the results. Its folder .rotoscope keeps the records of what is done.
+        Folder of the results, or an address in an object store (s3://bucket/run7). Its folder .rotoscope keeps the records of
+        what is done.
     model
         A bundled look, an .onnx file or a checkpoint; several make a chain.
     ending
         Ending of the results, such as .mkv; by default that of the source if it can be written, else .mp4 or .png.
     workers
-        Processes; by default one for each 8 cores, on a GPU one for each card. They share the cores of --threads.
+        Processes; by default one for each 8 cores, on a GPU one for each job for which the cards have room. They share the
+        cores of --threads. On Ray: jobs at once at most, each with the cores of --threads, by default 8.
     shard
         K/N: do only every Nth job from the Kth on, K from 0, for example on N machines with a common folder of results.
     retry_failed
@@ -76,7 +79,9 @@ def batch(  # noqa: D417  cyclopts takes the help of flattened options from thei
     segment
         Seconds of a segment: videos longer than two segments are split; a killed process loses one. 0: none.
     on
-        local: processes of this machine.
+        local: processes of this machine. ray:AUTO, ray:HOST:PORT: a Ray cluster.
+    job_memory
+        GiB of a GPU's memory that a job takes: a card gets as many jobs as it has room for; by default one.
     progress
         Progress on standard error: bars on a terminal (auto), bar, json, none.
     report
@@ -96,12 +101,13 @@ def batch(  # noqa: D417  cyclopts takes the help of flattened options from thei
     with shown_batch(progress) as show:
         done = rotoscope.batch(
             sources, out, model=model or (), ending=ending, workers=workers, shard=shard, retry_failed=retry_failed,
-            dry_run=dry_run, watch=watch, segment=segment, on=on, on_progress=show, **options,
+            dry_run=dry_run, watch=watch, segment=segment, on=on,
+            job_memory=job_memory, on_progress=show, **options,
         )  # fmt: skip
     if dry_run:
         print_plan(done)
         return 0
-    print_report(done, Path(out))
+    print_report(done, out)
     if report is not None:
         with part_file(report, overwrite=output_options.overwrite) as part:
             part.write_text(json_text(done.to_json()) + "\n")
@@ -125,7 +131,7 @@ def print_plan(report: "BatchReport") -> None:
         print(printable(row), file=sys.stderr)
 
 
-def print_report(report: "BatchReport", out: Path) -> None:
+def print_report(report: "BatchReport", out: str) -> None:
     """Print on standard error what came of the jobs, each missing one on a line."""
     frames = sum(record.frames for record in report.made)
     rows = [

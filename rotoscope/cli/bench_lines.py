@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rotoscope.api.bench import Bench
-    from rotoscope.scenarios.against import Difference
+    from rotoscope.scenarios.against import FigureChange
     from rotoscope.scenarios.live_scenario import ChainResult
     from rotoscope.scenarios.readings import Latency
     from rotoscope.scenarios.rounds import Rounds
@@ -118,7 +118,7 @@ def _round_lines(item: "Rounds") -> list[str]:
     return lines
 
 
-def difference_lines(found: Sequence["Difference"], name: str) -> list[str]:
+def difference_lines(found: Sequence["FigureChange"], name: str) -> list[str]:
     """How figures differ from those of an earlier file; those within the spread are only counted."""
     if not found:
         return [f"{name} has no measurement of the same kind, size and steadying"]

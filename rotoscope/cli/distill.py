@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within
-from rotoscope.base.options import check_number
+from rotoscope.base.option_checks import check_number
 from rotoscope.base.sizes import parse_size
 from rotoscope.base.text import shortened
 from rotoscope.cli.progress import Style
@@ -32,7 +32,7 @@ def distill(
     size: str = "640x360",
     progress: Style = "auto",
 ) -> int:
-    """Train a compact student of a heavy generator, as wide as a budget allows.
+    """Train a compact student of a heavy generator, as large as a budget allows.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def distill(
     fps, frame_size = (None, parse_size(size, WIDESCREEN)) if budget is None else parse_budget(budget)
     import rotoscope
 
-    def show_candidate(width: int, cost: float) -> None:
+    def show_candidate(student: tuple[int, int], cost: float) -> None:
         text = f"{cost / 1e9:.2f} G multiply-adds" if macs is not None else f"{1e3 * cost:.1f} ms a frame"
-        print(f"a student of {width} channels: {text}", file=sys.stderr)
+        print(f"a student of {student[1]} blocks of {student[0]} channels: {text}", file=sys.stderr)
 
     with shown_training(options.system, progress) as show:
         result = rotoscope.distill(

@@ -17,8 +17,9 @@ from rotoscope.cli.sweep import parse_fixed, run_sweep
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation, Numbers
 
-OTHER_FLAGS = ("reference", "sweep", "model", "response", "json", "plot", "overwrite", "progress")
-LOWER_IS_BETTER = {"E_warp", "E_warp as printed", "temporal loss"}
+OTHER_FLAGS = ("table", "reference", "sweep", "model", "response", "json", "plot", "overwrite", "progress")
+LOWER_IS_BETTER = {"E_warp", "E_warp as printed", "temporal loss", "E_warp around the hole"}
+WEIGHT_FLAGS = {"LPIPS": "LPIPS (--lpips)", "FID": "FID (--inception)", "VFID": "VFID and VLPIPS (--i3d)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,15 @@ class MeasureOptions:
     i3d: Path | None = None
     """Weights of I3D (pytorch-i3d's rgb_imagenet.pt), for VFID and VLPIPS to the reference."""
 
+    mask: Path | None = None
+    """Holes that the result has filled, to measure around them: a video, folder or picture, white in the hole."""
+
+    labels: Path | None = None
+    """Label maps of the frames, PNG files of class numbers, for FCN scores; needs --segmenter."""
+
+    segmenter: str | None = None
+    """Network that finds the labels in pictures, onnx:FILE: scores (1,C,H,W) for C classes."""
+
     patches: bool = False
     """Also measure patch consistency, C_PSNR and C_SSIM, which takes longer than everything else."""
 
@@ -60,10 +70,11 @@ DEFAULTS = MeasureOptions()
 
 
 def evaluate(
-    source: str,
+    source: str | None = None,
     result: str | None = None,
     /,
     *,
+    table: Path | None = None,
     reference: str | None = None,
     sweep: Annotated[tuple[str, ...], Parameter(show_default=False)] = (),
     model: Annotated[tuple[str, ...], Parameter(name=("-m", "--model"), show_default=False)] = (),
@@ -80,14 +91,22 @@ def evaluate(
     With --sweep, translate SOURCE with many settings and measure each: print a table and the recommended setting, write
     SOURCE.sweep.json and SOURCE.sweep.svg. HyperCon's rule recommends: closest to frame by frame, then lowest E_warp.
 
+    With --table, measure methods on many clips: print mean and standard error of each measure, write TABLE.table.json,
+    TABLE.table.csv and TABLE.table.tex.
+
+    With SOURCE alone, measure pictures that are no video: FCN scores with --labels, FID with --reference and --inception.
+
     Parameters
     ----------
     source
         The video that was translated.
     result
         Its translation, with as many frames and of the same size.
+    table
+        TOML file of clips and methods (docs/metrics.md).
     reference
-        The same translation frame by frame (--steady off), to compare sharpness and content with.
+        The same translation frame by frame (--steady off), to compare sharpness and content with; without a result, real
+        pictures.
     sweep
         NAME=VALUE,VALUE of an option of translate, for example --sweep strength=0.25,0.5,1; repeat it to try every
         combination.
@@ -98,22 +117,34 @@ def evaluate(
     options
         How to measure.
     json
-        File for the numbers.
+        File for the numbers; with --table, the .csv and .tex are beside it.
     plot
         File for the plot, SVG.
     overwrite
-        Replace these two files if they exist.
+        Replace these files if they exist.
     progress
         What to show on standard error.
     fixed
         With --sweep: any other option of translate, the same for all settings, for example --working-size 360p.
 
     """
-    from rotoscope.assembly.pair_networks import measuring_flow
     from rotoscope.base.files import check_target, part_file
+    from rotoscope.cli.score_table import measure_pictures, measure_table
 
     fixed_options = parse_fixed(fixed, [*MeasureOptions.__dataclass_fields__, *OTHER_FLAGS])
-    _check_form(result, reference, model, sweep=bool(sweep), response=response, fixed=bool(fixed))
+    if table is not None:
+        if source or reference or sweep or model or fixed or plot or response:
+            raise UsageError(
+                "--table names clips, methods and options itself; accepted beside it: flags of measuring, --json"
+            )
+        given = {name: value for name, value in asdict(options).items() if value != getattr(DEFAULTS, name)}
+        return measure_table(table, given, json, progress, overwrite=overwrite)
+    is_pictures = (
+        result is None and not sweep and not model and bool(options.labels or (reference and options.inception))
+    )
+    if source is not None and is_pictures:
+        return measure_pictures(source, reference, asdict(options), json, overwrite=overwrite)
+    source = _check_form(source, result, reference, model, sweep=bool(sweep), response=response, fixed=bool(fixed))
     stem = f"{Path(source).stem}.sweep" if result is None else f"{Path(result).stem}.evaluation"
     json, plot = json or Path(f"{stem}.json"), plot or Path(f"{stem}.svg")
     for target in (json, plot):
@@ -121,7 +152,6 @@ def evaluate(
         check_target(target, source=Path(source), overwrite=overwrite)
     keywords = asdict(options)
     if result is None:
-        keywords["flow"] = measuring_flow(options.flow)
         content, drawing = run_sweep(source, model, sweep, fixed_options, keywords, progress, response=response)
     else:
         title = f"{result}, a translation of {source}; motion by {options.flow}"
@@ -136,9 +166,20 @@ def evaluate(
 
 
 def _check_form(
-    result: str | None, reference: str | None, model: tuple[str, ...], *, sweep: bool, response: bool, fixed: bool
-) -> None:
-    """Raise UsageError unless the arguments are those of one of the two forms: with --sweep or with a result."""
+    source: str | None,
+    result: str | None,
+    reference: str | None,
+    model: tuple[str, ...],
+    *,
+    sweep: bool,
+    response: bool,
+    fixed: bool,
+) -> str:
+    """Return the source; raise UsageError unless the arguments are those of one of the two forms: with --sweep or a result."""
+    if source is None:
+        raise UsageError(
+            "no SOURCE; accepted: SOURCE RESULT, SOURCE -m MODEL --sweep NAME=VALUE,VALUE, or --table FILE"
+        )
     if sweep:
         if result is not None or reference is not None or not model:
             raise UsageError(
@@ -147,9 +188,13 @@ def _check_form(
     elif response:
         raise UsageError("--response needs --sweep: it translates the source with a change in it")
     elif result is None or model:
-        raise UsageError("accepted: SOURCE RESULT, or SOURCE -m MODEL --sweep NAME=VALUE,VALUE")
+        raise UsageError(
+            "accepted: SOURCE RESULT, or SOURCE -m MODEL --sweep NAME=VALUE,VALUE; pictures alone with --labels and "
+            "--segmenter, or --reference and --inception"
+        )
     elif fixed:
         raise UsageError("options of translate need --sweep: RESULT has been translated already")
+    return source
 
 
 def _evaluate_one(
@@ -193,3 +238,6 @@ def _print_table(found: "Evaluation") -> None:
         for name, value in numbers["to frame by frame"].items():
             shown = f"{value:12.1%}" if name.startswith(("gradient", "sharpness")) else f"{value:12.4g}"
             print(f"  {name:26}{shown}")
+    missing = [flag for name, flag in WEIGHT_FLAGS.items() if theirs and name not in numbers["to frame by frame"]]
+    if missing:
+        print(f"not measured without weights: {', '.join(missing)} (docs/metrics.md names the files)")

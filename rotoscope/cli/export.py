@@ -10,6 +10,7 @@ from rotoscope.cli.lines import report_lines
 from rotoscope.cli.options import as_keywords, flags
 from rotoscope.cli.overwrite_rules import required_target
 from rotoscope.export.options import ExportOptions
+from rotoscope.weights.run_folder import is_run_folder
 
 if TYPE_CHECKING:
     ExportFlags = ExportOptions
@@ -40,7 +41,7 @@ def export(
         training run. The file is read as data; no code in it is run.
     more
         Further files of the same network, such as AdaIN's encoder or vid2vid's finer scales in order, and as the last one the
-        model file: .onnx, or .safetensors for the weights with their description.
+        model file: .onnx, or .safetensors for the weights with their description; of a run by default RUN.onnx here.
     output
         The same as an option; only this one, with --overwrite, replaces a file.
     finer
@@ -59,6 +60,7 @@ def export(
 
     """
     import rotoscope
+    from rotoscope.assembly.styles import encoder_beside
 
     named = list(more)
     out = named.pop() if named and output is None else None
@@ -76,6 +78,8 @@ def export(
         written = rotoscope.export_triton(checkpoint, triton, size=size, hints=options.hints)
         report_lines(f"written: {written}")
         return 0
+    if out is None and output is None and is_run_folder(checkpoint):
+        output = Path(f"{checkpoint.resolve().name}.onnx")
     if size is not None:
         raise UsageError("--size is for --triton; a model file takes pictures of any size")
     out = required_target(
@@ -85,5 +89,6 @@ def export(
         [checkpoint, *further], out, calibrate=calibrate, overwrite=overwrite, **as_keywords(options)
     )
     report_lines(*str(report).split("\n"))
-    report_lines(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    for file in (out, encoder_beside(out)) if report.has_encoder_beside else (out,):
+        report_lines(f"written: {file} ({file.stat().st_size / 1e6:.1f} MB)")
     return 0

@@ -18,8 +18,9 @@ def frames(
     output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
     shorter_side: int = 0,
     every: int = 1,
+    edges: bool = False,
 ) -> int:
-    """Decode a video into pictures to train on: FOLDER/00000.png and so on.
+    """Decode a video into pictures to train on, or into drawings of their lines: FOLDER/00000.png and so on.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ def frames(
         Reduce frames to this shorter side, pixels; 0 keeps their size.
     every
         Take every n-th frame.
+    edges
+        Write white lines on black (Canny, after an edge-preserving filter), for vid2vid --lines.
 
     """
     from rotoscope.training.data.frames import extract_frames
@@ -42,6 +45,6 @@ def frames(
         raise UsageError(f"{folder} exists; give a new folder")
     if every < 1 or shorter_side < 0:
         raise UsageError(f"--every {every} --shorter-side {shorter_side}; accepted: 1 or more, 0 or more")
-    count = extract_frames(source, folder, shorter_side=shorter_side, every=every)
+    count = extract_frames(source, folder, shorter_side=shorter_side, every=every, edges=edges)
     report_lines(f"{count} frames -> {folder}")
     return 0

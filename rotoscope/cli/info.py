@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from rotoscope.base.options import Range
+from rotoscope.base.option_checks import Range
 from rotoscope.base.text import json_text, printable
 from rotoscope.cli.lines import report_lines
 from rotoscope.cli.options import RANGE
@@ -105,6 +105,9 @@ def _video_rows(info: "VideoInfo", notes: "Sequence[str]") -> list[tuple[str, An
     return rows
 
 
+OTHER_CONTENTS = {"flow": "dx, dy in pixels", "code": "a code", "scores": "a score for each label of the next map"}
+
+
 def _video_json(info: "VideoInfo", notes: "Sequence[str]") -> dict[str, Any]:
     content = {**asdict(info), "notes": list(notes)}
     return {
@@ -124,7 +127,7 @@ def _model_rows(model: "ModelFile") -> list[tuple[str, Any]]:
     if frame.labels is not None and frame.is_ids:
         coming_in = f"{frame.dtype}, numbers of {frame.labels.num} classes"
     if output.content != "picture":
-        coming_out = f"{output.dtype}, {'dx, dy in pixels' if output.content == 'flow' else 'a code'}"
+        coming_out = f"{output.dtype}, {OTHER_CONTENTS[output.content]}"
     rows: list[tuple[str, Any]] = [
         ("model", f"{manifest.name} ({model.path})"),
         ("system", manifest.system or "unknown"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 from cyclopts import Group, Parameter
 
 from rotoscope.base.errors import UsageError
+from rotoscope.base.option_checks import check_fields
 from rotoscope.base.options import (
     IN_FLIGHT,
     THREADS,
@@ -20,7 +21,6 @@ from rotoscope.base.options import (
     OutputOptions,
     SourceOptions,
     SteadyOptions,
-    check_fields,
 )
 from rotoscope.cli.whole_numbers import MOST_DIGITS
 

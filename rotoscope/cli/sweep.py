@@ -6,7 +6,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.base.options import TRANSLATE_VALUES, check_fields, check_options
+from rotoscope.base.option_checks import check_fields
+from rotoscope.base.options import TRANSLATE_VALUES, check_options
 from rotoscope.cli.lines import print_lines
 from rotoscope.cli.options import RunFlags
 from rotoscope.cli.progress import Style, counted, shown_progress
@@ -36,18 +37,18 @@ def run_sweep(
 
     words     the values of --sweep
     fixed     options of translate for all settings
-    keywords  of `metrics.evaluator.Evaluator`
+    keywords  of `rotoscope.evaluate`
     response  also measure how soon a sudden change is shown
     """
     import rotoscope
-    from rotoscope.metrics.evaluator import Evaluator
+    from rotoscope.api.evaluation import make_evaluator
     from rotoscope.metrics.pareto import recommended
     from rotoscope.metrics.sweep import sweep
     from rotoscope.plots.pareto_chart import pareto_chart
 
     grid = parse_grid(words, fixed)
     names = ", ".join(grid[0])
-    measure = Evaluator(**keywords)
+    measure = make_evaluator(**keywords)
 
     def translate(source: str, target: str, options: dict[str, Any]) -> None:
         with shown_progress(progress) as show:

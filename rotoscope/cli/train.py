@@ -1,6 +1,7 @@
 """rotoscope train SYSTEM: from pictures or videos to weights that `export` and `translate` take."""
 
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
     """Return the function of `rotoscope train SYSTEM`, whose flags are the fields of both dataclasses."""
 
     def command(
+        *,
         options: Annotated[kind, Parameter(name="*", group=Group("System"))],  # type: ignore[valid-type]  # cyclopts reads it at run time
         run: Annotated[RunOptions, Parameter(name="*", group=Group("Run"))],
         progress: Annotated[Style, Parameter(group=Group("Run"), help="Progress on standard error.")] = "auto",
@@ -35,9 +37,14 @@ def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
         import rotoscope
 
         with shown_training(kind.system, progress) as show:
-            result = rotoscope.train(options, run, on_progress=show)
+            result = rotoscope.train(options or kind(), run, on_progress=show)
         return exit_code(result)
 
+    if all(
+        field.default is not MISSING for field in fields(kind)
+    ):  # which inputs are needed, the options say themselves
+        command.__annotations__["options"] = Annotated[kind | None, Parameter(name="*", group=Group("System"))]
+        command.__defaults__, command.__kwdefaults__ = None, {"options": None, "progress": "auto"}
     command.__doc__ = (kind.__doc__ or "").partition("\n")[0]
     return command
 

@@ -38,19 +38,21 @@ def shown_training(title: str, style: Style) -> "Iterator[Callable[[TrainingProg
         yield lambda progress: print(json_text(_as_row(progress), indent=None), file=sys.stderr, flush=True)
     elif style == "auto" and not sys.stderr.isatty():
         yield lambda progress: print(
-            f"step {progress.step}/{progress.total}  {progress.seconds:.0f} s  {_losses(progress)}", file=sys.stderr
+            f"step {progress.step}/{progress.total}  {progress.seconds:.0f} s  {progress.steps_per_second:.3g} steps/s  "
+            f"ETA {progress.seconds_left:.0f} s  {_losses(progress)}",
+            file=sys.stderr,
         )
     else:
         yield from _bar(title)
 
 
 def _as_row(progress: "TrainingProgress") -> dict[str, Any]:
-    a_step = progress.seconds / progress.step
     return {
         "step": progress.step,
         "total": progress.total,
         "seconds": round(progress.seconds, 3),
-        "eta_seconds": round(a_step * (progress.total - progress.step), 1),
+        "eta_seconds": round(progress.seconds_left, 1),
+        "steps_per_second": round(progress.steps_per_second, 4),
         "losses": dict(progress.terms),
     }
 
@@ -71,10 +73,16 @@ def _bar(title: str) -> "Iterator[Callable[[TrainingProgress], None]]":
     )
 
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("[dim]{task.fields[losses]}"), console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, losses="")
+    with Progress(
+        *columns,
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("[dim]{task.fields[losses]}"),
+        console=Console(stderr=True),
+    ) as bar:
+        task = bar.add_task(title, total=None, rate="", losses="")
 
         def show(progress: "TrainingProgress") -> None:
-            bar.update(task, total=progress.total, completed=progress.step, losses=_losses(progress))
+            rate = f"{progress.steps_per_second:.3g} steps/s"
+            bar.update(task, total=progress.total, completed=progress.step, rate=rate, losses=_losses(progress))
 
         yield show

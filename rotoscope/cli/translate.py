@@ -110,6 +110,7 @@ def _input_files(
     return [
         source_options.mask,
         source_options.instances,
+        source_options.drawings,
         None if model_options.style is None else str(model_options.style),
         model_options.like,
         model_options.op_library,

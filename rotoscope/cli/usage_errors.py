@@ -117,14 +117,20 @@ def _missing(error: MissingArgumentError, command: str) -> str:
         return f"{command} {name}: a value is missing; {_usage(command)}"
     is_option = name.startswith("-")
     text = f"{command}: {name if is_option else name.upper()} is missing"
-    if command in ("translate", "compare") and "--model" in error.argument.names:
-        from rotoscope.assembly.models import bundled_looks
-
-        looks = ", ".join(bundled_looks())
-        return (
-            f"{text}; accepted: a bundled look ({looks}), an .onnx file or a checkpoint; rotoscope looks describes them"
-        )
+    if command == "translate" and "--model" in error.argument.names:
+        return no_model(command)
     return f"{text}; {_usage(command)}"
+
+
+def no_model(command: str) -> str:
+    """Say that -m is missing, and what it takes."""
+    from rotoscope.assembly.models import bundled_looks
+
+    looks = ", ".join(bundled_looks())
+    return (
+        f"{command}: -m is missing; accepted: a bundled look ({looks}), an .onnx file or a checkpoint; rotoscope looks "
+        "describes them"
+    )
 
 
 def _unknown_option(error: MissingArgumentError) -> str | None:

@@ -1,1 +1,1 @@
-"""From torch modules and checkpoints to model files."""
+"""Make model files of torch modules and checkpoints."""

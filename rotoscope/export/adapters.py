@@ -169,6 +169,57 @@ class ByLabels(nn.Module):
         return made
 
 
+class ByDrawings(nn.Module):
+    """Stack a window of drawings (N,K,3,H,W) on the channels, oldest first; of lines one channel of grey each.
+
+    two  a second window follows, whose channels stand beside those of the first in each frame
+    """
+
+    weights: Tensor
+
+    def __init__(self, module: nn.Module, *, grey: bool, two: bool) -> None:
+        super().__init__()
+        self.module, self.grey, self.two = module, grey, two
+        self.register_buffer("weights", torch.tensor(GREY).view(1, 1, 3, 1, 1))
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        frames, *others = tensors
+        if self.grey:
+            frames = (frames * self.weights).sum(dim=2, keepdim=True)
+        if self.two:
+            second, *others = others
+            frames = torch.cat([frames, second], dim=2)
+        made: tuple[Tensor, ...] = self.module(frames.flatten(1, 2), *others)
+        return made
+
+
+class Styled(nn.Module):
+    """Put a style beside every frame: (maps (N,K*C,H,W), style, others ...) -> the module on K*(C+F) channels.
+
+    A channel that is constant over a frame would be lost in the first norm. So of label maps each label has F numbers of its
+    own, style (N,L*F,1,1); those of drawings, (N,F,1,1), are multiplied by the mean of the drawing's channels.
+
+    num_labels  L; 0: drawings
+    """
+
+    def __init__(self, module: nn.Module, num_frames: int, num_labels: int) -> None:
+        super().__init__()
+        self.module, self.num_frames, self.num_labels = module, num_frames, num_labels
+
+    def spread(self, maps: Tensor, style: Tensor) -> Tensor:
+        """Return (N,F,H,W) for the maps of one frame, (N,C,H,W)."""
+        if not self.num_labels:
+            return style * maps.mean(dim=1, keepdim=True)
+        codes = style.unflatten(1, (self.num_labels, -1))
+        return (maps[:, : self.num_labels, None] * codes).sum(dim=1)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        maps, style, *others = tensors
+        frames = [part for each in maps.chunk(self.num_frames, dim=1) for part in (each, self.spread(each, style))]
+        made: tuple[Tensor, ...] = self.module(torch.cat(frames, dim=1), *others)
+        return made
+
+
 class Windowed(nn.Module):
     """Split a window (N,K,3,H,W) into K pictures, or stack them on the channels, (N,K*3,H,W)."""
 

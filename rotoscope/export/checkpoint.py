@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.files import describe_file
 from rotoscope.networks import Loaded, from_state_dict
+from rotoscope.networks.recognise import HintRefused
 from rotoscope.networks.torch_tensors import load_tensors
 from rotoscope.weights.check import checked_kind
 from rotoscope.weights.numpy_file import read_arrays
@@ -34,6 +35,9 @@ def open_checkpoint(*paths: Path, **hints: Any) -> Loaded:
     given = {key: value for key, value in hints.items() if value is not None}
     try:
         return from_state_dict(weights, **{**stored, **given})
+    except HintRefused as error:  # of the file, or of the user
+        kind = UsageError if error.hint in given else ModelRefused
+        raise kind(f"{paths[0]}: {error}") from error
     except (ModelRefused, UsageError) as error:
         raise type(error)(f"{paths[0]}: {error}") from error
 

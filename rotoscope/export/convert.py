@@ -19,8 +19,8 @@ from rotoscope.base.frame import Picture
 from rotoscope.base.manifest import Manifest, name_from
 from rotoscope.base.times import StageTimes
 from rotoscope.export.checkpoint import DESCRIPTION_KEY, open_checkpoint
+from rotoscope.export.encoders import encoder_of
 from rotoscope.export.graph import Graph, as_graph
-from rotoscope.export.munit_encoders import encoder_of
 from rotoscope.export.onnx import write_onnx
 from rotoscope.export.options import ExportOptions, parse_hints
 from rotoscope.export.parity import Form, Pair, common_size, measure_rounding, run_random
@@ -28,6 +28,7 @@ from rotoscope.export.precision import to_int8
 from rotoscope.export.rounding import rounding_pair
 from rotoscope.export.torch_engine import TorchEngine
 from rotoscope.networks import Loaded
+from rotoscope.networks.any_look import AnyLook
 from rotoscope.runtime.models.golden import golden_inputs
 from rotoscope.runtime.models.model_file import ModelFile, open_model
 from rotoscope.runtime.network.network import CallInput, Network
@@ -74,6 +75,12 @@ class ExportReport:
     def manifest(self) -> Manifest:
         """The manifest of the written file."""
         return self.parity.a.manifest
+
+    @property
+    def has_encoder_beside(self) -> bool:
+        """Whether it is the student of any-look as a model file, which needs its style encoder in a second one."""
+        is_student = isinstance(self.network.loaded.network, AnyLook)
+        return is_student and self.path.suffix.lower() == ".onnx"
 
     def __str__(self) -> str:
         """The network, notes on what was chosen or assumed, and the engines of the proof with its differences; a line each."""

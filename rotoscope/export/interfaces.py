@@ -1,4 +1,4 @@
-"""What a model file takes and returns, for each kind of network inputs.
+"""Inputs and outputs of a model file, for each kind of network inputs.
 
 INTERFACES maps the input names of a network's signature to a function. The function returns the module to export, which takes
 what the runtime feeds, with the fields of its manifest that differ from the defaults.
@@ -22,7 +22,17 @@ from rotoscope.base.manifest import (
     StyleInput,
     Window,
 )
-from rotoscope.export.adapters import ByLabels, Drawing, FirstFrames, Grey, Labels, OneVector, Windowed
+from rotoscope.export.adapters import (
+    ByDrawings,
+    ByLabels,
+    Drawing,
+    FirstFrames,
+    Grey,
+    Labels,
+    OneVector,
+    Styled,
+    Windowed,
+)
 from rotoscope.networks import Loaded
 from rotoscope.networks.pwcnet import MULTIPLE as PWC_MULTIPLE
 from rotoscope.networks.pwcnet import PWCNet
@@ -31,6 +41,8 @@ from rotoscope.networks.vid2vid import Vid2Vid
 CITYSCAPES_CHANNELS = 36  # unambiguous: the 35 labels of Cityscapes and one channel of instance edges
 # Channels a frame of networks on label maps that mean something else, in their published options.
 NO_LABELS = {"pix2pixHD": (2, 4, 6, 39), "vid2vid": (3, 6, 15)}
+DRAWN_CHANNELS = {"lines": 1, "drawing": 3, "drawings": 6}  # a frame
+STYLE_DEVIATION = 0.5  # of codes drawn for an encoder whose features are in [-1,1] (tanh)
 VINET_WINDOW = Window(offsets=(-6, -3, 0, 3, 6), edge="mirror")
 
 
@@ -128,13 +140,52 @@ def label_window(given: Flattened) -> Interface:
     network = given.loaded.network
     assert isinstance(network, Vid2Vid)
     num_frames = network.num_label_frames
-    channels = given.sizes["scales"][0]["label_channels"] // num_frames
+    channels = given.sizes["scales"][0]["label_channels"] // num_frames - network.features
+    wrapped, style = given.module, dict[str, Any]()
+    if network.features:
+        labels = given.labels or Labels(channels)
+        num_labels = labels.num if network.input == "labels" else 0
+        wrapped = Styled(given.module, num_frames, num_labels)
+        shape = (1, network.features * max(1, num_labels), 1, 1)
+        style = {"style": StyleInput(tensor="style", shape=shape, deviation=STYLE_DEVIATION)}
+        if given.first_frame is not None:
+            raise UsageError("a first-frame model for a vid2vid with a style; accepted: without one")
+    if network.input != "labels":
+        return drawn_window(given, wrapped, channels, style)
     check_label_channels(given, channels)
-    module, fields = by_labels(given, given.module, channels, num_frames=num_frames)
+    module, fields = by_labels(given, wrapped, channels, num_frames=num_frames)
+    fields |= style
     if given.first_frame is not None:
         drawing = Drawing(given.first_frame, num_frames - 1, channels)
         module = FirstFrames(by_labels(given, drawing, channels, num_frames=num_frames)[0], module)
     return Interface(module, fields)
+
+
+def drawn_window(given: Flattened, module: nn.Module, channels: int, style: dict[str, Any]) -> Interface:
+    """vid2vid on lines or drawings: those of the current and of the previous frames."""
+    network = given.loaded.network
+    assert isinstance(network, Vid2Vid)
+    if channels != DRAWN_CHANNELS[network.input] or given.first_frame is not None:
+        raise UsageError(
+            f"hint input={network.input}: {DRAWN_CHANNELS[network.input]} channels a frame, without --first-frame; "
+            f"this vid2vid has {channels}"
+        )
+    window = Window(offsets=tuple(range(1 - network.num_label_frames, 1)))
+    frame = given.frame.model_copy(update={"tensor": "drawing", "window": window})
+    second = {"second": SecondInput(tensor="second_drawing", what="drawing")} if network.input == "drawings" else {}
+    return Interface(
+        ByDrawings(module, grey=network.input == "lines", two=bool(second)), {"frame": frame, **second, **style}
+    )
+
+
+def past_maps(given: Flattened) -> Interface:
+    """The label predictor: the label maps up to the newest one; scores of the labels of the next map come out."""
+    num_labels, num_maps = given.sizes["num_labels"], given.sizes["num_maps"]
+    named = given._replace(labels=given.labels or Labels(num_labels))
+    module, fields = by_labels(named, given.module, num_labels, num_frames=num_maps)
+    if "instances" in fields:
+        raise UsageError(f"--edges: {given.loaded.description.system} sees no instances")
+    return Interface(module, {**fields, "kind": "predict", "output": FrameOutput(tensor="scores", content="scores")})
 
 
 def two_frames(given: Flattened) -> Interface:
@@ -188,6 +239,7 @@ INTERFACES: dict[tuple[str, ...], Callable[[Flattened], Interface]] = {
     ("picture", "instances"): picture_and_instances,
     ("labels", "features"): labels_and_features,
     ("labels",): label_window,
+    ("past",): past_maps,
     ("frames",): two_frames,
     ("older", "newer"): two_frames,
     ("window", "masks"): window_and_masks,

@@ -9,7 +9,7 @@ from rotoscope.base.errors import UsageError
 
 Encoder = Literal["style-encoder", "content-encoder"]
 """The encoders of MUNIT that can be exported alone."""
-Precision = Literal["fp32", "fp16", "int8"]
+FilePrecision = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +22,13 @@ class ExportOptions:
     hints: tuple[str, ...] = ()
     """KEY=VALUE that an ambiguous checkpoint needs (repeat it): part=G_A, statistics=running, direction=BtoA, norm=instance,
     padding=replicate, activation=lrelu, output=tanh150, foreground=26, size=512, align_corners=true, tensorflow=true,
-    dialect=port, iterations=12."""
+    dialect=port, iterations=12, input=lines, features=3."""
 
     part: Encoder | None = None
     """MUNIT only: export one encoder instead of the whole network. If the file holds both domains and direction=AtoB, the
     style encoder is that of domain B and the content encoder that of domain A."""
 
-    precision: Precision = "fp32"
+    precision: FilePrecision = "fp32"
     """Precision of weights and arithmetic; inputs and outputs stay float32. bf16 is an option of an engine instead. int8 needs
     calibration pictures (--calibrate)."""
 
@@ -57,7 +57,7 @@ class ExportOptions:
     """Licence of the weights, stored in the file."""
 
     source: str = ""
-    """Where the weights come from, stored in the file."""
+    """Origin of the weights, stored in the file."""
 
 
 class ExportKeywords(TypedDict, total=False):
@@ -66,7 +66,7 @@ class ExportKeywords(TypedDict, total=False):
     name: str | None
     hints: tuple[str, ...]
     part: Encoder | None
-    precision: Precision
+    precision: FilePrecision
     eight_bit: bool
     shared_statistics: bool
     warp: Literal["inside", "outside"]

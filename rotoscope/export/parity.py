@@ -196,7 +196,7 @@ class Pair:
         for (name, a), b in zip(made.items(), beside.values(), strict=True):
             if a.size != b.size:
                 raise ModelRefused(
-                    f"{self.a.label} and {self.b.label} are no forms of one network: {name} is {a.shape} and {b.shape}"
+                    f"{self.a.label} and {self.b.label} are not forms of the same network: {name} is {a.shape} and {b.shape}"
                 )
             if name not in self.differences:
                 is_picture = name == ours.output.tensor and ours.output.content == "picture"
@@ -308,5 +308,5 @@ def check_comparable(a: Form, b: Form) -> None:
     if different:
         name = different[0]
         raise ModelRefused(
-            f"{a.label} and {b.label} are no forms of one network: {name} is {ours[name]!r} and {theirs[name]!r}"
+            f"{a.label} and {b.label} are not forms of the same network: {name} is {ours[name]!r} and {theirs[name]!r}"
         )

@@ -1,52 +1,40 @@
-"""The driver of a batch: gives jobs to local workers, tries failed ones again, and counts what came of them."""
+"""The driver of a batch: gives jobs to workers, tries failed ones again, and counts what came of them."""
 
 import queue
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from rotoscope.base.errors import OutputFailed, RotoscopeError
 from rotoscope.base.parts import remove_leftovers
 from rotoscope.jobs.inputs import num_bytes
-from rotoscope.jobs.job import FOLDER, BatchJob
+from rotoscope.jobs.job import BatchJob
+from rotoscope.jobs.local_workers import LocalWorkers, log_folder
 from rotoscope.jobs.progress import BatchProgress, BatchReport, Missing, Pace, Working
-from rotoscope.jobs.records import MOST_ATTEMPTS, Record, Records, failed
+from rotoscope.jobs.ray_workers import RayWorkers
+from rotoscope.jobs.records import MOST_ATTEMPTS, Record, failed
+from rotoscope.jobs.results import Results
 from rotoscope.jobs.standing import History, Standing
 from rotoscope.jobs.task import Outcome, Task
-from rotoscope.jobs.worker_process import Message, WorkerProcess
+from rotoscope.jobs.worker_process import Message, Worker
 from rotoscope.runtime.pipeline.stopping import stop_on_signals
 
 TICK_SECONDS = 0.5  # longest time between two looks at what workers, signals and a watched folder do
 MOST_FAILED_STARTS = 3  # of workers, one after the other, before a batch gives up
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalWorkers:
-    """Processes of this machine.
-
-    number  how many
-    threads  cores of each; None: all
-    cards   of GPUs, as CUDA_VISIBLE_DEVICES names them, given out in turn; none: workers see all
-    """
-
-    number: int = 1
-    threads: int | None = None
-    cards: tuple[str, ...] = ()
-
-    def card_of(self, number: int) -> str | None:
-        """The card of a worker, counted from 1."""
-        return self.cards[(number - 1) % len(self.cards)] if self.cards else None
+MOST_LOST = (
+    10  # nodes of a cluster that a job may lose before that counts as a failure: perhaps it is the job that ends them
+)
+PATIENCE_SECONDS = 90.0  # that a job waits for the process that had it before and is ending
 
 
 def run_batch(
     jobs: Sequence[BatchJob],
-    out: Path,
+    results: Results,
     history: History,
     *,
-    workers: LocalWorkers,
+    workers: LocalWorkers | RayWorkers,
     overwrite: bool = False,
     segment_seconds: float = 0.0,
     look: Callable[[], Sequence[BatchJob]] | None = None,
@@ -59,7 +47,7 @@ def run_batch(
     Raises RotoscopeError if no worker can work.
     """
     driver = _Driver(
-        out, history, workers, overwrite=overwrite, segment_seconds=segment_seconds, on_progress=on_progress
+        results, history, workers, overwrite=overwrite, segment_seconds=segment_seconds, on_progress=on_progress
     )
     try:
         with stop_on_signals(driver.stop, enabled=look is not None):
@@ -75,27 +63,29 @@ class _Driver:
 
     def __init__(
         self,
-        out: Path,
+        results: Results,
         history: History,
-        workers: LocalWorkers,
+        workers: LocalWorkers | RayWorkers,
         *,
         overwrite: bool,
         segment_seconds: float,
         on_progress: Callable[[BatchProgress], None],
     ) -> None:
-        self._out, self._records, self._history = out, Records(out), history
+        self._results, self._history = results, history
         self._wanted, self._overwrites, self._segment_seconds = workers, overwrite, segment_seconds
         self._on_progress = on_progress
         self._begin = time.perf_counter()
         self._messages: queue.Queue[Message] = queue.Queue()
-        self._workers: list[WorkerProcess] = []
-        self._idle: list[WorkerProcess] = []
+        self._workers: list[Worker] = []
+        self._idle: list[Worker] = []
         self._num_started = self._failed_starts = 0
         self._is_stopped = False
         self._total = self._before = 0
         self._waiting: deque[Standing] = deque()
-        self._in_work: dict[WorkerProcess, tuple[Standing, Record | None, Working]] = {}
+        self._in_work: dict[Worker, tuple[Standing, Record | None, Working]] = {}
         self._attempts: Counter[str] = Counter()  # of jobs by target
+        self._lost: Counter[str] = Counter()  # nodes, by target of the job that they had
+        self._may_be_held: set[str] = set()  # targets whose last process may not have ended yet
         self._made: list[Record] = []
         self._missing: list[Missing] = []
         self._elsewhere: list[BatchJob] = []
@@ -143,10 +133,12 @@ class _Driver:
             worker.end()
         for worker in self._workers:
             worker.wait()
-        for folder in {(self._out / target).parent for target in self._sizes}:
-            remove_leftovers(folder)
-        with suppress(OSError):
-            (self._out / FOLDER / "logs").rmdir()  # if it is empty
+        self._wanted.close()
+        if self._results.folder is not None:
+            for folder in {(self._results.folder / target).parent for target in self._sizes}:
+                remove_leftovers(folder)
+            with suppress(OSError):
+                log_folder(self._results.name).rmdir()  # if it is empty
 
     def report(self) -> BatchReport:
         """What came of the jobs."""
@@ -171,14 +163,16 @@ class _Driver:
             may_replace = self._overwrites or standing.record is not None
             self._in_work[worker] = (standing, None, Working(worker.number, job.source))
             attempts = self._attempts[job.target]
+            patience = PATIENCE_SECONDS if job.target in self._may_be_held else 0.0
             worker.give(
-                Task(job, self._wanted.threads, attempts, may_replace, self._segment_seconds, standing.replaced)
+                Task(
+                    job, self._wanted.threads, attempts, may_replace, self._segment_seconds, standing.replaced, patience
+                )
             )
         starting = len(self._workers) - len(self._idle) - len(self._in_work)
         while len(self._workers) < self._wanted.number and starting < len(self._waiting):
             self._num_started += 1
-            card = self._wanted.card_of(self._num_started)
-            self._workers.append(WorkerProcess(self._num_started, self._out, self._messages, card))
+            self._workers.append(self._wanted.start(self._num_started, self._results.name, self._messages))
             starting += 1
 
     def _hear(self, message: Message) -> None:
@@ -200,13 +194,17 @@ class _Driver:
             standing, _, _ = self._in_work.pop(worker)
             self._idle.append(worker)
             self._settle(standing, Outcome.from_json(message.content["outcome"]))
+        elif message.event == "unusable":
+            raise RotoscopeError(message.content["why"])
         else:
-            self._bury(worker, message.content["code"])
+            self._bury(worker, message.content["why"], is_lost=message.event == "lost")
 
-    def _bury(self, worker: WorkerProcess, code: int) -> None:
-        """A worker has ended: its job has failed once; the next `_give` starts another."""
+    def _bury(self, worker: Worker, why: str, *, is_lost: bool) -> None:
+        """A worker has ended: its job has failed once; the next `_give` starts another.
+
+        is_lost  it ended with its machine, which is not the fault of its job
+        """
         self._workers.remove(worker)
-        why = worker.why_gone(code)
         worker.wait()
         if worker in self._idle:
             self._idle.remove(worker)
@@ -217,10 +215,18 @@ class _Driver:
                 raise RotoscopeError(f"no worker can start: {why}")
             return
         standing, record, _ = self._in_work.pop(worker)
+        target = standing.job.target
+        self._may_be_held.add(target)
+        if is_lost and self._lost[target] < MOST_LOST:
+            self._lost[target] += 1
+            self._waiting.append(replace(standing, record=record or standing.record))
+            return
         if record is not None:
             record = failed(record, why)
             with suppress(OutputFailed):  # the disk may be full; the report says why all the same
-                self._records.write(record)
+                now = self._results.of(record.key)
+                if now is None or now.state != "done":
+                    self._results.write(record)
         self._settle(standing, Outcome("failed", record, why))
 
     def _settle(self, standing: Standing, outcome: Outcome) -> None:
@@ -245,7 +251,7 @@ class _Driver:
 
     def _show(self) -> None:
         seconds = time.perf_counter() - self._begin
-        working = tuple(working for _, _, working in self._in_work.values())
+        working = tuple(working for worker, (_, _, working) in self._in_work.items() if worker.is_running)
         parts = [
             self._sizes[standing.job.target] * min(1.0, now.frames / now.total)
             for standing, _, now in self._in_work.values()

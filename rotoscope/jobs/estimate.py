@@ -10,7 +10,7 @@ from rotoscope.base.options import ModelOptions
 from rotoscope.jobs.chains import Chains
 from rotoscope.jobs.inputs import num_bytes
 from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.records import Records
+from rotoscope.jobs.results import Results
 from rotoscope.runtime.media.open_sink import NULL
 from rotoscope.runtime.media.open_source import open_source
 
@@ -18,7 +18,7 @@ TRIAL_SECONDS = 1.0  # of the first source, after a run that opens the models
 MOST_LOOKED_AT = 100  # headers; the rest is taken to be as long for its bytes
 
 
-def expected_seconds(jobs: Sequence[BatchJob], records: Records, chains: Chains) -> float | None:
+def expected_seconds(jobs: Sequence[BatchJob], records: Results, chains: Chains) -> float | None:
     """About how many seconds the jobs take on this machine; None if it cannot be said.
 
     From the seconds for each byte of source of earlier jobs in the same folder; else from the speed of the first job, which is

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotoscope.base.errors import InputRefused
+from rotoscope.base.errors import InputRefused, RotoscopeError
 from rotoscope.base.files import file_digest
+from rotoscope.jobs.remote_sources import identity, version_of
+from rotoscope.jobs.store import is_address
 from rotoscope.runtime.media.sequence_files import sequence_files
 from rotoscope.runtime.media.synthetic import PREFIX
 
@@ -15,8 +17,8 @@ from rotoscope.runtime.media.synthetic import PREFIX
 class Input:
     """A file or sequence as it is now.
 
-    stamp   sha256 of names, sizes and times of change: equal if nothing was written since
-    digest  sha256 of the bytes; of a sequence, of its names and bytes
+    stamp   of an object its identity; else sha256 of names, sizes and times of change: equal if nothing was written since
+    digest  sha256 of the bytes; of a sequence, of its names and bytes; of an object its identity
     """
 
     stamp: str
@@ -36,6 +38,9 @@ class Inputs:
         """The input of a name; raises InputRefused if it is not there."""
         if name.startswith(PREFIX) and not Path(name).exists():
             return Input("", hashlib.sha256(name.encode()).hexdigest())
+        if is_address(name):
+            found = identity(version_of(name))
+            return Input(found, found)
         files = sequence_files(name) or [Path(name)]
         try:
             stamp = stamp_of(files)
@@ -47,10 +52,12 @@ class Inputs:
 
 
 def num_bytes(name: str) -> int:
-    """Bytes of a file or of the files of a sequence; 0 for what is not there or generated."""
+    """Bytes of a file, an object or the files of a sequence; 0 for what is not there or generated."""
     try:
+        if is_address(name):
+            return version_of(name).size
         return sum(file.stat().st_size for file in sequence_files(name) or [Path(name)])
-    except (OSError, InputRefused):
+    except (OSError, RotoscopeError):
         return 0
 
 

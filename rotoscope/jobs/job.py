@@ -2,17 +2,20 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from rotoscope.base.errors import UsageError
+from rotoscope.base.errors import OutputFailed, UsageError
 from rotoscope.base.options import ModelOptions, OutputOptions, SourceOptions, SteadyOptions, options_from
 
+MOST_NAME_BYTES = 255  # of a file or folder, on the usual file systems
 FOLDER = ".rotoscope"  # in the folder of results: records, segments, logs, locks
-INPUTS = ("mask", "instances", "style", "like", "op_library", "flow", "interpolator")  # options that may name a file
+# Options that may name a file.
+INPUTS = ("mask", "instances", "drawings", "style", "like", "op_library", "flow", "interpolator")
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class BatchJob:
         return {
             name: path
             for name, path in paths.items()
-            if name not in ("style", "flow", "interpolator") or Path(path).is_file()
+            if name not in ("style", "flow", "interpolator") or (is_path(path) and Path(path).is_file())
         }
 
 
@@ -87,9 +90,50 @@ def _as_json(content: dict[str, Any]) -> dict[str, Any]:
     return held
 
 
+def is_path(text: str) -> bool:
+    """Whether a text can be the name of a file: it holds no NUL, no half of a surrogate pair, and no name that is too long."""
+    try:
+        is_short = all(len(os.fsencode(part)) <= MOST_NAME_BYTES for part in Path(text).parts)
+    except UnicodeEncodeError:
+        return False
+    return is_short and "\0" not in text
+
+
+def is_target(text: str) -> bool:
+    """Whether a text names a result below the folder of results, outside its folder .rotoscope."""
+    path = Path(text)
+    is_outside = path.is_absolute() or ".." in path.parts or path.parts[:1] == (FOLDER,)
+    return bool(path.name) and not is_outside and is_path(text)
+
+
+def own_folder(results: Path, *names: str) -> Path:
+    """A folder below .rotoscope in the folder of results, made if missing.
+
+    Raises OutputFailed for a link, which would let a folder of a stranger choose where records and logs are written.
+    """
+    folder = _without_links(results, *names)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputFailed(f"{folder}: {error.strerror or error}") from error
+    return folder
+
+
 def segment_folder(results: Path, key: str) -> Path:
-    """Folder of the segments of a job: of this version alone, since pictures of two versions must not meet in one video."""
-    return results / FOLDER / "segments" / f"{key[:32]}-{version('rotoscope')}"
+    """Folder of the segments of a job: of this version alone, since pictures of two versions must not meet in one video.
+
+    It is not made. Raises OutputFailed for a link, as `own_folder`.
+    """
+    return _without_links(results, "segments", f"{key[:32]}-{version('rotoscope')}")
+
+
+def _without_links(results: Path, *names: str) -> Path:
+    folder = results
+    for name in (FOLDER, *names):
+        folder = folder / name
+        if folder.is_symlink():
+            raise OutputFailed(f"{folder}: a link; accepted: a folder. Delete it, or name another folder of results")
+    return folder
 
 
 def check_storable(options: Mapping[str, Any]) -> None:

@@ -8,12 +8,16 @@ from typing import Any
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.base.nearest import nearest
-from rotoscope.base.options import IN_FLIGHT, TRANSLATE_VALUES, check_count, check_options
-from rotoscope.jobs.job import BatchJob
+from rotoscope.base.option_checks import check_count
+from rotoscope.base.options import IN_FLIGHT, TRANSLATE_VALUES, check_options
+from rotoscope.base.text import MAX_NAME, shortened
+from rotoscope.jobs.job import BatchJob, is_path
 from rotoscope.jobs.listing import ending_for
 from rotoscope.runtime.media.sequence_files import PATTERN
 
 MOST_BYTES = 1 << 30
+MOST_LINE = 1 << 20  # characters of one line
+MOST_MODELS = 64  # of a chain
 OWN_KEYS = ("source", "target", "model", "in_flight")
 
 
@@ -27,7 +31,9 @@ def read_jobs(path: Path, models: tuple[str, ...], options: Mapping[str, Any]) -
     jobs = []
     try:
         with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(iter(lambda: lines.readline(MOST_LINE + 1), ""), 1):
+                if len(line) > MOST_LINE:
+                    raise UsageError(f"{path}, line {number}: more than {MOST_LINE:,} characters")
                 if line.strip():
                     jobs.append(_job(f"{path}, line {number}", line, models, options))
     except UnicodeDecodeError as error:
@@ -56,6 +62,8 @@ def _job(where: str, line: str, models: tuple[str, ...], options: Mapping[str, A
         raise UsageError(f"{where}: model {own!r}; accepted: a name, or a list of names")
     if not named:
         raise UsageError(f"{where}: no model; accepted: model in the line, or -m for all lines")
+    if len(named) > MOST_MODELS:
+        raise UsageError(f"{where}: {len(named)} models; accepted: at most {MOST_MODELS}")
     merged = {**options, **given}
     try:
         check_options({name: value for name, value in merged.items() if name not in ("engine", "in_flight")})
@@ -68,11 +76,13 @@ def _job(where: str, line: str, models: tuple[str, ...], options: Mapping[str, A
 
 def _check_keys(where: str, given: Mapping[str, Any]) -> None:
     known = sorted({*OWN_KEYS, *(name for kind in TRANSLATE_VALUES for name in kind.__annotations__)} - {"overwrite"})
+    if "op_library" in given:  # a program runs only if the command line names it
+        raise UsageError(f"{where}: op_library names a program; accepted: --op-library of the command, for all lines")
     for name in given:
         if name not in known:
-            near = nearest(name, known)
+            near = nearest(name[:MAX_NAME], known)
             raise UsageError(
-                f"{where}: no key {name}; {f'did you mean {near}?' if near else 'accepted: options of translate'}"
+                f"{where}: no key {shortened(name)}; {f'did you mean {near}?' if near else 'accepted: options of translate'}"
             )
 
 
@@ -80,6 +90,8 @@ def _text(where: str, given: dict[str, Any], name: str) -> str:
     value = given.pop(name, "")
     if not isinstance(value, str):
         raise UsageError(f"{where}: {name} {value!r}; accepted: text")
+    if not is_path(value):
+        raise UsageError(f"{where}: {name} {value!r}; accepted: the name of a file, without NUL and halves of pairs")
     return value
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.jobs.job import FOLDER, BatchJob
+from rotoscope.jobs.job import BatchJob, is_target
+from rotoscope.jobs.remote_sources import list_objects
+from rotoscope.jobs.store import is_address, place_of
 from rotoscope.runtime.media.encoder import CONTAINERS
 from rotoscope.runtime.media.picture_codecs import WRITABLE
 from rotoscope.runtime.media.sequence_files import READABLE, VIDEOS
@@ -14,11 +16,12 @@ from rotoscope.runtime.media.sequence_files import READABLE, VIDEOS
 JOB_FILE = ".jsonl"
 
 
-def list_files(sources: Sequence[str], out: Path) -> list[tuple[Path, Path]]:
+def list_files(sources: Sequence[str], out: Path | None) -> list[tuple[Path, Path]]:
     """(file, its place below the folder of results) of all sources, in order, each file once.
 
     sources  files; folders, whose videos and pictures are taken, those of inner folders too; globs, ** among them. The place
              of a file is its path below the folder, below the part of the glob without signs, or its name.
+    out      folder of results, whose files are left out; None if they are elsewhere
     Raises InputRefused for a source for which there is no file.
     """
     found: dict[Path, tuple[Path, Path]] = {}
@@ -32,14 +35,14 @@ def list_files(sources: Sequence[str], out: Path) -> list[tuple[Path, Path]]:
 
 
 def jobs_of(
-    files: Iterable[tuple[Path, Path]], models: tuple[str, ...], options: Mapping[str, Any], ending: str | None
+    files: Iterable[tuple[str | Path, Path]], models: tuple[str, ...], options: Mapping[str, Any], ending: str | None
 ) -> list[BatchJob]:
     """One job for each file.
 
     ending  of the results, such as .mkv; None: that of the source if it can be written, else .mp4, for pictures .png
     """
     return [
-        BatchJob.of(str(file), place.with_suffix(ending or ending_for(file)).as_posix(), models, options)
+        BatchJob.of(str(file), place.with_suffix(ending or ending_for(Path(file))).as_posix(), models, options)
         for file, place in files
     ]
 
@@ -58,22 +61,32 @@ def check_ending(ending: str | None) -> None:
         raise UsageError(f"--ending {ending}; accepted: {', '.join((*CONTAINERS, *WRITABLE))}")
 
 
-def check_targets(jobs: Sequence[BatchJob], out: Path) -> None:
+def list_sources(sources: Sequence[str], out: str) -> list[tuple[str | Path, Path]]:
+    """What `list_files` gives for the files among the sources, and then the objects of those that are addresses."""
+    files = [source for source in sources if not is_address(source)]
+    found: list[tuple[str | Path, Path]] = [*list_files(files, None if is_address(out) else Path(out))]
+    for address in sources:
+        if is_address(address):
+            found += list_objects(address, out)
+    return found
+
+
+def check_targets(jobs: Sequence[BatchJob], out: str) -> None:
     """Raise UsageError if two jobs have one target, or a target is an input of any job or lies outside the folder."""
     targets: dict[str, BatchJob] = {}
-    inputs = {Path(job.source).resolve() for job in jobs}
+    inputs = {_identity(job.source) for job in jobs}
     for job in jobs:
         other = targets.setdefault(job.target.lower(), job)
         if other is not job:
             raise UsageError(
-                f"{other.source} and {job.source} would both become {out / job.target}; accepted: one source for each "
+                f"{other.source} and {job.source} would both become {place_of(out, job.target)}; accepted: one source for each "
                 "result, for example from a jobs.jsonl that names targets"
             )
-        path = Path(job.target)
-        if path.is_absolute() or ".." in path.parts or path.parts[:1] == (FOLDER,) or not path.name:
+        if not is_target(job.target):
             raise UsageError(f"target {job.target!r}; accepted: a path below the folder of results, without ..")
-        if (out / path).resolve() in inputs:
-            raise UsageError(f"{out / path}: a source would be replaced by its result; accepted: another --out")
+        result = place_of(out, job.target)
+        if _identity(result) in inputs:
+            raise UsageError(f"{result}: a source would be replaced by its result; accepted: another --out")
 
 
 def shard_of(jobs: Sequence[BatchJob], shard: tuple[int, int] | None) -> list[BatchJob]:
@@ -92,12 +105,16 @@ def parse_shard(text: str) -> tuple[int, int]:
     return number, count
 
 
-def _files_of(source: str, out: Path) -> list[tuple[Path, Path]]:
+def _identity(name: str) -> str:
+    return name if is_address(name) else str(Path(name).resolve())
+
+
+def _files_of(source: str, out: Path | None) -> list[tuple[Path, Path]]:
     path = Path(source)
     if path.is_file():
         return [(path, Path(path.name))]
     if path.is_dir():
-        if path.resolve() == out.resolve():
+        if out is not None and path.resolve() == out.resolve():
             raise UsageError(f"{source} is the folder of sources and of results; accepted: another --out")
         return _below(path, "**/*", out, only_media=True)
     if has_magic(source):
@@ -106,9 +123,9 @@ def _files_of(source: str, out: Path) -> list[tuple[Path, Path]]:
     raise InputRefused(f"{source}: no such file or folder")
 
 
-def _below(folder: Path, pattern: str, out: Path, *, only_media: bool) -> list[tuple[Path, Path]]:
+def _below(folder: Path, pattern: str, out: Path | None, *, only_media: bool) -> list[tuple[Path, Path]]:
     """(file, its place) of the files of a folder that a pattern names, without hidden ones and those of the results."""
-    inside = out.resolve()
+    inside = None if out is None else out.resolve()
     found = []
     for file in sorted(folder.glob(pattern)):
         place = file.relative_to(folder)

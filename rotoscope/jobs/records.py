@@ -1,25 +1,33 @@
-"""Records: one JSON file per job in the folder of results, written as a whole or not at all."""
+"""Records: one JSON file per job in the folder of results, written as a whole or not at all; and the locks of jobs in work."""
 
+import functools
+import hashlib
 import json
 import logging
+import os
 import platform
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import ConfigDict, TypeAdapter
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.base.files import file_digest, sync
+from rotoscope.base.files import file_digest, sync, why_unusable
 from rotoscope.base.text import json_text
 from rotoscope.jobs.inputs import Input
-from rotoscope.jobs.job import FOLDER, BatchJob
+from rotoscope.jobs.job import FOLDER, BatchJob, is_path, is_target, own_folder, segment_folder
 
 log = logging.getLogger("rotoscope")
 
 State = Literal["started", "done", "failed", "refused"]
+MOST_BYTES = 1 << 20  # of a record
 MOST_ATTEMPTS = 3  # of a job that fails; one whose input is refused is not tried again
 
 
@@ -36,6 +44,8 @@ class Record:
     seconds   that the last attempt took
     at        time of this record, UTC
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     key: str
     state: State
@@ -72,9 +82,10 @@ class Record:
         given = dict(content)
         if given.pop("schema") != 1:
             raise ValueError("another schema")
-        inputs = {name: Input(**found) for name, found in given.pop("inputs").items()}
-        tuples: dict[str, Any] = {name: tuple(given.pop(name)) for name in ("models", "model_sha256", "notes")}
-        return cls(inputs=inputs, **tuples, **given)
+        record = _adapter().validate_python(given)
+        if not is_target(record.target) or not is_path(record.source):
+            raise ValueError("not the path of a result")
+        return record
 
 
 class Records:
@@ -84,13 +95,14 @@ class Records:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.results = folder
-        self.folder = folder / FOLDER / "records"
+        self.folder: Path | None = folder
+        self.name = str(folder)
+        self._results, self._records = folder, folder / FOLDER / "records"
 
     def all(self) -> list[Record]:
         """Every record that can be read, in no order."""
         found = []
-        for file in sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+        for file in sorted(self._records.glob("*.json")) if self._records.is_dir() else []:
             record = self._read(file)
             if record is not None:
                 found.append(record)
@@ -98,40 +110,81 @@ class Records:
 
     def of(self, key: str) -> Record | None:
         """The record of a key; None if there is none."""
-        file = self.folder / f"{key}.json"
+        file = self._records / f"{key}.json"
         return self._read(file) if file.exists() else None
 
     def write(self, record: Record) -> None:
         """Write a record, in place of an earlier one of its key; raises OutputFailed."""
-        file = self.folder / f"{record.key}.json"
-        part = self.folder / f".{record.key}.{secrets.token_hex(4)}"
+        file = self._records / f"{record.key}.json"
+        part = self._records / f".{record.key}.{secrets.token_hex(4)}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            own_folder(self._results, "records")
             part.write_text(json_text(record.to_json()) + "\n")
             sync(part)
             part.replace(file)
-            sync(self.folder)
+            sync(self._records)
         except OSError as error:
             part.unlink(missing_ok=True)
             raise OutputFailed(f"{file}: {error.strerror or error}") from error
 
     def forget(self, key: str) -> None:
         """Delete a record: another one stands for its result."""
-        (self.folder / f"{key}.json").unlink(missing_ok=True)
+        (self._records / f"{key}.json").unlink(missing_ok=True)
 
     def is_whole(self, record: Record) -> bool:
         """Whether the result of a record is there, with as many bytes as it had."""
-        return record.bytes == result_bytes(self.results / record.target)
+        return record.bytes == result_bytes(self._results / record.target)
+
+    def has(self, target: str) -> bool:
+        """Whether something stands at a target."""
+        return (self._results / target).exists()
+
+    @contextmanager
+    def writing(self, target: str, *, may_replace: bool) -> Iterator[Path]:  # noqa: ARG002  # `translate` sees to that
+        """The path that the block writes a result to, complete or not at all."""
+        path = self._results / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path
+
+    def segment_folder(self, key: str) -> Path:
+        """Folder of the segments of a job."""
+        return segment_folder(self._results, key)
+
+    @contextmanager
+    def claimed(self, target: str, patience_seconds: float = 0.0) -> Iterator[bool]:
+        """Hold the lock of a target for the block; False if another process still holds it after so long."""
+        lock = FileLock(own_folder(self._results, "locks") / f"{target_name(target)}.lock")
+        try:
+            lock.acquire(timeout=patience_seconds)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     def _read(self, file: Path) -> Record | None:
         try:
+            if reason := why_unusable(file, MOST_BYTES):
+                raise ValueError(reason)
             record = Record.from_json(json.loads(file.read_text()))
             if record.key != file.stem:
-                raise ValueError("a record under the name of another")
+                raise ValueError("not what a run has written under this name")
             return record
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             log.warning("%s: not a record; its job is done again", file)
             return None
+
+
+def target_name(target: str) -> str:
+    """A name for the lock of a target: 32 hex digits."""
+    return hashlib.sha256(os.fsencode(target)).hexdigest()[:32]
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)
 
 
 def start_of(job: BatchJob, key: str, inputs: Mapping[str, Input], models: tuple[str, ...], attempts: int) -> Record:

@@ -9,7 +9,9 @@ from rotoscope.base.errors import RotoscopeError
 from rotoscope.jobs.inputs import Input, Inputs
 from rotoscope.jobs.job import BatchJob, job_key
 from rotoscope.jobs.progress import Missing
-from rotoscope.jobs.records import Record, Records
+from rotoscope.jobs.records import Record
+from rotoscope.jobs.results import Results
+from rotoscope.jobs.store import place_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class History:
 
     def __init__(
         self,
-        records: Records,
+        records: Results,
         model_digests: Callable[[BatchJob], tuple[str, ...]],
         *,
         retry_failed: bool = False,
@@ -76,10 +78,9 @@ class History:
     def _of(self, job: BatchJob, candidates: Sequence[Record]) -> Standing:
         record = self._matching(job, candidates) if candidates else None
         if record is None:
-            is_there = (self._records.results / job.target).exists()
-            if is_there and not self._overwrites:
-                target = self._records.results / job.target
-                error = f"{target} exists and is not the result of this job; --overwrite replaces it"
+            if not self._overwrites and self._records.has(job.target):
+                place = place_of(self._records.name, job.target)
+                error = f"{place} exists and is not the result of this job; --overwrite replaces it"
                 return Standing(job, "missing", None, error)
             return Standing(job, "waiting")
         if record.state == "done":

@@ -19,6 +19,7 @@ class Task:
     may_replace      whether a result that is there may be replaced: it is of this job, or the user said so
     segment_seconds  length of segments of long files; 0: none
     replaced         keys of the records of what stands at the target
+    patience_seconds  for which it waits if another process works on the target
     """
 
     job: BatchJob
@@ -27,6 +28,7 @@ class Task:
     may_replace: bool
     segment_seconds: float = 0.0
     replaced: tuple[str, ...] = ()
+    patience_seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The task as JSON holds it."""

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.signals import Interrupts, Terminated
@@ -35,13 +34,13 @@ def main() -> int:
     stop = Interrupts()
     try:
         with stop:
-            _work(Path(sys.argv[1]), replies)
+            _work(sys.argv[1], replies)
     except KeyboardInterrupt:
         return 128 + (stop.number or signal.SIGTERM)
     return 0
 
 
-def _work(out: Path, replies: io.TextIOBase) -> None:
+def _work(out: str, replies: io.TextIOBase) -> None:
     tasks: queue.Queue[dict[str, Any] | None] = queue.Queue()
     is_busy = threading.Event()
     threading.Thread(target=_read, args=(tasks, is_busy), name="rotoscope-tasks", daemon=True).start()

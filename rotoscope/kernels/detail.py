@@ -31,7 +31,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 OCTAVES = 4
-SMALLEST_PX = 2**OCTAVES  # side of the smallest picture that has so many octaves
+SMALLEST_PX = 2**OCTAVES  # side of the smallest picture that has all OCTAVES
 LEAST, MOST = 0.7, 1.8  # gain
 AIMS = 0.5, 1.5  # times the frame-wise energy
 TINY = 1e-12
@@ -39,7 +39,7 @@ MEMORY = 0.7  # weight of the past in the energies, per measurement
 
 
 class Energies(NamedTuple):
-    """What is known about a scene: float64 on the CPU, float32 on CUDA.
+    """State of a scene: float64 on the CPU, float32 on CUDA.
 
     energies  (4,4): rows plain, once, twice, wanted; one column per octave
     aim       (4,): what each octave aims at, as a multiple of the frame-wise energy
@@ -114,7 +114,7 @@ def detail(
     known                of `first_energies`; read, and updated in place if `measure`
     measure              measure the energies of this frame
     out                  (H,W,4) float32, may be averaged; a new array if None
-    scratch              of `detail_scratch`; made anew if None; not used on the CPU
+    scratch              of `detail_scratch`; allocated if None; not used on the CPU
 
     Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
     """

@@ -38,7 +38,7 @@ def flicker_sums(
     flow           from picture to past, (H,W,2) float32, (dx, dy) in pixels
     trust          (H,W) float32 in [0,1]
     out            (3,) float32; a new array if None
-    scratch        of `sums_scratch` for three sums; made anew if None; not used on the CPU
+    scratch        of `sums_scratch` for three sums; allocated if None; not used on the CPU
 
     Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
     """

@@ -8,15 +8,11 @@ Sources: ITU-R BT.2100 (PQ, HLG), BT.2087 (2020 to 709), Reinhard et al. 2002, e
 The CUDA kernel moves 32 bytes per pixel.
 """
 
-from typing import Any
-
 import numpy as np
 
 from rotoscope.kernels.arrays import AnyArray, check, on_cuda, output
 from rotoscope.kernels.launch import run_kernel
 from rotoscope.kernels.weighted_sum import line_blocks
-
-Array = Any
 
 PQ, HLG = 16, 18  # transfers of ITU-T H.273
 REFERENCE, PEAK = 203.0, 1000.0  # cd/m2
@@ -28,7 +24,7 @@ _TO_2020 = np.linalg.inv(_TO_709).astype(np.float32)
 _LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)  # of 2020
 
 
-def sdr_from_hdr(rgb: Array, transfer: int) -> Array:
+def sdr_from_hdr(rgb: AnyArray, transfer: int) -> AnyArray:
     """(H,W,3) float32 of PQ or HLG and primaries of 2020, as the same of SDR in [0,1]."""
     light = _pq_light(rgb) if transfer == PQ else _hlg_light(rgb)
     x = np.clip(light @ _TO_709.T, 0, PEAK) / np.float32(REFERENCE)
@@ -54,7 +50,7 @@ def hdr_from_sdr(picture: AnyArray, transfer: int, *, out: AnyArray | None = Non
     return out
 
 
-def hdr_from_sdr_reference(rgb: Array, transfer: int) -> Array:
+def hdr_from_sdr_reference(rgb: AnyArray, transfer: int) -> AnyArray:
     """`hdr_from_sdr` of (H,W,3) in the precision of its argument, with NumPy."""
     return _hdr(rgb, transfer)
 
@@ -72,7 +68,7 @@ def hdr_from_sdr_cuda(picture: AnyArray, transfer: int, out: AnyArray) -> None:
     )
 
 
-def _hdr(rgb: Array, transfer: int) -> Array:
+def _hdr(rgb: AnyArray, transfer: int) -> AnyArray:
     y = np.clip(rgb, 0, 1) ** np.float32(_GAMMA)
     white = np.float32((PEAK / REFERENCE) ** 2)
     rest = 1 - y
@@ -81,17 +77,17 @@ def _hdr(rgb: Array, transfer: int) -> Array:
     return _pq_values(light) if transfer == PQ else _hlg_values(light)
 
 
-def _pq_light(values: Array) -> Array:
+def _pq_light(values: AnyArray) -> AnyArray:
     power = np.clip(values, 0, 1) ** np.float32(1 / _M2)
     return 10000 * (np.maximum(power - _C1, 0) / (_C2 - _C3 * power)) ** np.float32(1 / _M1)
 
 
-def _pq_values(light: Array) -> Array:
+def _pq_values(light: AnyArray) -> AnyArray:
     power = (light / 10000) ** np.float32(_M1)
     return ((_C1 + _C2 * power) / (1 + _C3 * power)) ** np.float32(_M2)
 
 
-def _hlg_light(values: Array) -> Array:
+def _hlg_light(values: AnyArray) -> AnyArray:
     """Light of a display of PEAK: the inverse of the camera's curve, then the display's gamma of 1.2 on luminance."""
     values = np.clip(values, 0, 1)
     scene = np.where(values <= 0.5, values * values / 3, (np.exp((values - _C) / _A) + _B) / 12)
@@ -99,7 +95,7 @@ def _hlg_light(values: Array) -> Array:
     return PEAK * np.maximum(luminance, 1e-9) ** np.float32(_OOTF - 1) * scene
 
 
-def _hlg_values(light: Array) -> Array:
+def _hlg_values(light: AnyArray) -> AnyArray:
     luminance = (light @ _LUMA)[..., None] / PEAK
     scene = light / PEAK * np.maximum(luminance, 1e-9) ** np.float32((1 - _OOTF) / _OOTF)
     return np.where(scene <= 1 / 12, np.sqrt(3 * scene), _A * np.log(np.maximum(12 * scene - _B, 1e-9)) + _C)

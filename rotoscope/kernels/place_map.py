@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rotoscope.base.sizes import Size
 from rotoscope.kernels.arrays import AnyArray, describe, dtype_name, on_cuda, row_stride
 from rotoscope.kernels.launch import on_device, pixel_grid, run_kernel, structure
 
 Crop = tuple[int, int, int, int]
-Size = tuple[int, int]
+
 INPUTS = {"uint8": "unsigned char", "uint16": "unsigned short", "int32": "int", "bool": "unsigned char"}
 OUTPUTS = {
     "float32": "float",

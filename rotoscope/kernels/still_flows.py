@@ -27,7 +27,7 @@ RELATIVE = 0.01  # of the squared lengths of both flows, as in `occlusion`
 FORWARD_BACKWARD_PX2 = 0.25
 WINDOW_PX = 9
 UNRELIABLE_PX = 5  # pixels this near to one that fails the check count as failed
-# Not moving explains a window if it differs at most so many times as much as along the flow, plus so many levels of 255.
+# A window is still if its difference without motion is at most this factor times that along the flow, plus these levels of 255.
 UNRELIABLE_RATIO, UNRELIABLE_LEVELS = 1.2, 1.0  # where the flow fails the check
 RELIABLE_RATIO, RELIABLE_LEVELS = 1.05, 0.1  # where it passes
 BRIGHTER_LEVELS = 6.0  # change of light allowed where nothing moves
@@ -67,7 +67,7 @@ def still_flows(
     a, b              (H,W) luma of both pictures, uint8 or float32, 0 to 255
     flow_ab, flow_ba  (H,W,2) float32, (dx, dy) in pixels
     out_ab, out_ba    (H,W,2) float32; may be the flows; new arrays if None. 0 where the map is 0, even for NaN
-    scratch           of `still_scratch`; made anew if None; not used on the CPU
+    scratch           of `still_scratch`; allocated if None; not used on the CPU
 
     Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
     """

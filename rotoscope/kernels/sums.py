@@ -26,7 +26,7 @@ def sums(
 
     planes   1 to 14 arrays, float32, C-contiguous, of one shape and any range
     out      (K,) float32; a new array if None
-    scratch  of `sums_scratch`, overwritten; made anew if None; not used on the CPU
+    scratch  of `sums_scratch`, overwritten; allocated if None; not used on the CPU
 
     Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
     """

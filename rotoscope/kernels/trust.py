@@ -46,7 +46,7 @@ def trust(
     flow_ab, flow_ba  (H,W,2) float32, (dx, dy) in pixels
     out               (H,W) float32 in [0,1]; a new array if None
     difference        (H,W) float32: |a - b along the flow| in levels; a new array if None
-    scratch           two arrays (H,W) float32, overwritten; made anew if None; not used on the CPU
+    scratch           two arrays (H,W) float32, overwritten; allocated if None; not used on the CPU
 
     Device: all arrays NumPy, or all CuPy on one device. Errors: ValueError, TypeError (arrays of different kinds).
     """

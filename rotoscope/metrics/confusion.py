@@ -15,6 +15,10 @@ class LabelScores(NamedTuple):
     per_class: float
     iou: float
 
+    def named(self) -> dict[str, float]:
+        """Return the scores under the names of tables."""
+        return {"per-pixel accuracy": self.per_pixel, "per-class accuracy": self.per_class, "class IoU": self.iou}
+
 
 class ConfusionMatrix:
     """Counts pairs (true class, found class) over all pixels of a data set; `counts` is (num_classes,num_classes) int64."""

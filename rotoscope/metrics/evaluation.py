@@ -1,16 +1,18 @@
 """Measure a result against its source and against the frame-by-frame translation, from frames in memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from rotoscope.base.errors import InputRefused
+from rotoscope.metrics.confusion import LabelScores
 from rotoscope.metrics.curves import Curves
 from rotoscope.metrics.fidelity import psnr, ssim
 from rotoscope.metrics.gradient_energy import OCTAVES, relative_energy, sharpness_drift
+from rotoscope.metrics.holes import hole_for
 from rotoscope.metrics.matched import MatchedFrame
 from rotoscope.metrics.patch_consistency import PATCH_PX, mean_psnr
 from rotoscope.metrics.rgb_array import F32, RGB
@@ -46,6 +48,9 @@ class Evaluation:
     video_distances: dict[str, float] = field(
         default_factory=dict
     )  # FID, VFID and VLPIPS to the reference, if asked for
+    label_scores: dict[str, LabelScores] = field(
+        default_factory=dict
+    )  # FCN scores of "result" and "frame by frame", if there are label maps
     worst: tuple[MatchedFrame, ...] = ()  # up to three frames; the last two are the pair with the largest warping error
 
     def __repr__(self) -> str:
@@ -81,11 +86,13 @@ class Evaluation:
             if self.lpips:
                 between["LPIPS"] = float(np.mean(self.lpips))
             numbers |= {"frame by frame": self.reference.summary(), "to frame by frame": between | self.video_distances}
+        for video, scores in self.label_scores.items():
+            numbers[video] |= scores.named()
         return numbers
 
     def curves(self) -> dict[str, Any]:
         """Return every value of every frame and pair as lists and dictionaries."""
-        names = ("warping_error", "temporal_loss", "best_psnr", "best_ssim")
+        names = ("warping_error", "temporal_loss", "around_hole", "best_psnr", "best_ssim", "psnr_at_hole")
         videos = {"result": self.result} | ({"frame by frame": self.reference} if self.reference is not None else {})
         values: dict[str, Any] = {"seconds": self.seconds, "visible": self.visible}
         for video, curves in videos.items():
@@ -104,6 +111,7 @@ def evaluate_frames(
     motion: FlowAndVisible,
     *,
     distance: Callable[[RGB, RGB], float] | None = None,
+    holes: Iterator[Mask] | None = None,
     with_patches: bool = False,
     column_px: int | None = None,
     on_frame: Callable[[int], None] = lambda _done: None,
@@ -113,6 +121,7 @@ def evaluate_frames(
     frames        from `matched_frames`
     motion        of the source, for example `motion_from_flow`
     distance      of a result frame to the reference's frame, for example `LpipsDistance`
+    holes         (H,W) bool of each frame, True in the hole that was filled; None: there is none
     with_patches  also patch consistency, which takes longer than everything else
     column_px     x of the column that slices through time show; None: the middle one
     on_frame      called with the number of frames measured so far
@@ -120,6 +129,7 @@ def evaluate_frames(
     a column outside the picture.
     """
     recent: deque[MatchedFrame] = deque(maxlen=STRIP_FRAMES)
+    two_holes: deque[Mask] = deque(maxlen=2)
     found: Evaluation | None = None
     largest = -np.inf
     for index, frame in enumerate(frames):
@@ -139,10 +149,16 @@ def evaluate_frames(
             )
         previous = recent[-1] if recent else None
         recent.append(frame)
+        if holes is not None:
+            two_holes.append(hole_for(holes, frame.source, index))
         _add(found, frame, column, distance)
         if previous is not None:
             flow, valid = motion(index - 1, previous.source, frame.source)
-            _add_pair(found, previous, frame, flow, valid)
+            near = (two_holes[0], two_holes[1]) if two_holes else None
+            found.visible.append(float(valid.mean()))
+            found.result.add_pair(previous.result, frame.result, flow, valid, near)
+            if found.reference is not None and previous.reference is not None and frame.reference is not None:
+                found.reference.add_pair(previous.reference, frame.reference, flow, valid, near)
             error = (found.reference or found.result).warping_error[-1]
             if error > largest:
                 largest, found.worst = error, tuple(recent)
@@ -172,10 +188,3 @@ def _add(found: Evaluation, frame: MatchedFrame, column: int, distance: Callable
         found.ssim.append(ssim(frame.result, frame.reference))
         if distance is not None:
             found.lpips.append(distance(frame.result, frame.reference))
-
-
-def _add_pair(found: Evaluation, current: MatchedFrame, following: MatchedFrame, flow: F32, valid: Mask) -> None:
-    found.visible.append(float(valid.mean()))
-    found.result.add_pair(current.result, following.result, flow, valid)
-    if found.reference is not None and current.reference is not None and following.reference is not None:
-        found.reference.add_pair(current.reference, following.reference, flow, valid)

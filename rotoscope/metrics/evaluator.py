@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rotoscope.base.errors import UsageError
+from rotoscope.metrics.confusion import LabelScores
 from rotoscope.metrics.evaluation import Evaluation, Flow, evaluate_frames, motion_from_flow
 from rotoscope.metrics.frechet import frechet_distance, statistics_of
-from rotoscope.metrics.matched import frames_of, matched_frames
+from rotoscope.metrics.holes import hole_masks
+from rotoscope.metrics.label_scores import Segmenter, label_scores
+from rotoscope.metrics.matched import frames_of, matched_frames, pictures_of
+from rotoscope.metrics.published_weights import check_there
 from rotoscope.metrics.rgb_array import RGB
+from rotoscope.metrics.warping_error import Mask
 
 if TYPE_CHECKING:
     from rotoscope.metrics.feature_distances import InceptionVector, LpipsDistance, VideoDistance, VideoVector
@@ -26,12 +31,16 @@ class Evaluator:
     lpips_network  backbone that these weights are for
     inception      weights of Inception-v3 (pytorch-fid's file) for FID; None leaves it out
     i3d            weights of I3D (pytorch-i3d's rgb_imagenet.pt) for VFID and VLPIPS; None leaves them out
+    mask           holes that the results have filled (a video, folder or picture, white in the hole): also E_warp around them
+    labels         label maps of the frames, a folder of PNG files of class numbers: also FCN scores; needs a segmenter
+    segmenter      gives scores of classes for the pixels of a picture
     patches        also C_PSNR and C_SSIM, which takes longer than everything else
     column         x of the column of pixels that slices through time show; None: the middle one
     start          seconds of the source to skip: what the results were translated with (`--start`)
     duration       seconds to measure; None: all
     rate           frames per second of image sequences
-    Raises UsageError if weights are given and torch is missing, ModelRefused for weights that do not fit.
+    Raises UsageError if weights are given and torch is missing, or labels without a segmenter; ModelRefused for weights that
+    are not there or do not fit.
     """
 
     def __init__(
@@ -42,6 +51,9 @@ class Evaluator:
         lpips_network: LpipsNetwork = "squeeze",
         inception: str | Path | None = None,
         i3d: str | Path | None = None,
+        mask: str | Path | None = None,
+        labels: str | Path | None = None,
+        segmenter: Segmenter | None = None,
         patches: bool = False,
         column: int | None = None,
         start: float | None = None,
@@ -54,7 +66,14 @@ class Evaluator:
         self._lpips: LpipsDistance | None = None
         self._inception: InceptionVector | None = None
         self._i3d: tuple[VideoVector, VideoDistance] | None = None
+        self._mask, self._labels, self._segmenter = mask, labels, segmenter
+        if (labels is None) != (segmenter is None):
+            raise UsageError("--labels and --segmenter: one without the other; accepted: both, --segmenter onnx:FILE")
         self.needs_reference = bool(lpips or inception or i3d)
+        named = [(path, "LPIPS") for path in lpips] + [(inception, "FID"), (i3d, "VFID")]
+        for path, measure in named:
+            if path is not None:
+                check_there(path, measure, lpips_network)
         if self.needs_reference:
             if importlib.util.find_spec("torch") is None:
                 raise UsageError('LPIPS, FID, VFID and VLPIPS need torch: pip install ".[export]"')
@@ -84,13 +103,45 @@ class Evaluator:
             matched_frames(source, result, reference, start=self._start, duration=self._duration, rate=self._rate),
             self._motion,
             distance=self._lpips,
+            holes=None if self._mask is None else self._holes(self._mask),
             with_patches=self._patches,
             column_px=self._column,
             on_frame=on_frame,
         )
         if reference is not None:
             found.video_distances = self._video_distances(result, reference)
+        videos = {"result": result} | ({"frame by frame": reference} if reference is not None else {})
+        for video, name in videos.items() if self._labels is not None else ():
+            found.label_scores[video] = self._label_scores(name)
         return found
+
+    def pictures(self, pictures: str, reference: str | None = None) -> dict[str, float]:
+        """Measure pictures that are no video: FCN scores with labels, FID to a reference of any number of pictures.
+
+        Raises UsageError if neither labels nor weights of Inception-v3 and a reference were given.
+        """
+        numbers: dict[str, float] = {}
+        if self._labels is not None:
+            numbers |= self._label_scores(pictures).named()
+        if self._inception is not None and reference is not None:
+            sets = [statistics_of(map(self._inception, pictures_of(name))) for name in (pictures, reference)]
+            numbers["FID"] = frechet_distance(*sets)
+        if not numbers:
+            raise UsageError(
+                "nothing to measure on pictures alone; accepted: --labels MAPS --segmenter onnx:FILE, --reference REAL "
+                "--inception FILE, or SOURCE RESULT"
+            )
+        return numbers
+
+    def _label_scores(self, name: str) -> LabelScores:
+        assert self._labels is not None and self._segmenter is not None
+        pictures = pictures_of(name, self._duration, self._rate)
+        return label_scores(
+            pictures, str(self._labels), self._segmenter, start=self._start, duration=self._duration, rate=self._rate
+        )
+
+    def _holes(self, mask: str | Path) -> Iterator[Mask]:
+        return hole_masks(str(mask), start=self._start, duration=self._duration, rate=self._rate)
 
     def _video_distances(self, result: str, reference: str) -> dict[str, float]:
         """FID from single frames; VFID and VLPIPS from windows of ten frames."""

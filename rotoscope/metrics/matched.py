@@ -52,13 +52,10 @@ def side_by_side(
     Raises InputRefused if sizes, numbers of frames or times differ, or if a frame is damaged.
     """
     with ExitStack() as stack:
-        part = None if duration is None else Fraction(duration).limit_denominator(1_000_000)
-        begin = None if start is None else Fraction(start).limit_denominator(1_000_000)
         readers: list[MediaSource] = []
         for name in names:
-            first_frame = None if readers else begin
-            readers.append(open_source(name, rate=exact_rate(rate), start=first_frame, duration=part))
-            stack.callback(readers[-1].close)
+            begin = None if readers else start
+            readers.append(stack.enter_context(opened(name, start=begin, duration=duration, rate=rate)))
         untimed = any(reader.info.container == "pictures" for reader in readers)
         starts: list[Fraction] = []
         size: tuple[int, ...] = ()
@@ -74,12 +71,40 @@ def side_by_side(
         _no_losses(readers)
 
 
+def opened(
+    name: str,
+    *,
+    start: float | None = None,
+    duration: float | None = None,
+    rate: float = 25.0,
+    unconverted: bool = False,
+) -> MediaSource:
+    """Open a video, folder or pattern to read it once.
+
+    start, duration  seconds; None: from the first frame, to the end
+    rate             frames per second of image sequences
+    unconverted      give the stored numbers of PNG files, not colours
+    """
+    begin, part = (
+        None if value is None else Fraction(value).limit_denominator(1_000_000) for value in (start, duration)
+    )
+    return open_source(name, rate=exact_rate(rate), start=begin, duration=part, unconverted=unconverted)
+
+
 def frames_of(
     name: str, *, start: float | None = None, duration: float | None = None, rate: float = 25.0
 ) -> Iterator[RGB]:
     """Yield the pictures of one video, (H,W,3) uint8 RGB."""
     for _, (picture,) in side_by_side([name], start=start, duration=duration, rate=rate):
         yield picture
+
+
+def pictures_of(name: str, duration: float | None = None, rate: float = 25.0) -> Iterator[RGB]:
+    """Yield pictures (H,W,3) uint8 RGB, each of a size of its own; raises InputRefused for a damaged one."""
+    with opened(name, duration=duration, rate=rate) as reader:
+        for frame in reader:
+            yield rgb_picture(frame.source)
+        _no_losses([reader])
 
 
 def spread_frames(source: str, count: int) -> tuple[list[RGB], list[float]]:

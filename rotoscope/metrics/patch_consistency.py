@@ -4,10 +4,12 @@ Computed as in MichiganCOG's inpainting evaluation, reported by HyperCon (Szeto 
 errors of the flow do not change them.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rotoscope.metrics.fidelity import F64, UNIFORM_SIDE, similarity, window_means
 from rotoscope.metrics.rgb_array import RGB, same_size, unit_range
@@ -30,9 +32,14 @@ class PatchSearch:
         self.patch_px, self.reach_px = patch_px, reach_px
         self._random = np.random.default_rng(seed)
 
-    def best_psnr(self, current: RGB, following: RGB) -> float:
-        """Highest PSNR in dB between a random patch of one frame and the patches near it in the next; may be infinite."""
-        pair = self._next(current, following)
+    def best_psnr(self, current: RGB, following: RGB, hole: NDArray[np.bool_] | None = None) -> float:
+        """Highest PSNR in dB between a random patch of one frame and the patches near it in the next; may be infinite.
+
+        hole  (H,W) bool: take the patch at the centre of mass of these pixels instead, NaN if there is none
+        """
+        if hole is not None and not hole.any():
+            return float("nan")
+        pair = self._next(current, following, hole)
         errors = [np.square(pair.patch - pair.candidate(y, x)).mean() for y, x in pair.offsets]
         lowest = float(min(errors))
         return float(-10 * np.log10(lowest)) if lowest else float("inf")
@@ -56,13 +63,17 @@ class PatchSearch:
             best = max(best, float(found))
         return best
 
-    def _next(self, current: RGB, following: RGB) -> "_Pair":
+    def _next(self, current: RGB, following: RGB, hole: NDArray[np.bool_] | None = None) -> "_Pair":
         same_size(current, following)
         height, width = current.shape[:2]
         size, reach = self.patch_px, self.reach_px
         if min(height, width) <= size:
             raise ValueError(f"pictures of {width}x{height}; accepted: sides above the patch's {size} pixels")
-        top, left = int(self._random.integers(height - size)), int(self._random.integers(width - size))
+        if hole is None:
+            top, left = int(self._random.integers(height - size)), int(self._random.integers(width - size))
+        else:
+            row, column = (math.floor(places.mean() - size / 2) for places in np.nonzero(hole))
+            top, left = min(max(row, 0), height - size), min(max(column, 0), width - size)
         rows, columns = _offsets(top, height - size, reach), _offsets(left, width - size, reach)
         area = unit_range(following)[rows[0] : rows[-1] + size, columns[0] : columns[-1] + size]
         patch = unit_range(current)[top : top + size, left : left + size]
@@ -92,6 +103,8 @@ def _offsets(start: int, last: int, reach: int) -> range:
 
 
 def mean_psnr(values: Sequence[float]) -> float:
-    """Mean over pairs in dB; infinite values count as the largest finite one. Infinite if all are."""
+    """Mean over pairs in dB; infinite values count as the largest finite one. Infinite if all are; NaN if there are none."""
+    if not values:
+        return float("nan")
     finite = [value for value in values if np.isfinite(value)]
     return float(np.minimum(values, max(finite)).mean()) if finite else float("inf")

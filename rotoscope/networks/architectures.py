@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from rotoscope.networks import (
     adain,
     animegan,
+    any_look,
     cartoongan,
     compact,
     contextual_attention,
@@ -16,6 +17,7 @@ from rotoscope.networks import (
     dualgan,
     fast_style,
     fast_style_deconv,
+    label_predictor,
     msgnet,
     munit,
     pix2pixhd,
@@ -167,6 +169,13 @@ ARCHITECTURES = (
         vid2vid.vid2vid_sizes,
         vid2vid_signature,
         convert=vid2vid.convert_vid2vid,
+    ),
+    Architecture(
+        "vid2vid label predictor, {num_labels} labels",
+        (r"predictor\.model_down_seg\.1\.weight", r"predictor\.model_final_img\.1\.weight"),
+        label_predictor.LabelPredictor,
+        label_predictor.predictor_sizes,
+        Signature(("past",), ("scores",)),
     ),
     Architecture(
         "MUNIT, both domains",
@@ -413,8 +422,15 @@ ARCHITECTURES = (
         convert=dualgan.convert_dual,
     ),
     Architecture(
+        "any look",
+        (r"encoder\.convs\.0\.weight", r"student\.down1\.weight", r"student\.blocks\.0\.norm1\.affine\.weight"),
+        any_look.AnyLook,
+        any_look.any_look_sizes,
+        Signature(("picture", "style")),
+    ),
+    Architecture(
         "compact student",
-        (r"stem\.weight", r"narrow\.1\.weight", r"head\.weight"),
+        (r"down1\.weight", r"blocks\.0\.conv1\.weight", r"up2\.weight"),
         compact.CompactGenerator,
         compact.compact_sizes,
     ),

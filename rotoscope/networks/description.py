@@ -26,7 +26,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Description:
-    """What a checkpoint was recognised as.
+    """The network that was recognised in a checkpoint.
 
     system         the architecture's name with its sizes, such as "CycleGAN ResNet-9"
     sizes          arguments that the network was built with

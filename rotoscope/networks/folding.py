@@ -17,7 +17,7 @@ from torch import Tensor
 Weights = dict[str, Tensor]
 
 
-class Form(NamedTuple):
+class Parametrisation(NamedTuple):
     """Endings of the stored tensors: of the weight (or its direction), and of what normalises it."""
 
     weight: str
@@ -27,11 +27,11 @@ class Form(NamedTuple):
 
 PARAMETRISED = "parametrizations.weight"
 FORMS = (
-    Form("weight_orig", ("weight_u", "weight_v"), True),
-    Form("weight_bar", ("weight_u", "weight_v"), True),
-    Form(f"{PARAMETRISED}.original", (f"{PARAMETRISED}.0._u", f"{PARAMETRISED}.0._v"), True),
-    Form("weight_v", ("weight_g",), False),
-    Form(f"{PARAMETRISED}.original1", (f"{PARAMETRISED}.original0",), False),
+    Parametrisation("weight_orig", ("weight_u", "weight_v"), True),
+    Parametrisation("weight_bar", ("weight_u", "weight_v"), True),
+    Parametrisation(f"{PARAMETRISED}.original", (f"{PARAMETRISED}.0._u", f"{PARAMETRISED}.0._v"), True),
+    Parametrisation("weight_v", ("weight_g",), False),
+    Parametrisation(f"{PARAMETRISED}.original1", (f"{PARAMETRISED}.original0",), False),
 )
 
 

@@ -29,7 +29,7 @@ OPTIMISER = re.compile(r"optim.*|.*optimizer.*|opt|opt_?[GDgd]\w*|lr_schedulers?
 AVERAGED = re.compile(r"(?:(?<![a-z])|(?<=_))(ema|averaged?_model|averaged?|avg|swa|shadow)(?![a-z])", re.IGNORECASE)
 
 
-class Part(NamedTuple):
+class FoundNetwork(NamedTuple):
     """A network in a file.
 
     name     full name of the dictionary, or the prefix, that holds it; "" for the whole file
@@ -106,12 +106,12 @@ def under(weights: Weights, keys: Sequence[str], prefix: str) -> Weights:
     return {key[len(prefix) + 1 :]: weights[key] for key in keys[first:last]}
 
 
-def find_parts(weights: Weights) -> list[Part]:
+def find_parts(weights: Weights) -> list[FoundNetwork]:
     """Return the networks of known architectures, none of them inside another one; averages inside one stand for themselves."""
     marked = marked_names(weights)
     keys = sorted(weights)
     prefixes = sorted(marked, key=lambda prefix: (prefix.count(".") + bool(prefix), prefix))
-    found: list[Part] = []
+    found: list[FoundNetwork] = []
     for prefix in prefixes:
         whole = next((part for part in found if not part.name or prefix.startswith(f"{part.name}.")), None)
         inside = prefix.removeprefix(f"{whole.name}." if whole and whole.name else "")
@@ -125,7 +125,7 @@ def find_parts(weights: Weights) -> list[Part]:
         if whole:  # an average beside the weights that it averages
             rest = {key: value for key, value in whole.weights.items() if not key.startswith(f"{inside}.")}
             found[found.index(whole)] = whole._replace(weights=rest)
-        found.append(Part(prefix, architecture, inner))
+        found.append(FoundNetwork(prefix, architecture, inner))
         if len(found) > MAX_PARTS:
             raise ModelRefused(f"more than {MAX_PARTS} networks in one file")
     return found
@@ -148,7 +148,7 @@ def find_unsupported(weights: Weights) -> Unsupported | None:
     return None
 
 
-def choose(parts: Sequence[Part], wanted: str | None) -> tuple[Part, str]:
+def choose(parts: Sequence[FoundNetwork], wanted: str | None) -> tuple[FoundNetwork, str]:
     """Return the network to take, and a note if the file holds others; raise ModelRefused if the file does not decide.
 
     wanted  the hint `part`: the full name, or its last words
@@ -169,7 +169,7 @@ def choose(parts: Sequence[Part], wanted: str | None) -> tuple[Part, str]:
     return part, note
 
 
-def without_averaged(parts: Sequence[Part]) -> list[Part]:
+def without_averaged(parts: Sequence[FoundNetwork]) -> list[FoundNetwork]:
     """Return the networks without those whose moving average is there too."""
     averages = [part for part in parts if part.is_average]
     others = [part for part in parts if not part.is_average]
@@ -179,7 +179,7 @@ def without_averaged(parts: Sequence[Part]) -> list[Part]:
     return averages + [part for part in others if part.name_without_average not in bases]
 
 
-def one_of(parts: Sequence[Part]) -> str:
+def one_of(parts: Sequence[FoundNetwork]) -> str:
     """List hints that choose a network, such as `--hint part=G_A or --hint part=G_B`."""
     hints = [f"--hint part={shortened(part.name)}" for part in parts if part.name] or ["is one network, without a name"]
     more = f" or {len(hints) - MOST_SHOWN} more" if len(hints) > MOST_SHOWN else ""

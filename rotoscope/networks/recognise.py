@@ -15,7 +15,7 @@ from rotoscope.networks.architectures import ARCHITECTURES, Architecture, Weight
 from rotoscope.networks.description import Description, Loaded
 from rotoscope.networks.folding import folded
 from rotoscope.networks.norms import kind_of
-from rotoscope.networks.parts import Part, choose, find_parts, find_unsupported, fits, tensors_of
+from rotoscope.networks.parts import FoundNetwork, choose, find_parts, find_unsupported, fits, tensors_of
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 # Tensors of one number that tools leave beside weights, and that no layer reads.
@@ -41,6 +41,8 @@ HINTS: dict[str, type | range | tuple[str, ...]] = {
     "size": range(1, 4097),
     "iterations": range(1, 101),
     "foreground": range(1024),
+    "input": ("labels", "lines", "drawing", "drawings"),
+    "features": range(1, 65),
 }
 # Hints on arithmetic that files of the same names and shapes may differ in: what was assumed is said.
 ARITHMETIC = ("norm", "padding", "activation", "output", "align_corners", "blocks")
@@ -62,7 +64,8 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
 
     Hints decide what the file does not say: `part`, the network to take of several; `statistics` (frame, as published, or
     running) for batch norm; `direction` (AtoB, BtoA) for MUNIT, UNIT and DualGAN files with both; `norm`, `padding`,
-    `activation` and `output` of networks whose names and shapes fit several; `foreground` labels of vid2vid; `size` of VINet;
+    `activation` and `output` of networks whose names and shapes fit several; `foreground` labels, `input` and encoder
+    `features` of vid2vid; `size` of VINet;
     `align_corners` of AnimeGANv2; `blocks` of fast style transfer by transposed convolutions; `dialect` of White-box
     Cartoonization; `tensorflow` padding of contextual attention; `iterations` of RAFT. Others are refused with UsageError.
 
@@ -88,7 +91,7 @@ def from_state_dict(state_dict: Mapping[str, Any], **hints: Any) -> Loaded:
     return Loaded(loaded.network, replace(loaded.description, part=part.name, notes=tuple(notes), hints=again))
 
 
-def find_network(weights: Weights, wanted: str | None) -> tuple[Part, str]:
+def find_network(weights: Weights, wanted: str | None) -> tuple[FoundNetwork, str]:
     """Return the network to take from a file, and a note; raise ModelRefused that says what the file is if there is none."""
     parts = find_parts(weights)
     if parts:
@@ -121,7 +124,7 @@ def find_closest(weights: Weights) -> tuple[Architecture, str] | None:
     return None
 
 
-def loaded_part(part: Part, hints: Mapping[str, Any]) -> Loaded:
+def loaded_part(part: FoundNetwork, hints: Mapping[str, Any]) -> Loaded:
     """Build the network of a part and load its weights."""
     architecture, weights = part.architecture, part.weights
     check_values(weights, plain_name(architecture))
@@ -215,6 +218,14 @@ def hints_for(function: Callable[..., Any], hints: Mapping[str, Any]) -> dict[st
     return {key: value for key, value in hints.items() if key in known}
 
 
+class HintRefused(UsageError):
+    """A hint is not one of its architecture, or has a value that it cannot have; `hint` is its name."""
+
+    def __init__(self, hint: str, reason: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
 def check_hints(architecture: Architecture, hints: Mapping[str, Any]) -> None:
     """Raise UsageError for a hint that this architecture does not take."""
     known = (
@@ -224,9 +235,8 @@ def check_hints(architecture: Architecture, hints: Mapping[str, Any]) -> None:
     for hint in hints:
         if hint not in known:
             accepted = ", ".join(dict.fromkeys(known)) or "none"
-            raise UsageError(
-                f"{plain_name(architecture)} does not take the hint {shortened(hint)!r}; it takes {accepted}"
-            )
+            text = f"{plain_name(architecture)} does not take the hint {shortened(hint)!r}; it takes {accepted}"
+            raise HintRefused(hint, text)
 
 
 def check_hint(name: str, value: Any) -> None:
@@ -242,7 +252,7 @@ def check_hint(name: str, value: Any) -> None:
         is_right, accepted = isinstance(value, allowed), {bool: "true, false", str: "a word"}[allowed]
     if not is_right:
         shown = shortened(str(value)) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
-        raise UsageError(f"hint {name}={shown}; accepted: {accepted}")
+        raise HintRefused(name, f"hint {name}={shown}; accepted: {accepted}")
 
 
 def load(network: nn.Module, weights: Weights, name: str) -> None:

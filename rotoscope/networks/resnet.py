@@ -139,7 +139,7 @@ def activation_of(output: str) -> nn.Module:
 def numbers(weights: Mapping[str, Tensor], pattern: str) -> list[int]:
     """Return the sorted, distinct numbers in the group of `pattern`, over all keys that match it.
 
-    Raises ModelRefused for a number from MOST_LAYERS on: networks of so many layers would be built from it.
+    Raises ModelRefused for a number from MOST_LAYERS on: a network with that many layers would be built from it.
     """
     texts = {found[1] for key in weights if (found := re.fullmatch(pattern, key))}
     if any(len(text) > len(str(MOST_LAYERS - 1)) for text in texts):

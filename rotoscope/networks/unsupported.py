@@ -22,6 +22,11 @@ class Unsupported(NamedTuple):
 
 UNSUPPORTED = (
     Unsupported((r".*\.conv_block\.1\.conv\.0\.weight",), "a gan-compression student", BY_OWN_CODE),
+    Unsupported(
+        (r"stem\.weight", r"head\.weight", r"(narrow|expand)\.1\.weight"),
+        "an earlier compact student of Rotoscope",
+        "train again, or export it to ONNX with the version that trained it",
+    ),
     Unsupported((r"model\.0\.weight", r"model\.11\.weight"), "a PatchGAN discriminator", GENERATOR),
     Unsupported((r"net\.0\.weight", r"net\.5\.weight"), "a pixel discriminator", GENERATOR),
     Unsupported((r"([ab]\.)?cnns\.0\.0\.conv\.weight",), "a MUNIT discriminator (dis_*.pt)", "give gen_*.pt"),

@@ -28,7 +28,7 @@ from rotoscope.networks.warps import warp_border
 FLOW_SCALE = 20.0
 
 
-class Composite(NamedTuple):
+class ScalePicture(NamedTuple):
     """Outputs of one scale.
 
     picture = drawn + carried * warp(newest frame, flow). Without flow in the model, flow is 0 and weight 1. The next finer
@@ -61,10 +61,11 @@ def downs(in_channels: int, width: int, num_levels: int, norm: str) -> list[nn.M
 
 
 class ScaleGenerator(nn.Module):
-    """Generator of one scale: labels (N,C,H,W), history (N,6,H,W), foreground mask (N,1,H,W), coarser features -> Composite.
+    """Generator of one scale: labels (N,C,H,W), history (N,6,H,W), foreground mask (N,1,H,W), coarser features -> ScalePicture.
 
     Residual blocks of the coarse generator (`is_coarse`): half before and half after the sum of its two encoders. Those of
-    a finer one are all in `model_up_*`, to whose input the coarser features are added.
+    a finer one are all in `model_up_*`, to whose input the coarser features are added. With `draws_classes` the picture is
+    the probability of each class, and so is the history.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class ScaleGenerator(nn.Module):
         has_flow: bool = True,
         is_coarse: bool = True,
         scale: int = 0,
+        draws_classes: bool = False,
     ) -> None:
         super().__init__()
         wide = width * 2**num_levels
@@ -95,7 +97,8 @@ class ScaleGenerator(nn.Module):
         self.model_down_img = nn.Sequential(*downs(history_channels, width, num_levels, norm), *blocks(before))
         self.model_res_img = nn.Sequential(*blocks(after))
         self.model_up_img = nn.Sequential(*blocks(at_top), *ups(width, num_levels, norm))
-        self.model_final_img = nn.Sequential(*tail(width, out_channels, nn.Tanh()))
+        drawn = nn.Softmax(dim=1) if draws_classes else nn.Tanh()
+        self.model_final_img = nn.Sequential(*tail(width, out_channels, drawn))
         self.has_flow = has_flow
         if has_flow:
             self.model_res_flow = nn.Sequential(*blocks(after))
@@ -114,7 +117,7 @@ class ScaleGenerator(nn.Module):
 
     def forward(
         self, labels: Tensor, history: Tensor, mask: Tensor | None = None, coarser: tuple[Tensor, ...] = ()
-    ) -> Composite:
+    ) -> ScalePicture:
         both = self.model_down_seg(labels) + self.model_down_img(history)
         features = [self.model_up_img(plus(self.model_res_img(both), coarser, 0))]
         raw = self.model_final_img(features[0])
@@ -133,7 +136,7 @@ class ScaleGenerator(nn.Module):
         picture = drawn
         if self.has_flow:
             picture = drawn + carried * warp_border(history[:, -self.out_channels :], flow)
-        return Composite(picture, flow, weight, raw, tuple(features), drawn, carried)
+        return ScalePicture(picture, flow, weight, raw, tuple(features), drawn, carried)
 
 
 def plus(x: Tensor, coarser: tuple[Tensor, ...], index: int) -> Tensor:
@@ -157,14 +160,23 @@ def pyramid(x: Tensor, num_scales: int) -> list[Tensor]:
 class Vid2Vid(nn.Module):
     """vid2vid over all scales (Wang et al. 2018): (labels, state) -> (picture, state).
 
-    labels   (N,3*L,H,W): encoded label maps (0 or 1) of frames t-2, t-1 and t, oldest first
+    labels   (N,3*L,H,W): encoded label maps (0 or 1) of frames t-2, t-1 and t, oldest first; with `input` lines, drawing or
+             drawings 1, 3 or 6 channels a frame of pictures in [-1,1]. The last `features` channels of each frame are those
+             of an encoder
     state    for each scale, finest first, its two previous pictures (N,6,h,w), oldest first; then (N,1,1,1): 1 if they exist.
              With a state of zeros the first picture is the raw one. `initial_state` makes a state from two pictures.
     picture  (N,3,H,W) in [-1,1]
     """
 
-    def __init__(self, scales: list[dict[str, Any]], foreground: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        scales: list[dict[str, Any]],
+        foreground: tuple[int, ...] = (),
+        input: str = "labels",
+        features: int = 0,
+    ) -> None:
         super().__init__()
+        self.input, self.features = input, features
         for index, sizes in enumerate(scales):
             self.add_module(f"netG{index}", ScaleGenerator(**sizes))
         self.num_scales = len(scales)
@@ -182,10 +194,10 @@ class Vid2Vid(nn.Module):
         newest = labels.chunk(self.num_label_frames, dim=1)[-1]
         return newest[:, list(self.foreground)].sum(dim=1, keepdim=True).clamp(0, 1)
 
-    def composites(self, labels: Tensor, histories: Sequence[Tensor]) -> list[Composite]:
+    def composites(self, labels: Tensor, histories: Sequence[Tensor]) -> list[ScalePicture]:
         """Return the outputs of all scales, finest first, from the labels and each scale's history."""
         features: tuple[Tensor, ...] = ()
-        made: list[Composite] = []
+        made: list[ScalePicture] = []
         label_pyramid = pyramid(labels, self.num_scales)
         for index in range(self.num_scales):
             scale = self.num_scales - 1 - index
@@ -234,7 +246,12 @@ def scale_sizes(weights: Mapping[str, Tensor], scale: int, norm: str) -> dict[st
 
 
 def vid2vid_sizes(
-    weights: Mapping[str, Tensor], *, statistics: str = "frame", foreground: tuple[int, ...] | None = None
+    weights: Mapping[str, Tensor],
+    *,
+    statistics: str = "frame",
+    foreground: tuple[int, ...] | None = None,
+    input: str = "labels",
+    features: int = 0,
 ) -> dict[str, Any]:
     """Return the arguments of `Vid2Vid`: of a whole model (`netG0`, `netG1`, ...) or of its coarsest scale alone."""
     norm = norm_kind(weights, statistics)
@@ -255,7 +272,7 @@ def vid2vid_sizes(
         raise ModelRefused(
             "this vid2vid model draws some labels separately: give --hint foreground=26 or the labels it was trained with"
         )
-    return {"scales": scales, "foreground": foreground or ()}
+    return {"scales": scales, "foreground": foreground or (), "input": input, "features": features}
 
 
 def convert_vid2vid(weights: dict[str, Tensor]) -> dict[str, Tensor]:

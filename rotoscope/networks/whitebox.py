@@ -29,7 +29,7 @@ SLOPE = 0.2  # of the LeakyReLU
 
 
 class Dialect(NamedTuple):
-    """What one port does differently; `first` is the padding before and after of convolutions with stride 2."""
+    """Differences of one port; `first` is the padding before and after of convolutions with stride 2."""
 
     order: str
     first: tuple[int, int]

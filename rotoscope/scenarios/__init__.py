@@ -1,1 +1,1 @@
-"""What `rotoscope bench` measures, one scenario each; `live` sends numbered frames through a live run and reads them again."""
+"""The scenarios of `rotoscope bench`; `live` sends numbered frames through a live run and reads them again."""

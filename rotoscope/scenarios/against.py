@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import InputRefused, UsageError
+from rotoscope.base.files import why_unusable
 from rotoscope.base.text import shortened
 from rotoscope.scenarios.rounds import Round, Rounds
 
@@ -18,7 +19,7 @@ MOST_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
-class Difference:
+class FigureChange:
     """One figure against an earlier one: `ratio` is now / then, `spread` the larger spread of both."""
 
     what: str
@@ -61,18 +62,18 @@ def parse_limit(text: str) -> Limit:
 
 def read_rounds(path: Path) -> list[Rounds]:
     """The rounds of a file that `bench --json` wrote; raises InputRefused for any other file."""
+    if reason := why_unusable(path, MOST_BYTES):
+        raise InputRefused(f"{path}: {reason}")
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError("too large")
         content = json.loads(path.read_text())
         return [_rounds(item) for item in content["measurements"]]
     except OSError as error:
         raise InputRefused(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise InputRefused(f"{path}: not a file of rotoscope bench --json with rounds") from None
 
 
-def differences(then: Sequence[Rounds], now: Sequence[Rounds]) -> list[Difference]:
+def differences(then: Sequence[Rounds], now: Sequence[Rounds]) -> list[FigureChange]:
     """The figures that both have, for measurements of the same kind, size and steadying."""
     found = []
     old = {(item.what, item.size, item.steady): item for item in then}
@@ -84,7 +85,9 @@ def differences(then: Sequence[Rounds], now: Sequence[Rounds]) -> list[Differenc
             if None not in figures and figures[0]:
                 spreads = [part.spread(name) for part in (before, item)]
                 spread = max(UNKNOWN_SPREAD if value is None else value for value in spreads)
-                found.append(Difference(item.what, item.size, name, float(figures[0]), float(figures[1] or 0), spread))
+                found.append(
+                    FigureChange(item.what, item.size, name, float(figures[0]), float(figures[1] or 0), spread)
+                )
     return found
 
 
@@ -94,10 +97,12 @@ def _rounds(item: dict[str, Any]) -> Rounds:
     rounds = tuple(
         Round(**{name: _number(value) for name, value in one.items() if name in of_round}) for one in item["rounds"]
     )
+    if not all(isinstance(item[name], str) for name in ("what", "size", "steady")):
+        raise ValueError(item["what"])
     return Rounds(**{name: value for name, value in item.items() if name in known} | {"rounds": rounds})
 
 
 def _number(value: Any) -> Any:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise ValueError(value)
-    return value
+    return None if value is None else float(value)

@@ -33,7 +33,7 @@ class ClipCamera:
 
     @property
     def state(self) -> SourceState:
-        """What the source does now."""
+        """Present state of the source."""
         return "ended" if self._interruption.is_set() else "playing"
 
     def take_sound(self) -> list[Sound]:

@@ -35,7 +35,7 @@ Chain = tuple[LiveRun, Readings, Readings]
 
 @dataclass(frozen=True)
 class Rig:
-    """What is sent: pictures of a size at a rate, with a click once a second or without sound."""
+    """The stream that is sent: pictures of a size at a rate, with a click once a second or without sound."""
 
     size: Size
     rate: Fraction

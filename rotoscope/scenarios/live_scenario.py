@@ -22,7 +22,7 @@ SAMPLING_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class ChainResult:
-    """What was measured of one chain.
+    """Measurements of one chain.
 
     latency, reference  of the run's output, and of the same way without the run, at the same time
     network_ms          median time of a call of the networks

@@ -1,4 +1,4 @@
-"""What arrives at the end of a chain: numbers of frames, how late each is, and when a flash is seen and a click heard."""
+"""Readings at the end of a chain: numbers of frames, the delay of each, and the times of flashes and clicks."""
 
 import itertools
 import time
@@ -23,7 +23,7 @@ QUIET_SECONDS = 0.5  # after the begin of a click, in which no other one begins
 
 @dataclass(frozen=True)
 class Latency:
-    """What arrived within some seconds. Latencies are milliseconds from sending to reading, None without frames.
+    """Readings of some seconds. Latencies are milliseconds from sending to reading, None without frames.
 
     frames        readable frames
     fps           frames of any kind per second

@@ -57,7 +57,7 @@ class RigCamera:
 
     @property
     def state(self) -> SourceState:
-        """What the source does now."""
+        """Present state of the source."""
         return self._camera.state
 
     @property

@@ -1,4 +1,4 @@
-"""What rounds of a measurement say: percentiles of each, the median of all, and how far they are apart."""
+"""Summarise rounds of a measurement: percentiles of each, the median of all, and their spread."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.text import one_line
-from rotoscope.service.jobs import Job
+from rotoscope.service.jobs import ClipJob
 from rotoscope.service.refusals import RETRY_SECONDS, Refused, status_of
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-def error_text(error: Exception, job: Job | None = None) -> str:
+def error_text(error: Exception, job: ClipJob | None = None) -> str:
     """The line of an error, without the names of files of this machine."""
     text = str(error)
     if job is not None:
@@ -21,7 +21,7 @@ def error_text(error: Exception, job: Job | None = None) -> str:
     return one_line(text)
 
 
-def job_content(job: Job) -> dict[str, Any]:
+def job_content(job: ClipJob) -> dict[str, Any]:
     """A clip's job as its client sees it."""
     content: dict[str, Any] = {
         "id": job.id,
@@ -36,7 +36,7 @@ def job_content(job: Job) -> dict[str, Any]:
     return content
 
 
-def failed(error: Exception, job: Job | None = None) -> "Response":
+def failed(error: Exception, job: ClipJob | None = None) -> "Response":
     """The answer to an error."""
     from starlette.responses import JSONResponse
 

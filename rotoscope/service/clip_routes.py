@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rotoscope.service.answers import NO_STORE, failed, job_content
-from rotoscope.service.jobs import Job, Lane
+from rotoscope.service.jobs import ClipJob, Lane
 from rotoscope.service.media_types import CLIPS, TYPES
 from rotoscope.service.options import ServeOptions
 from rotoscope.service.refusals import Refused
@@ -38,7 +38,7 @@ def clip_routes(lane: Lane, models: Sequence[str], limits: ServeOptions) -> list
         lane.begin(job)
         return JSONResponse(job_content(job), 202, headers={**NO_STORE, "Location": f"/clips/{job.id}"})
 
-    def job_of(request: "Request") -> Job:
+    def job_of(request: "Request") -> ClipJob:
         job = lane.get(request.path_params["id"])
         if job is None:
             raise Refused(404, "no such clip: its id is wrong, or it was deleted, or dropped for newer ones")

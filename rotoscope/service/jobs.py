@@ -25,11 +25,11 @@ log = logging.getLogger("rotoscope")
 
 
 @dataclass(eq=False)
-class Job:
+class ClipJob:
     """One file to be translated, in a folder of its own.
 
     done, total   frames; total comes from the header, and is None or wrong if the header is
-    seconds       of the translation so far; begun_s: its begin on the monotonic clock
+    seconds       of the translation so far; started_s: its start on the monotonic clock
     error         what went wrong, also for the client; None unless the state is "failed"
     is_fetched    its result has been sent, or its error told
     """
@@ -42,7 +42,7 @@ class Job:
     done: int = 0
     total: int | None = None
     seconds: float = 0.0
-    begun_s: float = 0.0
+    started_s: float = 0.0
     error: Exception | None = None
     is_cancelled: bool = False
     is_fetched: bool = False
@@ -81,13 +81,13 @@ class Lane:
         self.busy_seconds = 0.0
         self._folder, self._translate, self._keep, self._most_seconds = folder, translate, keep, most_seconds
         self._changed = threading.Condition()
-        self._jobs: dict[str, Job] = {}
-        self._waiting: deque[Job] = deque()
+        self._jobs: dict[str, ClipJob] = {}
+        self._waiting: deque[ClipJob] = deque()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name=f"rotoscope-{name}", daemon=True)
         self._thread.start()
 
-    def reserve(self, ending: str, options: Mapping[str, Any]) -> Job:
+    def reserve(self, ending: str, options: Mapping[str, Any]) -> ClipJob:
         """A new job in the state "uploading"; raises Refused with 429 if the lane is full, with 503 if it is closed."""
         with self._changed:
             if self._is_closed:
@@ -95,24 +95,24 @@ class Lane:
             if self.num_pending >= self.most:
                 self.counts["refused"] += 1
                 raise Refused(429, f"{self.most} {self.name} wait already; try again later")
-            job = Job(self._folder / secrets.token_hex(16), ending, options)
+            job = ClipJob(self._folder / secrets.token_hex(16), ending, options)
             job.folder.mkdir()
             self._jobs[job.id] = job
             return job
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: ClipJob) -> None:
         """Let a job whose file has arrived wait for its turn."""
         with self._changed:
             job.state = "waiting"
             self._waiting.append(job)
             self._changed.notify_all()
 
-    def get(self, id_: str) -> Job | None:
+    def get(self, id_: str) -> ClipJob | None:
         """The job of this id; None if it never was, was deleted, or has been dropped for a newer one."""
         with self._changed:
             return self._jobs.get(id_)
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: ClipJob) -> None:
         """Forget a job and delete its files; one that runs ends after its frame."""
         with self._changed:
             job.is_cancelled = True
@@ -151,7 +151,7 @@ class Lane:
             for job in list(self._jobs.values()):
                 self.cancel(job)
 
-    def _all(self) -> list[Job]:
+    def _all(self) -> list[ClipJob]:
         with self._changed:
             return list(self._jobs.values())
 
@@ -168,27 +168,27 @@ class Lane:
                 job.error = RotoscopeError("an error in the service; its log says more")
             self._end(job)
 
-    def _next(self) -> Job | None:
+    def _next(self) -> ClipJob | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or (self._is_closed and not self._is_uploading()))
             if not self._waiting:
                 return None
             job = self._waiting.popleft()
-            job.state, job.begun_s = "running", time.monotonic()
+            job.state, job.started_s = "running", time.monotonic()
             return job
 
     def _is_uploading(self) -> bool:
         return any(job.state == "uploading" for job in self._jobs.values())
 
-    def _note(self, job: Job, now: Progress) -> None:
+    def _note(self, job: ClipJob, now: Progress) -> None:
         job.done, job.total, job.seconds = now.done, now.total, now.seconds
         if job.is_cancelled:
             raise Stopped("cancelled")
-        if time.monotonic() - job.begun_s > self._most_seconds:
+        if time.monotonic() - job.started_s > self._most_seconds:
             raise Stopped(f"not finished after {self._most_seconds:g} seconds, the limit of this service")
 
-    def _end(self, job: Job) -> None:
-        seconds = time.monotonic() - job.begun_s
+    def _end(self, job: ClipJob) -> None:
+        seconds = time.monotonic() - job.started_s
         job.upload.unlink(missing_ok=True)
         with self._changed:
             job.state, job.seconds = "done" if job.error is None else "failed", seconds

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from rotoscope.base.limits import Within
-from rotoscope.base.options import check_fields
+from rotoscope.base.option_checks import check_fields
 
 
 @dataclass(frozen=True, kw_only=True)

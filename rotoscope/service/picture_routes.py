@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rotoscope.service.answers import NO_STORE, failed
-from rotoscope.service.jobs import Job, Lane
+from rotoscope.service.jobs import ClipJob, Lane
 from rotoscope.service.media_types import PICTURES, TYPES
 from rotoscope.service.options import ServeOptions
 from rotoscope.service.request_options import options_of
@@ -43,7 +43,7 @@ def picture_routes(lane: Lane, models: Sequence[str], limits: ServeOptions) -> l
     return [Route("/pictures", paint, methods=["POST"])]
 
 
-async def _ended(lane: Lane, job: Job) -> None:
+async def _ended(lane: Lane, job: ClipJob) -> None:
     """Let the job run, and wait for its end."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     job.on_end = functools.partial(_tell, loop, ended)

@@ -126,11 +126,11 @@ class Service:
     async def _serve(self) -> None:
         import uvicorn
 
-        from rotoscope.service.connections import PromptConnection
+        from rotoscope.runtime.live.page.connections import HttpConnection
 
         config = uvicorn.Config(
             self._application(),
-            http=PromptConnection,
+            http=HttpConnection,
             ws="none",
             loop="none",
             lifespan="off",

@@ -1,4 +1,4 @@
-"""Take the file that a client sends: of an accepted kind, at most so large, within so many seconds."""
+"""Take the file that a client sends: of an accepted kind, within limits of size and time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def check_length(request: "Request", most_bytes: int) -> None:
 async def save_body(request: "Request", path: Path, *, most_bytes: int, seconds: float) -> None:
     """Write the body of a request to a file.
 
-    Raises Refused: 413 before more than `most_bytes` are written, 408 after so many seconds, 400 for no body or one that ends
+    Raises Refused: 413 before more than `most_bytes` are written, 408 after the limit of time, 400 for no body or one that ends
     early.
     """
     from starlette.requests import ClientDisconnect

@@ -24,5 +24,8 @@ def weights_of_run(folder: Path) -> Path:
         raise ModelRefused(f"{folder}: a run with several networks: give one of {names}")
     newest = found or sorted((folder / CHECKPOINTS).glob("step-????????.pt"))[-1:]
     if not newest:
-        raise ModelRefused(f"{folder}: a run without a checkpoint: rotoscope train resume {folder} continues it")
+        raise ModelRefused(
+            f"{folder}: a run without a checkpoint; the first comes after a minute, and rotoscope train resume {folder} "
+            "continues a run that was stopped"
+        )
     return newest[0]

@@ -1,7 +1,7 @@
-"""What torch.save wrote, in its two formats: which tensors, and where in the file their numbers lie.
+"""List the tensors of a file of torch.save, in its two formats, and the place of their numbers in the file.
 
 Both formats are pickles beside raw numbers. Every size that a pickle claims is compared with the bytes in the file, so that
-whoever reads the numbers needs no more memory than the file has.
+reading the numbers needs no more memory than the file has.
 """
 
 import io

@@ -11,12 +11,15 @@ IR_VERSION = 10
 
 
 class Graph:
-    """An ONNX graph from `frame` (N,3,H,W) RGB in [0,1] to `picture`, of the same shape and range."""
+    """An ONNX graph from the input `frame` (N,3,H,W) RGB to `picture`, of the same shape, in [0,1].
+
+    frame  the input, limited to [0,1]: codes below 16 of a limited-range video are negative, and filters take square roots
+    """
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        self.frame = Value(self, "frame")
+        self.frame = Value(self, "frame").clip(0.0, 1.0)
 
     def add(self, kind: str, *inputs: "Value | np.ndarray | float | None", **attributes: object) -> "Value":
         """Add a node with one output. Numbers and arrays become float32 constants, None an input that is left out."""

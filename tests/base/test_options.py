@@ -9,19 +9,20 @@ import pytest
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import plain_type
 from rotoscope.base.nearest import nearest
+from rotoscope.base.option_checks import Range, check_known
+from rotoscope.base.option_keywords import (
+    ModelKeywords,
+    OutputKeywords,
+    SourceKeywords,
+    SteadyKeywords,
+    TranslateKeywords,
+)
 from rotoscope.base.options import (
     TRANSLATE_VALUES,
-    ModelKeywords,
     ModelOptions,
-    OutputKeywords,
     OutputOptions,
-    Range,
-    SourceKeywords,
     SourceOptions,
-    SteadyKeywords,
     SteadyOptions,
-    TranslateKeywords,
-    check_known,
     check_options,
     options_from,
 )

@@ -1,5 +1,6 @@
 """Many files get their names: all or none, or the message says which; a killed move is finished by the next run."""
 
+import os
 import signal
 
 import pytest
@@ -129,3 +130,13 @@ def test_a_journal_names_a_folder_beside_it_only(where, folder, tmp_path):
     (hidden / placing.JOURNAL).write_text(f'{{"folder": "{where}", "overwrite": true}}')
     assert placing.finish_move(hidden) is None
     assert not list((tmp_path.parent / "victim").iterdir())
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.write_text("[" * 60_000)]
+)
+def test_a_journal_that_no_run_has_written_is_not_read(make, tmp_path):
+    hidden = tmp_path / ".hidden"
+    hidden.mkdir()
+    make(hidden / placing.JOURNAL)
+    assert placing.finish_move(hidden) is None

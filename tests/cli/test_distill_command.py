@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from rotoscope.api import training
+from rotoscope.training.systems.distill import SIZES
 
 TINY = [
     "--resize",
@@ -36,28 +37,29 @@ def frames(tmp_path):
 
 def test_a_student_of_a_model_file_fits_its_multiply_adds_and_goes_on(frames, identity, tmp_path, rotoscope_main):
     run = tmp_path / "run"
-    code, out, err = rotoscope_main("distill", identity, "--frames", frames, "--out", run, *TINY, "--macs", 0.5)
+    code, out, err = rotoscope_main("distill", identity, "--frames", frames, "--out", run, *TINY, "--macs", 0.6)
     assert (code, out) == (0, ""), err
-    assert err.splitlines()[0] == "a student of 32 channels: 0.50 G multiply-adds"
+    assert err.splitlines()[0] == "a student of 4 blocks of 16 channels: 0.50 G multiply-adds"
     assert (run / "student.safetensors").exists()
-    assert "width = 32\n" in (run / "config.toml").read_text()
+    assert "width = 16\nblocks = 4\n" in (run / "config.toml").read_text()
     code, _, err = rotoscope_main("train", "resume", run, "--steps", 2)
     assert code == 0
     assert "step 2/2" in err
 
 
 def test_a_student_fits_its_time(frames, identity, tmp_path, rotoscope_main, monkeypatch):
-    monkeypatch.setattr(training, "_seconds_of_student", lambda width, size: 1e-6 * width * size[0])
+    monkeypatch.setattr(training, "_seconds_of_student", lambda student, size: 1e-6 * student.width * size[0])
     words = ["distill", identity, "--frames", frames, "--out", tmp_path / "run", *TINY]
     code, _, err = rotoscope_main(*words, "--budget", "100fps@100x48")
     assert code == 0, err
-    assert err.splitlines()[0] == "a student of 16 channels: 1.6 ms a frame"
+    assert err.splitlines()[0] == "a student of 2 blocks of 16 channels: 1.6 ms a frame"
     assert "width = 96\n" in (tmp_path / "run" / "config.toml").read_text()
 
 
 @pytest.mark.slow  # exports two students
 def test_a_wider_student_takes_longer():
-    assert 0 < training._seconds_of_student(16, (320, 180)) < training._seconds_of_student(256, (320, 180))
+    narrow, wide = (training._seconds_of_student(size, (320, 180)) for size in (SIZES[0], SIZES[-1]))
+    assert 0 < narrow < wide
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def test_a_signal_before_the_run_begins_ends_it_as_during_the_run(rotoscope_main
     (("synthetic:64x64", "null:", "--quality", "good"), "--quality good: for files, not for live runs"),
     (("synthetic:64x64", "null:", "--alpha", "keep"), "--alpha keep: for files, not for live runs"),
     (("synthetic:64x64", "--listen", "0.0.0.0"), "token"),
+    (("synthetic:64x64", "--listen", "127.0.0.1:8011"), "listen 127.0.0.1:8011; accepted: a name or an address; --port 8011"),
 ])  # fmt: skip
 def test_wrong_words_are_one_line_before_work_starts(words, message, rotoscope_main, identity):
     code, _, err = rotoscope_main("live", *words, "-m", str(identity))
@@ -120,9 +121,9 @@ def test_an_existing_file_is_not_replaced(rotoscope_main, identity, tmp_path):
     assert code == 2 and "exists" in err and file.read_bytes() == b"precious"
 
 
-def test_a_source_that_is_not_there_is_given_up(rotoscope_main, identity):
-    words = ("rtmp://127.0.0.1:9/live/secretkey", "null:", "--give-up-after", "0.1", "-m", str(identity))
-    code, _, err = rotoscope_main("live", *words)
+@pytest.mark.parametrize("source", ["rtmp://127.0.0.1:9/live/secretkey", "/dev/video77"])
+def test_a_source_that_is_not_there_is_given_up(source, rotoscope_main, identity):
+    code, _, err = rotoscope_main("live", source, "null:", "--give-up-after", "0.1", "-m", str(identity))
     assert code == 3 and "secretkey" not in err and "no picture for" in err.splitlines()[-1]
 
 

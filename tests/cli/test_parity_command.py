@@ -119,7 +119,7 @@ def test_bisection_finds_nothing_where_nothing_differs(here, rotoscope_main):
     (["identity.onnx@fast"], 2, "--device fast with onnxruntime; accepted: cpu"),
     (["identity.onnx@torch"], 2, "--engine torch runs checkpoints"),
     (["identity.onnx@compiled"], 2, "--compiled is for the torch engine"),
-    (["upscale.onnx"], 4, "are no forms of one network: scale is 1 and 2"),
+    (["upscale.onnx"], 4, "are not forms of the same network: scale is 1 and 2"),
 ])  # fmt: skip
 def test_what_cannot_be_compared_is_one_line(words, code, said, here, rotoscope_main):
     tiny_models.identity(here / "identity.onnx")

@@ -19,6 +19,7 @@ from rotoscope.cli import register
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+METRICS = ROOT / "docs/metrics.md"
 BLOCKS = [block for page in PAGES for block in blocks(page.name, page.read_text())]
 SHELL = re.compile(r"[|;<>&$]|\*")
 
@@ -73,6 +74,9 @@ def sandbox(tmp_path, monkeypatch):
     for name in ("cat.jpg", "photo.jpg"):
         cv2.imwrite(name, tiny_clips.pattern(0, 64, 64))
     tiny_models.invert(tmp_path / "net.onnx")
+    (tmp_path / "theirs").mkdir()
+    tiny_clips.write_clip(tmp_path / "theirs/c.mp4", frames=2, size=(64, 64))
+    (tmp_path / "table.toml").write_text(re.search(r"```toml\n(clips = .*?)```", METRICS.read_text(), re.DOTALL)[1])
     return tmp_path
 
 

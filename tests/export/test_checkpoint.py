@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from rotoscope.base.errors import ModelRefused
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.networks.resnet import ResnetGenerator
 from rotoscope.networks.vid2vid import Vid2Vid
@@ -70,6 +70,18 @@ def test_safetensors_open_with_the_hints_they_carry_unless_others_are_given(tmp_
     save_file(weights, tmp_path / "g.safetensors", metadata={"rotoscope": description})
     assert open_checkpoint(tmp_path / "g.safetensors").description.norm == "batch_running"
     assert open_checkpoint(tmp_path / "g.safetensors", statistics="frame").description.norm == "batch_by_frame"
+
+
+def test_a_wrong_hint_is_the_fault_of_who_gives_it(tmp_path):
+    weights = {"model.1.weight": torch.zeros(1)}
+    path = tmp_path / "g.safetensors"
+    for hints in ({"statistics": [1]}, {"size": float("inf")}):
+        save_file(weights, path, metadata={"rotoscope": json.dumps({"hints": hints})})
+        with pytest.raises(ModelRefused, match=rf"g\.safetensors: hint {next(iter(hints))}="):
+            open_checkpoint(path)
+    save_file(weights, path)
+    with pytest.raises(UsageError, match=r"hint size=0; accepted"):
+        open_checkpoint(path, size=0)
 
 
 def test_arrays_of_numpy_open(tmp_path):

@@ -144,7 +144,7 @@ def test_pictures_in_eight_bits_lead_so_that_both_forms_see_the_same(tmp_path):
 
 def test_networks_that_do_other_things_are_not_compared():
     with pytest.raises(
-        ModelRefused, match=r"a and b are no forms of one network: state is \(\('N', 3, 'H', 'W'\),\) and \(\)"
+        ModelRefused, match=r"a and b are not forms of the same network: state is \(\('N', 3, 'H', 'W'\),\) and \(\)"
     ):
         Pair(form(identity, recurrent=True), form(identity, label="b"))
 

@@ -12,13 +12,13 @@ import tiny_models
 
 import rotoscope
 from rotoscope.api.batch import _local_workers
-from rotoscope.jobs.batch import LocalWorkers
 from rotoscope.jobs.cards import visible_cards
 from rotoscope.jobs.chains import Chains
 from rotoscope.jobs.inputs import Inputs
 from rotoscope.jobs.job import BatchJob
 from rotoscope.jobs.job_file import read_jobs
 from rotoscope.jobs.listing import check_targets, jobs_of, list_files, parse_shard, shard_of
+from rotoscope.jobs.local_workers import LocalWorkers
 from rotoscope.jobs.progress import Pace
 from rotoscope.jobs.records import Record, Records
 from rotoscope.jobs.standing import History, key_of
@@ -72,12 +72,12 @@ def test_targets_keep_their_folders_and_get_endings_that_can_be_written(media):
 def test_targets_that_would_replace_something_are_refused(here):
     one, other = BatchJob("a.avi", "a.mp4", ("m",)), BatchJob("a.mov", "A.mp4", ("m",))
     with pytest.raises(rotoscope.UsageError, match=r"a\.avi and a\.mov would both become out/A\.mp4"):
-        check_targets([one, other], Path("out"))
+        check_targets([one, other], "out")
     with pytest.raises(rotoscope.UsageError, match="a source would be replaced"):
-        check_targets([BatchJob("out/a.mp4", "a.mp4", ("m",))], here / "out")
+        check_targets([BatchJob("out/a.mp4", "a.mp4", ("m",))], str(here / "out"))
     for target in ("../a.mp4", "/a.mp4", ".rotoscope/a.mp4"):
         with pytest.raises(rotoscope.UsageError, match="accepted: a path below"):
-            check_targets([BatchJob("a.mp4", target, ("m",))], here)
+            check_targets([BatchJob("a.mp4", target, ("m",))], str(here))
 
 
 def test_shards_are_disjoint_and_complete():
@@ -150,7 +150,7 @@ def done(here):
     job = BatchJob.of("a.mp4", "more/a.mp4", (str(model),), {"steady": "off"})
     chains = Chains()
     task = Task(job, threads=1, attempts=0, may_replace=False)
-    outcome = do(task, here / "out", chains)
+    outcome = do(task, str(here / "out"), chains)
     assert outcome.state == "done", outcome.error
     return job, task, chains, Records(here / "out")
 
@@ -163,7 +163,7 @@ def test_a_job_is_done_once(done, here):
     assert (record.state, record.frames, record.source) == ("done", 2, "a.mp4")
     target = here / "out" / "more" / "a.mp4"
     assert record.bytes == target.stat().st_size
-    assert do(task, here / "out", chains).record == record, "a run beside this one had done it"
+    assert do(task, str(here / "out"), chains).record == record, "a run beside this one had done it"
     assert History(records, chains.digests).of(job).state == "done"
     target.write_bytes(b"cut")
     standing = History(records, chains.digests).of(job)
@@ -181,7 +181,7 @@ def test_other_results_are_not_replaced_without_being_told(done, here):
     allowed = History(records, chains.digests, overwrite=True).of(other)
     assert (allowed.state, len(allowed.replaced)) == ("waiting", 1)
     task = Task(other, 1, 0, may_replace=True, replaced=allowed.replaced)
-    assert do(task, here / "out", chains).state == "done"
+    assert do(task, str(here / "out"), chains).state == "done"
     (record,) = records.all()
     assert record.options == {}, "the record of what stood there is gone"
 
@@ -190,7 +190,7 @@ def test_a_refused_input_is_not_tried_again_and_another_failure_three_times(done
     job, _, chains, records = done
     (here / "bad.mp4").write_bytes(b"no video")
     bad = replace(job, source="bad.mp4", target="bad.mp4")
-    outcome = do(Task(bad, 1, 0, may_replace=False), here / "out", chains)
+    outcome = do(Task(bad, 1, 0, may_replace=False), str(here / "out"), chains)
     assert (outcome.state, outcome.record.attempts) == ("refused", 1)
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
     assert History(records, chains.digests).of(bad).state == "missing"
@@ -198,7 +198,7 @@ def test_a_refused_input_is_not_tried_again_and_another_failure_three_times(done
     for attempts, state in ((1, "waiting"), (2, "waiting"), (3, "missing")):
         records.write(replace(outcome.record, state="failed", attempts=attempts))
         assert History(records, chains.digests).of(bad).state == state
-    gone = do(Task(replace(job, source="gone.mp4"), 1, 0, may_replace=False), here / "out", chains)
+    gone = do(Task(replace(job, source="gone.mp4"), 1, 0, may_replace=False), str(here / "out"), chains)
     assert (gone.state, gone.record) == ("refused", None) and "no such file" in gone.error
 
 
@@ -208,15 +208,15 @@ def test_a_killed_job_is_begun_again_and_may_replace_its_own_result(done, here):
     records.write(replace(record, state="started", bytes=0))  # killed between the result and its record
     standing = History(records, chains.digests).of(job)
     assert (standing.state, standing.attempts) == ("waiting", 0)
-    assert do(task, here / "out", chains).record.state == "done"
+    assert do(task, str(here / "out"), chains).record.state == "done"
 
 
 def test_a_damaged_record_is_as_none(done, here, caplog):
     job, _, chains, records = done
-    (file,) = records.folder.glob("*.json")
+    (file,) = (records.folder / ".rotoscope" / "records").glob("*.json")
     file.rename(file.with_name("0.json"))
     assert records.all() == [], "its name is not its key"
-    (records.folder / "0.json").rename(file)
+    (records.folder / ".rotoscope" / "records" / "0.json").rename(file)
     file.write_text("{")
     assert History(records, chains.digests, overwrite=True).of(job).state == "waiting"
     assert "not a record" in caplog.text

@@ -7,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import tiny_clips
 import tiny_models
+from changed_workers import workers_with
 
 import rotoscope
 
@@ -112,19 +112,6 @@ def test_killed_workers_and_a_killed_driver(tmp_path, inverting):
 @pytest.mark.full
 def test_a_thousand_jobs(tmp_path, inverting):
     prove(tmp_path, inverting, number=1000, kill_worker_every=50, kill_driver_at=(300, 600))
-
-
-@contextmanager
-def workers_with(change, tmp_path, monkeypatch):
-    """Within the block, workers run this code before they begin."""
-    site = tmp_path / "site"
-    site.mkdir()
-    begin = "import sys\nif 'rotoscope.jobs.worker' in sys.orig_argv:\n"
-    (site / "sitecustomize.py").write_text(begin + textwrap.indent(textwrap.dedent(change), "    "))
-    with monkeypatch.context() as patch:
-        patch.syspath_prepend(str(site))
-        patch.setenv("PYTHONFAULTHANDLER", "0")
-        yield
 
 
 def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, inverting, monkeypatch):

@@ -22,6 +22,7 @@ from websockets.sync.client import connect
 
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.kernels.float_picture import rgb_picture
+from rotoscope.runtime.live.page import connections
 from rotoscope.runtime.live.page.access import is_loopback
 from rotoscope.runtime.live.page.page_sink import PageSink
 from rotoscope.runtime.live.page.server import PageServer
@@ -182,6 +183,8 @@ ELSEWHERE = [
     {"Origin": "null"},
     {"Origin": "http://127.0.0.1.evil.example"},
     {"Origin": "file://"},
+    {"Origin": "http://["},
+    {"Origin": "http://127.0.0.1:x"},
     {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
     {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
     {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
@@ -426,6 +429,8 @@ BAD_BODIES = [
     (b'{"strength": NaN}', 400, "strength nan; accepted"),
     (b'{"strength": 1e999}', 400, "strength inf; accepted"),
     (b'{"strength": 1' + b"0" * 9000 + b"}", 400, ""),
+    (b'{"strength": 1' + b"0" * 400 + b"}", 400, "accepted: a number from 0 to 1"),
+    (b'{"mix": -1' + b"0" * 400 + b"}", 400, "accepted: a number from 0 to 1"),
     ({"is_paused": 1}, 400, "is_paused 1; accepted: true, false"),
     ({"model": 5}, 400, "model 5; accepted"),
     ({"model": " "}, 400, "accepted: the name of a look"),
@@ -493,6 +498,22 @@ def test_what_changes_something_is_only_posted(page, method):
     for path in ("/change", "/record", "/stop-recording"):
         assert page.status(path, method) == 405
     assert page.run.asked == []
+
+
+@pytest.mark.parametrize("head", [b"", b"GET /livez HTTP/1.1\r\nX-Slow: "])
+def test_a_head_that_does_not_arrive_closes_the_connection(page, monkeypatch, head):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    with socket.create_connection(("127.0.0.1", page.server.port), timeout=SECONDS) as line:
+        line.sendall(head)
+        with contextlib.suppress(ConnectionResetError):
+            assert line.recv(1000) == b""
+
+
+def test_a_websocket_stays_open_although_it_sends_nothing(page, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    with connect(f"ws://127.0.0.1:{page.server.port}/stream", open_timeout=SECONDS) as viewer:
+        test_a_head_that_does_not_arrive_closes_the_connection(page, monkeypatch, b"")  # takes as long
+        viewer.ping().wait(SECONDS)
 
 
 def test_garbage_is_survived(page, capfd):

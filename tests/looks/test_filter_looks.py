@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 import rotoscope
@@ -35,6 +36,17 @@ def test_an_even_picture_stays_even(name):
         made = look(np.full((SIDE, SIDE, 3), level, np.uint8)).astype(int)
         inner = made[8:-8, 8:-8]
         assert np.ptp(inner, axis=(0, 1)).max() <= 1
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_values_outside_the_range_are_taken_for_its_ends(name):
+    """Limited-range video has codes below 16 and above 235 at sharp edges; so has the black frame that warms up a live run."""
+    session = onnxruntime.InferenceSession(model_path(name), providers=["CPUExecutionProvider"])
+    ramp = np.linspace(-0.08, 1.1, SIDE, dtype=np.float32)
+    frame = np.broadcast_to(ramp, (1, 3, SIDE, SIDE)).copy()
+    (made,), (clipped,) = (session.run(None, {"frame": given}) for given in (frame, frame.clip(0, 1)))
+    assert np.isfinite(made).all()
+    np.testing.assert_array_equal(made, clipped)
 
 
 def test_a_darker_picture_of_the_same_scene_gives_the_same_ink_drawing():

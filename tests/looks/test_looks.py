@@ -87,18 +87,27 @@ def test_it_prints_no_lattice_on_a_generated_picture(look, results):
     assert max(lattice_share(results[look][0])) <= MOST_LATTICE
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_it_prints_no_lattice_on_photographs_and_changes_them(look):
+@pytest.fixture(scope="module")
+def photographs():
+    folder = need_shared(SHARED / "data" / "images" / "content")
+    names = ("tubingen.jpg", "leopard.jpg", "plumeria.jpg")
+    return {name: cv2.imread(str(folder / name))[:360, :640, ::-1].copy() for name in names}
+
+
+@pytest.fixture(scope="module")
+def lpips():
     from rotoscope.metrics.feature_distances import LpipsDistance
 
-    folder = need_shared(SHARED / "data" / "images" / "content")
-    distance = LpipsDistance(SHARED / "data" / "weights" / "lpips" / "lpips_squeeze_v0.1.pth")
+    return LpipsDistance(need_shared(SHARED / "data" / "weights" / "lpips" / "lpips_squeeze_v0.1.pth"))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_it_prints_no_lattice_on_photographs_and_changes_them(look, photographs, lpips):
     paint = rotoscope.load(look)
-    for name in ("tubingen.jpg", "leopard.jpg", "plumeria.jpg"):
-        picture = cv2.imread(str(folder / name))[:360, :640, ::-1].copy()
+    for name, picture in photographs.items():
         made = paint(picture)
         assert max(lattice_share(made)) <= MOST_LATTICE, name
-        assert distance(made, picture) >= LEAST_CHANGE, name
+        assert lpips(made, picture) >= LEAST_CHANGE, name
 
 
 @pytest.mark.parametrize("look", FILTERS)

@@ -1,6 +1,7 @@
 """Rounds: what is summed up, what is compared, and what counts as sustained."""
 
 import json
+import os
 from dataclasses import asdict
 
 import pytest
@@ -56,6 +57,26 @@ def test_another_file_is_refused(content, tmp_path):
     file.write_text(content)
     with pytest.raises(InputRefused, match=r"not a file of rotoscope bench --json"):
         read_rounds(file)
+
+
+@pytest.mark.parametrize(
+    "change", [{"what": [1]}, {"size": {}}, {"steady": 5}, {"rounds": [{"fps": 10**400}]}], ids=str
+)
+def test_values_that_no_bench_has_written_are_refused(change, tmp_path):
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps({"measurements": [asdict(rounds(20, 21)) | change]}))
+    with pytest.raises(InputRefused, match=r"not a file of rotoscope bench --json"):
+        read_rounds(file)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(os.mkfifo, "not a regular file"), (lambda path: path.symlink_to("/dev/zero"), "not a regular file")],
+)
+def test_a_special_file_is_not_read(make, reason, tmp_path):
+    make(tmp_path / "old.json")
+    with pytest.raises(InputRefused, match=reason):
+        read_rounds(tmp_path / "old.json")
 
 
 def test_a_limit_is_held_or_exceeded():

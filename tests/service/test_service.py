@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service_client import SECONDS, Client, Gate
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.service import connections
+from rotoscope.runtime.live.page import connections
 from rotoscope.service.options import ServeOptions
 
 TOKEN = "correct-horse-battery"
@@ -110,6 +110,19 @@ def test_a_head_that_does_not_arrive_closes_the_connection(client, monkeypatch, 
                 pass
         except ConnectionResetError:
             pass
+
+
+def test_a_client_that_does_not_take_its_answer_loses_the_connection(gate, monkeypatch):
+    monkeypatch.setattr(connections, "STUCK_SECONDS", 0.1)
+    with Client(gate, clip_mb=8) as client, socket.socket() as line:
+        done = client.wait_for(client.clip(bytes(8_000_000))[2]["id"], "done")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect(("127.0.0.1", client.service.port))
+        line.sendall(f"GET {done['result']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert line.recv(100).startswith(b"HTTP/1.1 200")
+        limit = threading.Event()
+        while client.service._server.server_state.connections:
+            assert not limit.wait(0.01)
 
 
 def test_a_client_that_leaves_frees_its_place(client):

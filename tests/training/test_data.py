@@ -10,6 +10,7 @@ import torch
 from rotoscope.base.errors import InputRefused, OutputFailed, UsageError
 from rotoscope.training.data.datasets import Domain, Geometry, TrainingData, batches, read_labels, read_picture
 from rotoscope.training.data.frames import clips_of, extract_frames
+from rotoscope.training.data.line_drawings import line_drawing
 
 
 @pytest.fixture
@@ -177,6 +178,28 @@ def test_frames_look_like_the_video(tmp_path):
         wanted = [rgb(frame.source) for frame in reader][::2]
     found = [read_picture(path) for path in sorted((tmp_path / "frames").glob("*.png"))]
     assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+def test_lines_of_a_picture_follow_its_edges_and_not_its_texture():
+    noise = np.random.default_rng(0).integers(-8, 9, (48, 64, 3))
+    picture = np.full((48, 64, 3), 70) + noise
+    picture[12:36, 16:48] += 110
+    lines = line_drawing(picture.astype(np.uint8))
+    assert lines.shape == (48, 64)
+    assert set(np.unique(lines)) == {0, 255}
+    rows, columns = np.nonzero(lines)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == pytest.approx((12, 36, 16, 48), abs=2)
+    assert not lines[16:32, 20:44].any()
+
+
+def test_lines_of_a_video_are_one_channel_of_each_frame(tmp_path, rotoscope_main):
+    video = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=3, size=(48, 32))
+    assert rotoscope_main("frames", video, tmp_path / "frames")[0] == 0
+    assert rotoscope_main("frames", video, tmp_path / "lines", "--edges")[0] == 0
+    for index in range(3):
+        lines = cv2.imread(str(tmp_path / "lines" / f"{index:05d}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(lines, line_drawing(read_picture(tmp_path / "frames" / f"{index:05d}.png")))
+    assert (tmp_path / "lines" / "cuts.json").read_text() == (tmp_path / "frames" / "cuts.json").read_text()
 
 
 def test_a_folder_of_clips_is_as_many(tmp_path, cache):

@@ -11,8 +11,9 @@ from rotoscope.base.errors import UsageError
 from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
-from rotoscope.networks.vid2vid import Composite
+from rotoscope.networks.vid2vid import ScalePicture
 from rotoscope.training.loop.optimisation import weights_of
+from rotoscope.training.losses.painting import STYLE_SHARES, gram_matrix, total_variation
 from rotoscope.training.losses.reference_flow import reference_flow
 from rotoscope.training.options import (
     BlindConsistencyOptions,
@@ -29,9 +30,9 @@ from rotoscope.training.options import (
 from rotoscope.training.systems import blind_consistency, vid2vid
 from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.dualgan import DualGan
-from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, gram_matrix, normalise_for_vgg
+from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer, normalise_for_vgg
 from rotoscope.training.systems.inpainting import Hole, Inpainting, discounted, draw_hole
-from rotoscope.training.systems.look import STYLE_SHARES, Look, load_start, patch_luma, total_variation
+from rotoscope.training.systems.look import Look, load_start, patch_luma
 from rotoscope.training.systems.munit import Munit
 from rotoscope.training.systems.pix2pix import Pix2Pix
 from rotoscope.training.systems.recycle_gan import RecycleGan
@@ -243,7 +244,7 @@ def test_vid2vid_weighs_flow_terms_as_it_should(tmp_path):
     system = vid2vid_system(tmp_path, scales=2, first_frames=False)
     real = torch.rand(1, 3, 16, 24) * 0.1  # dark enough for every flow to be believed
     flow = torch.zeros(1, 2, 16, 24)
-    made = Composite(real + 0.5, flow + 2, torch.full((1, 1, 16, 24), 0.3), real, (), real, real[:, :1])
+    made = ScalePicture(real + 0.5, flow + 2, torch.full((1, 1, 16, 24), 0.3), real, (), real, real[:, :1])
     still = real.mean(dim=(2, 3), keepdim=True).expand_as(real)
     frame = GeneratedFrame(torch.zeros(1, 3, 16, 24), still, still, made._replace(picture=still + 0.5), still, flow)
     terms = system.flow_terms(frame)

@@ -1,5 +1,6 @@
 """Every system: some steps of it on tiny data through the trainer, ending in weights that are recognised."""
 
+import cv2
 import numpy as np
 import pytest
 import tiny_data
@@ -7,12 +8,20 @@ import torch
 
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
+from rotoscope.export.graph import as_graph
+from rotoscope.export.options import ExportOptions
+from rotoscope.networks import from_state_dict
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
+from rotoscope.networks.vid2vid import Vid2Vid
+from rotoscope.training.data.datasets import TrainingData
+from rotoscope.training.data.line_drawings import line_drawing
 from rotoscope.training.loop.optimisation import weights_of
 from rotoscope.training.loop.run import run_training
+from rotoscope.training.loop.run_page import read_log
 from rotoscope.training.loop.trainer import parameters_of
 from rotoscope.training.options import (
+    AnyLookOptions,
     BlindConsistencyOptions,
     DualGanOptions,
     FastStyleOptions,
@@ -26,16 +35,18 @@ from rotoscope.training.options import (
     SuperSlomoOptions,
     Vid2VidOptions,
 )
+from rotoscope.training.systems.any_look import AnyLookTraining
 from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.dualgan import DualGan
 from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer
 from rotoscope.training.systems.inpainting import Inpainting
+from rotoscope.training.systems.label_prediction import LabelPrediction
 from rotoscope.training.systems.look import Look
 from rotoscope.training.systems.munit import Munit
 from rotoscope.training.systems.pix2pix import Pix2Pix
 from rotoscope.training.systems.recycle_gan import RecycleGan
 from rotoscope.training.systems.super_slomo import SuperSlomoSystem
-from rotoscope.training.systems.vid2vid import Vid2VidSystem
+from rotoscope.training.systems.vid2vid import Vid2VidSystem, grey
 
 
 def negative(rgb):
@@ -145,6 +156,9 @@ def test_recycle_gan(more, tmp_path):
 VID2VID = {"num_labels": 3, "resize": 32, "width": 4, "levels": 2, "blocks": 2, "discriminator_width": 2, "sequence": 4}
 
 
+QUIET = {**VID2VID, "perceptual": 0.0}
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -161,6 +175,132 @@ def test_vid2vid(more, tmp_path, vgg_file):
     recognised(out, generator="vid2vid")
     if options.encoder_features:
         recognised(out, encoder="pix2pixHD feature encoder")
+
+
+def drawn_clips(tmp_path):
+    """The frames of `label_clips` with their lines."""
+    paths = label_clips(tmp_path)
+    for clip in range(2):
+        for index in range(8):
+            name = f"clip{clip}/{index:03d}.png"
+            lines = line_drawing(cv2.imread(str(tmp_path / "frames" / name)))
+            tiny_data.write(tmp_path / "lines" / name, lines[..., None])
+    return {"lines": tmp_path / "lines", "frames": paths["frames"]}
+
+
+def test_vid2vid_learns_from_lines_with_a_style(tmp_path):
+    """Its encoder describes whole frames, and the exported model takes such a code for every frame of the window."""
+    options = Vid2VidOptions(**drawn_clips(tmp_path), **QUIET, encoder_features=2, coarse_epochs=1, scales=2)
+    out = trained(Vid2VidSystem, options, tmp_path)
+    recognised(out, generator="vid2vid", encoder="pix2pixHD feature encoder")
+    loaded = open_checkpoint(out / "generator.safetensors")
+    module, manifest = as_graph(loaded)
+    assert (manifest.style.what, manifest.style.shape) == ("code", (1, 2, 1, 1))
+    assert (manifest.frame.labels, manifest.frame.window.offsets) == (None, (-2, -1, 0))
+    window, style = torch.rand(1, 3, 3, 32, 48) * 2 - 1, torch.randn(1, 2, 1, 1)
+    state = loaded.network.initial_state(torch.rand(1, 6, 32, 48))
+    maps = torch.cat([grey(window), style[:, None] * grey(window)], dim=2).flatten(1, 2)
+    with torch.inference_mode():
+        expected, _ = loaded.network(maps, state)
+        torch.testing.assert_close(module(window, style, *state)[0], expected)
+        assert (module(window, -style, *state)[0] - expected).abs().max() > 1e-4
+
+
+def test_a_style_of_label_maps_is_a_code_for_each_label():
+    """One code for all pixels would change nothing: the first norm removes what is constant."""
+    scale = {"label_channels": 3 * (3 + 2), "width": 4, "num_levels": 1, "num_blocks": 2}
+    module, manifest = as_graph(from_state_dict(Vid2Vid([scale]).state_dict(), features=2), ExportOptions(labels=3))
+    assert manifest.style.shape == (1, 6, 1, 1)
+    maps, style = torch.randint(3, (1, 3, 1, 16, 24)), torch.randn(1, 6, 1, 1)
+    state = torch.rand(1, 6, 16, 24), torch.ones(1, 1, 1, 1)
+    with torch.inference_mode():
+        one, other, same = (module(maps, code, *state)[0] for code in (style, -style, style.clone()))
+    assert (one - other).abs().max() > 1e-3
+    assert torch.equal(one, same)
+
+
+def test_vid2vid_learns_from_two_drawings(tmp_path):
+    frames = label_clips(tmp_path)["frames"]
+    options = Vid2VidOptions(drawings=frames, more_drawings=frames, frames=frames, **QUIET)
+    out = trained(Vid2VidSystem, options, tmp_path)
+    loaded = open_checkpoint(out / "generator.safetensors")
+    module, manifest = as_graph(loaded)
+    assert manifest.second.what == "drawing"
+    one, other = torch.rand(2, 1, 3, 3, 32, 48).unbind()
+    state = loaded.network.initial_state(torch.rand(1, 6, 32, 48))
+    with torch.inference_mode():
+        expected, _ = loaded.network(torch.cat([one, other], dim=2).flatten(1, 2), state)
+        torch.testing.assert_close(module(one, other, *state)[0], expected)
+
+
+def test_vid2vid_goes_from_coarse_to_fine_in_one_run(tmp_path):
+    paths = label_clips(tmp_path)
+    options = Vid2VidOptions(**paths, **QUIET, scales=2, local_blocks=1, coarse_epochs=2, freeze_coarse_epochs=1)
+    system = Vid2VidSystem(options)
+    (domain,) = system.domains()
+    batch = TrainingData([domain], seed=0).batch([0])
+    learns = {}
+    for epoch in (0, 1, 2, 3):
+        system.begin_epoch(epoch)
+        system.zero_grad(set_to_none=True)
+        update = next(system.step(batch))
+        torch.stack(list(update.terms.values())).sum().backward()
+        scales = [system.generator.get_submodule(f"netG{scale}") for scale in range(2)]
+        height = system.samples(batch)["made"].shape[-2]
+        learns[epoch] = (height, *(any(each.grad is not None for each in net.parameters()) for net in scales))
+    assert learns == {
+        0: (16, True, False),
+        1: (16, True, False),
+        2: (32, False, True),
+        3: (32, True, True),
+    }
+
+
+def test_prediction_of_label_maps(tmp_path):
+    labels = label_clips(tmp_path)["labels"]
+    options = Vid2VidOptions(task="predict", labels=labels, past=3, **{**QUIET, "sequence": 5})
+    out = trained(LabelPrediction, options, tmp_path)
+    recognised(out, predictor="vid2vid label predictor, 3 labels")
+
+
+def test_a_predictor_learns_a_motion(tmp_path):
+    """The square moves by 2 pixels a frame: repeating the last map is wrong at its sides."""
+    options = Vid2VidOptions(
+        task="predict", labels=label_clips(tmp_path)["labels"], past=2, learning_rate=5e-3,
+        **{**QUIET, "sequence": 3, "width": 8, "levels": 1},
+    )  # fmt: skip
+    system = LabelPrediction(options)
+    (domain,) = system.domains()
+    batch = TrainingData([domain], seed=0).batch(range(6))
+    optimiser = system.optimisers["predictor"]
+    for _ in range(40):
+        for update in system.step(batch):
+            optimiser.zero_grad()
+            torch.stack(list(update.terms.values())).sum().backward()
+            optimiser.step()
+    labels = batch["labels"]
+    made = system.network.composite(system.one_hot(labels[:, :2])).picture.argmax(1)
+    wrong, repeated = ((found != labels[:, 2]).float().mean() for found in (made, labels[:, 1]))
+    assert wrong < 0.5 * repeated
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "no input; accepted: one of --labels"),
+        ({"labels": "a", "lines": "b", "frames": "c"}, "--labels and --lines"),
+        ({"lines": "a"}, "needs --frames"),
+        ({"drawings": "a", "frames": "b", "foreground": (2,)}, "accepted: these with --labels"),
+        ({"labels": "a", "more_drawings": "b", "frames": "c"}, "--more-drawings without --drawings"),
+        ({"task": "predict", "lines": "a"}, "needs --labels"),
+        ({"task": "predict", "labels": "a", "frames": "b"}, "--task predict --frames"),
+        ({"task": "predict", "labels": "a", "sequence": 4, "past": 4}, "longer than the past"),
+    ],
+    ids=str,
+)
+def test_inputs_of_vid2vid_that_do_not_go_together_are_refused(given, said):
+    with pytest.raises(UsageError, match=said):
+        Vid2VidOptions(**given)
 
 
 def test_vid2vid_keeps_coarser_scales_frozen_and_takes_them_from_an_earlier_run(tmp_path):
@@ -195,11 +335,35 @@ def test_a_look(tmp_path):
     torch.save(SqueezeNetFeatures().state_dict(), tmp_path / "squeezenet.pth")
     photos = tiny_data.folder(tmp_path / "photos")
     tiny_data.write(tmp_path / "painting.png", tiny_data.blobs(99, 48))
-    sizes = {"batch": 2, "crop": 64, "width": 8, "painting_side": 64}
+    sizes = {"batch": 2, "crop": 72, "width": 8, "blocks": 1, "painting_side": 64, "equivariance": 1.0}
     options = LookOptions(
         photos=photos, painting=tmp_path / "painting.png", squeezenet=tmp_path / "squeezenet.pth", **sizes
     )
     recognised(trained(Look, options, tmp_path), look="compact student")
+
+
+def test_any_look_learns_and_previews_a_clip(tmp_path):
+    torch.manual_seed(0)
+    torch.save(SqueezeNetFeatures().state_dict(), tmp_path / "squeezenet.pth")
+    photos = tiny_data.folder(tmp_path / "photos", size=80)
+    paintings = tiny_data.folder(tmp_path / "paintings", size=80, seed=50)
+    tiny_data.clips(tmp_path / "clips", size=48, count=1)
+    sizes = {"batch": 2, "crop": 72, "width": 8, "blocks": 1, "style_channels": 8, "encoder_width": 4, "iterations": 30}
+    options = AnyLookOptions(
+        photos=photos,
+        paintings=paintings,
+        squeezenet=tmp_path / "squeezenet.pth",
+        preview=tmp_path / "clips",
+        learning_rate=1e-2,
+        **sizes,
+    )
+    run = RunOptions(out=tmp_path / "run", device="cpu", log_every=10, sample_every=15)
+    assert run_training(lambda: AnyLookTraining(options), options, run).is_finished
+    recognised(run.out, **{"any-look": "any look"})
+    first, *_, last = read_log(run.out / "log.jsonl")
+    assert last["style"] + last["content"] < 0.9 * (first["style"] + first["content"])
+    assert (run.out / "samples" / "clip-00000015.jpg").is_file()
+    assert (run.out / "run.html").read_text().count("frames of the clip") == 3  # steps 0, 15 and 30
 
 
 def test_blind_consistency(tmp_path, vgg_file):

@@ -130,7 +130,7 @@ class _Process:
             timer.cancel()
 
     def why_ended(self) -> str:
-        """What happened to the process, which no longer answers."""
+        """Say how the process ended: it no longer answers."""
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(MORE_SECONDS)
         code = self.code

@@ -11,6 +11,7 @@ import select
 import signal
 import struct
 import sys
+import threading
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +24,8 @@ from rotoscope.base.errors import RotoscopeError
 Arrays = dict[str, NDArray[Any]]
 
 IDLE_SECONDS = 20.0  # without a request; then the process ends
-ORPHAN_SECONDS = 300  # of one request: nothing is left to end a process whose parent was killed
+ORPHAN_SECONDS = 300  # of one request, for a call in which no other thread can see that the parent was killed
+MEMORY_SHARE = 0.5  # of the machine's, that a stranger's file may make the process take
 _LENGTH = struct.Struct("<I")
 
 
@@ -94,6 +96,10 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        most = int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        with contextlib.suppress(OSError, ValueError):  # the user has set a lower limit
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        threading.Thread(target=_end_with_parent, args=(requests.fileno(),), daemon=True).start()
     answers = _Answers()
     while sys.platform == "win32" or select.select([requests], [], [], IDLE_SECONDS)[0]:
         request = receive(requests)
@@ -110,6 +116,14 @@ def main() -> None:
         send(replies, words, out=out)
         if sys.platform != "win32":
             signal.alarm(0)
+
+
+def _end_with_parent(requests: int) -> None:
+    """End the process, also in the middle of a call, when nothing can ask it any more."""
+    ended = select.poll()
+    ended.register(requests, 0)  # no event but the end of the writer
+    ended.poll()
+    os._exit(1)
 
 
 if __name__ == "__main__":

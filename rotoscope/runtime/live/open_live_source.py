@@ -41,7 +41,7 @@ def open_live_source(
     text             what the user named: an address, /dev/videoN[,WIDTHxHEIGHT][@RATE],
                      screen:[:DISPLAY[+X,Y]][,WIDTHxHEIGHT][@RATE], demo:, synthetic:WIDTHxHEIGHT[@RATE[:FRAMES]], or - for y4m
                      on standard input
-    give_up_after_s  raise InputRefused after so many seconds without a picture, 0: at the first failure; None: never
+    give_up_after_s  raise InputRefused after this time without a picture, 0: at the first failure; None: never
     rtsp_transport   "tcp" or "udp"
     tls_ca           as in `certificate_options`
     with_sound       decode the sound of the source

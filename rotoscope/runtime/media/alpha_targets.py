@@ -1,4 +1,4 @@
-"""Where alpha can be written: video encoders with their pixel formats, and picture formats."""
+"""Targets that hold alpha: video encoders with their pixel formats, and picture formats."""
 
 from pathlib import Path
 

@@ -24,7 +24,7 @@ LEAST_DIFFERENCE = 0.5  # between a cell and its complement, as a share of the c
 
 @dataclass(frozen=True, slots=True)
 class FrameCode:
-    """What a picture says: number, 0 to NUMBERS - 1; whether it flashes; whether black and white are exchanged."""
+    """Content of a picture: number, 0 to NUMBERS - 1; whether it flashes; whether black and white are exchanged."""
 
     number: int
     is_flash: bool = False

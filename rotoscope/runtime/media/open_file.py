@@ -49,12 +49,14 @@ def open_file(
         raise InputRefused(f"{name}: a JPEG XL picture, which nothing here reads; convert it: djxl in.jxl out.png")
     is_heif = is_heif_still(head)
     is_for_pillow = head.startswith(_PILLOW_SIGNS) or path.suffix.lower() in _TGA_ENDINGS
-    image = None if is_heif or not is_for_pillow else _identified(path)
-    still = (
-        open_heif(path, head, keep_alpha=keep_alpha)
-        if is_heif and not unconverted
-        else _other_reader(path, head, image, unconverted, keep_alpha)
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about sizes, which are checked here, and damaged tags, which FFmpeg judges
+        image = None if is_heif or not is_for_pillow else _identified(path)
+        still = (
+            open_heif(path, head, keep_alpha=keep_alpha)
+            if is_heif and not unconverted
+            else _other_reader(path, head, image, unconverted, keep_alpha)
+        )
     if still is not None:
         return StillSource(name, still, rate=rate, start=start, duration=duration, hdr=None if unconverted else hdr)
     is_photo = head.startswith(_JPEG) and _is_photo(path, image)
@@ -90,17 +92,13 @@ def _identified(path: Path) -> Any:
     """The file as a Pillow image whose pixels are not read yet; None if Pillow cannot say what it is."""
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about sizes, which are checked here, and damaged tags, which FFmpeg judges
-        try:
-            image = Image.open(path, formats=("JPEG", "PNG", "TIFF", "WEBP", *_OLD_FORMATS))
-            if image.width * image.height <= MAX_PIXELS:
-                return image
-            image.close()
-        except (
-            Exception
-        ):  # Pillow raises errors of any kind for damaged files; FFmpeg tries next, and says what is wrong
-            pass
+    try:
+        image = Image.open(path, formats=("JPEG", "PNG", "TIFF", "WEBP", *_OLD_FORMATS))
+        if image.width * image.height <= MAX_PIXELS:
+            return image
+        image.close()
+    except Exception:  # Pillow raises errors of any kind for damaged files; FFmpeg tries next, and says what is wrong
+        pass
     return None
 
 

@@ -28,6 +28,7 @@ def open_sink(
     source: str = "",
     quality: str | None = None,
     is_picture: bool = False,
+    one_channel: bool = False,
 ) -> Sink:
     """Open a sink.
 
@@ -36,6 +37,7 @@ def open_sink(
     copied, offset    for videos, see VideoSink
     source            name of the source, for messages
     sources, quality  for pictures: the files that the frames come from, see PictureSink; a name of `encoder_settings`
+    one_channel       for pictures: the channels of a frame hold the same numbers, which become one
     is_picture        the source is one picture; several frames become pages of a TIFF or an animated WebP
     """
     if target is not None and str(target) == NULL:
@@ -47,7 +49,7 @@ def open_sink(
     assert target is not None
     if holds_several(target) and not is_picture:
         return PagesSink(target, overwrite=overwrite, quality=quality)
-    return PictureSink(target, overwrite=overwrite, sources=sources, quality=quality)
+    return PictureSink(target, overwrite=overwrite, sources=sources, quality=quality, one_channel=one_channel)
 
 
 def holds_several(target: Path) -> bool:

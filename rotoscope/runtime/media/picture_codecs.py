@@ -34,6 +34,8 @@ def bits_of(suffix: str, source_depth: int) -> int:
 def encode_picture(suffix: str, rgb: Array, quality: str | None = None, alpha: Array | None = None) -> bytes:
     """(H,W,3) uint8 or uint16 RGB as a file with this ending; JPEG, WebP and AVIF take uint8, EXR and DPX uint16.
 
+    PNG and TIFF also take numbers, (H,W).
+
     alpha    (H,W) of the same type, straight, for PNG, WebP, AVIF, TIFF and EXR
     quality  a name of `encoder_settings`, for JPEG, WebP and AVIF; None: good
 
@@ -62,6 +64,8 @@ def encode_picture(suffix: str, rgb: Array, quality: str | None = None, alpha: A
 
 
 def _bgr(rgb: Array, alpha: Array | None) -> Array:
+    if rgb.ndim == 2:
+        return rgb
     if alpha is None:
         return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     return np.dstack([rgb[..., ::-1], alpha])

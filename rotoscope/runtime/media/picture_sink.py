@@ -1,5 +1,6 @@
 """Write frames as pictures: one file, a folder, or a numbered %05d pattern."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,15 +29,24 @@ class PictureSink:
         pattern   the number in the source's name, so that shot.1001.png stays 1001; the frame's index without sources, or if
                   their names carry no single number
 
-    No source is ever replaced: UsageError if one would be.
+    Frames after the last source go on from its number. No source is ever replaced: UsageError if one would be.
+
+    one_channel  the three channels of a frame hold the same numbers, which become the one of a PNG
     """
 
     def __init__(
-        self, target: Path, *, overwrite: bool, sources: Sequence[Path] = (), quality: str | None = None
+        self,
+        target: Path,
+        *,
+        overwrite: bool,
+        sources: Sequence[Path] = (),
+        quality: str | None = None,
+        one_channel: bool = False,
     ) -> None:
         if target.name in ("", ".."):
             target = target.resolve()  # "." has no name that a hidden folder could have beside it
         self._target, self._overwrite, self._quality = target, overwrite, quality
+        self._one_channel = one_channel
         self._names, self._numbers = _png_names(sources), frame_numbers(sources)
         self.num_frames = 0
         self.notes: list[str] = []
@@ -74,9 +84,10 @@ class PictureSink:
             pattern = f"{self._target.stem}_%05d{self._target.suffix}"
             raise UsageError(f"{self._target}: the source has more than one frame; give a folder or {pattern}")
         path = self._path(frame.index)
+        pixels = frame.result.planes[0][..., 0] if self._one_channel else frame.result.planes[0]
         try:
             (self._staging / path.name).write_bytes(
-                encode_picture(path.suffix.lower(), frame.result.planes[0], self._quality, frame.result.alpha)
+                encode_picture(path.suffix.lower(), pixels, self._quality, frame.result.alpha)
             )
         except OSError as error:
             raise OutputFailed(f"{path}: {error.strerror or error}") from error
@@ -121,9 +132,29 @@ class PictureSink:
             return self._target
         digits = PATTERN.search(self._target.name)
         if digits is not None:
-            number = index if self._numbers is None else self._numbers[index]
+            number = index if self._numbers is None else self._number(index, self._numbers)
             return self._target.with_name(PATTERN.sub(f"{number:0{digits.group(1) or 1}d}", self._target.name, count=1))
-        return self._target / (self._names[index] if self._names else f"{index:05d}.png")
+        return self._target / self._name(index)
+
+    def _name(self, index: int) -> str:
+        """Name of a picture in a folder."""
+        if not self._names:
+            return f"{index:05d}.png"
+        if index < len(self._names):
+            return self._names[index]
+        last = self._names[-1]
+        if self._numbers is None:
+            return f"{Path(last).stem}-{index - len(self._names) + 1:05d}.png"
+        places = [found for found in re.finditer(r"\d+", last) if int(found[0]) == self._numbers[-1]]
+        begin, end = places[-1].span()
+        return f"{last[:begin]}{self._number(index, self._numbers):0{end - begin}d}{last[end:]}"
+
+    @staticmethod
+    def _number(index: int, numbers: Sequence[int]) -> int:
+        """Number of a frame: that in its source's name, or after the last source in steps of the last two."""
+        beyond = index - len(numbers) + 1
+        step = numbers[-1] - numbers[-2] if len(numbers) > 1 else 1
+        return numbers[index] if beyond <= 0 else numbers[-1] + step * beyond
 
 
 def _png_names(sources: Sequence[Path]) -> list[str]:

@@ -26,11 +26,11 @@ JOINED = (".mp4", ".m4v", ".mov", ".mkv", ".webm")  # endings of containers whos
 
 @dataclass(frozen=True)
 class SegmentRule:
-    """Where segments end.
+    """The rule for the ends of segments.
 
     folder   that holds them; removed when the result is complete
-    seconds  a scene cut after so many ends a segment
-    most     any frame after so many seconds ends one; None: only cuts do
+    seconds  a scene cut that is at least this far from the begin of a segment ends it
+    most     longest segment in seconds, with or without a cut; None: only cuts end segments
     """
 
     folder: Path
@@ -90,7 +90,7 @@ class SegmentSink:
 
     @property
     def notes(self) -> list[str]:
-        """What an earlier run left, and what the container could not keep."""
+        """Sentences about what an earlier run left, and what the container could not keep."""
         return self._notes + ([] if self._copied is None else self._copied.notes)
 
     def write(self, frame: Frame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations  # av.Packet is generic for type checkers only
 
 import json
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,9 +16,12 @@ import av
 import av.container
 
 from rotoscope.base.errors import OutputFailed
+from rotoscope.base.files import why_unusable
 from rotoscope.base.parts import part_name, remove_leftovers
 from rotoscope.base.text import json_text
 from rotoscope.runtime.media.local_file import open_local
+
+MOST_BYTES = 1 << 16  # of a record
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,27 @@ def read_segments(folder: Path) -> list[Segment]:
     remove_leftovers(folder)
     found: list[Segment] = []
     for record in sorted(folder.glob("*.json")):
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            content = json.loads(record.read_text())
-            size = content.pop("bytes")
-            segment = Segment(**{**content, "path": folder / Path(content["path"]).name})
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            segment, size = _read(record)
             follows = segment.first == (found[-1].end if found else 0)
-            if follows and segment.path.stat().st_size == size and segment.num_frames > 0:
+            is_whole = stat.S_ISREG(segment.path.lstat().st_mode) and segment.path.stat().st_size == size
+            if follows and is_whole and segment.num_frames > 0 and 0 <= segment.scene <= segment.end:
                 found.append(segment)
                 continue
         break
     return found
+
+
+def _read(record: Path) -> tuple[Segment, int]:
+    """The segment of a record and its bytes; raises ValueError and others for what no run has written."""
+    if reason := why_unusable(record, MOST_BYTES):
+        raise ValueError(reason)
+    content = json.loads(record.read_text())
+    size = content.pop("bytes")
+    path = record.with_suffix(Path(content.pop("path")).suffix)
+    if not all(isinstance(number, int) and abs(number) < 1 << 62 for number in (size, *content.values())):
+        raise ValueError(content)
+    return Segment(path, **content), size
 
 
 def write_segment(segment: Segment) -> None:
@@ -72,7 +87,7 @@ def write_segment(segment: Segment) -> None:
 def joined_packets(segments: list[Segment], time_base: Fraction) -> Iterator[tuple[Fraction, av.Packet[Any]]]:
     """The packets of all segments, in order, with the times that they have in the result; and the time of each in seconds.
 
-    Decoding times are made again for the whole: the sorted times, moved back by as much as any packet needs.
+    Decoding times are made again for the whole: the sorted times, moved back by the largest shift that a packet needs.
     """
     ticks = [_ticks(segment, time_base) for segment in segments]
     for earlier, later in pairwise(ticks):

@@ -1,6 +1,7 @@
 """Pages of a picture file that FFmpeg does not read rightly, as Pictures: what Pillow gives, turned, in sRGB, over black."""
 
 import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -70,9 +71,11 @@ def pillow_pages(
     is_over_black = not unconverted and not keep_alpha
 
     def read(number: int) -> Picture:
-        image.seek(pages[number])
-        check_pixels(image.size)
-        image.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about damaged tags
+            image.seek(pages[number])
+            check_pixels(image.size)
+            image.load()
         if is_over_black and OVER_BLACK not in notes and _is_transparent(image):
             notes.append(OVER_BLACK)
         steps[number] = int(image.info.get("duration") or DEFAULT_STEP_MS)

@@ -1,5 +1,7 @@
 """TIFF files that FFmpeg reads in part or in wrong colours: several pages, JPEG compression, Y'CbCr, Lab, CMYK, profiles."""
 
+import ctypes
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,19 @@ from rotoscope.runtime.media.still_file import (
 )
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # OpenCV would print what is wrong with a file, raw
+
+
+def _silence_libtiff() -> None:
+    """Let Pillow's libtiff print nothing: it writes its errors to standard error, and Pillow has no switch for it (Linux)."""
+    with suppress(OSError, AttributeError):
+        import PIL._imaging  # noqa: F401  which loads libtiff
+
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        for file in {line.split(maxsplit=5)[-1] for line in lines if "/libtiff" in line}:
+            ctypes.CDLL(file).TIFFSetErrorHandler(None)
+
+
+_silence_libtiff()
 
 MOST_PAGES = 100_000
 _NEW_SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 254, 258, 262, 274

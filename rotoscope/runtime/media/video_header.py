@@ -1,4 +1,4 @@
-"""What a container and its first decoded frame say about the video: which stream is read, VideoInfo, notes for the user."""
+"""Read the header of a container and its first frame: choose the stream, make its VideoInfo and notes for the user."""
 
 import math
 from collections.abc import Iterator
@@ -120,7 +120,7 @@ def notes_on(
     over_black: bool,
     hdr: str | None = None,
 ) -> Iterator[str]:
-    """What is done with a source that is interlaced, transparent or HDR, in sentences."""
+    """Sentences that say how a source that is interlaced, transparent or HDR is treated."""
     if int(first.color_trc) == LINEAR and is_exact(first.format.name):
         yield "linear light becomes sRGB for the network; values above 1 are clipped"
     if info.is_interlaced:

@@ -41,7 +41,7 @@ CLOCKS = {"gif": GIF_TIME_BASE, "matroska": Fraction(1, 1000), "webm": Fraction(
 
 
 class OtherStreams(Protocol):
-    """What goes into a container beside the pictures: `CopiedStreams`, or the sound of a live run."""
+    """Streams of a container beside the pictures: `CopiedStreams`, or the sound of a live run."""
 
     @property
     def kept(self) -> list[str]: ...  # noqa: D102  (the four are as those of a sink)
@@ -137,7 +137,7 @@ class VideoSink:
 
     @property
     def notes(self) -> list[str]:
-        """What the container could not keep of the source's streams and times."""
+        """Sentences about streams and times of the source that the container could not keep."""
         notes = [] if self._copied is None else list(self._copied.notes)
         moved = self._repair.repairs["not later"]
         if moved:

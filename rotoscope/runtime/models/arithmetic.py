@@ -28,7 +28,7 @@ MOST_STEPS = 200
 
 
 class Ends(NamedTuple):
-    """What one end of a graph shows.
+    """Evidence from one end of a graph.
 
     range   values of black and white; None if nothing shows them
     reason  such as "its last operator is Tanh"
@@ -49,7 +49,7 @@ class Affine(NamedTuple):
     shift: F64
 
     def of(self, low: float, high: float) -> tuple[F64, F64]:
-        """Where the ends of an interval go."""
+        """Image of an interval."""
         return self.gain * low + self.shift, self.gain * high + self.shift
 
 

@@ -30,7 +30,8 @@ def golden_inputs(manifest: Manifest, *, seed: int, height: int, width: int) -> 
     places = len(frame.window.offsets) if frame.window else 1
     inputs: Arrays = {frame.tensor: coded(frame, [_frame(manifest, random, height, width) for _ in range(places)])}
     if manifest.second:
-        inputs[manifest.second.tensor] = coded(frame, [_frame(manifest, random, height, width)])
+        count = places if manifest.second.what == "drawing" else 1
+        inputs[manifest.second.tensor] = coded(frame, [_frame(manifest, random, height, width) for _ in range(count)])
     if manifest.mask:
         mask = np.full(
             frame.shape(height, width, channels=manifest.mask.channels), manifest.mask.known, manifest.mask.dtype

@@ -1,4 +1,4 @@
-"""What a graph shows about the values of black and white at its input, and about its channels.
+"""Find out which input values stand for black and white, and the order of the channels, from the graph alone.
 
 Forward from the input, through operators that change no value or that scale and shift all values alike, to the first other
 operator, usually a convolution.
@@ -154,7 +154,7 @@ def _quantised(view: GraphView, node: onnx.NodeProto) -> Ends:
 
 
 def _scaled(node: onnx.NodeProto) -> Ends:
-    """What an ImageScaler (ONNX Model Zoo, Core ML) adds to each channel."""
+    """The numbers that an ImageScaler (ONNX Model Zoo, Core ML) adds to each channel."""
     bias = attribute(node, "bias")
     mean = np.array([] if bias is None else [-value for value in bias.floats], np.float64)
     if mean.size == 0 or abs(mean).max() <= 2:

@@ -1,4 +1,4 @@
-"""What a graph shows about the values of black and white at its output.
+"""Find out which output values stand for black and white, from the graph alone.
 
 Backward from the output, through operators that change no value or that scale and shift all values alike, to an operator with
 bounds (Tanh, Sigmoid, Clip).
@@ -40,7 +40,7 @@ class _Backward:
         self._view, self._steps_left = view, MOST_STEPS
 
     def follow(self, name: str, after: Affine) -> Ends:
-        """What bounds a value; `after` is what happens to it from here to the output."""
+        """Find the bounds of a value; `after` is the arithmetic from here to the output."""
         view = self._view
         while self._steps_left > 0:
             self._steps_left -= 1

@@ -48,7 +48,7 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Reach:
-    """What an output pixel depends on.
+    """The part of the input that an output pixel depends on.
 
     pixels      of the input, on either side of the output pixel
     alignment   tiles must begin at multiples of this, because the network takes pixels in steps

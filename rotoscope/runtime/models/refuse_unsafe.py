@@ -80,7 +80,7 @@ def check_it_ends(
 
     An error of that call is ignored here.
 
-    ends_within  runs the network on inputs by name, at most so many seconds, and returns whether the call ended
+    ends_within  runs the network on inputs by name for at most a number of seconds, and returns whether the call ended
     """
     frame = manifest.frame
     side = -(-max(PROBE_SIDE, frame.minimum) // frame.multiple) * frame.multiple

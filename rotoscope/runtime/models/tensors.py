@@ -1,4 +1,4 @@
-"""What the inputs and outputs of a graph without a description are: pictures, masks, styles, numbers."""
+"""Classify the inputs and outputs of a graph without a description: pictures, masks, styles, numbers."""
 
 import math
 import re

@@ -3,6 +3,7 @@
 At most a dozen calls: sizes that work, the scale and layout of the output, and ranges that nothing in the graph shows.
 """
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rotoscope.base.engine import Engine, EngineEnded
-from rotoscope.base.errors import RotoscopeError
+from rotoscope.base.errors import ModelRefused, RotoscopeError
 from rotoscope.base.manifest import FrameInput, Manifest
 from rotoscope.runtime.models.golden import coded, first_state, golden_inputs
 from rotoscope.runtime.models.inferred import Inferred, settled
@@ -21,6 +22,8 @@ F64 = NDArray[np.float64]
 SIDE = 64  # pixels of the first call
 MULTIPLES = (2, 4, 8, 16, 32, 64, 7, 14, 28, 12, 24)
 FIXED_SIDES = (256, 512, 224, 384)  # tried if no other size works
+MOST_SCALE = 16  # of an output
+MOST_NUMBERS = 1 << 24  # in the output for a trial picture, which goes through a pipe; more for a large picture
 FAR = 4.0  # an output beyond -4..4 is in 8-bit units
 
 
@@ -31,7 +34,10 @@ def is_worth_a_trial(file: ModelFile) -> bool:
 
 
 def tried(file: ModelFile, engine: Engine) -> ModelFile:
-    """The file with what calls on small pictures show; unchanged if the network cannot be called. Raises EngineEnded."""
+    """The file with what calls on small pictures show; unchanged if the network cannot be called.
+
+    Raises EngineEnded, and ModelRefused for an output that is far larger than the picture.
+    """
     trial = _Trial(file, engine)
     if not trial.found_size():
         return file
@@ -45,7 +51,7 @@ class _Trial:
 
     def __init__(self, file: ModelFile, engine: Engine) -> None:
         self.manifest, self.items = file.manifest, file.inferences
-        self._engine = engine
+        self._name, self._engine = file.path, engine
         self._shape: tuple[int, ...] = ()
         self._size = (0, 0)  # (height, width) of the calls
 
@@ -83,7 +89,7 @@ class _Trial:
         for layout in layouts:
             sides, channels = (shape[-2:], shape[-3]) if layout == "NCHW" else (shape[-3:-1], shape[-1])
             if channels in (1, 3, 4) and sides[0] >= height and sides[1] >= width:
-                scale = min(16, sides[0] // height)
+                scale = min(MOST_SCALE, sides[0] // height)
                 self._set("output", layout=layout, channels=channels, scale=scale)
                 if not any(item.item == "scale" for item in self.items) and scale > 1:
                     self.items = (*self.items, Inferred("scale", str(scale), ""))
@@ -159,6 +165,12 @@ class _Trial:
             raise
         except RotoscopeError:
             return False
+        most = max(MOST_NUMBERS, 4 * MOST_SCALE**2 * height * width)
+        if math.prod(self._shape) > most:
+            raise ModelRefused(
+                f"{self._name}: the output for a picture of {width}x{height} is {list(self._shape)}; accepted: at most "
+                f"{most:,} numbers"
+            )
         sides = [side for side in self._shape if side not in (1, 3, 4)] if len(self._shape) in (3, 4) else []
         scale = max(1, sides[0] // height) if sides else 0
         wanted = height * scale, width * scale

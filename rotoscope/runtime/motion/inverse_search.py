@@ -27,7 +27,7 @@ ROUNDS = ((2, 3), (1, 3))  # (distance of the neighbours that are tried in patch
 SWEEPS = 8
 
 
-class Level(NamedTuple):
+class PyramidLevel(NamedTuple):
     """Arrays for one level of a pair of pictures (H,W), reused from pair to pair."""
 
     patches: tuple[Array, Array]
@@ -51,7 +51,7 @@ class Workspace:
             return np.empty_like(like, np.float32, shape=shape)  # a CuPy array if `like` is one
 
         self.levels = [
-            Level(
+            PyramidLevel(
                 (empty(2, *patch_grid(h, w), 2), empty(2, *patch_grid(h, w), 2)),
                 empty(2, h, w, 2),
                 empty(2, h, w, 2),

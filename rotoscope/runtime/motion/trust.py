@@ -21,7 +21,7 @@ NEIGHBOURHOOD_PX = 2.0  # standard deviation of the Gaussian that averages diffe
 WINDOW_PX = 9
 STILL_FORWARD_BACKWARD_PX2 = 0.25
 UNRELIABLE_PX = 5  # pixels this near to one that fails the check count as failed
-# Not moving explains a window if it differs at most so many times as much as along the flow, plus so many levels of 255.
+# A window is still if its difference without motion is at most this factor times that along the flow, plus these levels of 255.
 UNRELIABLE_RATIO, UNRELIABLE_LEVELS = 1.2, 1.0  # where the flow fails the check
 RELIABLE_RATIO, RELIABLE_LEVELS = 1.05, 0.1  # where it passes
 BRIGHTER_LEVELS = 6.0  # change of light allowed where nothing moves

@@ -31,7 +31,7 @@ class Feed:
               drawn with the default seed, or a black picture
     settings  values of further inputs by name; by default those of the manifest
     device    of the pictures that will be written
-    calls     more than 1: a batch that stands for so many calls, of which `parts` are the feeds
+    calls     pictures in one batch; with more than 1, `parts` are the feeds of the single pictures
     """
 
     def __init__(
@@ -122,6 +122,18 @@ class Feed:
         tensor = self.arrays[self._manifest.second.tensor]
         (place,) = _places(self._manifest.frame, tensor)
         self._put(picture, place)
+        _fill_batch(self._manifest.frame, tensor)
+
+    def drawings(self, pictures: Sequence[Picture | None]) -> None:
+        """Write the second drawings of the same frames."""
+        assert self._manifest.second is not None
+        tensor = self.arrays[self._manifest.second.tensor]
+        for place, picture in zip(_places(self._manifest.frame, tensor), pictures, strict=True):
+            if picture is None:
+                raise UsageError(
+                    f"{self._manifest.name} takes two drawings of each frame: --drawings, a folder or video of the second"
+                )
+            self._put(picture, place)
         _fill_batch(self._manifest.frame, tensor)
 
     def masks(self, masks: Sequence[Array | None]) -> None:

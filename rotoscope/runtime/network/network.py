@@ -25,7 +25,7 @@ from rotoscope.runtime.network.clipped import ClippedShare
 from rotoscope.runtime.network.feed import Feed
 from rotoscope.runtime.network.state import NetworkState
 
-MOVING_S = 2.0  # time constant of moving statistics: after so many seconds 1/e of the old ones is left
+MOVING_S = 2.0  # time constant of moving statistics: after this time 1/e of the old ones is left
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CallInput:
 
     pictures    those of the window, oldest first; one without a window
     masks       (H,W) bool of the same frames, True in the hole
-    instances   object ids of the same frames
+    instances   object ids, or second drawings, of the same frames
     translated  what another network made of the last picture; for models of kind "stabilise"
     elapsed_s   seconds since the call before
     """
@@ -137,7 +137,7 @@ class Network:
 
     @property
     def notes(self) -> list[str]:
-        """What about the file is a guess, and what share of the output so far was clipped, if it is large."""
+        """Guesses about the file, and the share of the output so far that was clipped, if it is large."""
         return [*self.model.guesses, *filter(None, [self._clipped.note])]
 
     def placement(self, picture: Size) -> Placement:
@@ -206,7 +206,9 @@ class Network:
             feed.masks(given.masks or (None,) * len(given.pictures))
         if manifest.instances:
             feed.instances(given.instances or (None,) * len(given.pictures))
-        if manifest.second:
+        if manifest.second and manifest.second.what == "drawing":
+            feed.drawings(given.instances or (None,) * len(given.pictures))
+        elif manifest.second:
             if given.translated is None:
                 raise UsageError(
                     f"{manifest.name} steadies what another model made: give that one first (-m A -m {manifest.name})"
@@ -269,7 +271,7 @@ class Network:
             )
 
     def _buffers(self, picture: Size, calls: int) -> _Buffers:
-        """The calling thread's buffers for pictures of this size and batches of so many; only those of one size are kept."""
+        """The calling thread's buffers for pictures of this size, `calls` at a time; only those of one size are kept."""
         mine: dict[tuple[Size, int], _Buffers] = self._local.__dict__.setdefault("buffers", {})
         if (picture, calls) not in mine:
             if any(size != picture for size, _ in mine):

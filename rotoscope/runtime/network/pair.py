@@ -157,7 +157,7 @@ class _Call:
         return flow if flow.shape[:2] == size else resize_flow(flow, (size[0], size[1]))
 
     def _arrays_for(self, first: Picture, second: Picture, *, pairs: int) -> tuple[Feed, dict[str, Array]]:
-        """The feed and the output arrays of calls with so many pairs of pictures; only those of one size are kept."""
+        """The feed and the output arrays of calls with this number of pairs; only those of one size are kept."""
         size = (first.width, first.height)
         if (second.width, second.height) != size:
             raise ValueError(f"pictures of {size} and {(second.width, second.height)}; accepted: two of one size")

@@ -16,7 +16,7 @@ STYLE_SEED = 0  # the default
 
 
 def accepted_styles(model: Manifest) -> str:
-    """What the style of a model may be, in words; empty for a model without one."""
+    """Accepted values of a model's style, as a sentence; empty for a model without one."""
     if model.example is not None:
         return "a picture"
     if model.style is None:

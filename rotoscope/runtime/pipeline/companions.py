@@ -1,4 +1,4 @@
-"""Sources that are read in step with the main one: masks of holes, and instance maps."""
+"""Sources that are read in step with the main one: masks of holes, instance maps, second drawings."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -30,6 +30,14 @@ def with_instances(
 ) -> Iterator[Frame]:
     """Frames with instance maps, which are read unconverted; `stopped` as in `with_masks`."""
     for frame, picture in in_step(frames, maps, "instance map", stopped):
+        yield replace(frame, instances=picture)
+
+
+def with_drawings(
+    frames: Iterable[Frame], drawings: MediaSource, *, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Frame]:
+    """Frames with their second drawings, in the place of instance maps; `stopped` as in `with_masks`."""
+    for frame, picture in in_step(frames, drawings, "drawing", stopped):
         yield replace(frame, instances=picture)
 
 

@@ -58,7 +58,7 @@ class Finish:
         return (self.size[0] * 2, self.size[1]) if self.compare else self.size
 
     def place(self, source: Size) -> Place:
-        """Where results show a source of this (width, height)."""
+        """The rectangle of a result that shows a source of this (width, height)."""
         part = self.region(source)
         width, height = fitted_size(part[2:], self.size) if self.keeps_aspect else self.size
         left, top = (self.size[0] - width) // 2, (self.size[1] - height) // 2

@@ -28,7 +28,8 @@ from rotoscope.runtime.media.video_source import LOST_FRAMES
 from rotoscope.runtime.motion.estimator import FlowSource
 from rotoscope.runtime.network.pair import InterpolationModel
 from rotoscope.runtime.network.statistics import Calibration, calibrate
-from rotoscope.runtime.pipeline.companions import with_instances, with_masks
+from rotoscope.runtime.pipeline.companions import with_drawings, with_instances, with_masks
+from rotoscope.runtime.pipeline.future import parted
 from rotoscope.runtime.pipeline.output import (
     OutputPlan,
     check_named_target,
@@ -134,19 +135,30 @@ def run_job(
         stack.enter_context(workers.active())
         sources, models = _opened(job, open_models)
         stack.callback(sources.close)
-        check_beside(models[0].file, mask=options.mask, instances=options.instances)
+        future, models = parted(models, job)
+        check_beside(models[0].file, mask=options.mask, instances=options.instances, drawings=options.drawings)
+        steady = job.steady_options if future is None else future.steady(job.steady_options)
         stages = Stages(
-            models, job.steady_options, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
+            models, steady, workers=workers, in_flight=job.in_flight, flow=flow, interpolator=interpolator,
             calibration=_calibration(job, models[0], workers), gpu_slots=SLOTS,
         )  # fmt: skip
         stack.callback(stages.close)
         sources, decoder_note = _decoding_on_gpu(job, sources, stages)
         stack.callback(sources.close)
         plan = plan_output(job.source, job.target, sources.main, stages, job.output_options)
+        if future is not None:
+            future.check_target(plan)
         resumed = _resumed(job, sources.main, plan, stages, stack)
         writer = stack.enter_context(
             finishing(
-                lambda: _open_sink(job.source, plan, sources.main, job.output_options, resumed),
+                lambda: _open_sink(
+                    job.source,
+                    plan,
+                    sources.main,
+                    job.output_options,
+                    resumed,
+                    one_channel=future is not None and future.shows_numbers,
+                ),
                 lambda: stages.times.measure("encode"),
             )
         )
@@ -154,6 +166,8 @@ def run_job(
         frames = sources.frames(lambda decoded: stages.times.measure_each("decode", decoded))
         if resumed is not None:
             frames = resumed.needed(frames)
+        if future is not None:
+            frames = future.continued(frames, workers.threads)
         first_frame_seconds = 0.0
         with closing(stages.line(frames, plan.finish, interrupt=sources.interrupt)) as finished:
             for frame in finished:
@@ -165,12 +179,13 @@ def run_job(
                 on_progress(Progress(writer.num_frames, total, elapsed, stages.times.shares()))
         _check_stopped_run(stop, writer.num_frames)
     main = sources.main
+    files = [*([future.predictor.file] if future else []), *(stages.models if not (future and future.is_alone) else [])]
     notes = [*main.notes, *format_notes(main.info, plan), *writer.notes, *stages.notes, *filter(None, [decoder_note])]
     return Run(
         source=job.source,
         target="-" if plan.path is None else str(plan.path),
-        models=tuple(file.name for file in stages.models),
-        model_sha256=tuple(file.sha256 for file in stages.models),
+        models=tuple(file.name for file in files),
+        model_sha256=tuple(file.sha256 for file in files),
         engine=stages.description,
         steady=stages.steadiness.description,
         flicker=meter.measured if (meter := stages.steadiness.flicker) else None,
@@ -230,6 +245,7 @@ class _Sources:
                 self.main = opened(job.source, unconverted=unconverted, device=None if gpu is None else gpu.device)
             self._masks = None if options.mask is None else opened(options.mask)
             self._maps = None if options.instances is None else opened(options.instances, unconverted=True)
+            self._drawings = None if options.drawings is None else opened(options.drawings)
             self._closing = stack.pop_all()
 
     @property
@@ -246,12 +262,14 @@ class _Sources:
             frames = with_masks(frames, self._masks, stopped=self._stopped.is_set)
         if self._maps is not None:
             frames = with_instances(frames, self._maps, stopped=self._stopped.is_set)
+        if self._drawings is not None:
+            frames = with_drawings(frames, self._drawings, stopped=self._stopped.is_set)
         return frames
 
     def interrupt(self) -> None:
         """End all waits, from any thread or a signal handler: the frames end soon, without an error."""
         self._stopped.set()
-        for source in (self.main, self._masks, self._maps):
+        for source in (self.main, self._masks, self._maps, self._drawings):
             if source is not None:
                 source.interrupt()
 
@@ -280,6 +298,8 @@ def _decoding_on_gpu(job: Job, sources: "_Sources", stages: Stages) -> tuple["_S
         reason = "only video files are decoded on a GPU"
     elif stages.models[0].manifest.frame.is_ids:
         reason = "label maps are read as numbers"
+    elif job.source_options.ahead:
+        reason = "predicted label maps are on the CPU"
     elif job.source_options.deinterlace or job.output_options.hdr:
         reason = "frames are deinterlaced and toned on the CPU"
     else:
@@ -336,7 +356,7 @@ def _check_stopped_run(stop: StopRequest, num_frames: int) -> None:
 
 def _resumed(job: Job, reader: MediaSource, plan: OutputPlan, stages: Stages, stack: ExitStack) -> Resumption | None:
     """Where a run in segments goes on, its folder locked until the end of the stack; None: it is written at once."""
-    if job.segments is None:
+    if job.segments is None or job.source_options.ahead:
         return None
     resumed = plan_segments(job.segments, reader, plan, stages.models, job.steady_options)
     if resumed is not None:
@@ -345,7 +365,13 @@ def _resumed(job: Job, reader: MediaSource, plan: OutputPlan, stages: Stages, st
 
 
 def _open_sink(
-    source: str, plan: OutputPlan, reader: MediaSource, options: OutputOptions, resumed: Resumption | None
+    source: str,
+    plan: OutputPlan,
+    reader: MediaSource,
+    options: OutputOptions,
+    resumed: Resumption | None,
+    *,
+    one_channel: bool = False,
 ) -> Sink:
     """The sink of a plan; the source's other streams are copied if they come from a file and go into a container."""
     encoding = None if plan.encoder is None or plan.video is None else (plan.video, plan.encoder)
@@ -374,12 +400,15 @@ def _open_sink(
         source=source,
         quality=options.quality,
         is_picture=reader.is_picture,
+        one_channel=one_channel,
     )
 
 
 def _expected(info: VideoInfo, options: SourceOptions) -> int | None:
     """About how many frames will come, for progress only."""
     rate = float(info.average_rate) if info.average_rate else None
+    if options.ahead:
+        return None
     whole = info.num_frames_from_header or (
         round(info.duration_seconds * rate) if info.duration_seconds and rate else None
     )

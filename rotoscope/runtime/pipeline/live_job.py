@@ -1,4 +1,4 @@
-"""What a live run is asked for, and what it reports at the end."""
+"""The request of a live run, and its report at the end."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +25,7 @@ class LiveJob:
 
 @dataclass(frozen=True)
 class StagesRequest:
-    """What the stages of a live run are made of. The names of models are those that the user gave; () the models of the run."""
+    """Request for the stages of a live run. `models` holds names as the user gave them; () stands for the models of the run."""
 
     working_size: str | None
     steady: SteadyOptions
@@ -38,6 +38,7 @@ class LiveReport:
     """Record of a finished live run: frames_in = frames_out + dropped + the sum of losses.
 
     frames_out  results handed to the outputs, carried ones among them
+    strength    that of the end: it may be changed while the run goes on
     losses      cause -> frames of the source that could not be used
     latency     milliseconds from arrival to the hand-over: p50, p95, p99, max, first and last second
     outputs     name -> frames written, dropped, lost, reconnects, error
@@ -47,6 +48,7 @@ class LiveReport:
     models: tuple[str, ...]
     engine: str
     steady: str
+    strength: float
     working_size: str
     seconds: float
     frames_in: int
@@ -73,7 +75,8 @@ def report_of(status: LiveStatus, *, models: tuple[str, ...], seconds: float, la
     }  # fmt: skip
     return LiveReport(
         source=status.source, models=models, engine=status.engine, steady=status.steady,
-        working_size=status.working_size, seconds=seconds, frames_in=status.frames_in, frames_out=status.frames_out,
+        strength=status.strength, working_size=status.working_size, seconds=seconds,
+        frames_in=status.frames_in, frames_out=status.frames_out,
         carried=status.carried, dropped=status.dropped, losses=status.losses, latency=latency,
         reconnects=status.reconnects, outputs=outputs, stages=status.stages, notes=status.notes,
         peak_memory_mb=status.memory_mb,

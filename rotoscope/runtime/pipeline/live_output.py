@@ -77,7 +77,7 @@ class LiveOutput:
 
     @property
     def notes(self) -> list[str]:
-        """What the output could not keep."""
+        """Sentences about what the output could not keep."""
         return list(self._sink.notes)
 
     def end(self, *, abort: bool = False) -> None:

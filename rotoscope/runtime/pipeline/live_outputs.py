@@ -33,7 +33,7 @@ class LiveOutputs:
 
     @property
     def notes(self) -> list[str]:
-        """What the outputs could not keep, and why a recording failed."""
+        """Sentences about what the outputs could not keep, and why a recording failed."""
         notes = [note for output in self._asked for note in output.notes]
         if self._recording is not None and (error := self._recording[1].error) is not None:
             notes.append(f"the recording {self._recording[0]} has ended: {error}")
@@ -108,6 +108,6 @@ class LiveOutputs:
 
 
 def _unfinished(outputs: list[LiveOutput], seconds: float) -> list[LiveOutput]:
-    """Wait for the ends of outputs, so many seconds for all together; return those that go on."""
+    """Wait for the ends of outputs, `seconds` for all of them together; return those that still run."""
     end = time.monotonic() + seconds
     return [output for output in outputs if not output.join(max(0.0, end - time.monotonic()))]

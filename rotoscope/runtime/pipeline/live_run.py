@@ -135,7 +135,7 @@ class LiveRun:
             threading.Thread(target=self._exchange, args=(line, request), name="rotoscope-open", daemon=True).start()
 
     def place(self, source: Size) -> Place:
-        """Where results show a source of this (width, height); there must be a result."""
+        """The rectangle of a result that shows a source of this (width, height); there must be a result."""
         assert self._line is not None
         return self._line.finish.place(source)
 

@@ -86,7 +86,7 @@ def status_of(
 
 
 def info_of(source: LiveSource) -> VideoInfo | None:
-    """What the source says about itself; None before its first frame."""
+    """Description of the source; None before its first frame."""
     try:
         return source.info
     except UsageError:

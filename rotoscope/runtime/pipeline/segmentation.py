@@ -1,8 +1,8 @@
 """Whether and how a run is written in segments, and from which frame on an interrupted one goes on.
 
-State ends at scene cuts, so what follows a cut is computed as if nothing had been before: segments that begin there are exact.
-Where there is no cut for long, a run without state may be divided anywhere. Blend may be divided too: it then goes on from some
-frames earlier, whose results are thrown away, so many that the influence of what was before them is below one code value.
+State ends at scene cuts, so the frames after a cut do not depend on those before it: segments that begin there are exact.
+If there is no cut for long, a run without state may be divided anywhere. Blend may be divided too: it is computed from earlier
+frames on, whose results are discarded, until the influence of the frames before them is below one code value.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ class Segmented:
 class Resumption:
     """Where a run goes on.
 
-    rule      where segments end
+    rule      for the ends of segments
     segments  that are complete
     warm_up   frames before the first missing one that the stages see; None: it begins a scene
     lock      of the folder, held until `release`

@@ -192,7 +192,7 @@ class Stages:
 
     @property
     def device(self) -> Device:
-        """Where pictures are between the first stage and the last."""
+        """Device of the pictures between the first stage and the last."""
         return CPU if self.gpu is None else self.gpu.device
 
     @property
@@ -259,11 +259,16 @@ def _choose_in_flight(wanted: int | None, threads: int, *, is_stateless: bool) -
     return wanted or min(threads, MAX_IN_FLIGHT)
 
 
-def check_beside(model: ModelFile, *, mask: str | None, instances: str | None) -> None:
-    """Raise UsageError for a mask or instance maps that the model does not take."""
+def check_beside(model: ModelFile, *, mask: str | None, instances: str | None, drawings: str | None = None) -> None:
+    """Raise UsageError for a mask, instance maps or drawings that the model does not take."""
     manifest = model.manifest
-    for name, given, taken in (("mask", mask, manifest.mask), ("instances", instances, manifest.instances)):
-        if given is not None and taken is None:
+    two = manifest.second is not None and manifest.second.what == "drawing"
+    for name, given, taken in (
+        ("mask", mask, manifest.mask is not None),
+        ("instances", instances, manifest.instances is not None),
+        ("drawings", drawings, two),
+    ):
+        if given is not None and not taken:
             raise UsageError(f"--{name} {given}: {manifest.name} takes none")
 
 

@@ -32,7 +32,7 @@ MAX_POOLED = 15  # pictures that `kernels.aggregate` takes
 class Steadiness:
     """The stages around the network.
 
-    description what is done, in words: "off", "blend 0.75", "ramp 0.75, 1 late", "blend 0.75, key frames 4"
+    words       what is done; `{strength}` stands for the strength of `steadier`
     before      stages that decoded frames pass: motion, inserted frames, key frames
     after       stages that translated frames pass
     notes       lines for the user: its cost, options without effect
@@ -41,13 +41,18 @@ class Steadiness:
     keys        the stage whose `every` can be changed between two frames; None without key frames
     """
 
-    description: str
+    words: str
     before: tuple[Stage, ...] = ()
     after: tuple[Stage, ...] = ()
     notes: tuple[str, ...] = ()
     flicker: FlickerMeter | None = None
     steadier: Blend | Ramp | None = None
     keys: ChooseKeys | None = None
+
+    @property
+    def description(self) -> str:
+        """What is done now: "off", "blend 0.75", "ramp 0.75, 1 late", "blend 0.75, key frames 4"."""
+        return self.words if self.steadier is None else self.words.format(strength=f"{self.steadier.strength:g}")
 
 
 def plan_steadiness(
@@ -89,21 +94,21 @@ def plan_steadiness(
         steadiness = _hypercon(options, motion, region, times, interpolator, gpu)
         return replace(steadiness, notes=steadiness.notes + notes)
     steadier: Blend | Ramp | None = None
-    description = "off"
+    words = "off"
     if method == "blend":
-        steadier, description = Blend(options.strength, region, times), f"blend {options.strength:g}"
+        steadier, words = Blend(options.strength, region, times), "blend {strength}"
     elif method == "ramp":
         steadier = Ramp(options.strength, options.late, region, times)
-        description = f"ramp {options.strength:g}, {options.late} late"
+        words = f"ramp {{strength}}, {options.late} late"
         notes = (*_delay("ramp:", options.late), *notes)
     if not has_keys:
         assert steadier is not None
         meter = FlickerMeter(region, times, gpu)
         after = meter.entering, steadier, meter.leaving
-        return Steadiness(description, (motion,), after, notes=notes, flicker=meter, steadier=steadier)
+        return Steadiness(words, (motion,), after, notes=notes, flicker=meter, steadier=steadier)
     carry, keys = Carry(region, times), ChooseKeys(options.keyframes)
     return Steadiness(
-        f"{description}, key frames {options.keyframes}" if options.keyframes > 1 else description,
+        f"{words}, key frames {options.keyframes}" if options.keyframes > 1 else words,
         (motion, keys),
         (carry, steadier) if steadier else (carry,),
         notes=notes,

@@ -18,7 +18,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 OCTAVES = 4
-SMALLEST_PX = 2**OCTAVES  # side of the smallest picture that has so many octaves
+SMALLEST_PX = 2**OCTAVES  # side of the smallest picture that has all OCTAVES
 LEAST, MOST = 0.7, 1.8  # gain
 AIMS = 0.5, 1.5  # times the frame-wise energy
 TINY = 1e-12

@@ -55,7 +55,7 @@ class Ramp:
     sampling. `Detail` raises the detail of what is shown; the mean of the past is kept without.
 
     strength  0 to 1; may be changed between two steps
-    late      later frames that are used, at least 0: frames leave so many late
+    late      later frames that are used, at least 0: a frame leaves after this many later ones
     region    (width, height) of a source -> (left, top, width, height), the part that results show
     """
 

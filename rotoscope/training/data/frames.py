@@ -27,6 +27,7 @@ from rotoscope.runtime.media.sequence_files import READABLE, sequence_files
 from rotoscope.runtime.motion.cuts import CutAtSizeChange
 from rotoscope.runtime.motion.dis import DisFlow
 from rotoscope.runtime.motion.estimator import MotionEstimator, MotionStage
+from rotoscope.training.data.line_drawings import line_drawing
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".y4m", ".mpg", ".ts", ".mxf")
 CUTS = "cuts.json"  # beside the frames: the numbers of the frames at which a scene begins
@@ -107,10 +108,12 @@ def extract_frames(
     *,
     shorter_side: int = 0,
     every: int = 1,
+    edges: bool = False,
     on_frame: Callable[[int], None] = lambda _done: None,
 ) -> int:
     """Decode every `every`-th frame of a video into a new folder as 00000.png, 00001.png ... and cuts.json; return how many.
 
+    With `edges` their lines, one channel, as `line_drawings.line_drawing` draws them.
     The folder appears when it is complete; an existing one is never changed. Raises InputRefused or OutputFailed.
     """
     part = Part(folder, is_folder=True)
@@ -129,8 +132,9 @@ def extract_frames(
                 if is_cut:
                     cuts.append(count)
                     is_cut = False
-                bgr = cv2.cvtColor(reduced(rgb_picture(frame.source), shorter_side), cv2.COLOR_RGB2BGR)
-                _, encoded = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
+                rgb = reduced(rgb_picture(frame.source), shorter_side)
+                pixels = line_drawing(rgb) if edges else cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+                _, encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
                 (staging / f"{count:05d}.png").write_bytes(encoded.tobytes())
                 count += 1
                 on_frame(count)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -82,7 +82,7 @@ class RunLog:
             with part_file(self._log, overwrite=True) as part:
                 part.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def write_row(self, step: int, total: int, seconds: float) -> dict[str, float]:
+    def write_row(self, step: int, seconds: float) -> dict[str, float]:
         """Write and return the mean of each term over the steps since the last row and over all processes."""
         terms = self.means.pop()
         if self._fabric.world_size > 1:
@@ -93,18 +93,21 @@ class RunLog:
             row = {"step": step, "seconds": round(seconds, 3), **terms}
             with self._log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
-            now = time.monotonic()
-            if now - self._page_written > PAGE_SECONDS:
-                self._page_written = now
-                self.write_page(f"step {step:,} of {total:,}", is_running=True)
         return terms
+
+    def write_running_page(self, state: str) -> None:
+        """Write run.html, at most every ten seconds."""
+        now = time.monotonic()
+        if now - self._page_written > PAGE_SECONDS:
+            self._page_written = now
+            self.write_page(state, is_running=True)
 
     def write_page(self, state: str, *, is_running: bool) -> None:
         """Write run.html."""
         if self._fabric.global_rank == 0:
             write_page(self._folder, self._options, state=state, is_running=is_running)
 
-    def write_samples(self, step: int, columns: Mapping[str, Tensor]) -> None:
-        """Write a grid of pictures, (N,3,H,W) in [-1,1] for each column."""
+    def write_samples(self, step: int, columns: Mapping[str, Tensor], *, of: Literal["step", "clip"] = "step") -> None:
+        """Write a grid of pictures, (N,3,H,W) in [-1,1] for each column: of the samples, or of the frames of a clip."""
         arrays = {name: pictures.float().cpu().numpy() for name, pictures in columns.items()}
-        write_grid(self._samples / f"step-{step:08d}.jpg", arrays)
+        write_grid(self._samples / f"{of}-{step:08d}.jpg", arrays)

@@ -62,12 +62,19 @@ def write_page(folder: Path, options: Mapping[str, Any], *, state: str, is_runni
     grids = sorted(path for path in found if re.fullmatch(r"step-\d{1,12}", path.stem) and path.is_file())
     shown = _spread(grids, MAX_GRIDS)
     for grid in reversed(shown):
-        uri = f"data:image/jpeg;base64,{base64.b64encode(grid.read_bytes()).decode()}"
-        body.append(f"<h3>step {int(grid.stem[5:]):,}</h3><img src='{uri}' alt='samples'>")
+        of_clip = grid.with_name(f"clip-{grid.stem[5:]}.jpg")
+        body.append(f"<h3>step {int(grid.stem[5:]):,}</h3>{_embedded(grid, 'samples')}")
+        if of_clip.is_file():
+            body.append(f"<p>{_embedded(of_clip, 'frames of the clip')}</p>")
     rows = "".join(f"<tr><td>{markup(key)}<td>{markup(str(value))}" for key, value in options.items())
     body.append(f"<h2>Options</h2><table>{rows}</table>")
     with part_file(folder / "run.html", overwrite=True) as part:
         part.write_text(f"{head}<body>{''.join(body)}</body></html>\n", encoding="utf-8")
+
+
+def _embedded(picture: Path, alt: str) -> str:
+    """Return an <img> that holds a JPEG file."""
+    return f"<img src='data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode()}' alt='{alt}'>"
 
 
 def _curves(log: Sequence[Mapping[str, float]]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rotoscope.base.errors import InputRefused, RotoscopeError, UsageError
 from rotoscope.training.data.datasets import TrainingData, batches
+from rotoscope.training.data.preview import preview_frames
 from rotoscope.training.loop.checkpoints import save_checkpoint, save_weights
 from rotoscope.training.loop.run_folder import CHECKPOINTS, NOT_FINITE
 from rotoscope.training.loop.run_log import Means, RunLog
@@ -31,6 +32,7 @@ from rotoscope.training.options import RunOptions, SystemOptions
 from rotoscope.training.options.config_file import as_values
 
 NUM_SAMPLES = 4
+FIRST_CHECKPOINT_SECONDS = 60  # of work, until the first weights that `export` takes
 
 
 class LossNotFinite(RotoscopeError):
@@ -45,6 +47,16 @@ class TrainingProgress:
     total: int
     seconds: float
     terms: Mapping[str, float]
+
+    @property
+    def steps_per_second(self) -> float:
+        """Mean rate of the run."""
+        return self.step / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until the last step at this rate."""
+        return (self.total - self.step) / self.steps_per_second
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,7 @@ class Trainer:
                 module.compile()
         self.data = TrainingData(system.domains(), run.seed, options.batch * run.accumulate * fabric.world_size)
         self.samples = self.data.fixed_samples(NUM_SAMPLES)
+        self.clip = None if system.preview_clip is None else preview_frames(system.preview_clip).to(fabric.device)
         self.epoch_steps = self.data.epoch_steps
         num_steps = system.num_steps(self.epoch_steps)
         self.total = run.steps or num_steps
@@ -87,6 +100,7 @@ class Trainer:
         self.step = 0
         self.best = float("inf")
         self.seconds = 0.0  # of work, over all parts of a resumed run
+        self.has_checkpoint = False
         self.folder = run.out
         self.log, self.means_for_best = RunLog(fabric, run.out, as_values(options, run)), Means()
         self.applied: list[AppliedUpdate] = []  # of the current step
@@ -126,15 +140,30 @@ class Trainer:
             self.seconds = time.monotonic() - started
             is_last = self.step == self.total or self.is_true_anywhere(stopped())
             if self.step % run.log_every == 0 or is_last:
-                terms = self.log.write_row(self.step, self.total, self.seconds)
-                on_progress(TrainingProgress(self.step, self.total, self.seconds, terms))
+                self.report(on_progress)
             if self.step % run.sample_every == 0 or is_last:
                 self.write_samples(samples)
-            if self.step % run.save_every == 0 or is_last:
+            if self.step % run.save_every == 0 or is_last or self.is_first_checkpoint_due():
                 self.checkpoint()
             if is_last and self.step < self.total:
                 return False
         return True
+
+    def report(self, on_progress: Callable[[TrainingProgress], None]) -> None:
+        """Write a row of the log and call `on_progress`."""
+        terms = self.log.write_row(self.step, self.seconds)
+        progress = TrainingProgress(self.step, self.total, self.seconds, terms)
+        self.log.write_running_page(
+            f"step {self.step:,} of {self.total:,}, {progress.steps_per_second:.3g} steps/s, "
+            f"{duration(progress.seconds_left)} left"
+        )
+        on_progress(progress)
+
+    def is_first_checkpoint_due(self) -> bool:
+        """Whether a minute has passed without a checkpoint, at a step of the log, in which all processes ask."""
+        if self.has_checkpoint or self.step % self.run.log_every:
+            return False
+        return self.is_true_anywhere(self.seconds >= FIRST_CHECKPOINT_SECONDS)
 
     def on_device(self, batch: Batch) -> Batch:
         """Return the batch on the device of the networks."""
@@ -226,8 +255,11 @@ class Trainer:
             torch.manual_seed(self.run.seed)
             self.system.eval()
             columns = self.system.samples(batch)
+            clip = {} if self.clip is None else {"clip": self.clip, "result": self.system.preview(self.clip, batch)}
             self.system.train()
         self.log.write_samples(self.step, columns)
+        if clip:
+            self.log.write_samples(self.step, clip, of="clip")
 
     @contextmanager
     def averaged_weights(self) -> Iterator[None]:
@@ -247,6 +279,7 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Save everything that the rest of the run depends on, and the weights for `export`, also in `best` if they are."""
+        self.has_checkpoint = True
         self.fabric.barrier()
         is_whole = self.step % self.run.save_every == 0  # a mean over part of an interval is not compared
         if self.run.best_by and (is_whole or (self.step == self.total and self.best == float("inf"))):
@@ -287,6 +320,7 @@ class Trainer:
             raise InputRefused(
                 f"{self.folder}: the newest checkpoint does not fit the options in config.toml ({first_line})"
             ) from error
+        self.has_checkpoint = True
         self.log.cut_after(self.step)
 
     def keep_best(self) -> None:
@@ -312,6 +346,13 @@ class Trainer:
     def weights_files(self, folder: Path) -> tuple[Path, ...]:
         """Return the names of those files."""
         return tuple(folder / f"{name}.safetensors" for name in self.system.results())
+
+
+def duration(seconds: float) -> str:
+    """Return a time in whole seconds below two minutes, in minutes below two hours, else in hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def learning_rates(optimiser: Optimizer) -> list[float]:

@@ -1,6 +1,7 @@
 """The contract between the trainer and a system: networks, optimisers, data, and one training step as in its paper."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -36,6 +37,7 @@ class TrainingSystem(nn.Module):
     """
 
     optimisers: dict[str, Optimizer]
+    preview_clip: Path | None = None  # a clip of which run.html shows some frames, with the results of `preview`
 
     def domains(self) -> list[Domain]:
         """Return the data sets. Samples of different domains are drawn independently."""
@@ -59,6 +61,13 @@ class TrainingSystem(nn.Module):
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
         """Return the columns of a sample grid by caption, each (N,3,H,W) in [-1,1], for a batch of fixed samples."""
+        raise NotImplementedError
+
+    def preview(self, frames: Tensor, batch: Batch) -> Tensor:
+        """Return the results for frames of a clip, (N,3,H,W) in [-1,1]; `batch` holds the fixed samples.
+
+        Only systems with a `preview_clip` are asked.
+        """
         raise NotImplementedError
 
     def modules_to_compile(self) -> list[nn.Module]:

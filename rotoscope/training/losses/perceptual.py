@@ -6,6 +6,7 @@ from torch import Tensor
 
 from rotoscope.base.errors import UsageError
 from rotoscope.networks.features import IMAGENET_DEVIATION, IMAGENET_MEAN, VggFeatures, load_features
+from rotoscope.weights.published import VGG16, VGG19
 
 
 def frozen_vgg(depth: int, path: Path | None, *taps: str, weight: float = 1.0) -> VggFeatures | None:
@@ -17,7 +18,7 @@ def frozen_vgg(depth: int, path: Path | None, *taps: str, weight: float = 1.0) -
         return None
     if path is None:
         raise UsageError(
-            f"the perceptual loss needs --vgg{depth} FILE (torchvision's weights, see docs/training.md), or --perceptual 0"
+            f"the perceptual loss needs --vgg{depth} FILE or --perceptual 0; the file: {VGG16 if depth == 16 else VGG19}"
         )
     return load_features(VggFeatures(depth, taps), path)
 

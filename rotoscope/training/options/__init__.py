@@ -3,6 +3,7 @@
 This room does not import torch: the command line is built from these classes.
 """
 
+from rotoscope.training.options.any_look import AnyLookOptions
 from rotoscope.training.options.blind_consistency import BlindConsistencyOptions
 from rotoscope.training.options.cyclegan import CycleGanOptions
 from rotoscope.training.options.distill import DistillOptions
@@ -29,6 +30,7 @@ SYSTEMS: tuple[type[SystemOptions], ...] = (
     Vid2VidOptions,
     FastStyleOptions,
     LookOptions,
+    AnyLookOptions,
     BlindConsistencyOptions,
     SuperSlomoOptions,
     InpaintingOptions,
@@ -36,6 +38,7 @@ SYSTEMS: tuple[type[SystemOptions], ...] = (
 
 __all__ = [
     "SYSTEMS",
+    "AnyLookOptions",
     "BlindConsistencyOptions",
     "CycleGanOptions",
     "DistillOptions",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from rotoscope.base.limits import Within
-from rotoscope.base.options import check_fields
+from rotoscope.base.option_checks import check_fields
 from rotoscope.training.options.ranges import Steps
 from rotoscope.training.options.system import as_paths
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar, get_type_hints
 
 from rotoscope.base.errors import UsageError
-from rotoscope.base.options import check_fields
+from rotoscope.base.option_checks import check_fields
 from rotoscope.training.options.ranges import BatchSize, NumEpochs, Rate, Side
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from rotoscope.base.errors import UsageError
 from rotoscope.training.loop.training_system import TrainingSystem
 from rotoscope.training.options import (
+    AnyLookOptions,
     BlindConsistencyOptions,
     CycleGanOptions,
     DistillOptions,
@@ -21,12 +22,14 @@ from rotoscope.training.options import (
     SystemOptions,
     Vid2VidOptions,
 )
+from rotoscope.training.systems.any_look import AnyLookTraining
 from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.cyclegan import CycleGan
 from rotoscope.training.systems.distill import Distillation, Paint, as_teacher
 from rotoscope.training.systems.dualgan import DualGan
 from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer
 from rotoscope.training.systems.inpainting import Inpainting
+from rotoscope.training.systems.label_prediction import LabelPrediction
 from rotoscope.training.systems.look import Look
 from rotoscope.training.systems.munit import Munit
 from rotoscope.training.systems.pix2pix import Pix2Pix
@@ -42,9 +45,10 @@ CLASSES: dict[type[SystemOptions], Callable[[Any], TrainingSystem]] = {
     MunitOptions: Munit,
     SingleFrameOptions: Munit,
     RecycleGanOptions: RecycleGan,
-    Vid2VidOptions: Vid2VidSystem,
+    Vid2VidOptions: lambda options: (LabelPrediction if options.task == "predict" else Vid2VidSystem)(options),
     FastStyleOptions: FastStyleTransfer,
     LookOptions: Look,
+    AnyLookOptions: AnyLookTraining,
     BlindConsistencyOptions: BlindConsistency,
     SuperSlomoOptions: SuperSlomoSystem,
     InpaintingOptions: Inpainting,

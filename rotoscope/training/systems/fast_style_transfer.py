@@ -15,18 +15,12 @@ from rotoscope.networks.fast_style import TransformerNet
 from rotoscope.training.data.datasets import Domain, read_picture
 from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam
 from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
+from rotoscope.training.losses.painting import gram_matrix
 from rotoscope.training.losses.perceptual import frozen_vgg, normalise_imagenet
 from rotoscope.training.options import FastStyleOptions
 
 STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 CONTENT_TAP = 1
-
-
-def gram_matrix(features: Tensor) -> Tensor:
-    """Return inner products of channels, divided by C*H*W: (N,C,H,W) -> (N,C,C) (equation 3 of the paper)."""
-    n, c, h, w = features.shape
-    flat = features.reshape(n, c, h * w)
-    return flat @ flat.transpose(1, 2) / (c * h * w)
 
 
 def normalise_for_vgg(pictures: Tensor) -> Tensor:

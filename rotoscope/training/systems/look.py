@@ -1,13 +1,12 @@
 """A look: the compact network learns the style of one picture, steady over time.
 
-Fast style transfer (Johnson, Alahi, Fei-Fei 2016) on features of SqueezeNet 1.1. Each term is divided by the energy of its
-target, so that weights are comparable between layers and paintings. For a photograph x and its stylised picture y,
+Fast style transfer (Johnson, Alahi, Fei-Fei 2016) on features of SqueezeNet 1.1 (`losses.painting`). For a photograph x and its
+stylised picture y,
 
     content |phi_2(y) - phi_2(x)|^2 + style sum_j s_j |Gram(phi_j(y)) - Gram(phi_j(painting))|^2
         + tone |light(y) - t(light(x))|^2 + variation (|dy/du|^2 + |dy/dv|^2) + overshoot max(0, |y| - 1)^2
         + lattice (share of fine detail that repeats every 2 or 4 pixels) + temporal |G(x') - W(y)|
-
-The style is compared at full and at half the size: the features are shallow and see only strokes of one size otherwise.
+        + equivariance |G(shifted x) - shifted y|
 
 light(.) is the mean luma of patches, which such shallow features do not preserve; t is the linear map from the luma range of
 photographs to that of the painting (as in "Preserving Color in Neural Artistic Style Transfer", Gatys et al. 2016); x' is a
@@ -27,18 +26,22 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from rotoscope.base.errors import UsageError
-from rotoscope.networks.compact import CompactGenerator
-from rotoscope.networks.squeezenet import load_squeezenet
+from rotoscope.networks.compact import CELL, CompactGenerator
 from rotoscope.training.data.datasets import Domain, Geometry, read_picture, to_tensor
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
 from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, warm_then_cosine
 from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update
+from rotoscope.training.losses.equivariance import shift_difference
 from rotoscope.training.losses.lattice import LEAST_SIDE_PX, lattice_penalty
+from rotoscope.training.losses.painting import (
+    content_and_style,
+    frozen_squeezenet,
+    overshoot,
+    style_targets,
+    total_variation,
+)
 from rotoscope.training.options import LookOptions
-from rotoscope.training.systems.fast_style_transfer import gram_matrix
 
-CONTENT_TAP = 2
-STYLE_SHARES = (1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25)  # weights of SqueezeNet's seven taps
 SCALE = (0.57, 1.33)  # range of the random scale of photographs
 EXPOSURE = (0.7, 1.2)  # range of the random brightness
 SENSOR_NOISE = (0.0, 0.05)  # range of the noise's standard deviation, for pictures in [-1,1]
@@ -47,8 +50,6 @@ LUMA = (0.299, 0.587, 0.114)
 PATCH = 8  # side of the patches whose mean luma is compared, pixels
 MIN_DEVIATION = 0.02  # of a painting's luma in [-1,1]; that of a flat picture is 0
 PHOTO_LUMA = (-0.1, 0.5)  # mean and deviation of the luma of photographs, in [-1,1]
-CELL = 4  # side of the cells in which the network works, pixels
-SCALES = (1, 2)  # divisors of the size at which the style is compared
 
 
 class Look(TrainingSystem):
@@ -57,14 +58,15 @@ class Look(TrainingSystem):
     def __init__(self, options: LookOptions) -> None:
         super().__init__()
         self.options = options
-        self.generator = CompactGenerator(options.width)
+        self.preview_clip = options.preview
+        self.generator = CompactGenerator(options.width, options.blocks)
         if options.start is not None:
             load_start(self.generator, options.start)
-        features = load_squeezenet(str(options.squeezenet))
+        features = frozen_squeezenet(options.squeezenet, fetch=options.fetch)
         self.features = [features]  # in a list, so that it is no submodule and not trained
         with torch.no_grad():
             painting = self.painting()
-            self.targets = [[gram_matrix(tap) for tap in features(smaller(painting, scale))] for scale in SCALES]
+            self.targets = style_targets(features, painting)
             luma = patch_luma(painting)
             self.painting_luma = (float(luma.mean()), max(float(luma.std()), MIN_DEVIATION))
         self.optimisers = {"generator": adam(options.learning_rate, self.generator, betas=DEFAULT_BETAS)}
@@ -84,10 +86,7 @@ class Look(TrainingSystem):
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """One update of the generator."""
-        photos = batch["photos"]
-        low, high = EXPOSURE
-        exposure = low + (high - low) * torch.rand(len(photos), 1, 1, 1, device=photos.device)
-        yield Update("generator", self.terms(((photos + 1) * exposure - 1).clamp(-1, 1)))
+        yield Update("generator", self.terms(exposed(batch["photos"])))
 
     def terms(self, photos: Tensor) -> dict[str, Tensor]:
         """Return all weighted terms for photographs (N,3,H,W) in [-1,1]."""
@@ -102,8 +101,7 @@ class Look(TrainingSystem):
             "style": options.style * style,
             "tone": options.tone * self.tone(painted, photos),
             "variation": options.variation * total_variation(painted),
-            # Values outside [-1,1] are clipped when the picture is written; this term keeps the output inside.
-            "overshoot": (painted.abs() - 1).clamp(min=0).square().mean(),
+            "overshoot": overshoot(painted),
         }
         if options.lattice and min(painted.shape[-2:]) >= LEAST_SIDE_PX + CELL:
             terms["lattice"] = options.lattice * lattice_penalty(painted[..., top:, left:])
@@ -111,24 +109,14 @@ class Look(TrainingSystem):
             flow = draw_flow(photos)
             of_next = self.generator(next_frame(photos, flow, noise=SENSOR_NOISE))
             terms["temporal"] = options.temporal * temporal_loss(of_next, painted, flow)
+        if options.equivariance:
+            terms["equivariance"] = options.equivariance * shift_difference(self.generator, photos, painted)
         return terms
 
     def content_and_style(self, painted: Tensor, photos: Tensor) -> tuple[Tensor, Tensor]:
         """Return both distances, divided by the energy of their targets, for pictures (N,3,H,W) in [-1,1]."""
         (features,) = self.features
-        features = features.to(photos.device)
-        taps = features(painted)
-        with torch.no_grad():
-            goal = features(photos)[CONTENT_TAP]
-        content = (taps[CONTENT_TAP] - goal).square().mean() / goal.square().mean()
-        style = []
-        for scale, targets in zip(SCALES, self.targets, strict=True):
-            found = taps if scale == 1 else features(smaller(painted, scale))
-            style += [
-                share * (gram_matrix(tap) - target).square().mean() / target.square().mean()
-                for share, tap, target in zip(STYLE_SHARES, found, (t.to(photos.device) for t in targets), strict=True)
-            ]
-        return content, torch.stack(style).sum() / len(SCALES)
+        return content_and_style(features.to(photos.device), painted, photos, self.targets)
 
     def tone(self, painted: Tensor, photos: Tensor) -> Tensor:
         """Return the squared distance of the patch luma from that of the photographs, in the range of the painting."""
@@ -152,10 +140,17 @@ class Look(TrainingSystem):
         """Return photographs and stylised pictures."""
         return {"photo": batch["photos"], "painted": self.generator(batch["photos"])}
 
+    def preview(self, frames: Tensor, batch: Batch) -> Tensor:
+        """Return painted frames."""
+        painted: Tensor = self.generator(frames)
+        return painted
 
-def smaller(pictures: Tensor, scale: int) -> Tensor:
-    """Return pictures (N,C,H,W) at 1/scale of their size, by averaging."""
-    return avg_pool2d(pictures, scale) if scale > 1 else pictures
+
+def exposed(photos: Tensor) -> Tensor:
+    """Return photographs (N,3,H,W) in [-1,1], each at a random brightness."""
+    low, high = EXPOSURE
+    exposure = low + (high - low) * torch.rand(len(photos), 1, 1, 1, device=photos.device)
+    return ((photos + 1) * exposure - 1).clamp(-1, 1)
 
 
 def load_start(generator: CompactGenerator, path: Path) -> None:
@@ -172,8 +167,3 @@ def patch_luma(pictures: Tensor) -> Tensor:
     """Return the mean luma of patches of 8x8 pixels: (N,3,H,W) -> (N,1,H/8,W/8)."""
     weights = torch.tensor(LUMA, device=pictures.device).view(1, 3, 1, 1)
     return avg_pool2d((pictures * weights).sum(dim=1, keepdim=True), PATCH)
-
-
-def total_variation(pictures: Tensor) -> Tensor:
-    """Return the mean squared difference of neighbouring pixels of (N,C,H,W), in y plus in x."""
-    return pictures.diff(dim=-2).square().mean() + pictures.diff(dim=-1).square().mean()

@@ -6,18 +6,19 @@ from pathlib import Path
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within
-from rotoscope.base.options import check_number
+from rotoscope.base.option_checks import check_number
+from rotoscope.base.sizes import Size
+from rotoscope.networks.compact import StudentSize
 from rotoscope.training.loop.run import TrainingResult, run_training
 from rotoscope.training.loop.run_folder import check_new_run
 from rotoscope.training.loop.trainer import TrainingProgress
 from rotoscope.training.options import DistillOptions, RunOptions, SystemOptions
 from rotoscope.training.options.config_file import CONFIG, from_toml
 from rotoscope.training.systems.catalogue import make_system
-from rotoscope.training.systems.distill import Paint, multiply_adds, widest
+from rotoscope.training.systems.distill import Paint, largest, multiply_adds
 
 FPS, MACS = Within(1e-3, 1e6, "frames per second"), Within(1e6, 1e15, "multiply-adds")  # of a budget
 
-Size = tuple[int, int]  # (width, height), pixels
 OnProgress = Callable[[TrainingProgress], None]
 
 
@@ -66,20 +67,23 @@ def distill(
     fps: float | None = None,
     macs: float | None = None,
     size: Size = (640, 360),
-    time_student: Callable[[int, Size], float] | None = None,
-    on_candidate: Callable[[int, float], None] = lambda _width, _cost: None,
+    time_student: Callable[[StudentSize, Size], float] | None = None,
+    on_candidate: Callable[[StudentSize, float], None] = lambda _size, _cost: None,
     on_progress: OnProgress | None = None,
 ) -> TrainingResult:
-    """Train a compact student of `options.teacher`: as wide as a budget allows, or of `options.width` without one.
+    """Train a compact student of `options.teacher`: as large as a budget allows, or of `options.width` and
+    `options.blocks` without one.
 
     open_teacher  opens the teacher: name -> function of one picture (H,W,3) uint8 RGB that returns the same
     fps           budget: frames per second of the network alone at `size`, measured by `time_student`
     macs          or: multiply-adds for one frame of `size`
-    time_student  (width in channels, size) -> seconds per call of an untrained student; needed with `fps`
-    on_candidate  receives width and seconds of every student that is timed, or width and multiply-adds of the chosen one
+    time_student  (student, size) -> seconds per call of an untrained student; needed with `fps`
+    on_candidate  receives channels and blocks, and seconds of every student that is timed or multiply-adds of the chosen one
     """
     if fps is not None and macs is not None:
         raise UsageError("budget: give fps or macs, not both")
+    if options.keep_body and (fps is not None or macs is not None):
+        raise UsageError("a budget with keep_body: the teacher's blocks set the size; accepted: one of them")
     check_number("fps", fps, FPS)
     check_number("macs", macs, MACS)
     check_new_run(run.out)
@@ -88,14 +92,15 @@ def distill(
         if time_student is None:
             raise UsageError("a budget in fps needs time_student")
 
-        def fits(width: int) -> bool:
-            seconds = time_student(width, size)
-            on_candidate(width, seconds)
+        def fits(student: StudentSize) -> bool:
+            seconds = time_student(student, size)
+            on_candidate(student, seconds)
             return seconds <= 1 / fps
 
-        options = replace(options, width=widest(fits))
+        student = largest(fits)
+        options = replace(options, width=student.width, blocks=student.blocks)
     elif macs is not None:
-        width = widest(lambda width: multiply_adds(width, size) <= macs)
-        on_candidate(width, multiply_adds(width, size))
-        options = replace(options, width=width)
+        student = largest(lambda student: multiply_adds(student, size) <= macs)
+        on_candidate(student, multiply_adds(student, size))
+        options = replace(options, width=student.width, blocks=student.blocks)
     return train(options, run, open_teacher=lambda _name: teacher, on_progress=on_progress)

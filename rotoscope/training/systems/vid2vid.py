@@ -15,8 +15,13 @@ and the discriminators minimise (real + fake) / 2. Sequences double in length ev
 on frozen coarser scales first (`start_from` names their weights). The reference flow is dense inverse search (published:
 FlowNet2).
 
-With `encoder_features` an encoder describes every instance of the real frame by that many numbers, constant over the
-instance, as further inputs of the generator: they choose what the labels leave open (the multimodal variant).
+In place of label maps there may be pictures of lines (one channel of grey) or coloured drawings (3 channels, or 6 of two
+drawings), in [-1,1]. With `coarse_epochs` the coarsest generator learns alone first, at its own size; each finer one joins
+after as many epochs, so that one run goes from coarse to fine.
+
+With `encoder_features` an encoder describes every instance of the real frame, without instance maps every label, by that many
+numbers, constant over it, as further inputs of the generator: they choose what the labels leave open (the multimodal variant),
+and are the style of the exported model. Of drawings they describe the whole frame, and multiply the drawing.
 """
 
 import math
@@ -31,10 +36,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, l1_loss
 
-from rotoscope.base.errors import ModelRefused, UsageError
+from rotoscope.base.errors import ModelRefused
 from rotoscope.networks.label_maps import encode_labels
 from rotoscope.networks.pix2pixhd import FeatureEncoder
-from rotoscope.networks.vid2vid import Composite, Vid2Vid
+from rotoscope.networks.vid2vid import ScalePicture, Vid2Vid, pyramid
 from rotoscope.networks.warps import warp_border
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.loop.optimisation import adam, constant_then_to_zero, init_normal
@@ -55,6 +60,9 @@ MAX_WIDTH_FOR_VGG = 1024  # pixels; wider pictures are halved
 NUM_LAYERS = 3  # of the discriminators
 OBJECTIVE: Objective = "lsgan"
 
+CHANNELS = {"lines": 1, "drawing": 3, "drawings": 6}  # of one frame
+GREY = (0.299, 0.587, 0.114)  # weights of R, G, B, BT.601, as in the exported model
+
 Scores = list[list[Tensor]]
 
 
@@ -64,7 +72,7 @@ class GeneratedFrame(NamedTuple):
     labels: Tensor
     real: Tensor
     real_before: Tensor
-    made: Composite
+    made: ScalePicture
     made_before: Tensor
     flow: Tensor
 
@@ -113,6 +121,21 @@ def generator_scales(options: Vid2VidOptions, label_channels: int) -> list[dict[
     return scales
 
 
+def input_of(options: Vid2VidOptions) -> str:
+    """Return what the generator sees, as the hint `input` names it."""
+    if options.labels is not None:
+        return "labels"
+    if options.lines is not None:
+        return "lines"
+    return "drawing" if options.more_drawings is None else "drawings"
+
+
+def grey(pictures: Tensor) -> Tensor:
+    """Return (N,T,1,H,W) of colours (N,T,3,H,W)."""
+    weights = torch.tensor(GREY, dtype=pictures.dtype, device=pictures.device).view(3, 1, 1)
+    return (pictures * weights).sum(dim=2, keepdim=True)
+
+
 def foreground_width(options: Vid2VidOptions, width: int) -> int:
     """Return the channels of the foreground stream: half the width in networks with more than two levels."""
     return width // 2 if options.levels > 2 else width
@@ -124,10 +147,12 @@ class Vid2VidSystem(TrainingSystem):
     def __init__(self, options: Vid2VidOptions) -> None:
         super().__init__()
         self.options = options
-        if options.encoder_features and options.instances is None:
-            raise UsageError("--encoder-features needs --instances PATH: features are constant over instances")
-        channels = options.num_labels + (options.instances is not None) + options.encoder_features
-        self.generator = Vid2Vid(generator_scales(options, WINDOW * channels), options.foreground)
+        self.input = input_of(options)
+        of_input = CHANNELS.get(self.input, options.num_labels + (options.instances is not None))
+        channels = of_input + options.encoder_features
+        self.generator = Vid2Vid(
+            generator_scales(options, WINDOW * channels), options.foreground, self.input, options.encoder_features
+        )
         self.encoder = FeatureEncoder(3, options.encoder_features) if options.encoder_features else None
         sizes = (options.discriminator_width, NUM_LAYERS, options.discriminator_scales)
         self.discriminator = MultiscaleDiscriminator(channels + 3, *sizes)
@@ -148,11 +173,11 @@ class Vid2VidSystem(TrainingSystem):
         }
 
     def domains(self) -> list[Domain]:
-        """Return label maps, frames and, if given, instance maps of the same clips."""
+        """Return label maps or drawings, frames and, if given, instance maps of the same clips."""
         options = self.options
-        views = {"labels": options.labels, "frames": options.frames}
-        if options.instances is not None:
-            views["instances"] = options.instances
+        names = ("labels", "lines", "drawings", "more_drawings", "frames", "instances")
+        given = {name: getattr(options, name) for name in names}
+        views: dict[str, Path] = {name: path for name, path in given.items() if path is not None}
         multiple = self.generator.size_multiple
         if self.encoder is not None:
             multiple = math.lcm(multiple, self.encoder.size_multiple)
@@ -170,28 +195,54 @@ class Vid2VidSystem(TrainingSystem):
         return [*self.generator.children(), *encoder, self.discriminator, *self.temporal_discriminators]
 
     def begin_epoch(self, epoch: int) -> None:
-        """Freeze the coarser scales in the first `freeze_coarse_epochs` epochs."""
-        for scale in range(self.options.scales - 1):
-            self.generator.get_submodule(f"netG{scale}").requires_grad_(epoch >= self.options.freeze_coarse_epochs)
+        """Choose the scales that learn: one more after each `coarse_epochs`. The coarser ones are frozen when the finest joins.
+
+        They stay frozen for `freeze_coarse_epochs` epochs.
+        """
+        options = self.options
+        joined = epoch // options.coarse_epochs + 1 if options.coarse_epochs else options.scales
+        self.generator.num_scales = min(options.scales, joined)
+        since = epoch - options.coarse_epochs * (options.scales - 1)  # the finest joined
+        for scale in range(options.scales - 1):
+            trains = not 0 <= since < options.freeze_coarse_epochs
+            self.generator.get_submodule(f"netG{scale}").requires_grad_(trains)
 
     def encoded(self, batch: Batch) -> Tensor:
-        """Return the generator's input (N,T,C,H,W): one channel for each label, instance edges, features of instances."""
-        labels, instances, frames = batch["labels"], batch.get("instances"), batch["frames"]
-        number, length, height, width = labels.shape
-        maps = encode_labels(labels, self.options.num_labels, instances)
-        maps = maps.reshape(number, length, -1, height, width)
-        if self.encoder is None or instances is None:
+        """Return the generator's input (N,T,C,H,W) at full size: labels and instance edges, or drawings; then features."""
+        frames = batch["frames"]
+        number, length, _, height, width = frames.shape
+        instances = batch.get("instances")
+        if self.input == "labels":
+            maps = encode_labels(batch["labels"], self.options.num_labels, instances)
+            maps = maps.reshape(number, length, -1, height, width)
+        elif self.input == "lines":
+            maps = grey(batch["lines"])
+        else:
+            maps = torch.cat([batch[name] for name in ("drawings", "more_drawings") if name in batch], dim=2)
+        if self.encoder is None:
             return maps
-        features = self.encoder(frames.flatten(0, 1), instances.flatten(0, 1)[:, None])
-        return torch.cat([maps, features.reshape(number, length, -1, height, width)], dim=2)
+        regions = instances if instances is not None else batch.get("labels")
+        ids = frames.new_zeros((number * length, 1, height, width))
+        if regions is not None:
+            ids = regions.flatten(0, 1)[:, None]
+        features = self.encoder(frames.flatten(0, 1), ids).reshape(number, length, -1, height, width)
+        if self.input != "labels":  # what is constant over a frame would be lost in the first norm
+            features = features * maps.mean(dim=2, keepdim=True)
+        return torch.cat([maps, features], dim=2)
+
+    def sized(self, pictures: Tensor) -> Tensor:
+        """Reduce (N,T,C,H,W) to the size of the finest scale that learns."""
+        levels = pyramid(pictures.flatten(0, 1), self.options.scales - self.generator.num_scales + 1)
+        return levels[-1].unflatten(0, pictures.shape[:2])
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Update the generator, then all discriminators, for every frame from the third on."""
-        frames = batch["frames"]
+        frames = self.sized(batch["frames"])
         state = self.first_state(frames)
         made = [frames[:, 0], frames[:, 1]]  # newest last, detached
         for index in range(WINDOW - 1, frames.shape[1]):
-            maps = self.encoded({name: view[:, index - WINDOW + 1 : index + 1] for name, view in batch.items()})
+            window = {name: view[:, index - WINDOW + 1 : index + 1] for name, view in batch.items()}
+            maps = self.sized(self.encoded(window))
             composites = self.generator.composites(maps.flatten(1, 2), state[:-1])
             begun = state[-1]
             finest = composites[0]._replace(picture=begun * composites[0].picture + (1 - begun) * composites[0].raw)
@@ -215,7 +266,7 @@ class Vid2VidSystem(TrainingSystem):
         return state if self.options.first_frames else tuple(torch.zeros_like(part) for part in state)
 
     @staticmethod
-    def next_state(state: Sequence[Tensor], composites: Sequence[Composite]) -> tuple[Tensor, ...]:
+    def next_state(state: Sequence[Tensor], composites: Sequence[ScalePicture]) -> tuple[Tensor, ...]:
         """Return the state after a frame, detached: every scale keeps its own two newest pictures."""
         *histories, begun = state
         pictures = [begun * scale.picture + (1 - begun) * scale.raw for scale in composites]
@@ -276,7 +327,7 @@ class Vid2VidSystem(TrainingSystem):
         warped = warp_border(frame.real_before, made.flow)
         steady = warp_border(frame.made_before, frame.flow).detach()
         terms = {
-            "flow": weight / 2 ** (self.options.scales - 1) * masked_l1(made.flow, frame.flow, trusted),
+            "flow": weight / 2 ** (self.generator.num_scales - 1) * masked_l1(made.flow, frame.flow, trusted),
             "warp": weight * masked_l1(warped, frame.real, trusted),
             "steady": weight * masked_l1(made.picture, steady, trusted),
         }
@@ -328,16 +379,22 @@ class Vid2VidSystem(TrainingSystem):
 
     def results(self) -> dict[str, Result]:
         """Return the generator and, if there is one, the encoder."""
-        hints = {"foreground": list(self.options.foreground)} if self.options.foreground else {}
+        options = self.options
+        hints: dict[str, Any] = {"foreground": list(options.foreground)} if options.foreground else {}
+        if self.input != "labels":
+            hints["input"] = self.input
+        if options.encoder_features:
+            hints["features"] = options.encoder_features
         found = {"generator": Result(self.generator, hints)}
         return found if self.encoder is None else found | {"encoder": Result(self.encoder)}
 
     def samples(self, batch: Batch) -> dict[str, Tensor]:
         """Return for the last frame of each sequence: real, generated, raw, warped last frame, weight of the raw picture."""
-        frames = batch["frames"]
+        frames = self.sized(batch["frames"])
         state = self.first_state(frames)
         for index in range(WINDOW - 1, frames.shape[1]):
-            maps = self.encoded({name: view[:, index - WINDOW + 1 : index + 1] for name, view in batch.items()})
+            window = {name: view[:, index - WINDOW + 1 : index + 1] for name, view in batch.items()}
+            maps = self.sized(self.encoded(window))
             before = state[0][:, 3:]
             composites = self.generator.composites(maps.flatten(1, 2), state[:-1])
             state = self.next_state(state, composites)

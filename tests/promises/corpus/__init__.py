@@ -5,6 +5,7 @@ them all; `run_corpus.py` gives each to the command and judges what came out.
 """
 
 from promises.corpus import (
+    batches,
     checkpoint_attacks,
     checkpoint_contents,
     command_words,
@@ -37,6 +38,7 @@ FAMILIES = (
     names,
     special_files,
     command_words,
+    batches,
 )
 
 

@@ -27,11 +27,37 @@ def entries() -> Iterator[Entry]:
             yield _picture(f"flip/{ending}-{count}", ending, flipped(data, count, seed=count), DAMAGED)
         other = "png" if ending != "png" else "jpg"
         yield _picture(f"ending/{ending}-as-{other}", other, data, FINE)
+    for ending, data in _animated_and_old().items():
+        for share in (0.1, 0.5, 0.9):
+            yield _picture(
+                f"cut/{ending}-{share:g}", ending.rpartition("-")[2], data[: int(len(data) * share)], DAMAGED, 3
+            )
+        for count in (1, 4, 16):
+            yield _picture(
+                f"flip/{ending}-{count}", ending.rpartition("-")[2], flipped(data, count, seed=count), DAMAGED, 3
+            )
     yield from _png_chunks()
     yield from _bombs()
     yield from _jpeg_headers()
     yield from _modes()
     yield from _sequences()
+
+
+def _animated_and_old() -> dict[str, bytes]:
+    """Pictures that Pillow or OpenCV reads: several pages, tiles, alpha, old formats."""
+    pages = {
+        "save_all": True,
+        "append_images": [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("red", "blue")],
+    }
+    return {
+        "animated-webp": saved("WEBP", duration=40, **pages),
+        "pages-tif": saved("TIFF", **pages),
+        "jpeg-pages-tif": saved("TIFF", compression="jpeg", **pages),
+        "alpha-avif": saved("AVIF", "RGBA"),
+        "tga": saved("TGA"),
+        "pcx": saved("PCX"),
+        "ico": saved("ICO", sizes=[(16, 16), (32, 32)]),
+    }
 
 
 def saved(kind: str, mode: str = "RGB", **options: object) -> bytes:
@@ -212,6 +238,6 @@ def _folder(good: bytes, bad: dict[str, bytes]):
     return make
 
 
-def _picture(name: str, ending: str, data: bytes, codes: frozenset[int]) -> Entry:
+def _picture(name: str, ending: str, data: bytes, codes: frozenset[int], frames: int = 1) -> Entry:
     words = translated(f"bad.{ending}", result="out.mkv")
-    return Entry(f"picture/{name}", words, codes, file(f"bad.{ending}", data), (1, 1))
+    return Entry(f"picture/{name}", words, codes, file(f"bad.{ending}", data), (1, frames))

@@ -26,6 +26,10 @@ ROLES: dict[str, tuple[str, tuple[str, ...], frozenset[int]]] = {
     "flow-pth": ("bad.pth", ("translate", CLIP, "out.mkv", "-m", IDENTITY, "--flow", "onnx:bad.pth"), MODEL),
     "style": ("bad.npy", translated(CLIP, "--style", "bad.npy"), USAGE | INPUT | MODEL),
     "mask": ("bad.png", translated(CLIP, "--mask", "bad.png"), USAGE | INPUT | MODEL),
+    "like": ("bad.png", translated(CLIP, "--like", "bad.png"), USAGE | INPUT | MODEL),
+    "animated-webp": ("bad.webp", translated("bad.webp"), INPUT),
+    "jobs": ("bad.jsonl", ("batch", "bad.jsonl", "-o", "out", "-m", IDENTITY, "--dry-run"), USAGE),
+    "against": ("bad.json", ("bench", "--against", "bad.json", "--seconds", "1"), INPUT),
     "op-library": ("bad.so", translated(CLIP, "--op-library", "./bad.so"), USAGE | MODEL),
 }
 

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -90,6 +91,26 @@ def test_a_sink_that_cannot_be_opened_leaves_nothing(tmp_path):
     with pytest.raises(rotoscope.OutputFailed, match=r"out.mp4: No space left on device"):
         VideoSink(tmp_path / "out.mp4", *encoding(), Broken())
     assert names(tmp_path) == []
+
+
+def test_the_end_of_an_encoder_counts_as_its_time():
+    """An encoder that looks ahead does much of its work in `finish`."""
+    called = []
+
+    @contextmanager
+    def measured():
+        called.append("begin")
+        yield
+        called.append("end")
+
+    class Slow(NullSink):
+        def finish(self):
+            called.append("finish")
+            super().finish()
+
+    with finishing(Slow, measured) as sink:
+        sink.write(finished(0))
+    assert called == ["begin", "finish", "end"]
 
 
 def test_the_null_sink_counts():

@@ -1,6 +1,8 @@
 """Picture files of phones, scanners and laboratories: the whole picture in the right colours, or one line that says why not."""
 
+import io
 import sys
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -572,3 +574,21 @@ def test_cut_off_pictures_are_refused_in_one_line_or_counted(ending, keep, tmp_p
         read(path)
     except rotoscope.InputRefused as error:
         assert "\n" not in str(error)
+
+
+def damaged_pages(compression):
+    """A TIFF of two pages whose second directory, or whose JPEG data, is damaged."""
+    buffer = io.BytesIO()
+    image(64, 48).save(buffer, "TIFF", save_all=True, append_images=[image(64, 48)], compression=compression)
+    data = buffer.getvalue()
+    return data[: len(data) // 2] if compression is None else data.replace(b"\xff\xc0", b"\xff\xc5")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Pillow's libtiff cannot be silenced")
+@pytest.mark.parametrize("compression", [None, "jpeg"])
+def test_pillow_and_its_libraries_print_nothing_about_damaged_pages(compression, tmp_path, capfd, recwarn):
+    (tmp_path / "bad.tif").write_bytes(damaged_pages(compression))
+    with suppress(rotoscope.InputRefused):
+        read(tmp_path / "bad.tif")
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list

@@ -178,9 +178,10 @@ def test_strength_is_changed_while_frames_are_mixed(identity, every, steady):
         source.feed(100)
         until(lambda: sink.num_frames == 1)
         run.change({"strength": 0.0})
-        assert run.status().strength == 0.0
+        assert run.status().strength == 0.0 and run.status().steady.startswith(f"{steady} 0")
         source.end()
-        run.wait(LONG_S)
+        report = run.wait(LONG_S)
+    assert report.strength == 0.0 and report.steady.startswith(f"{steady} 0")  # those of the end
 
 
 def test_a_slow_output_drops_alone(identity, every):

@@ -32,7 +32,10 @@ def is_loopback(host: str) -> bool:
 
 
 def check_token(host: str, token: str | None) -> None:
-    """Raise UsageError if the token is missing where other machines can reach the page, or is no good."""
+    """Raise UsageError for a host with a port, or a token that is wrong, or missing where other machines can reach the page."""
+    name, colon, port = host.partition(":")
+    if name and colon and port.isdecimal():  # an IPv6 address has more colons
+        raise UsageError(f"listen {host}; accepted: a name or an address; --port {port} sets the port")
     if token is None:
         if not is_loopback(host):
             raise UsageError(
@@ -96,7 +99,10 @@ class Access:
     def _accepts_origin(self, host: str, method: str, headers: Mapping[str, str]) -> bool:
         origin = headers.get("origin")
         if origin is not None:
-            parts = urlsplit(origin)
+            try:
+                parts = urlsplit(origin)
+            except ValueError:  # such as http://[
+                return False
             return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
         site = headers.get("sec-fetch-site", "none")
         is_link = (

@@ -26,7 +26,7 @@ FRAME_TICKS = 3000  # a thirtieth of a second: a sender does not say how long a 
 class BrowserCamera:
     """A `LiveSource` that is fed by the server of the page with the pictures of one sender at a time; silent.
 
-    give_up_after_s  raise InputRefused after so many seconds without a picture; None: never
+    give_up_after_s  raise InputRefused after this time without a picture; None: never
     """
 
     is_endless = True
@@ -54,7 +54,7 @@ class BrowserCamera:
 
     @property
     def state(self) -> SourceState:
-        """What the source does now."""
+        """Present state of the source."""
         if self._interruption.is_set():
             return "ended"
         if not self._is_connected:

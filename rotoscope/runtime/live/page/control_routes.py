@@ -100,7 +100,7 @@ def changes_of(body: Any) -> Changes:
         raise UsageError(f"a change is a JSON object with one of: {CHANGES}")
     for name, value in body.items():
         if name in ("strength", "mix"):
-            is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not is_number or not 0 <= value <= 1:
                 raise UsageError(f"{name} {_shown(value)}; accepted: a number from 0 to 1")
         elif name == "is_paused":

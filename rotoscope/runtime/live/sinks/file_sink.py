@@ -41,7 +41,7 @@ class FileSink:
 
     @property
     def notes(self) -> list[str]:
-        """What the container could not keep."""
+        """Sentences about what the container could not keep."""
         if self._sink is None:
             return [f"{self.name}: not written, there was no frame"] if self.state == "closed" else []
         if self._target.suffix.lower() == ".y4m":

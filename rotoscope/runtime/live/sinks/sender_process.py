@@ -54,7 +54,7 @@ class SenderProcess:
         self._timer: threading.Timer | None = None
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", SENDER],
+                [sys.executable, "-P", "-m", SENDER],  # -P: no modules of the current folder
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
                 start_new_session=True,  # Ctrl-C in a terminal is for the run, which ends the stream properly

@@ -1,4 +1,4 @@
-"""What a run and its sending processes say to each other.
+"""Messages between a run and its sending processes.
 
 To the process: one line of JSON (`Setup`), then messages: HEADER and the bytes that it announces.
 From the process: lines of JSON: {"open": true} when the server has accepted the stream, {"losses": {...}} of sound, and
@@ -23,7 +23,7 @@ CLOSE_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What a sender is told first; fractions as text, `colour` as the four fields of a Colour."""
+    """First message to a sender; fractions as text, `colour` as the four fields of a Colour."""
 
     address: str
     muxer: str

@@ -37,7 +37,7 @@ class StreamSink:
 
     @property
     def state(self) -> SinkState:
-        """What the sink does now."""
+        """Present state of the sink."""
         sender = self._sender
         if self._is_closed:
             return "closed"

@@ -1,4 +1,4 @@
-"""What a camera (Video4Linux) can deliver: the device is asked, because drivers choose slow modes when nothing is named."""
+"""List the modes of a camera (Video4Linux): the device is asked, because drivers choose slow modes when nothing is named."""
 
 import struct
 import sys

@@ -61,7 +61,7 @@ class PipedSource:
 
     @property
     def state(self) -> SourceState:
-        """What the source does now; a pipe whose writer waits is silent."""
+        """Present state of the source; a pipe whose writer waits is silent."""
         if self._has_ended:
             return "ended"
         if self._last_s is None:

@@ -28,7 +28,7 @@ class ReconnectingSource:
 
     connect          opens one connection, and raises Disconnected, with a reason that may be shown, if that fails; so does
                      reading from it
-    give_up_after_s  raise InputRefused after so many seconds without a picture; None: never
+    give_up_after_s  raise InputRefused after this time without a picture; None: never
     with_sound       decode the sound too
     repeats          the stream is a file that is played again and again: its end is no lost connection
     """
@@ -98,7 +98,7 @@ class ReconnectingSource:
 
     @property
     def state(self) -> SourceState:
-        """What the source does now."""
+        """Present state of the source."""
         last = self._last_picture_s
         if self._state == "playing" and last is not None and self._clock() - last > SILENT_SECONDS:
             return "silent"
@@ -186,7 +186,7 @@ class ReconnectingSource:
         """Pause before the next attempt; a reason is logged when it differs from the one before."""
         silent_s = self._clock() - (begin_s if self._last_picture_s is None else self._last_picture_s)
         if self._give_up_after_s is not None and silent_s >= self._give_up_after_s:
-            raise InputRefused(f"{self.name}: no picture for {silent_s:.0f} s: {reason}")
+            raise InputRefused(f"{self.name}: no picture for {round(silent_s, 1):g} s: {reason}")
         self._state = "waiting"
         self._say(logging.WARNING, f"is not playing ({reason}); connecting again")
         delay = self._backoff.delay()

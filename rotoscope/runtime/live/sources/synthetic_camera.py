@@ -69,7 +69,7 @@ class SyntheticCamera:
 
     @property
     def state(self) -> SourceState:
-        """What the source does now."""
+        """Present state of the source."""
         if self._has_ended or self._interruption.is_set():
             return "ended"
         return "playing" if self._has_begun else "connecting"

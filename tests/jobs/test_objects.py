@@ -1,0 +1,166 @@
+"""A batch from and to an object store: a real S3 client against a server of S3 in this process."""
+
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+import tiny_clips
+import tiny_models
+
+import rotoscope
+from rotoscope.jobs import objects, remote_sources
+from rotoscope.jobs.objects import ObjectRecords
+from rotoscope.jobs.records import Record
+from rotoscope.jobs.remote_sources import fetched, list_objects
+from rotoscope.jobs.store import Changed, Store
+
+KEY = "0" * 64
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Address of an S3 server."""
+    reason = "the extra dev has it"
+    pytest.importorskip("obstore", reason=reason)
+    moto = pytest.importorskip("moto.server", reason=reason)
+    running = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    running.start()
+    yield "http://{}:{}".format(*running.get_host_and_port())
+    running.stop()
+
+
+@pytest.fixture
+def bucket(server, monkeypatch, tmp_path):
+    """Address of a new bucket; client and credentials are set in the environment."""
+    from urllib.request import Request, urlopen
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": server,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(remote_sources, "listed_versions", {})
+    name = f"bucket-{tmp_path.name.replace('_', '-')}"[:60].rstrip("-")
+    urlopen(Request(f"{server}/{name}", method="PUT")).close()
+    return f"s3://{name}"
+
+
+def record(**changes):
+    return replace(Record(key=KEY, state="started", source="a", target="a.mp4", models=("m",)), **changes)
+
+
+def test_a_record_replaces_only_the_one_that_was_read(bucket):
+    ours, other = ObjectRecords(f"{bucket}/run7"), ObjectRecords(f"{bucket}/run7")
+    assert ours.of(KEY) is None and other.of(KEY) is None
+    ours.write(record())
+    with pytest.raises(Changed, match="another process has written it"):
+        other.write(record(host="other"))
+    assert other.of(KEY) == record()
+    other.write(record(host="other"))
+    with pytest.raises(Changed):
+        ours.write(record(state="done"))
+    assert other.all() == [record(host="other")]
+    other.forget(KEY)
+    assert other.of(KEY) is None
+
+
+def test_many_claim_a_target_and_one_has_it_at_a_time(bucket):
+    inside, most, had = 0, 0, 0
+    guard = threading.Lock()
+
+    def work():
+        nonlocal inside, most, had
+        with ObjectRecords(bucket).claimed("a.mp4", patience_seconds=60) as is_ours:
+            if is_ours:
+                with guard:
+                    inside += 1
+                    most, had = max(most, inside), had + 1
+                with guard:
+                    inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most, had) == (1, 4)
+
+
+def test_a_lock_that_is_renewed_stays_and_that_of_a_dead_process_is_taken_over(bucket, monkeypatch):
+    monkeypatch.setattr(objects, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(objects, "LOOK_SECONDS", 0.2)
+    ours, other = ObjectRecords(bucket), ObjectRecords(bucket)
+    with ours.claimed("a.mp4") as is_ours, other.claimed("a.mp4") as is_theirs:
+        assert (is_ours, is_theirs) == (True, False)
+    monkeypatch.setattr(objects, "RENEW_SECONDS", 1000)
+    monkeypatch.setattr(objects, "LEASE_SECONDS", 0.5)
+    with ours.claimed("b.mp4"):
+        ours.of(KEY)
+        ours.write(record())
+        with other.claimed("b.mp4") as is_theirs:
+            assert is_theirs, "it was not renewed"
+            other.of(KEY)
+            other.write(record(host="other"))
+            with pytest.raises(Changed):
+                ours.write(record(state="done"))
+
+
+def test_objects_are_listed_as_files_are(bucket):
+    store = Store(bucket)
+    for path in ("in/a.mp4", "in/deep/b.mov", "in/notes.txt", "in/.hidden.mp4", "in/out/x.mp4"):
+        store.write_if(path, b"1", None)
+
+    def places(address, out=f"{bucket}/in/out"):
+        return {name: place.as_posix() for name, place in list_objects(address, out)}
+
+    everything = {f"{bucket}/in/a.mp4": "a.mp4", f"{bucket}/in/deep/b.mov": "deep/b.mov"}
+    assert places(f"{bucket}/in") == places(f"{bucket}/in/") == everything
+    assert places(f"{bucket}/in/**/*.mov") == {f"{bucket}/in/deep/b.mov": "deep/b.mov"}
+    assert places(f"{bucket}/in/*.txt") == {f"{bucket}/in/notes.txt": "notes.txt"}
+    assert places(f"{bucket}/in/a.mp4") == {f"{bucket}/in/a.mp4": "a.mp4"}
+    for address, reason in ((f"{bucket}/none", "no videos"), (f"{bucket}/in/*.x", "no object fits")):
+        with pytest.raises(rotoscope.InputRefused, match=reason):
+            places(address)
+    with pytest.raises(rotoscope.RotoscopeError, match=r"no-such-bucket/: .*"):
+        places("s3://no-such-bucket")
+
+
+def test_a_source_larger_than_the_limit_is_refused_before_it_is_fetched(bucket, monkeypatch):
+    Store(bucket).write_if("a.mp4", b"12345", None)
+    monkeypatch.setattr(remote_sources, "MOST_BYTES", 4)
+    with (
+        pytest.raises(rotoscope.InputRefused, match=r"a\.mp4: 5 bytes; accepted: at most 4"),
+        fetched(f"{bucket}/a.mp4"),
+    ):
+        pass
+
+
+def test_a_batch_from_bucket_to_bucket(bucket, tmp_path, monkeypatch):
+    """Results have the bytes of `translate`; what fails leaves no result; a second run does nothing."""
+    model = tiny_models.invert(tmp_path / "invert.onnx")
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=3)
+    store = Store(bucket)
+    for name in ("in/a.mp4", "in/more/b.mp4"):
+        store.upload(name, clip)
+    store.write_if("in/bad.mp4", b"no video", None)
+    out = f"{bucket}/run7"
+    report = rotoscope.batch(f"{bucket}/in", out, model=model, steady="off", threads=1)
+    assert sorted(record.target for record in report.made) == ["a.mp4", "more/b.mp4"]
+    (missing,) = report.missing
+    assert (missing.source, missing.state) == (
+        f"{bucket}/in/bad.mp4",
+        "refused",
+    ) and "rotoscope.part" not in missing.error
+    rotoscope.translate(clip, tmp_path / "expected.mp4", model=model, steady="off", threads=1)
+    for name in ("run7/a.mp4", "run7/more/b.mp4"):
+        assert store.read(name)[0] == (tmp_path / "expected.mp4").read_bytes()
+    results = [item.path for item in store.list("run7") if "/.rotoscope/" not in item.path]
+    assert results == ["run7/a.mp4", "run7/more/b.mp4"]
+    states = [json.loads(store.read(item.path)[0])["state"] for item in store.list("run7/.rotoscope/records")]
+    assert sorted(states) == ["done", "done", "refused"]
+    again = rotoscope.batch(f"{bucket}/in", out, model=model, steady="off", threads=1)
+    assert (again.made, again.before, len(again.missing)) == ((), 2, 1)

@@ -29,7 +29,7 @@ def test_export_info_translate(tmp_path, monkeypatch, capsys):
     assert main(["info", "adain.onnx"]) == 0
     shown = capsys.readouterr().out
     assert "AdaIN" in shown
-    assert "style" in shown
+    assert "--like PICTURE" in shown
     assert (
         main(["translate", "photo.png", "out.png", "-m", "adain.onnx", "--like", "painting.png", "--steady", "off"])
         == 0

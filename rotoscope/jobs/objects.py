@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from rotoscope.base.errors import OutputFailed, UsageError
 from rotoscope.base.text import json_text
-from rotoscope.jobs.job import FOLDER, is_target
+from rotoscope.jobs.job import FOLDER
 from rotoscope.jobs.records import Record, target_name
 from rotoscope.jobs.store import Changed, Store, Version
 from rotoscope.jobs.temporary import temporary_folder
@@ -55,8 +55,8 @@ class ObjectRecords:
             return None
         try:
             record = Record.from_json(json.loads(read[0]))
-            if record.key != key or not is_target(record.target):
-                raise ValueError("not what a run has written under this name")
+            if record.key != key:
+                raise ValueError("a record under the name of another")
             return record
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             log.warning("%s/%s: not a record; its job is done again", self.name, _record_path(key))

@@ -41,7 +41,7 @@ class HttpConnection(H11Protocol):
         if self._is_between_requests():
             self._wait_for_head()
         else:
-            self.head_timer = _stopped(self.head_timer)
+            self._stop_head_timer()
 
     def pause_writing(self) -> None:
         """Start the clock of an answer: the client does not take what was sent."""
@@ -51,12 +51,13 @@ class HttpConnection(H11Protocol):
 
     def resume_writing(self) -> None:
         """Stop the clock of an answer."""
-        self.answer_timer = _stopped(self.answer_timer)
+        self._stop_answer_timer()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
-        self.head_timer, self.answer_timer = _stopped(self.head_timer), _stopped(self.answer_timer)
+        self._stop_head_timer()
+        self._stop_answer_timer()
         super().connection_lost(exc)
 
     def _is_between_requests(self) -> bool:
@@ -66,6 +67,16 @@ class HttpConnection(H11Protocol):
     def _wait_for_head(self) -> None:
         if self.head_timer is None:
             self.head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._expire)
+
+    def _stop_head_timer(self) -> None:
+        if self.head_timer is not None:
+            self.head_timer.cancel()
+            self.head_timer = None
+
+    def _stop_answer_timer(self) -> None:
+        if self.answer_timer is not None:
+            self.answer_timer.cancel()
+            self.answer_timer = None
 
     def _expire(self) -> None:
         self.head_timer = None
@@ -80,8 +91,3 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **options)
         self.logger = LOG
         self.conn.logger = LOG
-
-
-def _stopped(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()

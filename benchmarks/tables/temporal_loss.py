@@ -182,6 +182,6 @@ def run(setup):
         settings={
             "side": SIDE_PX, "steps": steps, "seeds": seeds, "networks": NETWORKS, "photographs held out": len(photographs),
         },
-        notes=(f"sheets at 512x512: {setup.work / 'sheets'}",),
+        notes=("sheets at 512x512 are in the folder sheets of the work folder",),
         higher={"Frechet": False, "diversity": True, "contrast": True},
     )  # fmt: skip

@@ -152,7 +152,13 @@ def main():
         for student in options.students:
             for precision in options.precisions:
                 name = f"{Path(student).resolve().parent.name} {precision}"
-                models[name] = opened(student, precision, options.clip, folder)
+                try:
+                    models[name] = opened(student, precision, options.clip, folder)
+                    models[name](pictures[0])
+                except rotoscope.UsageError as error:  # bf16 on a CPU without it
+                    print(f"{name}: left out, {error}")
+                    models.pop(name, None)
+                    continue
                 macs[name] = multiply_adds(student, size)
         rows = measured(models, macs, pictures, options)
     if options.json:

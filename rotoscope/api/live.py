@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 DEMO = "demo:"
 OF_ONE_MODEL = ("style", "like", "settings", "hints")  # fields of ModelOptions that say nothing to another model
-FOR_FILES = ("quality", "tag", "hdr", "alpha")  # fields of OutputOptions
+FOR_FILES = ("quality", "passes", "tag", "hdr", "alpha")  # fields of OutputOptions
 
 
 def live(

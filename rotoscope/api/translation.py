@@ -156,8 +156,9 @@ def read(
 def write(target: str | Path, frames: Iterable[Frame], **options: Unpack[OutputKeywords]) -> int:
     """Encode frames that carry a float result, each at its own time; return how many.
 
-    The first frame decides the size. Keywords: `codec`, `encoder_options` and `overwrite`, as in `translate`. The frames stay
-    as they are. Raises UsageError for frames without a float result.
+    The first frame decides the size. Several frames into one .tif become its pages, into one .webp an animation. Keywords:
+    `codec`, `encoder_options`, `quality`, `passes` and `overwrite`, as in `translate`. The frames stay as they are. Raises
+    UsageError for frames without a float result.
     """
-    check_known(options, also=("codec", "encoder_options", "overwrite"))
+    check_known(options, also=("codec", "encoder_options", "quality", "passes", "overwrite"))
     return write_frames(Path(target), frames, options_from(OutputOptions, options))

@@ -130,14 +130,16 @@ class Model:
         """Another file with the engine of this model."""
         return Model.open(path, ModelOptions(**engine_of(self.options)), threads=self.threads)
 
-    def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:
+    def engine(self, *, threads: int, calls: int, shared: bool = True, path: Path | None = None) -> Engine:
         """An engine as the options name it, for `calls` calls at once of `threads` threads each.
 
         shared  made once and kept for the next use; False: a new one for the caller alone
+        path    another ONNX file that it shall run, in the place of the model's own
         """
+        file = self.file if path is None else replace(self.file, path=path)
 
         def make() -> Engine:
-            return make_engine(self.file, **engine_of(self.options), threads=threads, calls=calls, graph=self.graph)
+            return make_engine(file, **engine_of(self.options), threads=threads, calls=calls, graph=self.graph)
 
         options = self.options
         key = (options.engine, options.precision, options.device, options.compiled, options.op_library, threads, calls)

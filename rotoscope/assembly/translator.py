@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rotoscope.assembly.chain import Named, as_chain, model_keywords, open_chain, threads_of
@@ -361,8 +362,13 @@ class _OnEngine:
     def __init__(self, model: Model, engine: Engine) -> None:
         self.file, self.options, self.name, self._engine = model.file, model.options, model.name, engine
 
-    def engine(self, **_setup: object) -> Engine:
-        """The caller's engine, whatever is asked for."""
+    def engine(self, *, path: Path | None = None, **_setup: object) -> Engine:
+        """The caller's engine, whatever is asked for; raises UsageError for another file, which it cannot run."""
+        if path is not None:
+            raise UsageError(
+                f"tile with an engine object: {self.file.name} measures the whole picture in graphs of its own; accepted: "
+                "the name of an engine"
+            )
         return self._engine
 
 

@@ -78,6 +78,7 @@ class OutputKeywords(TypedDict, total=False):
     codec: str | None
     encoder_options: tuple[str, ...]
     quality: Quality | None
+    passes: int
     tag: str | None
     hdr: Hdr | None
     alpha: Alpha

@@ -108,8 +108,8 @@ class ModelOptions:
     """Fitting a picture into a network of fixed size: pad adds borders, crop takes the middle, stretch distorts it."""
 
     tile: str | None = None
-    """Side of the tiles in which the network gets a large picture, for example 1024, so that its memory does not grow: for
-    networks whose pixels depend on a region. 1024:128 is for the others: tiles that share 128 pixels, blended there."""
+    """Side of the tiles in which the network gets a large picture, for example 1024, so that its memory does not grow; the
+    result is the same, and norms cost a pass each. 1024:128 is for networks that this refuses: tiles, blended over 128 px."""
 
     norm: Literal["shared"] | None = None
     """shared: instance norm uses the statistics of the whole clip, measured before, in place of each frame's own; in a live
@@ -226,6 +226,10 @@ class OutputOptions:
     quality: Quality | None = None
     """Settings of the encoder by name: preview is small and quick, good the default, delivery slower and better, lossless keeps
     every code value. -e overrides single ones."""
+
+    passes: Annotated[int, Within(1, 2)] = 1
+    """Passes of the encoder: 2 encodes twice, to hit a bit rate given by -e b=5M more closely; libx264 and libx265. The network
+    runs once; its frames are kept beside the result without loss until the second pass."""
 
     tag: str | None = None
     """Four letters of the codec in mp4 and mov, for example hev1; by default hvc1 for H.265, which Apple's players need."""

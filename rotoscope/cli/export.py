@@ -22,9 +22,8 @@ DEFAULTS = ExportFlags()
 
 def export(
     checkpoint: Path,
-    out: Path | None = None,
     /,
-    *,
+    *more: Path,
     output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
     finer: Annotated[tuple[Path, ...], Parameter(name="--finer", show_default=False)] = (),
     options: Annotated[ExportFlags, Parameter(name="*", group=Group("Options"))] = DEFAULTS,
@@ -40,12 +39,13 @@ def export(
     checkpoint
         The weights that training saved, in a file of PyTorch, safetensors or NumPy (.npz) with any ending, or the folder of a
         training run. The file is read as data; no code in it is run.
-    out
-        The model file: .onnx, or .safetensors for the weights with their description; of a run by default RUN.onnx here.
+    more
+        Further files of the same network, such as AdaIN's encoder or vid2vid's finer scales in order, and as the last one the
+        model file: .onnx, or .safetensors for the weights with their description; of a run by default RUN.onnx here.
     output
         The same as an option; only this one, with --overwrite, replaces a file.
     finer
-        The finer scales of a vid2vid model, in order (latest_net_G1.pth ...), if each has its own file.
+        The same further files as an option.
     options
         All other options.
     calibrate
@@ -62,8 +62,11 @@ def export(
     import rotoscope
     from rotoscope.assembly.styles import encoder_beside
 
+    named = list(more)
+    out = named.pop() if named and output is None else None
+    further = (*named, *finer)
     if triton is not None:
-        if out is not None or output is not None or finer or calibrate or overwrite:
+        if out is not None or output is not None or further or calibrate or overwrite:
             raise UsageError("--triton goes with --size and --hint; accepted: rotoscope export MODEL --triton DIR")
         unfit = [
             name for name, value in as_keywords(options).items() if value != getattr(DEFAULTS, name) and name != "hints"
@@ -80,10 +83,10 @@ def export(
     if size is not None:
         raise UsageError("--size is for --triton; a model file takes pictures of any size")
     out = required_target(
-        out, output, [checkpoint, *finer, calibrate], "rotoscope export CHECKPOINT OUT.onnx", overwrite=overwrite
+        out, output, [checkpoint, *further, calibrate], "rotoscope export CHECKPOINT OUT.onnx", overwrite=overwrite
     )
     report = rotoscope.export_model(
-        [checkpoint, *finer], out, calibrate=calibrate, overwrite=overwrite, **as_keywords(options)
+        [checkpoint, *further], out, calibrate=calibrate, overwrite=overwrite, **as_keywords(options)
     )
     report_lines(*str(report).split("\n"))
     for file in (out, encoder_beside(out)) if report.has_encoder_beside else (out,):

@@ -128,13 +128,18 @@ def _model_rows(model: "ModelFile") -> list[tuple[str, Any]]:
         coming_in = f"{frame.dtype}, numbers of {frame.labels.num} classes"
     if output.content != "picture":
         coming_out = f"{output.dtype}, {OTHER_CONTENTS[output.content]}"
+    example = manifest.example.tensor if manifest.example else ""
+
+    def shown(name: str) -> str:
+        return f"{name} (a picture: --like PICTURE)" if name == example else name
+
     rows: list[tuple[str, Any]] = [
         ("model", f"{manifest.name} ({model.path})"),
         ("system", manifest.system or "unknown"),
         ("parameters", f"{model.num_parameters:,}"),
         ("kind", manifest.kind),
         ("input", f"{frame.tensor}: {coming_in}"),
-        ("with", ", ".join(manifest.inputs[1:]) or "no further inputs"),
+        ("with", ", ".join(map(shown, manifest.inputs[1:])) or "no further inputs"),
         ("size", size),
         ("output", f"{output.tensor}: {coming_out}"),
         ("scale", f"{output.scale}x"),

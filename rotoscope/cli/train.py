@@ -37,7 +37,7 @@ def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
         import rotoscope
 
         with shown_training(kind.system, progress) as show:
-            result = rotoscope.train(options or kind(), run, on_progress=show)
+            result = rotoscope.train(given(options, kind), run, on_progress=show)
         return exit_code(result)
 
     if all(
@@ -47,6 +47,11 @@ def system_command(kind: type[SystemOptions]) -> Callable[..., int]:
         command.__defaults__, command.__kwdefaults__ = None, {"options": None, "progress": "auto"}
     command.__doc__ = (kind.__doc__ or "").partition("\n")[0]
     return command
+
+
+def given(options: SystemOptions | None, kind: type[SystemOptions]) -> SystemOptions:
+    """Return the options; None stands for those of a system that has a default for each, and refuses what is missing."""
+    return kind() if options is None else options
 
 
 for kind in SYSTEMS:

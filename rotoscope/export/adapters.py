@@ -210,7 +210,7 @@ class Styled(nn.Module):
         """Return (N,F,H,W) for the maps of one frame, (N,C,H,W)."""
         if not self.num_labels:
             return style * maps.mean(dim=1, keepdim=True)
-        codes = style.unflatten(1, (self.num_labels, -1))
+        codes: Tensor = style.unflatten(1, (self.num_labels, -1))
         return (maps[:, : self.num_labels, None] * codes).sum(dim=1)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:

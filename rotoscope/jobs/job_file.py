@@ -13,6 +13,7 @@ from rotoscope.base.options import IN_FLIGHT, TRANSLATE_VALUES, check_options
 from rotoscope.base.text import MAX_NAME, shortened
 from rotoscope.jobs.job import BatchJob, is_path
 from rotoscope.jobs.listing import ending_for
+from rotoscope.jobs.store import is_address
 from rotoscope.runtime.media.sequence_files import PATTERN
 
 MOST_BYTES = 1 << 30
@@ -90,7 +91,7 @@ def _text(where: str, given: dict[str, Any], name: str) -> str:
     value = given.pop(name, "")
     if not isinstance(value, str):
         raise UsageError(f"{where}: {name} {value!r}; accepted: text")
-    if not is_path(value):
+    if not (is_path(value) or (is_address(value) and value.isprintable())):
         raise UsageError(f"{where}: {name} {value!r}; accepted: the name of a file, without NUL and halves of pairs")
     return value
 

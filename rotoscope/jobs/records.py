@@ -23,6 +23,7 @@ from rotoscope.base.files import file_digest, sync, why_unusable
 from rotoscope.base.text import json_text
 from rotoscope.jobs.inputs import Input
 from rotoscope.jobs.job import FOLDER, BatchJob, is_path, is_target, own_folder, segment_folder
+from rotoscope.jobs.store import is_address
 
 log = logging.getLogger("rotoscope")
 
@@ -83,7 +84,7 @@ class Record:
         if given.pop("schema") != 1:
             raise ValueError("another schema")
         record = _adapter().validate_python(given)
-        if not is_target(record.target) or not is_path(record.source):
+        if not is_target(record.target) or not (is_address(record.source) or is_path(record.source)):
             raise ValueError("not the path of a result")
         return record
 

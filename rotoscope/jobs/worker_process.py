@@ -79,6 +79,7 @@ class WorkerProcess:
         if card is not None:
             environment["CUDA_VISIBLE_DEVICES"] = card
         try:
+            logs.mkdir(parents=True, exist_ok=True)
             self.log.unlink(missing_ok=True)  # of an earlier process with this number, or a link
             with self.log.open("xb") as log:
                 self._process = subprocess.Popen(

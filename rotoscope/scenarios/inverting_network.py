@@ -44,9 +44,9 @@ class _CostedModel(Model):
 
     seconds = 0.0
 
-    def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:
+    def engine(self, *, threads: int, calls: int, shared: bool = True, path: Path | None = None) -> Engine:
         """An engine as the options name it, slowed down."""
-        return CostedEngine(super().engine(threads=threads, calls=calls, shared=shared), self.seconds)
+        return CostedEngine(super().engine(threads=threads, calls=calls, shared=shared, path=path), self.seconds)
 
     def with_options(self, given: Mapping[str, Any]) -> Self:
         """The same model with some options replaced."""

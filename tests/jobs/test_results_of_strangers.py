@@ -13,6 +13,7 @@ import rotoscope
 from rotoscope.base.errors import OutputFailed
 from rotoscope.jobs.job import BatchJob, own_folder, segment_folder
 from rotoscope.jobs.job_file import MOST_LINE, read_jobs
+from rotoscope.jobs.local_workers import log_folder
 from rotoscope.jobs.records import MOST_BYTES, Record, Records
 from rotoscope.jobs.standing import History
 from rotoscope.jobs.worker_process import WorkerProcess
@@ -44,7 +45,7 @@ def test_a_module_beside_the_clips_does_not_run_in_a_worker(here):
     for name in ("json", "av", "filelock"):
         (here / f"{name}.py").write_text("open('PWNED', 'w')\n")
     messages = queue.Queue()
-    worker = WorkerProcess(1, here / "out", messages)
+    worker = WorkerProcess(1, str(here / "out"), messages, log_folder(str(here / "out")))
     assert messages.get(timeout=SECONDS).event == "ready"
     worker.wait()
     assert not (here / "PWNED").exists()
@@ -72,8 +73,7 @@ def test_a_module_beside_the_clips_does_not_run_in_a_worker(here):
 )  # fmt: skip
 def test_a_record_that_no_run_has_written_is_as_none(content, here, caplog):
     records = Records(here)
-    records.folder.mkdir(parents=True)
-    (records.folder / f"{KEY}.json").write_bytes(content)
+    (own_folder(here, "records") / f"{KEY}.json").write_bytes(content)
     (here / "a.mp4").write_bytes(b"clip")
     job = BatchJob("a.mp4", "b.mp4", ("m",))
     assert History(records, lambda _job: ("digest",)).of(job).state == "waiting"
@@ -84,8 +84,7 @@ def test_a_record_that_no_run_has_written_is_as_none(content, here, caplog):
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
 def test_special_files_as_records(make, here):
     records = Records(here)
-    records.folder.mkdir(parents=True)
-    make(records.folder / f"{KEY}.json")
+    make(own_folder(here, "records") / f"{KEY}.json")
     segments = here / "segments"
     segments.mkdir()
     make(segments / "000000.json")
@@ -107,7 +106,7 @@ def test_links_in_the_place_of_our_folders_are_refused(place, here):
     link.symlink_to(here / "elsewhere")
     ways = {
         "records": lambda: Records(here / "out").write(Record.from_json(RECORD)),
-        "logs": lambda: WorkerProcess(1, here / "out", queue.Queue()),
+        "logs": lambda: log_folder(str(here / "out")),
         "segments": lambda: segment_folder(here / "out", KEY),
         "locks": lambda: own_folder(here / "out", "locks"),
     }
@@ -119,8 +118,9 @@ def test_links_in_the_place_of_our_folders_are_refused(place, here):
 
 def test_the_log_of_a_worker_replaces_a_link(here):
     (here / "notes.txt").write_text("precious\n")
-    (own_folder(here / "out", "logs") / f"worker-{os.getpid()}-1.log").symlink_to(here / "notes.txt")
-    worker = WorkerProcess(1, here / "out", queue.Queue())
+    logs = log_folder(str(here / "out"))
+    (logs / f"worker-{os.getpid()}-1.log").symlink_to(here / "notes.txt")
+    worker = WorkerProcess(1, str(here / "out"), queue.Queue(), logs)
     worker.wait()
     assert (here / "notes.txt").read_text() == "precious\n"
 

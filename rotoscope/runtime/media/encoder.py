@@ -41,6 +41,7 @@ WRITABLE = (
     "yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "nv12", "gray", "rgb24", "gbrp", "bgr0",
 )  # fmt: skip
 RGB_FORMATS = ("rgb24", "gbrp", "bgr0")
+TWO_PASSES = ("libx264", "libx265")  # FFmpeg's other encoders keep statistics in memory that PyAV does not reach
 MUXER_OPTIONS = {"movflags"}  # accepted beside encoder options, for mp4 and mov
 
 
@@ -75,6 +76,7 @@ class Encoder:
     muxer_options: Mapping[str, str]
     threads: int
     tag: str = ""
+    passes: int = 1
 
     @property
     def colour_format(self) -> str:
@@ -97,6 +99,7 @@ def choose_encoder(
     quality: str | None = None,
     tag: str | None = None,
     alpha: bool = False,
+    passes: int = 1,
 ) -> Encoder:
     """Choose the encoder for a container and open it once; raises UsageError for an unknown codec, option, value or size.
 
@@ -106,15 +109,19 @@ def choose_encoder(
     quality  a name of `encoder_settings`; None: good
     alpha    frames carry alpha, see `alpha_targets`
     tag      the codec's four letters in mp4 and mov; None: the container's own, hvc1 for H.265
+    passes   1 or 2, see `two_pass_sink`
     """
     default_codec = alpha_targets.BY_ENDING[suffix] if alpha else CONTAINERS[suffix][1]
     name = encoder_named(codec or default_codec)
     _check_container(name, suffix)
     if suffix in (".mxf", ".y4m") and video.rate is not None:
         video = replace(video, time_base=1 / video.rate)  # these have no times, only a rate
-    return open_once(
+    if passes == 2:
+        _check_two_passes(name, options)
+    opened = open_once(
         name, video, options=options, threads=threads, quality=quality, alpha=alpha, tag=_checked_tag(tag, name, suffix)
     )
+    return replace(opened, passes=passes)
 
 
 def encoder_named(text: str) -> str:
@@ -260,6 +267,19 @@ def _check_container(name: str, suffix: str) -> None:
         takers = [ending for ending, (other, _) in CONTAINERS.items() if other != muxer and name in _codecs_of(other)]
         hint = f"those that do: {', '.join(takers)}" if takers else f"it takes {default_codec}"
         raise UsageError(f"--codec {name}: {suffix} does not take it; {hint}")
+
+
+def _check_two_passes(codec: str, options: Mapping[str, str]) -> None:
+    """Raise UsageError if an encoder cannot work in two passes with these options."""
+    if codec not in TWO_PASSES:
+        raise UsageError(
+            f"--passes 2 with {codec}: it has no file for the statistics of the first pass; accepted: {', '.join(TWO_PASSES)}"
+        )
+    if "b" not in options:
+        raise UsageError("--passes 2 without a bit rate; accepted: a rate beside it, for example -e b=5M")
+    pixel_format = options.get("pix_fmt", "yuv420p")
+    if not pixel_format.startswith("yuv"):
+        raise UsageError(f"--passes 2 with -e pix_fmt={pixel_format}; accepted: yuv420p and others that begin with yuv")
 
 
 def _checked_tag(tag: str | None, codec: str, suffix: str) -> str:

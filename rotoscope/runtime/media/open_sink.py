@@ -11,6 +11,7 @@ from rotoscope.runtime.media.null import NullSink
 from rotoscope.runtime.media.pages_sink import SEVERAL, PagesSink
 from rotoscope.runtime.media.picture_sink import PictureSink
 from rotoscope.runtime.media.sequence_files import PATTERN
+from rotoscope.runtime.media.two_pass_sink import TwoPassSink
 from rotoscope.runtime.media.video_sink import VideoSink
 
 NULL = "null:"  # the target that keeps nothing
@@ -42,6 +43,8 @@ def open_sink(
     if target is not None and str(target) == NULL:
         return NullSink()
     if encoding is not None:
+        if encoding[1].passes == 2 and target is not None:
+            return TwoPassSink(target, *encoding, copied, offset=offset, overwrite=overwrite, source=source)
         return VideoSink(target, *encoding, copied, offset=offset, overwrite=overwrite, source=source)
     assert target is not None
     if holds_several(target) and not is_picture:

@@ -1,14 +1,18 @@
 """Run a network on tiles of a large picture, so that its memory does not grow with the picture.
 
 Tiles overlap. If the graph shows how far the network looks, the overlap is that far, and the result is that of the whole
-picture. With an overlap that the user names, tiles are blended into each other over it.
+picture. Statistics of the whole picture are measured over all tiles before, in passes of their own (`whole_statistics`). With
+an overlap that the user names, tiles are blended into each other over it.
 """
 
 import re
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from rotoscope.base.device import CPU
 from rotoscope.base.engine import Engine, Shapes, Tensors
@@ -16,29 +20,33 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Array
 from rotoscope.base.manifest import Manifest
 from rotoscope.runtime.models.model_file import ModelFile
-from rotoscope.runtime.models.reach import NotLocal, Reach, reach_of
+from rotoscope.runtime.models.reach import Reach, reach_of
+from rotoscope.runtime.models.reach_axis import NotLocal
+from rotoscope.runtime.network.whole_statistics import Span, Tile, WholeStatistics
 
 SMALLEST = 64  # pixels of a side
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """Side of a tile in pixels of the network's input, and the overlap of neighbours; `blends`: the user named the overlap."""
+    """How a picture is cut.
+
+    side       of a tile, in pixels of the network's input
+    overlap    of neighbours
+    alignment  tiles begin at multiples of it, and their kept parts too
+    blends     the user named the overlap
+    reach      that the graph shows; None if the user named the overlap
+    """
 
     side: int
     overlap: int
     alignment: int
     blends: bool
+    reach: Reach | None = None
 
-
-@dataclass(frozen=True)
-class _Span:
-    """One tile along one axis: the pixels that go in, and those of them that are kept."""
-
-    start: int
-    stop: int
-    first: int
-    last: int
+    def with_reach(self, pixels: int) -> "Tiling":
+        """The same tiles with the overlap that this reach needs."""
+        return replace(self, overlap=2 * (-(-pixels // self.alignment) * self.alignment))
 
 
 def parse_tile(text: str) -> tuple[int, int | None]:
@@ -69,23 +77,31 @@ def tiling_of(file: ModelFile, text: str, *, frozen: bool) -> Tiling:
         return Tiling(_down(side, multiple), -(-overlap // multiple) * multiple, multiple, blends=True)
     reach = _reach(file, text, frozen=frozen)
     alignment = int(np.lcm(reach.alignment, multiple))
-    twice = 2 * (-(-reach.pixels // alignment) * alignment)
-    least = max(SMALLEST, twice + 2 * alignment)
+    tiling = Tiling(_down(side, alignment), 0, alignment, blends=False, reach=reach)
+    least = max(SMALLEST, tiling.with_reach(reach.most_pixels).overlap + 2 * alignment)
     if side < least:
         raise UsageError(
-            f"--tile {text}: {manifest.name} looks {reach.pixels} pixels to each side; accepted: a side from {least} on"
+            f"--tile {text}: {manifest.name} looks {reach.most_pixels} pixels to each side; accepted: a side from {least} on"
         )
-    return Tiling(_down(side, alignment), twice, alignment, blends=False)
+    return tiling.with_reach(reach.pixels)
 
 
 def _reach(file: ModelFile, text: str, *, frozen: bool) -> Reach:
     manifest = file.manifest
     frame, output = manifest.frame, manifest.output
-    keep = manifest.number.tensor if frozen and manifest.number else None
+    kept = (
+        {*(tensor.input for tensor in manifest.state), manifest.number.tensor}
+        if frozen and manifest.number
+        else set[str]()
+    )
     try:
         if frame.layout != output.layout:
             raise NotLocal("its input and output have different layouts")
-        return reach_of(file.path, frame.tensor, output.tensor, nhwc=frame.layout == "NHWC", frozen=keep)
+        return reach_of(file.path, pictures_of(manifest), output.tensor, nhwc=frame.layout == "NHWC", frozen=kept)
+    except DecodeError:
+        raise UsageError(
+            f"--tile {text}: {file.path} runs as a checkpoint; accepted: --engine onnxruntime, openvino"
+        ) from None
     except NotLocal as why:
         raise UsageError(
             f"--tile {text}: a pixel of {manifest.name} depends on the whole picture: {why}, so tiles would differ "
@@ -93,9 +109,20 @@ def _reach(file: ModelFile, text: str, *, frozen: bool) -> Reach:
         ) from None
 
 
-def in_tiles(file: ModelFile, engine: Engine, text: str | None, *, frozen: bool) -> Engine:
-    """The engine, or one that gives it tiles if `text` says how large."""
-    return engine if text is None else TiledEngine(engine, file.manifest, tiling_of(file, text, frozen=frozen))
+def pictures_of(manifest: Manifest) -> set[str]:
+    """Names of the inputs that are cut into tiles."""
+    beside = (manifest.second, manifest.mask, manifest.instances)
+    return {manifest.frame.tensor, *(item.tensor for item in beside if item)}
+
+
+def in_tiles(
+    file: ModelFile, engine: Engine, text: str | None, *, frozen: bool, engine_of: Callable[[Path], Engine]
+) -> Engine:
+    """The engine, or one that gives it tiles if `text` says how large.
+
+    engine_of  makes an engine like it for another file
+    """
+    return engine if text is None else TiledEngine(engine, file, tiling_of(file, text, frozen=frozen), engine_of)
 
 
 class TiledEngine:
@@ -106,26 +133,41 @@ class TiledEngine:
 
     device = CPU
 
-    def __init__(self, engine: Engine, manifest: Manifest, tiling: Tiling) -> None:
-        self._engine, self._manifest, self._tiling = engine, manifest, tiling
-        self.description = f"{engine.description} in tiles of {tiling.side}"
-        beside = (manifest.second, manifest.mask, manifest.instances)
-        self._pictures = {manifest.frame.tensor, *(item.tensor for item in beside if item)}
+    def __init__(self, engine: Engine, file: ModelFile, tiling: Tiling, engine_of: Callable[[Path], Engine]) -> None:
+        self._engine, self._manifest, self._tiling = engine, file.manifest, tiling
+        self._pictures = pictures_of(file.manifest)
         self._shapes: dict[tuple[int, int], Shapes] = {}  # of the outputs, by (height, width) of a tile
         self._lock = threading.Lock()
+        self._whole: WholeStatistics | None = None
+        self.description = f"{engine.description} in tiles of {tiling.side}"
+        if tiling.reach is not None and tiling.reach.statistics:
+            self._whole = WholeStatistics(file.path, file.manifest.output.tensor, tiling.reach, engine_of)
+            self.description += f", measured in {self._whole.num_passes} passes"
 
     def run(self, inputs: Tensors, state: Tensors, out: Tensors, out_state: Tensors) -> None:  # noqa: ARG002
         """Call the network once for each tile; `out_state` is not written."""
+        height, width = self._size(inputs)
+        if self._whole is None or max(height, width) <= self._tiling.side:
+            self._translate(self._engine, inputs, state, out)
+            return
+        measured = self._whole.measure(
+            lambda pixels: tiles_of(height, width, self._tiling.with_reach(pixels)),
+            lambda tile: self._part(inputs, tile.rows, tile.columns),
+            state,
+        )
+        self._translate(self._whole.last_engine(measured), inputs, state, out)
+
+    def _translate(self, engine: Engine, inputs: Tensors, state: Tensors, out: Tensors) -> None:
         name = self._manifest.output.tensor
         whole = out[name]
         down, across = self._axes(self._manifest.output.layout, whole.ndim)
         height, width = self._size(inputs)
-        for rows in _spans(height, self._tiling):
+        for rows in spans(height, self._tiling):
             strip: Array | None = None  # a row of tiles, blended from left to right before it is blended downwards
-            for columns in _spans(width, self._tiling):
+            for columns in spans(width, self._tiling):
                 part = self._part(inputs, rows, columns)
                 made = np.empty(self._shapes_of(part, state)[name], whole.dtype)
-                self._engine.run(part, state, {name: made}, {})
+                engine.run(part, state, {name: made}, {})
                 if strip is None:
                     strip = np.empty(
                         (*made.shape[:across], whole.shape[across], *made.shape[across + 1 :]), whole.dtype
@@ -137,7 +179,7 @@ class TiledEngine:
     def shapes(self, inputs: Tensors, state: Tensors) -> Shapes:
         """The shapes for the whole picture, from one call on the first tile."""
         height, width = self._size(inputs)
-        rows, columns = _spans(height, self._tiling)[0], _spans(width, self._tiling)[0]
+        rows, columns = spans(height, self._tiling)[0], spans(width, self._tiling)[0]
         found = dict(self._shapes_of(self._part(inputs, rows, columns), state))
         name = self._manifest.output.tensor
         shape = list(found[name])
@@ -156,7 +198,7 @@ class TiledEngine:
     def _axes(layout: str, count: int) -> tuple[int, int]:
         return (count - 2, count - 1) if layout == "NCHW" else (count - 3, count - 2)
 
-    def _part(self, inputs: Tensors, rows: _Span, columns: _Span) -> dict[str, Array]:
+    def _part(self, inputs: Tensors, rows: Span, columns: Span) -> dict[str, Array]:
         part = dict(inputs)
         for name in self._pictures:
             down, across = self._axes(self._manifest.frame.layout, inputs[name].ndim)
@@ -172,7 +214,7 @@ class TiledEngine:
                 self._shapes[key] = self._engine.shapes(part, state)
             return self._shapes[key]
 
-    def _join(self, whole: Array, tile: Array, axis: int, span: _Span) -> None:
+    def _join(self, whole: Array, tile: Array, axis: int, span: Span) -> None:
         """Write a tile's kept part along one axis, or blend it with what is there."""
         scale = max(1, tile.shape[axis] // (span.stop - span.start))
         first, last = (span.start, span.stop) if self._tiling.blends else (span.first, span.last)
@@ -194,19 +236,25 @@ class TiledEngine:
         place[...] = taken
 
 
-def _spans(length: int, tiling: Tiling) -> list[_Span]:
+def tiles_of(height: int, width: int, tiling: Tiling) -> list[Tile]:
+    """The tiles of a picture, row by row."""
+    return [Tile(rows, columns) for rows in spans(height, tiling) for columns in spans(width, tiling)]
+
+
+def spans(length: int, tiling: Tiling) -> list[Span]:
     """Tiles along one axis: all of one side but the last; neighbours share the overlap, and meet in its middle."""
     if length <= tiling.side:
-        return [_Span(0, length, 0, length)]
+        return [Span(0, length, 0, length)]
     step = tiling.side - tiling.overlap
     starts = [0]
     while starts[-1] + tiling.side < length:
         starts.append(starts[-1] + _down(step, tiling.alignment))
     starts[-1] = -(-(length - tiling.side) // tiling.alignment) * tiling.alignment
     stops = [min(start + tiling.side, length) for start in starts]
-    cuts = [0, *((start + stop) // 2 for start, stop in zip(starts[1:], stops, strict=False)), length]
+    middles = ((start + stop) // 2 for start, stop in zip(starts[1:], stops, strict=False))
+    cuts = [0, *(_down(middle, tiling.alignment) for middle in middles), length]
     return [
-        _Span(start, stop, first, last) for start, stop, first, last in zip(starts, stops, cuts, cuts[1:], strict=False)
+        Span(start, stop, first, last) for start, stop, first, last in zip(starts, stops, cuts, cuts[1:], strict=False)
     ]
 
 

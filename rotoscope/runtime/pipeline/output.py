@@ -78,8 +78,9 @@ def check_named_target(source: str, target: str | None, options: OutputOptions) 
     if is_picture_target(path) and (options.codec or options.encoder_options):
         raise UsageError(f"--codec and -e are for videos; {path} is a picture")
     if is_picture_target(path):
-        if options.tag:
-            raise UsageError(f"--tag {options.tag}: tags are for videos; {path} is a picture")
+        if options.tag or options.passes == 2:
+            given = f"--tag {options.tag}: tags" if options.tag else "--passes 2: passes"
+            raise UsageError(f"{given} are for videos; {path} is a picture")
         picture_quality(path.suffix.lower(), options.quality)
     if not is_picture_target(path):
         output_suffix(path)  # refuses an unknown ending
@@ -159,6 +160,7 @@ def plan_output(
         quality=options.quality,
         alpha=keeps_alpha,
         tag=options.tag,
+        passes=options.passes,
         threads=stages.workers.threads,
     )
     return OutputPlan(path, replace(finish, pixel_format=encoder.colour_format, depth=encoder.depth), encoder, video)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from rotoscope.base.device import CPU, Device
@@ -53,8 +55,11 @@ class RunnableModel(Protocol):
         """Options that it runs with."""
         ...
 
-    def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:
-        """An engine for `calls` calls at once, of `threads` threads each; a new one for the caller alone unless `shared`."""
+    def engine(self, *, threads: int, calls: int, shared: bool = True, path: Path | None = None) -> Engine:
+        """An engine for `calls` calls at once, of `threads` threads each; a new one for the caller alone unless `shared`.
+
+        path  another ONNX file that it shall run
+        """
         ...
 
 
@@ -100,7 +105,13 @@ class Stages:
         threads_per_call = max(1, workers.threads // self.in_flight)
         engines = [model.engine(threads=threads_per_call, calls=self.in_flight) for model in models]
         engines = [
-            in_tiles(model.file, engine, model.options.tile, frozen=calibration is not None and place == 0)
+            in_tiles(
+                model.file,
+                engine,
+                model.options.tile,
+                frozen=calibration is not None and place == 0,
+                engine_of=partial(_beside, model, threads_per_call, self.in_flight),
+            )
             for place, (model, engine) in enumerate(zip(models, engines, strict=True))
         ]
         self._why_on_host = _why_on_host([*engines, *(one for one in (flow, interpolator) if one is not None)])
@@ -222,6 +233,11 @@ class Stages:
     def natural_size(self, picture: Size) -> Size:
         """(width, height) that a result should have: its region's, times the scales of upscaling networks."""
         return self.network.natural_size(picture)
+
+
+def _beside(model: RunnableModel, threads: int, calls: int, path: Path) -> Engine:
+    """An engine like a model's own for another file, for the caller alone."""
+    return model.engine(threads=threads, calls=calls, shared=False, path=path)
 
 
 def _why_on_host(processors: Sequence[object]) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from rotoscope.base.sink import Sink, finishing
 from rotoscope.base.times import StageTimes
 from rotoscope.runtime.media.colour_tags import HD_HEIGHT
 from rotoscope.runtime.media.encoder import VideoFormat, choose_encoder, output_suffix, parse_encoder_options
+from rotoscope.runtime.media.open_sink import open_sink
 from rotoscope.runtime.media.picture_codecs import bits_of
-from rotoscope.runtime.media.picture_sink import PictureSink, is_picture_target
-from rotoscope.runtime.media.video_sink import VideoSink
+from rotoscope.runtime.media.picture_sink import is_picture_target
 from rotoscope.runtime.pipeline.finish import Finish
 
 
@@ -59,10 +60,12 @@ def _write(target: Path, frames: Iterator[Frame], options: OutputOptions) -> int
         if is_picture_target(target):
             if bits_of(target.suffix.lower(), 8) == 16:
                 finish = replace(finish, pixel_format="rgb48le", depth=16)
-            pictures = stack.enter_context(
-                finishing(lambda: PictureSink(target, overwrite=options.overwrite, quality=options.quality))
+            second = list(islice(frames, 1))
+            to_pictures = partial(
+                open_sink, target, None, overwrite=options.overwrite, quality=options.quality, is_picture=not second
             )
-            return _write_all(pictures, chain([first], frames), finish)
+            pictures = stack.enter_context(finishing(to_pictures))
+            return _write_all(pictures, chain([first], second, frames), finish)
         rate = 1 / (first.duration * first.time_base) if first.duration else None
         video = VideoFormat(
             width=width, height=height, time_base=first.time_base, rate=rate,
@@ -75,13 +78,13 @@ def _write(target: Path, frames: Iterator[Frame], options: OutputOptions) -> int
             options=parse_encoder_options(options.encoder_options),
             quality=options.quality,
             tag=options.tag,
+            passes=options.passes,
             threads=0,
         )
         finish = replace(finish, pixel_format=encoder.pixel_format, depth=encoder.depth)
         offset = max(Fraction(0), -first.seconds)
-        sink = stack.enter_context(
-            finishing(lambda: VideoSink(target, video, encoder, offset=offset, overwrite=options.overwrite))
-        )
+        opened = partial(open_sink, target, (video, encoder), offset=offset, overwrite=options.overwrite)
+        sink = stack.enter_context(finishing(opened))
         return _write_all(sink, chain([first], frames), finish)
 
 

@@ -233,7 +233,8 @@ class Vid2VidSystem(TrainingSystem):
     def sized(self, pictures: Tensor) -> Tensor:
         """Reduce (N,T,C,H,W) to the size of the finest scale that learns."""
         levels = pyramid(pictures.flatten(0, 1), self.options.scales - self.generator.num_scales + 1)
-        return levels[-1].unflatten(0, pictures.shape[:2])
+        reduced: Tensor = levels[-1].unflatten(0, pictures.shape[:2])
+        return reduced
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Update the generator, then all discriminators, for every frame from the third on."""

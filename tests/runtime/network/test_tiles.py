@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import tiny_clips
 import tiny_models
+import torch
+from catalogue import build, named
 from onnx import helper, numpy_helper
 
 import rotoscope
 from rotoscope.assembly.engines import make_engine
 from rotoscope.runtime.models.model_file import open_model
 from rotoscope.runtime.models.reach import reach_of
-from rotoscope.runtime.network.tiles import TiledEngine, tiling_of
+from rotoscope.runtime.network.tiles import in_tiles
 
 node = helper.make_node
 
@@ -77,7 +79,7 @@ def test_seams_are_exact_and_not_only_alike(tmp_path):
     file = open_model(local_network(tmp_path / "local.onnx"), {"frame.multiple": 4})
     engine = make_engine(file)
     picture = np.random.default_rng(0).random((1, 3, 260, 404), np.float32)
-    tiled = TiledEngine(engine, file.manifest, tiling_of(file, "128", frozen=False))
+    tiled = in_tiles(file, engine, "128", frozen=False, engine_of=lambda _: engine)
     results = []
     for one in (engine, tiled):
         out = {"out": np.full(one.shapes({"in": picture}, {})["out"], np.nan, np.float32)}
@@ -88,7 +90,7 @@ def test_seams_are_exact_and_not_only_alike(tmp_path):
 
 def test_the_reach_is_at_least_what_an_impulse_shows(tmp_path):
     path = local_network(tmp_path / "local.onnx")
-    reach = reach_of(path, "in", "out", nhwc=False)
+    reach = reach_of(path, {"in"}, "out", nhwc=False)
     engine = make_engine(open_model(path, {"frame.multiple": 4}))
     picture = np.random.default_rng(0).random((1, 3, 160, 160), np.float32)
     changed = picture.copy()
@@ -108,10 +110,8 @@ def test_what_is_no_tile_is_refused(tile, tmp_path):
         rotoscope.load(tiny_models.identity(tmp_path / "m.onnx"), tile=tile)(noise(8, 8))
 
 
-def test_networks_that_see_the_whole_picture_are_refused_unless_asked_for(tmp_path):
+def test_a_named_overlap_blends_tiles_that_differ(tmp_path):
     path = normed(tmp_path / "norm.onnx")
-    with pytest.raises(rotoscope.UsageError, match=r"depends on the whole picture: it has instance norm.*--tile 96:16"):
-        rotoscope.load(path, tile="96")(noise(200, 100))
     blended = rotoscope.load(path, tile="96:16")(np.full((100, 200, 3), 90, np.uint8))
     assert (blended == blended[0, 0]).all()
     ramp = np.broadcast_to(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], (100, 200, 3))
@@ -131,6 +131,13 @@ def test_other_networks_that_take_no_tiles(change, words, tmp_path):
     path = network(tmp_path / "m.onnx", **change)
     with pytest.raises(rotoscope.UsageError, match=words):
         rotoscope.load(path, tile=side)(noise(200, 100))
+
+
+def test_a_checkpoint_of_the_torch_engine_takes_no_tiles(tmp_path):
+    path = tmp_path / "net.pth"
+    torch.save(build(named("CartoonGAN")).state_dict(), path)
+    with pytest.raises(rotoscope.UsageError, match="runs as a checkpoint; accepted: --engine onnxruntime, openvino"):
+        rotoscope.load(path, engine="torch", tile="512")(noise(20, 20))
 
 
 def test_a_size_that_the_graph_computes_is_not_taken_for_local(tmp_path):

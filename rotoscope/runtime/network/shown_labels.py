@@ -50,7 +50,7 @@ class ShownLabels:
     name: str
     options: ModelOptions = field(default_factory=ModelOptions)
 
-    def engine(self, *, threads: int, calls: int, shared: bool = True) -> Engine:  # noqa: ARG002
+    def engine(self, **_setup: object) -> Engine:
         """The engine; it needs no threads."""
         return _Showing(self.file)
 

@@ -10,7 +10,9 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from rotoscope.base.cache import cache_failed, cache_folder, trim, use
-from rotoscope.base.files import part_file
+from rotoscope.base.errors import OutputFailed
+from rotoscope.base.files import place
+from rotoscope.base.parts import Part
 
 
 def key_of(**parts: Any) -> str:
@@ -19,17 +21,30 @@ def key_of(**parts: Any) -> str:
 
 
 def cached(kind: Literal["models", "engines", "clips"], name: str, make: Callable[[Path], None]) -> Path:
-    """Return the file of that name, in use until this process ends; if it is missing, make it with `make(part)`.
+    """Return the file of that name, in use until this process ends; if it is missing, make it with `make(path)`.
 
     When several processes ask at the same time, one makes the file and the others wait for it.
     """
     target = cache_folder(kind) / name
     with _locked(target.with_name(f"{name}.lock")):
         if not use(target):
-            with part_file(target, overwrite=True) as part:
-                make(part)
+            _make(target, make)
             trim(kind)
     return target
+
+
+def _make(target: Path, make: Callable[[Path], None]) -> None:
+    """Make the file in a hidden folder that is locked: what makes it may put another file in its place, without a lock."""
+    part = Part(target, is_folder=True)
+    try:
+        part.create()
+        made = part.path / target.name
+        make(made)
+        place(made, target, overwrite=True)
+    except OSError as error:
+        raise OutputFailed(f"{target}: {error.strerror or error}") from error
+    finally:
+        part.remove()
 
 
 @contextmanager

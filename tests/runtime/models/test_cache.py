@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from rotoscope.base import cache as base_cache
 from rotoscope.base.errors import OutputFailed
+from rotoscope.base.parts import remove_leftovers
 from rotoscope.runtime.models import cache
 
 
@@ -41,6 +42,16 @@ def test_a_file_is_made_once_and_leaves_no_lock(folder):
     for _ in range(2):
         file = cache.cached("models", "a.onnx", lambda part: made.append(part) or part.write_bytes(b"x"))
     assert len(made) == 1 and file.read_bytes() == b"x" and names(folder) == ["a.onnx"]
+
+
+def test_a_file_that_is_put_in_place_of_the_part_is_no_leftover_for_others(folder):
+    def replace(part):
+        other = part.with_name("other")
+        other.write_bytes(b"content")
+        other.replace(part)
+        remove_leftovers(folder)  # as another process does that makes another file
+
+    assert cache.cached("models", "a.onnx", replace).read_bytes() == b"content" and names(folder) == ["a.onnx"]
 
 
 def test_what_cannot_be_made_leaves_nothing(folder):

@@ -18,6 +18,7 @@ from rotoscope.base.text import one_line
 EXTRA = "batch"
 SCHEMES = ("s3", "gs", "az")
 CHUNK_BYTES = 8 << 20
+MOST_READ_BYTES = 1 << 20  # of a record or a lock
 RETRY_SECONDS = 30.0  # for which the library tries again while a store does not answer
 
 
@@ -84,13 +85,14 @@ class Store:
                 return None
 
     def read(self, path: str) -> tuple[bytes, Version] | None:
-        """The bytes at a path and their version; None if nothing is there."""
+        """The bytes at a path and their version; None if nothing is there. b"" for more than MOST_READ_BYTES."""
         import obstore
 
         with _answers(self._name(path)):
             try:
                 found = obstore.get(self._store, path)
-                return bytes(found.bytes()), _version_of(found.meta)
+                version = _version_of(found.meta)
+                return b"" if version.size > MOST_READ_BYTES else bytes(found.bytes()), version
             except FileNotFoundError:
                 return None
 

@@ -16,6 +16,7 @@ from rotoscope.jobs.remote_sources import fetched, list_objects
 from rotoscope.jobs.store import Changed, Store
 
 KEY = "0" * 64
+NOW = "2026-11-26T12:00:00+00:00"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def bucket(server, monkeypatch, tmp_path):
 
 
 def record(**changes):
-    return replace(Record(key=KEY, state="started", source="a", target="a.mp4", models=("m",)), **changes)
+    return replace(Record(key=KEY, state="started", source="a", target="a.mp4", models=("m",), at=NOW), **changes)
 
 
 def test_a_record_replaces_only_the_one_that_was_read(bucket):
@@ -66,6 +67,13 @@ def test_a_record_replaces_only_the_one_that_was_read(bucket):
     assert other.all() == [record(host="other")]
     other.forget(KEY)
     assert other.of(KEY) is None
+
+
+def test_a_record_that_no_run_has_written_is_not_read(bucket):
+    path = f".rotoscope/records/{KEY}.json"
+    store = Store(bucket)
+    store.write_if(path, json.dumps(record().to_json() | {"notes": ["x" * 2**20]}).encode(), None)
+    assert ObjectRecords(bucket).of(KEY) is None
 
 
 def test_many_claim_a_target_and_one_has_it_at_a_time(bucket):

@@ -92,11 +92,6 @@ class WorkerProcess:
         self._listening = threading.Thread(target=self._listen, name=f"rotoscope-worker-{number}", daemon=True)
         self._listening.start()
 
-    @property
-    def process_id(self) -> int:
-        """Of the system."""
-        return self._process.pid
-
     def give(self, task: Task) -> None:
         """Give it a task; if it has ended, a message says so."""
         assert self._process.stdin is not None

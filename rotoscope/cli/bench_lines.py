@@ -128,4 +128,4 @@ def difference_lines(found: Sequence["FigureChange"], name: str) -> list[str]:
         for item in beyond
     ]
     same = len(found) - len(beyond)
-    return [*lines, *([f"{same} of {len(found)} figures differ from {name} by less than their spread"] if same else [])]
+    return [f"against {name}: {same} of {len(found)} figures differ by less than their spread", *lines]

@@ -18,6 +18,7 @@ from typing import Any
 from rotoscope.base.errors import UsageError
 from rotoscope.base.extras import needs_extra
 from rotoscope.base.signals import STOPPING
+from rotoscope.base.telemetry import without_telemetry
 from rotoscope.base.text import one_line
 from rotoscope.jobs.cards import jobs_on, memory_gib
 from rotoscope.jobs.ray_task import run_task
@@ -53,7 +54,7 @@ class RayWorkers:
     """
 
     def __init__(self, threads: int, gpus: float, number: int | None) -> None:
-        import ray
+        ray = import_ray()
 
         self.threads, self._gpus, self._most = threads, gpus, number
         # A job that fails or dies with its worker is tried again by the driver, which counts how often.
@@ -79,7 +80,7 @@ class RayWorkers:
 
     def close(self) -> None:
         """Leave the cluster, which ends what is left of the tasks."""
-        import ray
+        ray = import_ray()
 
         ray.shutdown()
 
@@ -105,7 +106,7 @@ class RayWorker:
 
     def end(self) -> None:
         """Give up what it works on."""
-        import ray
+        ray = import_ray()
 
         if self._replies is not None:
             with suppress(ray.exceptions.RayError, ValueError):
@@ -118,7 +119,7 @@ class RayWorker:
             self._listening.join(END_SECONDS)
 
     def _listen(self) -> None:
-        import ray
+        ray = import_ray()
 
         is_done = False
         try:
@@ -148,10 +149,17 @@ def check_ray(where: str) -> None:
             raise ModuleNotFoundError(name="ray")
 
 
+def import_ray() -> Any:
+    """Ray, which does not report its use unless the user's environment asks for it."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
+    with without_telemetry():
+        import ray
+    return ray
+
+
 def connect(where: str) -> None:
     """Join the cluster of `--on ray:ADDRESS`, which `check_ray` has accepted; raises UsageError if there is none."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
-    import ray
+    ray = import_ray()
 
     address = where.removeprefix(PREFIX)
     if address != AUTO:
@@ -173,10 +181,10 @@ def connect(where: str) -> None:
 
 def living_nodes() -> list[Node]:
     """The nodes of the cluster that live."""
-    import ray
+    ray = import_ray()
 
     found = []
-    for node in ray.nodes():  # type: ignore[no-untyped-call]  # of Ray
+    for node in ray.nodes():
         if node["Alive"]:
             has = node["Resources"]
             found.append(Node(node["NodeID"], int(has.get("CPU", 0)), float(has.get("GPU", 0))))
@@ -209,8 +217,9 @@ def ray_workers(number: int | None, threads: int | None, *, on_gpu: bool, job_gi
 
 def _memory_of_cards(nodes: Sequence[Node]) -> list[float]:
     """Memory in GiB of the cards of all nodes that have some."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+    ray = import_ray()
+    with without_telemetry():
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     ask = ray.remote(num_cpus=0)(memory_gib)
     there = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in nodes if node.gpus]

@@ -179,7 +179,7 @@ def test_other_kinds_of_number_and_lists_are_taken(kind, values):
 def test_an_unknown_keyword_is_refused_with_the_nearest():
     with pytest.raises(UsageError, match=r"^unknown option stregth; did you mean strength\?$"):
         check_options({"stregth": 1})
-    with pytest.raises(UsageError, match=r"^unknown option lut; accepted: alpha, audio, channel_order, "):
+    with pytest.raises(UsageError, match=r"^unknown option lut; accepted: ahead, alpha, audio, channel_order, "):
         check_options({"lut": 1})
     check_known({"model": 1}, SourceOptions, also=("model",))
 

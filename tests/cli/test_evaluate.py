@@ -135,7 +135,7 @@ def test_an_error_is_one_line_and_leaves_no_file(clips, rotoscope_main, words, c
     assert not list(clips.glob("*evaluation*"))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_networks_by_path_measure_the_distance_of_whole_videos(here, rotoscope_main):
     torch = pytest.importorskip("torch")
     from rotoscope.networks.i3d import I3dFeatures

@@ -10,7 +10,7 @@ from rotoscope.networks import from_state_dict
 
 # These are exported by the full suite only, because their exports take minutes.
 SLOW = ("Super SloMo", "PWC-Net", "VINet", "contextual attention")
-ONE_NODE = {"rsqrt", "square"}  # of DualGAN's norm; each is one node of ONNX, for single numbers
+ONE_NODE = {"rsqrt", "square", "softmax"}  # of DualGAN's norm and the predictor of label maps; each is one node of ONNX
 
 
 class Operators(TorchDispatchMode):

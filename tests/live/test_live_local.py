@@ -58,7 +58,7 @@ def test_the_synthetic_camera_delivers_every_frame_at_its_time():
 def test_interrupt_ends_the_wait_of_the_synthetic_camera():
     source = open_live_source("synthetic:64x64@1/100")
     with reading(source) as found:
-        found.wait_for_frames(1)
+        found.wait_for(lambda: found.frames)
         assert found.stop() < 2
     assert len(found.frames) == 1 and source.state == "ended"
 

@@ -84,9 +84,8 @@ def test_a_piece_whose_time_is_over_continues_where_it_stopped(tmp_path):
     cyclegan_losses.generators(Setup(tmp_path, tiny=True, until=0.0), "cycle", a, b)  # finished: needs no time
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "e" else pytest.mark.full) for name in table.TABLES]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("name", table.TABLES)
 def test_every_table_prints_from_one_command(name, tmp_path, capsys):
     need_shared()
     found = table.main([name, "--tiny", "--work", str(tmp_path), "--out", str(tmp_path / "out")])

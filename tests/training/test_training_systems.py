@@ -396,7 +396,7 @@ def test_inpainting(tmp_path):
 
 def test_a_loss_on_features_asks_for_their_file(tmp_path):
     options = BlindConsistencyOptions(source=tmp_path, processed=tmp_path)
-    with pytest.raises(UsageError, match=r"needs --vgg16 FILE .* or --perceptual 0"):
+    with pytest.raises(UsageError, match=r"needs --vgg16 FILE or --perceptual 0; the file: https://"):
         BlindConsistency(options)
 
 

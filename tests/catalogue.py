@@ -309,10 +309,10 @@ EXPORTED = (
 )
 
 
-def traced_cases():
-    """Return the traced cases as parameters of a test."""
+def traced_cases(*, but=()):
+    """Return the traced cases as parameters of a test; those that `make test` does not export, and `but`, are marked full."""
     return [
-        pytest.param(case, id=str(case), marks=[pytest.mark.full] * (str(case) not in EXPORTED))
+        pytest.param(case, id=str(case), marks=[pytest.mark.full] * (str(case) not in EXPORTED or str(case) in but))
         for case in CASES
         if case.traced
     ]

@@ -79,7 +79,7 @@ def count_choices(files: Sequence[str | Path]) -> Choices:
 
 
 def _pairs(a: Path, b: Path, original: Path | None) -> list[tuple[str, tuple[Path, Path, Path | None]]]:
-    """Match files by their names without endings; two files are a pair whatever their names are."""
+    """Match the files of two folders by their names without endings. Two single files are a pair."""
     given = [a, b, *([original] if original else [])]
     for path in given:
         if not path.exists():

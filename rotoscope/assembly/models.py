@@ -107,7 +107,7 @@ def model_path(model: str | Path) -> Path:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a path is a checkpoint or the folder of a training run, by the first bytes of the file, then by its ending."""
+    """Tell whether a path is a checkpoint (by its first bytes, then by its ending) or the folder of a training run."""
     return kind_of_weights(path) is not None or path.suffix.lower() in CHECKPOINTS or is_run_folder(path)
 
 

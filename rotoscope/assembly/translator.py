@@ -363,7 +363,7 @@ class _OnEngine:
         self.file, self.options, self.name, self._engine = model.file, model.options, model.name, engine
 
     def engine(self, *, path: Path | None = None, **_setup: object) -> Engine:
-        """The caller's engine, whatever is asked for; raises UsageError for another file, which it cannot run."""
+        """Return the caller's engine and ignore the setup; raises UsageError for `path`, since it runs only its own file."""
         if path is not None:
             raise UsageError(
                 f"tile with an engine object: {self.file.name} measures the whole picture in graphs of its own; accepted: "

@@ -61,7 +61,7 @@ def check_fields(options: Any, kind: type[Any] | None = None) -> None:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of a type of a field. A bool is no number; a list may stand for a tuple."""
+    """Tell whether a value has the type of a field. A bool is not a number; a list is accepted as a tuple."""
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
     if kind is float:
@@ -81,7 +81,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _accepted(kind: Any) -> str:
-    """What `_fits` takes, in words."""
+    """Describe the values that `_fits` accepts, for a message."""
     if get_origin(kind) is Literal:
         return ", ".join(get_args(kind))
     if kind == Range:

@@ -78,7 +78,7 @@ class ExportReport:
 
     @property
     def has_encoder_beside(self) -> bool:
-        """Whether it is the student of any-look as a model file, which needs its style encoder in a second one."""
+        """Tell whether this exports any-look's student as ONNX; its style encoder then needs a second file."""
         is_student = isinstance(self.network.loaded.network, AnyLook)
         return is_student and self.path.suffix.lower() == ".onnx"
 

@@ -91,7 +91,7 @@ def _as_json(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_path(text: str) -> bool:
-    """Whether a text can be the name of a file: it holds no NUL, no half of a surrogate pair, and no name that is too long."""
+    """Tell whether a file can have this path: without NUL, encodable, each name at most MOST_NAME_BYTES long."""
     try:
         is_short = all(len(os.fsencode(part)) <= MOST_NAME_BYTES for part in Path(text).parts)
     except UnicodeEncodeError:
@@ -100,7 +100,7 @@ def is_path(text: str) -> bool:
 
 
 def is_target(text: str) -> bool:
-    """Whether a text names a result below the folder of results, outside its folder .rotoscope."""
+    """Tell whether a path is relative, has no "..", and does not begin with .rotoscope: then a result may have it."""
     path = Path(text)
     is_outside = path.is_absolute() or ".." in path.parts or path.parts[:1] == (FOLDER,)
     return bool(path.name) and not is_outside and is_path(text)

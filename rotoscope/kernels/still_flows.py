@@ -2,7 +2,7 @@
 
 Flow estimators give a vector everywhere; on a plain wall they follow noise and compression, and a stylised wall that is moved
 along such a flow swims. Where forward and backward flow disagree, and not moving explains the pixels about as well, the place
-counts as still. It is the computation of `runtime.motion.trust.still_places`.
+counts as still.
 
 Six CUDA kernels; for each pixel they move 114 bytes with luma of uint8, 120 with float32.
 """
@@ -12,14 +12,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, check, dtype_name, flat, flow_layout, flow_size, on_cuda, output
+from rotoscope.kernels.arrays import AnyArray, check, dtype_name, flat, flow_size, on_cuda, output
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import CODES, pixel_grid, run_kernel, structure
 from rotoscope.kernels.rows import run_rows
 from rotoscope.kernels.runs import RUN
 from rotoscope.kernels.sampling import aim, gather
 from rotoscope.kernels.sampling_reference import sample_reference
-from rotoscope.kernels.windows import TAPS, gauss_across, gauss_down, gauss_reference, reflect, window_reference
+from rotoscope.kernels.windows import (
+    TAPS,
+    gauss_across,
+    gauss_down,
+    gauss_reference,
+    pad_row,
+    reflect,
+    window_reference,
+)
 
 F64 = NDArray[np.float64]
 
@@ -140,6 +148,14 @@ def _windows_reference(difference: F64) -> tuple[F64, F64]:
     return np.sqrt(np.maximum(square - mean * mean, 0)), np.abs(mean)
 
 
+def joined_pixels(luma: AnyArray, flow: AnyArray) -> tuple[AnyArray, tuple[int, ...]]:
+    """Return luma (H,W) and flow (H,W,2) side by side, flat (H*W*4,) float32, and the layout: on the CPU alone."""
+    height, width = luma.shape
+    out = np.empty(4 * height * width, np.float32)
+    run_rows(join, height, flat(luma), flat(flow), width, out)
+    return out, (height, width, 4, 4, 1)
+
+
 def still_flows_cpu(
     a: AnyArray,
     b: AnyArray,
@@ -153,11 +169,9 @@ def still_flows_cpu(
     height, width = a.shape
     failed, near = np.empty(height * width, np.uint8), np.empty(height * width, np.uint8)
     differences, totals = np.empty((2, height * width), np.float32), np.empty((4, height * width), np.float32)
-    layouts = (height, width, 1, 1, height * width), tuple(flow_layout((height, width)))
+    joined, layout = joined_pixels(b, flow_ba)
     check_px2 = np.float32(RELATIVE), np.float32(FORWARD_BACKWARD_PX2)
-    run_rows(
-        _compare, height, flat(a), flat(b), flat(flow_ab), flat(flow_ba), *layouts, *check_px2, failed, differences
-    )
+    run_rows(_compare, height, flat(a), flat(b), joined, flat(flow_ab), layout, *check_px2, failed, differences)
     run_rows(_windows_across, height, differences, failed, width, totals, near)
     still, softened = failed, differences[0]
     run_rows(_windows_down, height, totals, near, height, width, np.array(LIMITS, np.float32), still)
@@ -193,19 +207,36 @@ def still_flows_cuda(
 
 
 @cpu_kernel
-def round_trip_errors(
-    flow_ab: Any, flow_ba: Any, y: int, begin: int, count: int, layout: Any, spot: Any, part: Any, back: Any, error: Any
-) -> None:
-    """Write |f+g|^2 and |f|^2+|g|^2 of `count` pixels of row y from column `begin` on to error (2,RUN).
+def join(row_begin: int, row_end: int, luma: Any, flow: Any, width: int, out: Any) -> None:
+    """Rows row_begin to row_end of out, flat (H*W*4,) float32: luma, dx, dy and 0 of each pixel, for one load of `gather`."""
+    for i in range(row_begin * width, row_end * width):
+        out[4 * i], out[4 * i + 1], out[4 * i + 2] = luma[i], flow[2 * i], flow[2 * i + 1]
+        out[4 * i + 3] = np.float32(0)
 
-    spot, part  of `aim` for flow_ab; back: scratch, (2*RUN,) float32
+
+@cpu_kernel
+def compare_run(
+    a: Any, joined: Any, flow_ab: Any, y: int, begin: int, count: int, layout: Any, relative: Any, tolerance: Any,
+    spot: Any, part: Any, inside: Any, moved: Any, error: Any, difference: Any,
+) -> None:  # fmt: skip
+    """Compare `count` pixels of row y, from column `begin` on, with the places to which their flow points.
+
+    joined            of `join` for b and flow_ba
+    layout            of joined, `Layout` as a tuple
+    spot, part, moved  scratch: (2,RUN) int32, (2,RUN) float32, (4*RUN,) float32
+    inside            written, (RUN,) uint8: 1 where the flow stays in the picture
+    error             written, (RUN,) float32: forward-backward error; the check fails above 1 and for NaN
+    difference        written, (>= count,) float32: a - b along the flow
     """
-    gather(flow_ba, layout, False, count, spot, part, back)
-    here = flow_ab[2 * (y * layout[1] + begin) :]
+    height, width = layout[0], layout[1]
+    aim(flow_ab, y, begin, count, height, width, spot, part, inside)
+    gather(joined, layout, False, count, spot, part, moved)
+    here, values = flow_ab[2 * (y * width + begin) :], a[y * width + begin :]
     for k in range(count):
-        u, v, p, q = here[2 * k], here[2 * k + 1], back[k], back[RUN + k]
-        error[0, k] = (u + p) * (u + p) + (v + q) * (v + q)
-        error[1, k] = u * u + v * v + p * p + q * q
+        u, v, p, q = here[2 * k], here[2 * k + 1], moved[4 * k + 1], moved[4 * k + 2]
+        gap, lengths = (u + p) * (u + p) + (v + q) * (v + q), u * u + v * v + p * p + q * q
+        error[k] = gap / (relative * lengths + tolerance)
+        difference[k] = np.float32(values[k]) - moved[4 * k]
 
 
 @cpu_kernel
@@ -214,52 +245,58 @@ def _compare(
     row_end: int,
     a: Any,
     b: Any,
+    joined: Any,
     flow_ab: Any,
-    flow_ba: Any,
     layout: Any,
-    layout_flow: Any,
     relative: Any,
     tolerance: Any,
     failed: Any,
     differences: Any,
 ) -> None:
     """Rows row_begin to row_end; all arrays flat, differences (2,H*W): along the flow, in place."""
-    height, width = layout[0], layout[1]
+    width = layout[1]
     spot, part, inside = np.empty((2, RUN), np.int32), np.empty((2, RUN), np.float32), np.empty(RUN, np.uint8)
-    back, error, moved = np.empty(2 * RUN, np.float32), np.empty((2, RUN), np.float32), np.empty(RUN, np.float32)
+    moved, error = np.empty(4 * RUN, np.float32), np.empty(RUN, np.float32)
     for y in range(row_begin, row_end):
         for begin in range(0, width, RUN):
-            count = min(RUN, width - begin)
-            aim(flow_ab, y, begin, count, height, width, spot, part, inside)
-            round_trip_errors(flow_ab, flow_ba, y, begin, count, layout_flow, spot, part, back, error)
-            gather(b, layout, False, count, spot, part, moved)
-            here = y * width + begin
+            count, here = min(RUN, width - begin), y * width + begin
+            compare_run(
+                a, joined, flow_ab, y, begin, count, layout, relative, tolerance, spot, part, inside, moved, error,
+                differences[0, here:],
+            )  # fmt: skip
+            values, others, marks, unmoved = a[here:], b[here:], failed[here:], differences[1, here:]
             for k in range(count):
-                # Every comparison with NaN is false.
-                agrees = error[0, k] / (relative * error[1, k] + tolerance) <= np.float32(1)
-                failed[here + k] = np.uint8(0) if agrees else np.uint8(1)
-                value = np.float32(a[here + k])
-                differences[0, here + k] = value - moved[k]
-                differences[1, here + k] = value - np.float32(b[here + k])
+                marks[k] = np.uint8(0) if error[k] <= np.float32(1) else np.uint8(1)  # 1 for NaN, too
+                unmoved[k] = np.float32(values[k]) - np.float32(others[k])
 
 
 @cpu_kernel
 def _windows_across(begin: int, end: int, differences: Any, failed: Any, width: int, totals: Any, near: Any) -> None:
     """Rows begin to end: sums over 9 pixels of both differences and of their squares; whether one of 5 pixels failed."""
+    line, squares = np.empty(width + 8, np.float32), np.empty(width + 8, np.float32)
+    marks = np.zeros(width + 4, np.uint8)
     for y in range(begin, end):
-        line = y * width
+        first = y * width
+        for which in range(2):
+            pad_row(differences[which, first:], width, 4, line)
+            for x in range(width + 8):
+                squares[x] = line[x] * line[x]
+            _sum_nine(line, width, totals[2 * which, first:])
+            _sum_nine(squares, width, totals[2 * which + 1, first:])
         for x in range(width):
-            for which in range(2):
-                total, square = np.float32(0), np.float32(0)
-                for i in range(-4, 5):
-                    d = differences[which, line + reflect(x + i, width)]
-                    total += d
-                    square += d * d
-                totals[2 * which, line + x], totals[2 * which + 1, line + x] = total, square
-            any_failed = np.uint8(0)
-            for i in range(max(x - 2, 0), min(x + 3, width)):
-                any_failed |= failed[line + i]
-            near[line + x] = any_failed
+            marks[x + 2] = failed[first + x]
+        target = near[first:]
+        for x in range(width):
+            target[x] = marks[x] | marks[x + 1] | marks[x + 2] | marks[x + 3] | marks[x + 4]
+
+
+@cpu_kernel
+def _sum_nine(line: Any, width: int, out: Any) -> None:
+    """Write the sums over 9 pixels of a padded row (W+8,) to out (>= W,)."""
+    for x in range(width):
+        left = (line[x] + line[x + 1]) + (line[x + 2] + line[x + 3])
+        right = (line[x + 5] + line[x + 6]) + (line[x + 7] + line[x + 8])
+        out[x] = left + line[x + 4] + right
 
 
 @cpu_kernel
@@ -268,38 +305,46 @@ def _windows_down(
 ) -> None:
     """Rows begin to end of `still`: 1 where not moving explains the window; limits: `LIMITS`."""
     share, zero = np.float32(1 / 81), np.float32(0)
-    sums = np.empty((4, width), np.float32)
+    sums, unreliable = np.empty((4, width), np.float32), np.empty(width, np.uint8)
+    moved, moved_squares, unmoved, squares = sums[0], sums[1], sums[2], sums[3]
     for y in range(begin, end):
         sums[:] = zero
         for j in range(-4, 5):
-            line = reflect(y + j, height) * width
+            first = reflect(y + j, height) * width
             for which in range(4):
+                source, total = totals[which, first:], sums[which]
                 for x in range(width):
-                    sums[which, x] += totals[which, line + x]
+                    total[x] += source[x]
+        unreliable[:] = 0
+        for row in range(max(y - 2, 0), min(y + 3, height)):
+            marks = near[row * width :]
+            for x in range(width):
+                unreliable[x] |= marks[x]
+        target = still[y * width :]
         for x in range(width):
-            unreliable = False
-            for row in range(max(y - 2, 0), min(y + 3, height)):
-                unreliable |= near[row * width + x] != 0
-            moved_mean, mean = sums[0, x] * share, sums[2, x] * share
-            moved_texture = np.sqrt(max(sums[1, x] * share - moved_mean * moved_mean, zero))
-            texture = np.sqrt(max(sums[3, x] * share - mean * mean, zero))
-            explained = texture <= limits[2] * moved_texture + limits[3]
-            explained |= unreliable and texture <= limits[0] * moved_texture + limits[1]
-            is_still = explained and abs(mean) <= limits[0] * abs(moved_mean) + limits[4]
-            still[y * width + x] = np.uint8(1) if is_still else np.uint8(0)
+            moved_mean, mean = moved[x] * share, unmoved[x] * share
+            moved_texture = np.sqrt(max(moved_squares[x] * share - moved_mean * moved_mean, zero))
+            texture = np.sqrt(max(squares[x] * share - mean * mean, zero))
+            surely = texture <= limits[2] * moved_texture + limits[3]
+            maybe = (unreliable[x] != 0) & (texture <= limits[0] * moved_texture + limits[1])
+            target[x] = (surely | maybe) & (abs(mean) <= limits[0] * abs(moved_mean) + limits[4])
 
 
 @cpu_kernel
 def _still_votes(begin: int, end: int, still: Any, height: int, width: int, votes: Any) -> None:
     """Rows begin to end: 1 where most of the 5x5 places around are still; the border is repeated."""
+    counts = np.empty(width + 4, np.uint8)
     for y in range(begin, end):
+        counts[:] = 0
+        for j in range(-2, 3):
+            row = still[min(max(y + j, 0), height - 1) * width :]
+            for x in range(width):
+                counts[x + 2] += row[x]
+        for x in range(2):
+            counts[x], counts[width + 2 + x] = counts[2], counts[width + 1]
+        target = votes[y * width :]
         for x in range(width):
-            count = 0
-            for j in range(-2, 3):
-                line = min(max(y + j, 0), height - 1) * width
-                for i in range(-2, 3):
-                    count += still[line + min(max(x + i, 0), width - 1)]
-            votes[y * width + x] = np.uint8(1) if count > 12 else np.uint8(0)
+            target[x] = counts[x] + counts[x + 1] + counts[x + 2] + counts[x + 3] + counts[x + 4] > 12
 
 
 @cpu_kernel

@@ -1,26 +1,27 @@
 """Trust in a flow: forward-backward check, and difference of the pictures along it.
 
 trust = max(exp(-forward-backward error) exp(-(difference / 15 levels)^2), exp(-(difference / 4 levels)^2)), the difference
-averaged by a Gaussian of 2 pixels; 0 where the flow leaves the picture and where it is NaN. It is the computation of
-`runtime.motion.trust.trust`, which says why.
+averaged by a Gaussian of 2 pixels; 0 where the flow leaves the picture and where it is NaN. The forward-backward error is
+|f + g|^2 / (0.01 (|f|^2 + |g|^2) + 1 px^2), g the backward flow where f points.
+
+The second term is for places such as leaves and crowds, where both flows lead to pixels that look the same but not back to the
+start. Mixing two such places is no worse than not mixing them.
 
 Three CUDA kernels; for each pixel they move 46 bytes with luma of uint8, 52 with float32.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.arrays import AnyArray, dtype_name, flat, flow_layout, on_cuda, output
+from rotoscope.kernels.arrays import AnyArray, dtype_name, flat, on_cuda, output
 from rotoscope.kernels.compile import cpu_kernel
 from rotoscope.kernels.launch import CODES, pixel_grid, run_kernel, structure
 from rotoscope.kernels.rows import run_rows
 from rotoscope.kernels.runs import RUN
-from rotoscope.kernels.sampling import aim, gather
 from rotoscope.kernels.sampling_reference import inside_reference
-from rotoscope.kernels.still_flows import RELATIVE, check_agreement, compared_reference, round_trip_errors
+from rotoscope.kernels.still_flows import RELATIVE, check_agreement, compare_run, compared_reference, joined_pixels
 from rotoscope.kernels.windows import TAPS, gauss_across, gauss_down, gauss_reference
 
 F64 = NDArray[np.float64]
@@ -81,10 +82,9 @@ def trust_cpu(
     """`trust` on NumPy arrays."""
     height, width = a.shape
     doubt, blurred = np.empty(height * width, np.float32), np.empty(height * width, np.float32)
-    layouts = (height, width, 1, 1, height * width), tuple(flow_layout((height, width)))
+    joined, layout = joined_pixels(b, flow_ba)
     check_px2 = np.float32(RELATIVE), np.float32(FORWARD_BACKWARD_PX2)
-    pictures = flat(a), flat(b), flat(flow_ab), flat(flow_ba)
-    run_rows(_judge, height, *pictures, *layouts, *check_px2, flat(difference), doubt)
+    run_rows(_judge, height, flat(a), joined, flat(flow_ab), layout, *check_px2, flat(difference), doubt)
     run_rows(gauss_across, height, flat(difference), width, TAPS, blurred)
     run_rows(
         _trust_down,
@@ -127,31 +127,42 @@ def _judge(
     row_begin: int,
     row_end: int,
     a: Any,
-    b: Any,
+    joined: Any,
     flow_ab: Any,
-    flow_ba: Any,
     layout: Any,
-    layout_flow: Any,
     relative: Any,
     tolerance: Any,
     difference: Any,
     doubt: Any,
 ) -> None:
     """Rows row_begin to row_end; all arrays flat. `doubt` is infinite where the flow leaves the picture."""
-    height, width = layout[0], layout[1]
+    width, outside = layout[1], np.float32(np.inf)
     spot, part, inside = np.empty((2, RUN), np.int32), np.empty((2, RUN), np.float32), np.empty(RUN, np.uint8)
-    back, error, moved = np.empty(2 * RUN, np.float32), np.empty((2, RUN), np.float32), np.empty(RUN, np.float32)
+    moved, error = np.empty(4 * RUN, np.float32), np.empty(RUN, np.float32)
     for y in range(row_begin, row_end):
         for begin in range(0, width, RUN):
-            count = min(RUN, width - begin)
-            aim(flow_ab, y, begin, count, height, width, spot, part, inside)
-            round_trip_errors(flow_ab, flow_ba, y, begin, count, layout_flow, spot, part, back, error)
-            gather(b, layout, False, count, spot, part, moved)
-            here = y * width + begin
+            count, here = min(RUN, width - begin), y * width + begin
+            unsure, levels = doubt[here:], difference[here:]
+            compare_run(
+                a,
+                joined,
+                flow_ab,
+                y,
+                begin,
+                count,
+                layout,
+                relative,
+                tolerance,
+                spot,
+                part,
+                inside,
+                moved,
+                error,
+                levels,
+            )
             for k in range(count):
-                difference[here + k] = abs(np.float32(a[here + k]) - moved[k])
-                ratio = error[0, k] / (relative * error[1, k] + tolerance)
-                doubt[here + k] = ratio if inside[k] != 0 else np.float32(np.inf)
+                levels[k] = abs(levels[k])
+                unsure[k] = error[k] if inside[k] != 0 else outside
 
 
 @cpu_kernel
@@ -168,11 +179,26 @@ def _trust_down(
     out: Any,
 ) -> None:
     """Rows begin to end of `out`; all arrays flat, float32."""
-    line = np.empty(width, np.float32)
+    line, zero, limit = np.empty(width, np.float32), np.float32(0), np.float32(np.inf)
     for y in range(begin, end):
         gauss_down(blurred, y, height, width, taps, line)
+        unsure, target = doubt[y * width :], out[y * width :]
         for x in range(width):
-            unsure, nearby, little = doubt[y * width + x], line[x] / levels, line[x] / alike
-            least = min(unsure + nearby * nearby, little * little)
-            known = unsure < np.float32(np.inf) and line[x] >= np.float32(0)  # not outside, not NaN
-            out[y * width + x] = np.float32(math.exp(-least)) if known else np.float32(0)
+            nearby, little = line[x] / levels, line[x] / alike
+            least = min(unsure[x] + nearby * nearby, little * little)
+            known = (unsure[x] < limit) & (line[x] >= zero)  # not outside, not NaN
+            target[x] = _falling(least) if known else zero
+
+
+@cpu_kernel
+def _falling(x: Any) -> Any:
+    """exp(-x) of float32 x >= 0, within 1e-5 of itself; unlike `math.exp` it is vectorised. 0 from 30 on."""
+    t = -x * np.float32(1 / 64)
+    series = np.float32(1 / 120) + t * np.float32(1 / 720)
+    series = np.float32(1 / 24) + t * series
+    series = np.float32(1 / 6) + t * series
+    series = np.float32(1 / 2) + t * series
+    power = np.float32(1) + t * (np.float32(1) + t * series)
+    for _ in range(6):
+        power *= power
+    return power if x < np.float32(30) else np.float32(0)

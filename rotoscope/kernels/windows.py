@@ -53,6 +53,19 @@ def reflect(index: int, size: int) -> int:
 
 
 @cpu_kernel
+def pad_row(row: Any, width: int, reach: int, out: Any) -> None:
+    """Write a row (>= W,) with `reach` pixels on either side, reflected, to out (>= W + 2 * reach,).
+
+    Loops over padded rows have no conditions, so they are vectorised.
+    """
+    for x in range(width):
+        out[reach + x] = row[x]
+    for x in range(reach):
+        out[x] = row[reflect(x - reach, width)]
+        out[reach + width + x] = row[reflect(width + x, width)]
+
+
+@cpu_kernel
 def gauss_across(begin: int, end: int, plane: Any, width: int, taps: Any, out: Any) -> None:
     """Rows begin to end of the plane, blurred along each row.
 
@@ -60,13 +73,16 @@ def gauss_across(begin: int, end: int, plane: Any, width: int, taps: Any, out: A
     taps   `TAPS`
     out    flat (H*W,) float32
     """
+    line = np.empty(width + 16, np.float32)
     for y in range(begin, end):
-        row, target = plane[y * width :], out[y * width :]
+        target = out[y * width :]
+        pad_row(plane[y * width :], width, 8, line)
         for x in range(width):
-            total = np.float32(row[x]) * taps[0]
-            for i in range(1, 9):
-                total += taps[i] * (np.float32(row[reflect(x - i, width)]) + np.float32(row[reflect(x + i, width)]))
-            target[x] = total
+            target[x] = line[x + 8] * taps[0]
+        for i in range(1, 9):
+            left, right, tap = line[8 - i :], line[8 + i :], taps[i]
+            for x in range(width):
+                target[x] += tap * (left[x] + right[x])
 
 
 @cpu_kernel

@@ -11,9 +11,10 @@ from rotoscope.base.frame import Frame, Motion, Picture
 from rotoscope.base.times import StageTimes
 from rotoscope.kernels.float_picture import rgb_picture
 from rotoscope.kernels.resize_flow import resize_flow
+from rotoscope.kernels.still_flows import still_flows
+from rotoscope.kernels.trust import trust
 from rotoscope.runtime.motion.cuts import CutDetector
 from rotoscope.runtime.motion.dis import SHORTEST_SIDE
-from rotoscope.runtime.motion.trust import still_places, trust
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -75,18 +76,14 @@ class MotionEstimator:
             there, back = self.flow.both_ways(now.picture, before.picture)
         else:
             there, back = self.flow(now.picture, before.picture), self.flow(before.picture, now.picture)
-        # The mask is the same in both directions: a still place is at the same position in both pictures.
-        moving = 1 - still_places(now.luma, before.luma, there, back)
-        both = cv2.merge([moving, moving])
-        to_previous = np.asarray(cv2.multiply(there, both), np.float32)
-        from_previous = np.asarray(cv2.multiply(back, both), np.float32)
-        trusted, remaining = trust(now.luma, before.luma, to_previous, from_previous)
+        to_previous, from_previous = still_flows(now.luma, before.luma, there, back)
+        trusted, difference = trust(now.luma, before.luma, to_previous, from_previous)
         way_back = ahead = None
         if self.both_ways:
             way_back = np.asarray(resize_flow(from_previous, size))
             ahead = _enlarged(trust(before.luma, now.luma, from_previous, to_previous)[0], size)
         motion = Motion(np.asarray(resize_flow(to_previous, size)), way_back, _enlarged(trusted, size), ahead)
-        return motion, remaining
+        return motion, float(difference.mean())
 
 
 def _enlarged(trusted: F32, size: tuple[int, int]) -> F32:

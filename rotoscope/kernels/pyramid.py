@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.kernels.compile import cpu_kernel
+from rotoscope.kernels.compile import cpu_kernel, cpu_kernel_with_any_order
+from rotoscope.kernels.vector import add_scaled4, load4, scaled4, store4
 from rotoscope.kernels.windows import reflect, reflected
 
 F32 = NDArray[np.float32]
@@ -59,77 +60,155 @@ def energy_reference(band: F64, weight: F64 | None = None, power: int = 1) -> fl
 
 
 @cpu_kernel
-def pyramid_down(begin: int, end: int, level: F32, out: F32) -> None:
-    """Rows begin to end of out (h,w,C), the next level of level (H,W,C)."""
-    height, width, channels = level.shape
-    line = np.empty((width, channels), np.float32)
-    taps = (np.float32(0.375), np.float32(0.25), np.float32(0.0625))
+def pyramid_down(begin: int, end: int, level: F32, size: Any, channels: int, out: F32) -> None:
+    """Rows begin to end of out, the next level of level.
+
+    level, out  flat (H*W*C,) and (h*w*C,)
+    size        (H, W)
+    channels    C: 1 or 4
+    """
+    height, width = size
+    long, columns = width * channels, (width + 1) // 2
+    line = np.empty(long + 4 * channels, np.float32)
+    middle = line[2 * channels :]
+    near, far, own = np.float32(0.25), np.float32(0.0625), np.float32(0.375)
     for y in range(begin, end):
-        for j in range(-2, 3):
-            row, tap = level[reflect(2 * y + j, height)], taps[abs(j)]
+        a, b, c, d, e = (
+            level[reflect(2 * y - 2, height) * long :], level[reflect(2 * y - 1, height) * long :],
+            level[2 * y * long :], level[reflect(2 * y + 1, height) * long :], level[reflect(2 * y + 2, height) * long :],
+        )  # fmt: skip
+        for i in range(long):
+            middle[i] = (a[i] + e[i]) * far + (b[i] + d[i]) * near + c[i] * own
+        _reflect_ends(line, width, channels)
+        target = out[y * columns * channels :]
+        if channels == 1:
+            for x in range(columns):
+                ends, sides = line[2 * x] + line[2 * x + 4], line[2 * x + 1] + line[2 * x + 3]
+                target[x] = ends * far + sides * near + line[2 * x + 2] * own
+        else:
+            for x in range(columns):
+                total = add_scaled4(scaled4(load4(line, 8 * x), far), load4(line, 8 * x + 4), near)
+                total = add_scaled4(total, load4(line, 8 * x + 8), own)
+                total = add_scaled4(total, load4(line, 8 * x + 12), near)
+                store4(target, 4 * x, add_scaled4(total, load4(line, 8 * x + 16), far))
+
+
+@cpu_kernel
+def _reflect_ends(line: F32, width: int, channels: int) -> None:
+    """Fill the two pixels on either side of a row, line ((W+4)*C,), with those inside, reflected."""
+    for x in range(2):
+        left, right = reflect(x - 2, width) + 2, reflect(width + x, width) + 2
+        for c in range(channels):
+            line[x * channels + c] = line[left * channels + c]
+            line[(width + 2 + x) * channels + c] = line[right * channels + c]
+
+
+@cpu_kernel
+def add_doubled(
+    begin: int, end: int, level: F32, coarser: F32, size: Any, channels: int, factor: Any, out: F32
+) -> None:
+    """Rows begin to end: out = level + factor * doubled coarser.
+
+    level, out  flat (H*W*C,), may be the same
+    coarser     flat (h*w*C,), h = (H + 1) // 2, w = (W + 1) // 2
+    size        (H, W)
+    channels    C: 1 or 4
+    """
+    height, width = size
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    short = columns * channels
+    line, wide = np.empty(short + 2 * channels, np.float32), np.empty(2 * columns, np.float32)
+    middle = line[channels:]
+    own, side, half = factor * np.float32(0.75), factor * np.float32(0.125), factor * np.float32(0.5)
+    beside = min(1, columns - 1) + 1
+    for y in range(begin, end):
+        at = y // 2
+        here, below = coarser[at * short :], coarser[min(at + 1, rows - 1) * short :]
+        if y % 2 == 0:
+            above = coarser[(at - 1 if at > 0 else min(1, rows - 1)) * short :]
+            for i in range(short):
+                middle[i] = (above[i] + below[i]) * np.float32(0.125) + here[i] * np.float32(0.75)
+        else:
+            for i in range(short):
+                middle[i] = (here[i] + below[i]) * np.float32(0.5)
+        for c in range(channels):
+            line[c], line[short + channels + c] = line[beside * channels + c], line[short + c]
+        source, target = level[y * width * channels :], out[y * width * channels :]
+        if channels == 1:
+            for x in range(columns):
+                wide[2 * x] = (line[x] + line[x + 2]) * side + line[x + 1] * own
+                wide[2 * x + 1] = (line[x + 1] + line[x + 2]) * half
             for x in range(width):
-                for c in range(channels):
-                    line[x, c] = row[x, c] * tap if j == -2 else line[x, c] + row[x, c] * tap
-        for x in range(out.shape[1]):
-            for c in range(channels):
-                total = np.float32(0)
-                for i in range(-2, 3):
-                    total += line[reflect(2 * x + i, width), c] * taps[abs(i)]
-                out[y, x, c] = total
+                target[x] = source[x] + wide[x]
+        else:
+            for x in range(columns):
+                left, centre, right = load4(line, 4 * x), load4(line, 4 * x + 4), load4(line, 4 * x + 8)
+                value = add_scaled4(load4(source, 8 * x), left, side)
+                store4(target, 8 * x, add_scaled4(add_scaled4(value, right, side), centre, own))
+                if 2 * x + 1 < width:
+                    value = add_scaled4(load4(source, 8 * x + 4), centre, half)
+                    store4(target, 8 * x + 4, add_scaled4(value, right, half))
 
 
-@cpu_kernel
-def add_doubled(begin: int, end: int, level: F32, coarser: F32, factor: Any, out: F32) -> None:
-    """Rows begin to end: out = level + factor * doubled coarser; level and out (H,W,C), may be the same.
+@cpu_kernel_with_any_order
+def band_energy(begin: int, end: int, band: F32, size: Any, channels: int) -> float:
+    """Return the sum of the squared differences to the right and below, over rows begin to end.
 
-    coarser  (h,w,C), h = (H + 1) // 2, w = (W + 1) // 2
+    band  flat (H*W*C,); size: (H, W); channels: C
     """
-    rows, columns, channels = coarser.shape
-    line = np.empty((columns, channels), np.float32)
+    height, long = size[0], size[1] * channels
+    total: Any = 0.0
     for y in range(begin, end):
-        middle = y // 2
-        for x in range(columns):
-            for c in range(channels):
-                here, below = coarser[min(middle, rows - 1), x, c], coarser[min(middle + 1, rows - 1), x, c]
-                if y % 2 == 0:
-                    above = coarser[middle - 1 if middle > 0 else min(1, rows - 1), x, c]
-                    line[x, c] = (above + below) * np.float32(0.125) + here * np.float32(0.75)
-                else:
-                    line[x, c] = (here + below) * np.float32(0.5)
-        for x in range(out.shape[1]):
-            middle = x // 2
-            left = middle - 1 if middle > 0 else min(1, columns - 1)
-            at, right = min(middle, columns - 1), min(middle + 1, columns - 1)
-            for c in range(channels):
-                if x % 2 == 0:
-                    value = (line[left, c] + line[right, c]) * np.float32(0.125) + line[at, c] * np.float32(0.75)
-                else:
-                    value = (line[at, c] + line[right, c]) * np.float32(0.5)
-                out[y, x, c] = level[y, x, c] + factor * value
+        row = band[y * long :]
+        right, below = row[channels:], band[min(y + 1, height - 1) * long :]
+        steps = np.float32(0)
+        for i in range(long - channels):
+            step = right[i] - row[i]
+            steps += step * step
+        for i in range(long):
+            step = below[i] - row[i]
+            steps += step * step
+        total += steps
+    return total
 
 
-@cpu_kernel
-def band_energies(begin: int, end: int, band: F32, weight: F32) -> tuple[float, float, float]:
-    """Return the sums of squared differences to the right and below: plain, times weight, times its square.
+@cpu_kernel_with_any_order
+def weighted_energies(begin: int, end: int, band: F32, weight: F32, size: Any) -> tuple[float, float]:
+    """Return the same sums of one channel times the weight of each pixel, and times its square.
 
-    band  (H,W,C); weight (H,W)
+    band, weight  flat (H*W,); size: (H, W)
     """
-    height, width, channels = band.shape
-    plain: Any = 0.0
+    height, width = size
     once: Any = 0.0
     twice: Any = 0.0
     for y in range(begin, end):
-        for x in range(width):
-            steps = np.float32(0)
-            for c in range(channels):
-                if x + 1 < width:
-                    step = band[y, x + 1, c] - band[y, x, c]
-                    steps += step * step
-                if y + 1 < height:
-                    step = band[y + 1, x, c] - band[y, x, c]
-                    steps += step * step
-            share = weight[y, x]
-            plain += steps
-            once += share * steps
-            twice += share * share * steps
-    return plain, once, twice
+        row, share = band[y * width :], weight[y * width :]
+        right, below = row[1:], band[min(y + 1, height - 1) * width :]
+        steps, more = np.float32(0), np.float32(0)
+        for x in range(width - 1):
+            across, down = right[x] - row[x], below[x] - row[x]
+            weighted = share[x] * (across * across + down * down)
+            steps += weighted
+            more += share[x] * weighted
+        down = below[width - 1] - row[width - 1]
+        weighted = share[width - 1] * down * down
+        once += steps + weighted
+        twice += more + share[width - 1] * weighted
+    return once, twice
+
+
+@cpu_kernel
+def mean_of_channels(begin: int, end: int, picture: F32, width: int, out: F32) -> None:
+    """Rows begin to end of out, flat (H*W,): the mean of the first three channels of picture, flat (H*W*4,)."""
+    third = np.float32(1 / 3)
+    for i in range(begin * width, end * width):
+        out[i] = (picture[4 * i] + picture[4 * i + 1] + picture[4 * i + 2]) * third
+
+
+@cpu_kernel
+def add_to_channels(begin: int, end: int, picture: F32, plane: F32, width: int, out: F32) -> None:
+    """Rows begin to end of out, flat (H*W*4,): picture with plane, flat (H*W,), added to its first three channels."""
+    three = np.ones(4, np.float32)
+    three[3] = 0
+    for i in range(begin * width, end * width):
+        store4(out, 4 * i, add_scaled4(load4(picture, 4 * i), load4(three, 0), plane[i]))

@@ -31,7 +31,7 @@ class Effort(NamedTuple):
 EFFORTS: dict[str, Effort] = {
     "ultrafast": Effort(2, 4, 12, 0),
     "fast": Effort(2, 4, 16, 5),
-    "balanced": Effort(1, 5, 4, 2),
+    "balanced": Effort(1, 5, 8, 2),
     "medium": Effort(1, 3, 25, 5),
 }
 

@@ -3,13 +3,13 @@
 The average of pictures whose details differ has less of them than any one of the pictures, and looks blurred. Sharpening by a
 fixed amount overshoots in one octave and misses the next. Here each octave (a band of a Laplacian pyramid) is raised to the
 energy that the frame-wise pictures have, as far as history was used. Only the mean of the three channels is raised, until the
-energy of all three is reached: a third of the work, and where colours have averaged out, contrast replaces them. The energies and
-the gains stay where the arrays are; the host reads nothing.
+energy of all three is reached: a third of the work, and where colours have averaged out, contrast replaces them. The energies
+and the gains stay where the arrays are; the host reads nothing.
 
 Thirteen CUDA kernels; for each pixel they move 80 bytes, and 242 more on frames that are measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -209,13 +209,13 @@ def detail_cpu(
     sizes = level_sizes((height, width), OCTAVES)
     grey = np.empty(height * width, np.float32)
     run_rows(mean_of_channels, height, flat(averaged), width, grey)
-    bands, weights = _bands_cpu(grey, sizes), [flat(weight)]
+    bands, weights = list(_bands_cpu(grey, sizes)), [flat(weight)]
     for size in sizes[:-2]:
         weights.append(_down_cpu(weights[-1], size))
     plain, wanted, before = np.zeros((3, OCTAVES))
     if measure:
-        plain, wanted = (_energies_cpu(_bands_cpu(flat(given), sizes, 4), sizes, 4) for given in (averaged, framewise))
-        before = _energies_cpu(bands, sizes)
+        plain, wanted = (_energies_cpu(flat(given), sizes, 4) for given in (averaged, framewise))
+        before = _energies_cpu(grey, sizes)
         once, twice = np.transpose(
             [
                 np.sum(run_rows(weighted_energies, size[0], band, share, size), axis=0)
@@ -233,7 +233,7 @@ def detail_cpu(
         run_rows(add_doubled, sizes[k][0], bands[k], bands[k + 1], sizes[k], 1, np.float32(1), bands[k])
     more = bands[0]
     if measure:
-        reached = _energies_cpu(_bands_cpu(grey + more, sizes), sizes)
+        reached = _energies_cpu(grey + more, sizes)
         known.aim[...] = next_aim(known.aim, plain, wanted, before, reached)
     run_rows(add_to_channels, height, flat(averaged), more, width, flat(out))
 
@@ -246,21 +246,19 @@ def _down_cpu(level: F32, size: tuple[int, int], channels: int = 1) -> F32:
     return out
 
 
-def _bands_cpu(level: F32, sizes: list[tuple[int, int]], channels: int = 1) -> list[F32]:
-    """Return the octaves of a flat level, flat, finest first."""
-    bands = []
+def _bands_cpu(level: F32, sizes: list[tuple[int, int]], channels: int = 1) -> Iterator[F32]:
+    """Yield the octaves of a flat level, flat, finest first."""
     for size in sizes[:-1]:
         coarser, band = _down_cpu(level, size, channels), np.empty_like(level)
         run_rows(add_doubled, size[0], level, coarser, size, channels, np.float32(-1), band)
-        bands.append(band)
         level = coarser
-    return bands
+        yield band
 
 
-def _energies_cpu(bands: list[F32], sizes: list[tuple[int, int]], channels: int = 1) -> F64:
-    return np.array(
-        [np.sum(run_rows(band_energy, size[0], band, size, channels)) for band, size in zip(bands, sizes, strict=False)]
-    )
+def _energies_cpu(level: F32, sizes: list[tuple[int, int]], channels: int = 1) -> F64:
+    """Return the energy of each octave of a flat level; one octave is in memory at a time."""
+    bands = zip(_bands_cpu(level, sizes, channels), sizes, strict=False)
+    return np.array([sum(run_rows(band_energy, size[0], band, size, channels)) for band, size in bands])
 
 
 def detail_cuda(

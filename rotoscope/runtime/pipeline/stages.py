@@ -163,11 +163,12 @@ class Stages:
             stages = run_stage(self.chain(*last), frames)
             yield from prefetch(with_gpu(self.gpu, stages), FINISHED_AHEAD, interrupt=interrupt)
             return
+        # Frames in flight fill the cores: kernels beside them gain nothing from several threads.
+        workers = SERIAL if self.in_flight > 1 else self.workers
         frames = run_stage(Chain(self.before), frames)
         if self.steadiness.before and self.workers.threads > 1:
-            frames = prefetch(with_workers(self.workers, frames), MOVING_AHEAD, interrupt=interrupt)
+            frames = prefetch(with_workers(workers, frames), MOVING_AHEAD, interrupt=interrupt)
         frames = run_stage(Chain((self.network, *self.after, *last)), frames)
-        workers = SERIAL if self.in_flight > 1 else self.workers
         yield from prefetch(with_workers(workers, frames), FINISHED_AHEAD, interrupt=interrupt)
 
     def chain(self, *last: Stage) -> Chain:

@@ -151,7 +151,7 @@ def add_doubled(
 
 
 @cpu_kernel_with_any_order
-def band_energy(begin: int, end: int, band: F32, size: Any, channels: int) -> float:
+def band_energy(begin: int, end: int, band: F32, size: Any, channels: int) -> Any:
     """Return the sum of the squared differences to the right and below, over rows begin to end.
 
     band  flat (H*W*C,); size: (H, W); channels: C

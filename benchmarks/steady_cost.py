@@ -2,10 +2,10 @@
 
     python benchmarks/steady_cost.py --json FILE [--methods blend ramp] [--engine openvino --precision bf16] [--rounds 12]
 
-All lines are open in one process and take turns, so that other work on the machine slows all of them. Each round gives frames
-per second and CPU time per frame; the frames that waited between the stages before it began are not counted. Printed are medians
-over the rounds of the ratios to `off` in the same round: of the rates, and of the CPU times (off / method), which are steadier
-where other work runs.
+All lines are open in one process and take turns, so that other work on the machine slows all of them. A round gives a line a
+number of frames and takes as many; then it rests until the frames that the network holds are done, so that no work of one line
+is counted for another. Printed are medians over the rounds of the ratios to `off` in the same round: of the rates, and of the
+CPU times (off / method), which are steadier where other work runs.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from threading import Semaphore
 
 from rotoscope.assembly.chain import as_chain, model_keywords, open_chain
 from rotoscope.base.options import SteadyOptions
@@ -26,31 +27,55 @@ from rotoscope.scenarios.clip_frames import clip_frames
 from rotoscope.scenarios.closed_loop import finish_of
 from rotoscope.scenarios.machine import machine
 
-WAITING = 8  # frames that may wait between the stages
 SETTLING = 20  # frames before the first round
+REST_S = 1.0  # after a round, for the frames that the network holds
 
 
-def line_of(stack, options, method, clip):
-    """Open a line of stages that never ends; closed with the stack."""
-    models = open_chain(as_chain(options.model), model_keywords({"precision": options.precision}, options.engine))
-    stages = Stages(models, SteadyOptions(steady=method), workers=Workers(options.threads))
-    stack.callback(stages.workers.close)
-    stack.callback(stages.close)
-    with stages.workers.active():
-        line = stack.enter_context(closing(stages.line(clip.forth_and_back(Fraction(25)), finish_of(stages, clip))))
-        for _ in islice(line, SETTLING):
+class Line:
+    """A line of stages that translates as many frames as it is given; closed with the stack."""
+
+    def __init__(self, stack, options, method, clip):
+        models = open_chain(as_chain(options.model), model_keywords({"precision": options.precision}, options.engine))
+        stages = Stages(models, SteadyOptions(steady=method), workers=Workers(options.threads))
+        stack.callback(stages.workers.close)
+        stack.callback(stages.close)
+        self.description, self._held = stages.description, stages.in_flight + stages.look_ahead
+        self._given, self._ends = Semaphore(self._held + SETTLING), False
+        frames = self._gated(clip.forth_and_back(Fraction(25)))
+        with stages.workers.active():
+            self._line = stack.enter_context(
+                closing(stages.line(frames, finish_of(stages, clip), interrupt=self._interrupt))
+            )
+            self._take(SETTLING)
+
+    def _gated(self, frames):
+        for frame in frames:
+            self._given.acquire()
+            if self._ends:
+                return
+            yield frame
+
+    def _interrupt(self):
+        self._ends = True
+        self._given.release()
+
+    def _take(self, num_frames):
+        for _ in islice(self._line, num_frames):
             pass
-    return line, stages.description
 
-
-def one_round(line, num_frames):
-    for _ in islice(line, WAITING):
-        pass
-    cpu, begin = time.process_time(), time.perf_counter()
-    for _ in islice(line, num_frames):
-        pass
-    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-    return {"fps": round(num_frames / seconds, 3), "cpu_ms": round(1e3 * cpu / num_frames, 2)}
+    def round(self, num_frames):
+        """Frames per second, without those that the network had done before, and CPU time per frame."""
+        time.sleep(REST_S)
+        cpu, begin = time.process_time(), time.perf_counter()
+        self._given.release(num_frames)
+        self._take(num_frames)
+        seconds = time.perf_counter() - begin
+        time.sleep(REST_S)
+        cpu = time.process_time() - cpu
+        return {
+            "fps": round((num_frames - self._held) / seconds, 3),
+            "cpu_ms": round(1e3 * cpu / num_frames, 2),
+        }
 
 
 def main():
@@ -69,10 +94,10 @@ def main():
     methods = ["off", *options.methods]
     rounds = []
     with ExitStack() as stack:
-        lines = {method: line_of(stack, options, method, clip) for method in methods}
-        engine = lines["off"][1]
+        lines = {method: Line(stack, options, method, clip) for method in methods}
+        engine = lines["off"].description
         for _ in range(options.rounds):
-            rounds.append({method: one_round(line, options.frames) for method, (line, _) in lines.items()})
+            rounds.append({method: line.round(options.frames) for method, line in lines.items()})
     ratios = {
         method: {
             "rate": round(median(one[method]["fps"] / one["off"]["fps"] for one in rounds), 3),

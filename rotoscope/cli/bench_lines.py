@@ -79,7 +79,7 @@ def round_table(result: "Bench") -> list[str]:
     ]
     for item in result.measurements:
         lines += _round_lines(item)
-    return lines
+    return lines + [f"left out: {reason}" for reason in result.left_out]
 
 
 def _round_lines(item: "Rounds") -> list[str]:
@@ -89,6 +89,8 @@ def _round_lines(item: "Rounds") -> list[str]:
         *(_number(item.middle(name)) for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms")), _number(item.middle("cores")),
     ]  # fmt: skip
     lines = [f"{f'{item.what} {item.size}':<32}" + "".join(f"{cell:>8}" for cell in cells)]
+    if item.network:
+        lines.append(f"  {item.engine}; network {item.network}")
     if item.load_s is not None:
         firsts = [f"opened in {item.load_s:.2f} s"]
         firsts += [] if item.cold_ms is None else [f"first frame {item.cold_ms:.0f} ms"]

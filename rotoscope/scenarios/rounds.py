@@ -44,6 +44,7 @@ class Rounds:
     stages     per stage: share, seconds, p50_ms, p90_ms, p95_ms, p99_ms
     memory_mb, peak_memory_mb   resident memory of the process at the end, and its peak
     frames_late  frames that must come after a frame before its result can leave
+    network    name and digest of the network, for another program beside ours
     """
 
     what: str
@@ -58,6 +59,7 @@ class Rounds:
     memory_mb: float | None = None
     peak_memory_mb: float | None = None
     frames_late: int = 0
+    network: str = ""
     rate: float | None = None  # at which frames arrived; None: as soon as they could be taken
     is_sustained: bool | None = None
     highest_rate: float | None = None  # that was sustained, if it was looked for

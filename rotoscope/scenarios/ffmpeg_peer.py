@@ -24,7 +24,8 @@ def ffmpeg_peer(network: PlainNetwork, threads: int, folder: Path) -> FileProgra
     if program is None:
         raise UsageError("ffmpeg: not found on PATH")
     name = _version(program)
-    backends = BACKEND.findall(_said_by(program, "-h", "filter=dnn_processing"))
+    help_text = _said_by(program, "-h", "filter=dnn_processing")
+    backends = BACKEND.findall(help_text)
     if not backends:
         raise UsageError(f"{name}: built without the filter dnn_processing")
     if "openvino" not in backends:
@@ -38,9 +39,11 @@ def ffmpeg_peer(network: PlainNetwork, threads: int, folder: Path) -> FileProgra
         raise UsageError(f"{name}: its OpenVINO takes all {usable_cores()} cores, not {threads}")
     write_in_unit_range(network, folder / "network.onnx")
     pixels = "rgb24" if frame.order == "RGB" else "bgr24"
+    # Older builds, such as 6.1, take the options of a backend in one string.
+    layout = "layout=nchw" if re.search(r"^ +layout\s", help_text, re.MULTILINE) else "backend_configs=layout=nchw"
     filters = (
         f"format={pixels},dnn_processing=dnn_backend=openvino:model=network.onnx:input={PICTURE}:output={RESULT}"
-        ":backend_configs=layout=nchw,format=yuv420p"
+        f":{layout},format=yuv420p"
     )
 
     def translate(source: Path, target: Path) -> int:

@@ -18,7 +18,6 @@ from rotoscope.base.option_checks import check_known
 from rotoscope.base.options import LiveOptions, ModelOptions, OutputOptions, SteadyOptions, options_from
 from rotoscope.demo.cached_clip import cached_clip
 from rotoscope.kernels.rows import Workers, usable_cores
-from rotoscope.runtime.network.style import style_codes
 from rotoscope.runtime.pipeline.stages import Stages
 from rotoscope.scenarios.by_hand import single_by_hand
 from rotoscope.scenarios.clip_frames import ClipFrames, clip_frames
@@ -151,8 +150,7 @@ class _Bench:
         ):
             if is_given:
                 raise UsageError(f"--peer: the peers have no {name}; accepted: the same command without it")
-        (style,) = style_codes([model.file.manifest], [model.options.style])
-        return plain_network(model.file, style, size)
+        return plain_network(model.file, model.options.style, size)
 
 
 _NAMES = {*ModelOptions.__annotations__, *SteadyOptions.__annotations__}

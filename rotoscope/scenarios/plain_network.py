@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ from rotoscope.base.frame import Array
 from rotoscope.base.manifest import Manifest
 from rotoscope.base.sizes import Size
 from rotoscope.runtime.models.model_file import ModelFile
+from rotoscope.runtime.network.style import style_codes
 
 PICTURE, RESULT = "rotoscope_picture", "rotoscope_result"
 """Names of the input and the output of a file that `write_in_unit_range` writes."""
@@ -37,10 +39,10 @@ class PlainNetwork:
         return f"{self.manifest.name} {self.sha256[:12]}"
 
 
-def plain_network(file: ModelFile, style: Array | None, size: Size) -> PlainNetwork:
+def plain_network(file: ModelFile, style: Any, size: Size) -> PlainNetwork:
     """Raise UsageError for networks that take more than one picture in colour, or not a picture of this size.
 
-    style  the style input, for a network that has one
+    style  what the user chose for a network with a style input; None for the first style
     """
     manifest = file.manifest
     frame = manifest.frame
@@ -71,7 +73,8 @@ def plain_network(file: ModelFile, style: Array | None, size: Size) -> PlainNetw
     ]
     if more:
         raise UsageError(f"--peer: {manifest.name} has {more[0]}; the peers run networks from picture to picture")
-    inputs = {} if manifest.style is None or style is None else {manifest.style.tensor: style}
+    (code,) = style_codes([manifest], [style])
+    inputs = {} if manifest.style is None or code is None else {manifest.style.tensor: code}
     return PlainNetwork(file.path, manifest, file.sha256, size, inputs)
 
 

@@ -150,7 +150,7 @@ def write_json(result: "Bench", path: Path, *, overwrite: bool) -> None:
 
 def _medians(item: "Rounds") -> dict[str, Any]:
     """The median and the spread of each figure over the rounds."""
-    names = ("fps", "p50_ms", "p90_ms", "p99_ms", "max_ms", "cores")
+    names = ("fps", "p50_ms", "p90_ms", "p99_ms", "max_ms", "cores", "cpu_ms")
     return {"what": item.what, "size": item.size} | {
         name: {"median": item.middle(name), "spread": item.spread(name)} for name in names
     }

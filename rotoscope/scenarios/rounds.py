@@ -15,7 +15,7 @@ class Round:
     frames   frames that were handed over
     fps      frames per second of real time
     p50_ms, p90_ms, p99_ms, max_ms   from the arrival of a frame to the hand-over of its result
-    cores    processor time of this process, divided by real time
+    cores    processor time of this process and of programs that it started, divided by real time
     dropped  frames that were left out because the machine was too slow
     carried  results that were moved along the motion, not translated, for the same reason
     """
@@ -30,6 +30,11 @@ class Round:
     max_ms: float | None = None
     dropped: int = 0
     carried: int = 0
+
+    @property
+    def cpu_ms(self) -> float | None:
+        """Milliseconds of processor time for each frame, over all cores; None without frames."""
+        return 1e3 * self.cores * self.seconds / self.frames if self.frames else None
 
 
 @dataclass(frozen=True)

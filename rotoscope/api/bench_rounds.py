@@ -60,8 +60,9 @@ def measure_rounds(
     """Measure a model at each size, and say which peers were left out and why; see `rotoscope.bench`."""
     kinds = (ModelOptions, SteadyOptions, *((OutputOptions, LiveOptions) if scenario == "stream" else ()))
     check_known(_not_default(options, kinds), *kinds)
-    path = cached_clip() if clip is None else Path(clip)
     bench = _Bench(model, engine, threads, options)
+    networks = {size: bench.plain_network(size) for size in sizes} if peer else {}
+    path = cached_clip() if clip is None else Path(clip)
     measured: list[Rounds] = []
     left_out: dict[str, None] = {}  # in order, each once
     for size in sizes:
@@ -72,13 +73,12 @@ def measure_rounds(
             on_second(shown, (number + 1) * seconds)
 
         if scenario == "single":
-            network = bench.plain_network(size) if peer else None
             measured.append(measure_single(partial(bench.stages, 1), frames, seconds, num_rounds, on_round))
-            if network is not None:
-                measured.append(single_by_hand(network, bench.threads, frames, seconds, num_rounds))
+            if peer:
+                measured.append(single_by_hand(networks[size], bench.threads, frames, seconds, num_rounds))
         elif scenario == "offline":
             with ExitStack() as stack:
-                peers, reasons = open_peers(bench.plain_network(size), bench.threads, stack) if peer else ([], [])
+                peers, reasons = open_peers(networks[size], bench.threads, stack) if peer else ([], [])
                 made, failed = measure_offline(
                     partial(bench.stages, None), bench.translate, frames, seconds, num_rounds, on_round, peers
                 )

@@ -122,7 +122,10 @@ def test_an_ffmpeg_that_fails_is_one_line(ffmpeg, network, tmp_path):
 
 def test_a_run_beside_ffmpeg_names_the_network_and_what_is_left_out(ffmpeg, identity, rotoscope_main, tmp_path):
     ffmpeg()
-    code, out, _ = rotoscope_main("bench", "-m", str(identity), *OFFLINE, "--json", str(tmp_path / "peers.json"))
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4")
+    code, out, _ = rotoscope_main(
+        "bench", "-m", str(identity), "--clip", str(clip), *OFFLINE, "--json", str(tmp_path / "peers.json")
+    )
     assert code == 0
     content = json.loads((tmp_path / "peers.json").read_text())
     label = f"identity {file_digest(identity)[:12]}"
@@ -136,7 +139,8 @@ def test_a_run_beside_ffmpeg_names_the_network_and_what_is_left_out(ffmpeg, iden
 def test_a_peer_that_paints_another_picture_is_left_out(ffmpeg, rotoscope_main, tmp_path):
     ffmpeg()
     model = tiny_models.invert(tmp_path / "invert.onnx")
-    code, out, _ = rotoscope_main("bench", "-m", str(model), *OFFLINE)
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4")
+    code, out, _ = rotoscope_main("bench", "-m", str(model), "--clip", str(clip), *OFFLINE)
     assert code == 0 and "by hand, file to file" in out and "ffmpeg, file to file" not in out
     assert "left out: ffmpeg 9.1-fake, dnn_processing, openvino: its first frame is another picture than ours" in out
 

@@ -39,7 +39,8 @@ class Line:
         stages = Stages(models, SteadyOptions(steady=method), workers=Workers(options.threads))
         stack.callback(stages.workers.close)
         stack.callback(stages.close)
-        self.description, self._held = stages.description, stages.in_flight + stages.look_ahead
+        # A result leaves up to in_flight + 1 frames after its source.
+        self.description, self._held = stages.description, stages.in_flight + 1 + stages.look_ahead
         self._given, self._ends = Semaphore(self._held + SETTLING), False
         frames = self._gated(clip.forth_and_back(Fraction(25)))
         with stages.workers.active():

@@ -68,7 +68,7 @@ class DistillOptions(SystemOptions):
     iterations: Steps = 6000
     pixels: Weight = 1.0
     gradients: Weight = 1.0
-    perceptual: Weight = 1.0
+    perceptual: Weight = 2.0
     temporal: Weight = 0.3
     equivariance: Weight = 0.0
     lattice: Weight = 0.0

@@ -137,7 +137,7 @@ def main():
     parser.add_argument("clip")
     parser.add_argument("--students", nargs="+", required=True)
     parser.add_argument("--lpips", type=Path, required=True)
-    parser.add_argument("--style", help="of a teacher with several, such as 1")
+    parser.add_argument("--style", type=int, help="of a teacher with several, such as 1")
     parser.add_argument("--name", default="", help="of the teacher in the JSON file; by default that of its file")
     parser.add_argument("--precisions", nargs="+", default=["fp32"], choices=["fp32", "bf16", "int8"])
     parser.add_argument("--scales", nargs="*", type=float, default=[0.25, 0.35, 0.5])

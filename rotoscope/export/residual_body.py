@@ -70,7 +70,7 @@ class BlockSearch(NamedTuple):
                 continue
             first = self.normed_conv(relu.input[0])
             if first is not None and first.source == skipped and first.kernel.shape == second.kernel.shape:
-                block = {}
+                block: Block = {}
                 for number, part in enumerate((first, second), start=1):
                     block |= {f"conv{number}.weight": part.kernel}
                     block |= {f"norm{number}.weight": part.scale, f"norm{number}.bias": part.shift}

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-
 from safetensors.torch import load_file
 
 from rotoscope.api import training
@@ -68,8 +67,7 @@ def test_blocks_of_a_small_teacher_are_offered_and_kept(frames, identity, tmp_pa
     code, _, err = rotoscope_main(*words, "--out", tmp_path / "new", "--width", 8, "--blocks", 1)
     assert code == 0, err
     assert (
-        err.splitlines()[0]
-        == "the teacher has 2 blocks of 8 channels: --keep-body starts with them and learns faster"
+        err.splitlines()[0] == "the teacher has 2 blocks of 8 channels: --keep-body starts with them and learns faster"
     )
     code, _, err = rotoscope_main(*words, "--out", tmp_path / "kept", "--keep-body")
     assert (code, "--keep-body" in err) == (0, False)

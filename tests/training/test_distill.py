@@ -181,9 +181,7 @@ def tiny_body(width, blocks=2):
     random = np.random.default_rng(0)
     shapes = {f"conv{n}.weight": (width, width, 3, 3) for n in (1, 2)}
     shapes |= {f"norm{n}.{name}": (width,) for n in (1, 2) for name in ("weight", "bias")}
-    return [
-        {name: random.standard_normal(shape, np.float32) for name, shape in shapes.items()} for _ in range(blocks)
-    ]
+    return [{name: random.standard_normal(shape, np.float32) for name, shape in shapes.items()} for _ in range(blocks)]
 
 
 def test_a_student_keeps_the_blocks_of_its_teacher_which_learn_slowly(tmp_path):

@@ -163,7 +163,7 @@ def main():
                 try:
                     models[name] = opened(student, precision, options.clip, folder)
                     models[name](pictures[0])
-                except rotoscope.UsageError as error:  # bf16 on a CPU without it
+                except (rotoscope.UsageError, rotoscope.ModelRefused) as error:  # no bf16 here; int8 loses too much
                     print(f"{name}: left out, {error}")
                     models.pop(name, None)
                     continue

@@ -2,24 +2,18 @@
 
 import numpy as np
 import onnx
-import torch
+from catalogue import named
 from onnx import TensorProto, helper, numpy_helper
 
 import rotoscope
 from rotoscope.export.residual_body import residual_blocks
-from rotoscope.networks.fast_style import TransformerNet
 
 WIDTH, STYLES = 4, 3
 
 
-def test_the_blocks_of_a_checkpoint_are_found_with_its_weights(tmp_path):
-    torch.manual_seed(0)
-    teacher = TransformerNet(2)
-    for number in range(1, 6):
-        for name in ("in1", "in2"):
-            torch.nn.init.normal_(teacher.get_submodule(f"res{number}.{name}").weight)
-    torch.save(teacher.state_dict(), tmp_path / "teacher.pth")
-    blocks = residual_blocks(rotoscope.load(tmp_path / "teacher.pth").file, None)
+def test_the_blocks_of_a_checkpoint_are_found_with_its_weights(exported):
+    path, _, (teacher, _) = exported(named("fast style transfer"))
+    blocks = residual_blocks(rotoscope.load(path).file, None)
     assert len(blocks) == 5
     for number, block in enumerate(blocks, start=1):
         for n in (1, 2):

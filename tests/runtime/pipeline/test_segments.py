@@ -85,7 +85,7 @@ def test_scenes_are_joined_exactly(ending, tmp_path, inverting):
     rotoscope.translate(clip, once, resume=True, **options)
     interrupted(60, clip, twice, **options)
     (folder,) = (tmp_path / ".rotoscope" / "segments").iterdir()
-    assert sorted(file.name for file in folder.glob("*.json")) == ["000000.json", "000001.json"], (
+    assert sorted(file.name for file in folder.glob("*.json")) == ["000000000.json", "000000025.json"], (
         "two scenes are complete"
     )
     run = rotoscope.translate(clip, twice, resume=True, **options)
@@ -164,7 +164,7 @@ def test_a_damaged_segment_is_made_again(tmp_path, inverting):
     rotoscope.translate(clip, once, **options)
     interrupted(25, clip, target, model=inverting, steady="off", segment=0.4)
     (folder,) = (tmp_path / ".rotoscope" / "segments").iterdir()
-    (folder / "000001.mp4").write_bytes(b"")
+    (folder / "000000010.mp4").write_bytes(b"")
     run = rotoscope.translate(clip, target, **options)
     assert "10 frames of an earlier run are used" in run.notes
     assert target.read_bytes() == once.read_bytes()

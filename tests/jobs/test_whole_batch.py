@@ -165,6 +165,40 @@ def test_a_killed_worker_costs_one_segment(tmp_path, inverting, monkeypatch):
     assert not list((tmp_path / "out" / ".rotoscope").glob("segments"))
 
 
+def test_workers_share_a_long_video_and_one_is_killed(tmp_path, inverting, monkeypatch):
+    """Its parts are written at the same time; the segment of the killed worker alone is written again."""
+    clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=80, sound=True)
+    deadly = """
+        import os
+        from pathlib import Path
+        from rotoscope.jobs import work
+        translate_file = work.translate_file
+        def deadly(*arguments, on_progress, segments, **more):
+            first = segments.part.first if segments.part else None
+            if segments.most_parts == 1:
+                with open({log!r}, "a") as log: log.write(f"{{first}}\\n")
+            def abort(progress):
+                try:
+                    if first == 40 and progress.done == 25: Path({killed!r}).touch(exist_ok=False)
+                except FileExistsError: return
+                if first == 40 and progress.done == 25: os.abort()
+            return translate_file(*arguments, on_progress=abort, segments=segments, **more)
+        work.translate_file = deadly
+    """
+    log, killed = tmp_path / "log", tmp_path / "killed"
+    with workers_with(deadly.format(log=str(log), killed=str(killed)), tmp_path, monkeypatch):
+        report = rotoscope.batch(clip, tmp_path / "out", model=inverting, steady="off", segment=0.4, workers=2)
+    (record,) = report.made
+    assert sorted(log.read_text().split()) == ["0", "40", "40", "None"], "each part, the killed one again, the whole"
+    assert killed.exists()
+    assert (record.frames, record.attempts) == (80, 0)
+    assert "80 frames of an earlier run are used" in record.notes
+    whole = tmp_path / "whole.mp4"
+    rotoscope.translate(clip, whole, model=inverting, steady="off", resume=True, segment=0.4)
+    assert (tmp_path / "out" / "long.mp4").read_bytes() == whole.read_bytes()
+    assert not list((tmp_path / "out" / ".rotoscope").glob("segments"))
+
+
 def test_a_watched_folder_until_it_is_stopped(tmp_path, inverting):
     folder = tmp_path / "in"
     folder.mkdir()

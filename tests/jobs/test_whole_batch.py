@@ -141,7 +141,9 @@ def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, 
     assert ([record.target for record in mended.made], mended.missing) == (["poison.mp4"], ())
 
 
-def test_a_killed_worker_costs_one_segment(tmp_path, inverting, monkeypatch):
+def test_a_killed_worker_costs_one_segment(tmp_path, monkeypatch):
+    """Also of a recurrent network, whose state is in a file."""
+    smoothing = tiny_models.smoother(tmp_path / "smoother.onnx")
     clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=40)
     deadly = """
         import os
@@ -155,12 +157,12 @@ def test_a_killed_worker_costs_one_segment(tmp_path, inverting, monkeypatch):
         work.translate_file = deadly
     """
     with workers_with(deadly, tmp_path, monkeypatch):
-        report = rotoscope.batch(clip, tmp_path / "out", model=inverting, steady="off", segment=0.4)
+        report = rotoscope.batch(clip, tmp_path / "out", model=smoothing, steady="off", segment=0.4)
     (record,) = report.made
     assert (record.frames, record.attempts) == (40, 1)
     assert "30 frames of an earlier run are used" in record.notes
     whole = tmp_path / "whole.mp4"
-    rotoscope.translate(clip, whole, model=inverting, steady="off", resume=True, segment=0.4)
+    rotoscope.translate(clip, whole, model=smoothing, steady="off", resume=True, segment=0.4)
     assert (tmp_path / "out" / "long.mp4").read_bytes() == whole.read_bytes()
     assert not list((tmp_path / "out" / ".rotoscope").glob("segments"))
 

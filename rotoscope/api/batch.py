@@ -92,7 +92,7 @@ def batch(
     check_count("workers", workers, THREADS)
     check_storable(given)
     check_ending(ending)
-    _check_places(str(out), on, watch=watch, sources=names)
+    _check_places(str(out), on)
     if job_memory is not None and not 0 < job_memory <= MOST_GIB:
         raise UsageError(f"job_memory={job_memory:g}; accepted: above 0, at most {MOST_GIB} GiB")
     if segment != 0:
@@ -119,7 +119,7 @@ def batch(
         _make_folder(results.folder)
     watched = None
     if watch:
-        watched = WatchedFolder(names, Path(out), lambda found: jobs_of(found, chain, given, ending))
+        watched = WatchedFolder(names, results.name, lambda found: jobs_of(found, chain, given, ending))
     return run_batch(
         jobs,
         results,
@@ -132,7 +132,7 @@ def batch(
     )
 
 
-def _check_places(out: str, on: str, *, watch: bool, sources: Sequence[str]) -> None:
+def _check_places(out: str, on: str) -> None:
     """Raise UsageError for places where a batch cannot run or write."""
     if on != LOCAL and not on.startswith(PREFIX):
         raise UsageError(f"--on {on}; accepted: local, ray:AUTO, ray:HOST:PORT")
@@ -141,13 +141,9 @@ def _check_places(out: str, on: str, *, watch: bool, sources: Sequence[str]) -> 
     if not out:
         raise UsageError('--out "": an empty name; accepted: a folder')
     if is_address(out):
-        if watch:
-            raise UsageError(f"--watch with --out {out}; accepted: a folder")
         return
     if "://" in out:
         raise UsageError(f"--out {out}; accepted: a folder, s3://bucket/path, gs://bucket/path, az://container/path")
-    if watch and any(map(is_address, sources)):
-        raise UsageError("--watch with the address of an object store; accepted: folders and globs of files")
     if Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"--out {out} is a file; accepted: a folder")
 

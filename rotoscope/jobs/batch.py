@@ -178,7 +178,7 @@ class _Driver:
                 may_replace=self._overwrites or standing.record is not None,
                 segment_seconds=self._segment_seconds,
                 replaced=standing.replaced,
-                patience_seconds=PATIENCE_SECONDS if job.target in self._may_be_held else 0.0,
+                patience_seconds=PATIENCE_SECONDS if pending.part or job.target in self._may_be_held else 0.0,
                 part=pending.part,
                 most_parts=max(1, self._wanted.number // num_jobs) if pending.may_divide else 1,
             )

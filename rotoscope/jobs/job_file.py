@@ -55,6 +55,10 @@ def _job(where: str, line: str, models: tuple[str, ...], options: Mapping[str, A
     source, target = _text(where, given, "source"), _text(where, given, "target")
     if not source or source == "-":
         raise UsageError(f"{where}: source {source!r}; accepted: a file, a folder of pictures, a pattern")
+    if is_address(source) and PATTERN.search(source):
+        raise UsageError(
+            f"{where}: source {source}: pictures of an object store; accepted there: one object for each line"
+        )
     if target and PATTERN.search(target):
         raise UsageError(f"{where}: target {target}; accepted: the name of a file, or of a folder for pictures")
     own = given.pop("model", None)

@@ -101,19 +101,20 @@ def _do_part(
     task: Task, part: Part, records: Results, chains: Chains, on_progress: Callable[[Progress], None]
 ) -> Outcome:
     """Write the segments of a part."""
+    job = task.job
     try:
-        key, _ = key_of(task.job, Inputs(), chains.digests(task.job))
-        with (
-            fetched(task.job.source) as source,
-            records.segments(key, task.segment_seconds, part) as segments,
-        ):
-            segments.folder.mkdir(parents=True, exist_ok=True)
-            target = segments.folder / f"part{Path(task.job.target).suffix}"  # its ending alone counts
-            attempt = partial(_translated, task, source, target, chains, may_replace=True, on_progress=on_progress)
-            try:
-                attempt(segments=segments)
-            except SceneUnknown:
-                attempt(segments=replace(segments, part=replace(part, look_back=None)))
+        with records.claimed(f"{job.target} from {part.first}", task.patience_seconds) as is_ours:
+            if not is_ours:
+                return Outcome("elsewhere", error="another run works on it")
+            key, _ = key_of(job, Inputs(), chains.digests(job))
+            with fetched(job.source) as source, records.segments(key, task.segment_seconds, part) as segments:
+                segments.folder.mkdir(parents=True, exist_ok=True)
+                target = segments.folder / f"part{Path(job.target).suffix}"  # its ending alone counts
+                write = partial(_translated, task, source, target, chains, may_replace=True, on_progress=on_progress)
+                try:
+                    write(segments=segments)
+                except SceneUnknown:
+                    write(segments=replace(segments, part=replace(part, look_back=None)))
         return Outcome("part written")
     except Exception as error:  # the whole job, which comes after its parts, tells what is wrong
         return Outcome("failed", error=one_line(f"{type(error).__name__}: {error}"))

@@ -29,7 +29,6 @@ from rotoscope.runtime.steady.detail import MEASURED_EVERY
 
 LOCK = "lock"  # file in the folder of segments
 BLEND_FRAMES = 16 * MEASURED_EVERY  # after which 0.95 of history leaves 5e-5, and the detail's memory of 0.7 0.3 %
-PART_SECONDS = 90.0  # that a part waits for the process that had it before and is ending
 USUAL_RATE = 25.0  # frames per second of a source that does not say
 
 
@@ -40,7 +39,7 @@ class Segmented:
     folder       that holds the segments of this very run, and of no other
     seconds      least length of one
     is_required  refuse a run that cannot be divided, and divide short ones too; otherwise those are written at once
-    part         write the segments of this part alone, and no result
+    part         write the segments of this part alone, and no result; the caller sees to it that it is the only one
     most_parts   a run that can be written in so many parts or fewer, but more than one, raises ToBeDivided; 1: in none
     fetch        brings segments that are kept elsewhere into the folder: of the part, or all
     on_segment   called with each segment when it is complete
@@ -96,26 +95,25 @@ class Resumption:
     segments  that are complete
     warm_up   as in `Division`
     look_from  first frame that the stages see while no segment is complete
-    lock      of the folder, or of the part, held until `release`
+    lock      of the folder, held until `release`; None for a part, which others write beside
     find      the stage that finds the begin of a part; None: it is known
     """
 
     rule: SegmentRule
     segments: tuple[Segment, ...]
     warm_up: int | None
-    lock: FileLock
+    lock: FileLock | None
     look_from: int = 0
     find: FindBegin | None = None
 
     def release(self) -> None:
         """Let other runs use the folder; remove it if it is empty, and the folders around it that hold nothing else."""
+        if self.lock is None:
+            return
         self.lock.release()
         folder = self.rule.folder
-        if self.rule.is_part:  # others write there
-            return
         if not any(folder.glob("*.json")):
-            for lock in folder.glob(f"{LOCK}*"):
-                lock.unlink(missing_ok=True)
+            (folder / LOCK).unlink(missing_ok=True)
         for place in (folder, folder.parent, folder.parent.parent):
             with suppress(OSError):  # it holds something, or is gone
                 place.rmdir()
@@ -188,7 +186,8 @@ def plan_segments(
         parts = parts_of(num_frames, source.info, wish.most_parts, 2 * wish.seconds)
         if len(parts) > 1:
             raise ToBeDivided(parts)
-    lock = _claim(wish, plan.path)
+    wish.folder.mkdir(parents=True, exist_ok=True)
+    lock = _claim(wish.folder, plan.path) if wish.part is None else None
     rule = SegmentRule(wish.folder, wish.seconds, division.most, on_segment=wish.on_segment)
     wish.fetch(wish.part)
     segments = tuple(read_segments(wish.folder))
@@ -197,7 +196,7 @@ def plan_segments(
         handed = HandedOver(stages.network, rule, segments[-1].end if segments else 0, states)
         rule = replace(rule, save_state=handed.write)
     if wish.part is not None:
-        return _of_part(wish.part, rule, segments, division, source.info, stages, lock)
+        return _of_part(wish.part, rule, segments, division, source.info, stages)
     return Resumption(rule, segments, division.warm_up, lock)
 
 
@@ -208,30 +207,28 @@ def _of_part(
     division: Division,
     info: VideoInfo,
     stages: Stages,
-    lock: FileLock,
 ) -> Resumption:
     """What is left of a part: its segments are those that begin in it."""
     mine = tuple(one for one in segments if one.first >= part.first and (part.end is None or one.first < part.end))
     end = None if part.end is None else division.begin(part.end, info)
     rule = replace(rule, is_part=True, end=end)
     if mine or part.first == 0:
-        return Resumption(rule, mine, division.warm_up, lock)
+        return Resumption(rule, mine, division.warm_up, None)
     begin = division.begin(part.first, info)
     look_from = part.first if not division.has_cuts else max(0, part.first - (part.look_back or part.first))
     find = FindBegin(begin, part.end, division.warm_up, look_from) if division.has_cuts else None
     if find is not None:
         stages.begin_at(find)
-    return Resumption(replace(rule, begin=begin), (), division.warm_up, lock, look_from, find)
+    return Resumption(replace(rule, begin=begin), (), division.warm_up, None, look_from, find)
 
 
-def _claim(wish: Segmented, target: Path | None) -> FileLock:
-    """Make the folder of segments and lock it, or the part; raises UsageError if another run works there."""
-    wish.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(wish.folder / (LOCK if wish.part is None else f"{LOCK}-{wish.part.first}"))
+def _claim(folder: Path, target: Path | None) -> FileLock:
+    """Lock the folder of segments; raises UsageError if another run works there."""
+    lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0 if wish.part is None else PART_SECONDS)
+        lock.acquire(timeout=0)
     except Timeout:
-        raise UsageError(f"{target}: another run writes it, in {wish.folder}; wait for its end") from None
+        raise UsageError(f"{target}: another run writes it, in {folder}; wait for its end") from None
     return lock
 
 

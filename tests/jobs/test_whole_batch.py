@@ -114,6 +114,28 @@ def test_a_thousand_jobs(tmp_path, inverting):
     prove(tmp_path, inverting, number=1000, kill_worker_every=50, kill_driver_at=(300, 600))
 
 
+@pytest.mark.full
+def test_fifty_clips_and_a_pulled_plug(tmp_path, inverting):
+    """What a newcomer does: one command, kill -9 in the middle, the same command again."""
+    folder, out = tmp_path / "clips", tmp_path / "painted"
+    folder.mkdir()
+    for index in range(50):
+        tiny_clips.write_clip(folder / f"{index:02d}.mp4", frames=2 + index % 7)
+    words = (folder, "-o", out, "-m", inverting)
+    assert drive(words, kill_worker_every=1000, kill_driver_at=20) == -signal.SIGKILL
+    before = {file.name: file.stat().st_mtime_ns for file in out.glob("*.mp4")}
+    assert 20 <= len(before) < 50
+    assert drive(words, kill_worker_every=1000) == 0
+    after = {file.name: file.stat().st_mtime_ns for file in out.glob("*.mp4")}
+    assert sorted(after) == [f"{index:02d}.mp4" for index in range(50)]
+    recorded = [json.loads(file.read_text()) for file in (out / ".rotoscope" / "records").glob("*.json")]
+    assert sorted(record["target"] for record in recorded) == sorted(after)
+    assert {record["state"] for record in recorded} == {"done"}
+    redone = [name for name, at in before.items() if after[name] != at]
+    assert len(redone) <= 1, "at most the clip whose result was there and whose record was not"
+    assert sorted(file.name for file in out.iterdir()) == sorted([".rotoscope", *after])
+
+
 def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, inverting, monkeypatch):
     """The rest goes on, and a later run leaves it alone until it is told to try again."""
     folder = tmp_path / "in"

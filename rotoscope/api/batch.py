@@ -12,20 +12,28 @@ from rotoscope.base.option_checks import check_count
 from rotoscope.base.option_keywords import TranslateKeywords
 from rotoscope.base.options import IN_FLIGHT, THREADS, EngineName, ModelOptions, check_options
 from rotoscope.jobs.batch import run_batch
-from rotoscope.jobs.cards import jobs_on, memory_gib, visible_cards
-from rotoscope.jobs.chains import Chains
 from rotoscope.jobs.estimate import expected_seconds
-from rotoscope.jobs.job import BatchJob, check_storable
-from rotoscope.jobs.job_file import read_jobs
-from rotoscope.jobs.listing import JOB_FILE, check_ending, check_targets, jobs_of, list_sources, parse_shard, shard_of
-from rotoscope.jobs.local_workers import LocalWorkers
-from rotoscope.jobs.progress import BatchProgress, BatchReport
-from rotoscope.jobs.ray_workers import PREFIX, RayWorkers, check_ray, connect, ray_workers
-from rotoscope.jobs.results import Results, open_results
+from rotoscope.jobs.listing.job import BatchJob, check_storable
+from rotoscope.jobs.listing.job_file import read_jobs
+from rotoscope.jobs.listing.sources import (
+    JOB_FILE,
+    check_ending,
+    check_targets,
+    jobs_of,
+    list_sources,
+    parse_shard,
+    shard_of,
+)
+from rotoscope.jobs.listing.watch import WatchedFolder
+from rotoscope.jobs.results.open_results import Results, open_results
+from rotoscope.jobs.results.progress import BatchProgress, BatchReport
+from rotoscope.jobs.results.standing import History
 from rotoscope.jobs.resume import SEGMENT_SECONDS, check_segment
-from rotoscope.jobs.standing import History
-from rotoscope.jobs.store import is_address
-from rotoscope.jobs.watch import WatchedFolder
+from rotoscope.jobs.stores.store import is_address
+from rotoscope.jobs.workers.cards import jobs_on, memory_gib, visible_cards
+from rotoscope.jobs.workers.chains import Chains
+from rotoscope.jobs.workers.local_workers import LocalWorkers
+from rotoscope.jobs.workers.ray_workers import PREFIX, RayWorkers, check_ray, connect, ray_workers
 from rotoscope.kernels.rows import usable_cores
 from rotoscope.runtime.pipeline.stages import MAX_IN_FLIGHT
 

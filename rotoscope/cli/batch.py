@@ -25,7 +25,7 @@ from rotoscope.cli.options import (
 from rotoscope.cli.progress import Style
 
 if TYPE_CHECKING:
-    from rotoscope.jobs.progress import BatchReport, Missing
+    from rotoscope.jobs.results.progress import BatchReport, Missing
 
 INCOMPLETE = 5
 

@@ -10,16 +10,16 @@ from dataclasses import replace
 from rotoscope.base.errors import OutputFailed, RotoscopeError
 from rotoscope.base.parts import remove_leftovers
 from rotoscope.jobs.division import Divisions, Pending
-from rotoscope.jobs.inputs import num_bytes
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.local_workers import LocalWorkers, log_folder
-from rotoscope.jobs.progress import BatchProgress, BatchReport, Missing, Pace, Working
-from rotoscope.jobs.ray_workers import RayWorkers
-from rotoscope.jobs.records import MOST_ATTEMPTS, Record, failed
-from rotoscope.jobs.results import Results
-from rotoscope.jobs.standing import History
-from rotoscope.jobs.task import Outcome, Task
-from rotoscope.jobs.worker_process import Message, Worker
+from rotoscope.jobs.listing.inputs import num_bytes
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.results.open_results import Results
+from rotoscope.jobs.results.progress import BatchProgress, BatchReport, Missing, Pace, Working
+from rotoscope.jobs.results.records import MOST_ATTEMPTS, Record, failed
+from rotoscope.jobs.results.standing import History
+from rotoscope.jobs.workers.local_workers import LocalWorkers, log_folder
+from rotoscope.jobs.workers.ray_workers import RayWorkers
+from rotoscope.jobs.workers.task import Outcome, Task
+from rotoscope.jobs.workers.worker_process import Message, Worker
 from rotoscope.runtime.pipeline.stopping import stop_on_signals
 
 TICK_SECONDS = 0.5  # longest time between two looks at what workers, signals and a watched folder do

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from rotoscope.jobs.records import MOST_ATTEMPTS
-from rotoscope.jobs.standing import Standing
+from rotoscope.jobs.results.records import MOST_ATTEMPTS
+from rotoscope.jobs.results.standing import Standing
 from rotoscope.runtime.pipeline.parts import Part
 
 

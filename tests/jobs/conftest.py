@@ -2,7 +2,7 @@
 
 import pytest
 
-from rotoscope.jobs import remote_sources
+from rotoscope.jobs.stores import remote_sources
 
 
 @pytest.fixture(scope="session")

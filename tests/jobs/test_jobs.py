@@ -12,19 +12,19 @@ import tiny_models
 
 import rotoscope
 from rotoscope.api.batch import _local_workers
-from rotoscope.jobs.cards import visible_cards
-from rotoscope.jobs.chains import Chains
-from rotoscope.jobs.inputs import Inputs
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.job_file import read_jobs
-from rotoscope.jobs.listing import check_targets, jobs_of, list_files, parse_shard, shard_of
-from rotoscope.jobs.local_workers import LocalWorkers
-from rotoscope.jobs.progress import Pace
-from rotoscope.jobs.records import Record, Records
-from rotoscope.jobs.standing import History, key_of
-from rotoscope.jobs.task import Outcome, Task
-from rotoscope.jobs.watch import STILL_LOOKS, WatchedFolder
-from rotoscope.jobs.work import do
+from rotoscope.jobs.listing.inputs import Inputs
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.listing.job_file import read_jobs
+from rotoscope.jobs.listing.sources import check_targets, jobs_of, list_files, parse_shard, shard_of
+from rotoscope.jobs.listing.watch import STILL_LOOKS, WatchedFolder
+from rotoscope.jobs.results.progress import Pace
+from rotoscope.jobs.results.records import Record, Records
+from rotoscope.jobs.results.standing import History, key_of
+from rotoscope.jobs.workers.cards import visible_cards
+from rotoscope.jobs.workers.chains import Chains
+from rotoscope.jobs.workers.local_workers import LocalWorkers
+from rotoscope.jobs.workers.task import Outcome, Task
+from rotoscope.jobs.workers.work import do
 
 
 @pytest.fixture

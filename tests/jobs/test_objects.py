@@ -10,15 +10,17 @@ import tiny_clips
 import tiny_models
 
 import rotoscope
-from rotoscope.jobs import objects, remote_sources, watch
-from rotoscope.jobs.chains import Chains
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.objects import ObjectRecords
-from rotoscope.jobs.records import Record
-from rotoscope.jobs.remote_sources import fetched, list_objects
-from rotoscope.jobs.store import Changed, Store
-from rotoscope.jobs.task import Task
-from rotoscope.jobs.work import do
+from rotoscope.jobs.listing import watch
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.results import objects
+from rotoscope.jobs.results.objects import ObjectRecords
+from rotoscope.jobs.results.records import Record
+from rotoscope.jobs.stores import remote_sources
+from rotoscope.jobs.stores.remote_sources import fetched, list_objects
+from rotoscope.jobs.stores.store import Changed, Store
+from rotoscope.jobs.workers.chains import Chains
+from rotoscope.jobs.workers.task import Task
+from rotoscope.jobs.workers.work import do
 from rotoscope.runtime.pipeline.parts import Part
 
 KEY = "0" * 64

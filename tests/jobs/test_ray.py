@@ -14,17 +14,17 @@ import tiny_models
 from changed_workers import workers_with
 
 import rotoscope
-from rotoscope.jobs import ray_workers
-from rotoscope.jobs.cards import jobs_on, memory_gib
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.ray_workers import QUEUED, Node, places
-from rotoscope.jobs.store import Store
-from rotoscope.jobs.task import Task
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.stores.store import Store
+from rotoscope.jobs.workers import ray_workers
+from rotoscope.jobs.workers.cards import jobs_on, memory_gib
+from rotoscope.jobs.workers.ray_workers import QUEUED, Node, places
+from rotoscope.jobs.workers.task import Task
 
 PATIENCE_SECONDS = 600  # for hangs
 HOLDING = """
     import pathlib, time
-    from rotoscope.jobs import work
+    from rotoscope.jobs.workers import work
     translated = work._translated
     def held(task, source, *rest, **more):
         here = pathlib.Path(source).resolve().parent.parent
@@ -141,8 +141,8 @@ def test_cards_are_given_out_by_memory(tmp_path, monkeypatch, cluster):
     monkeypatch.setenv("PATH", os.pathsep.join((str(smi.parent), os.environ["PATH"])))
     telling = """
         import os, pathlib, time
-        from rotoscope.jobs import work
-        from rotoscope.jobs.task import Outcome
+        from rotoscope.jobs.workers import work
+        from rotoscope.jobs.workers.task import Outcome
         def told(task, out, *rest, **more):
             here = pathlib.Path(out)
             (here / f"{task.job.source}.card").write_text(os.environ["CUDA_VISIBLE_DEVICES"])

@@ -11,12 +11,12 @@ import pytest
 
 import rotoscope
 from rotoscope.base.errors import OutputFailed
-from rotoscope.jobs.job import BatchJob, own_folder, segment_folder
-from rotoscope.jobs.job_file import MOST_LINE, read_jobs
-from rotoscope.jobs.local_workers import log_folder
-from rotoscope.jobs.records import MOST_BYTES, Record, Records
-from rotoscope.jobs.standing import History
-from rotoscope.jobs.worker_process import WorkerProcess
+from rotoscope.jobs.listing.job import BatchJob, own_folder, segment_folder
+from rotoscope.jobs.listing.job_file import MOST_LINE, read_jobs
+from rotoscope.jobs.results.records import MOST_BYTES, Record, Records
+from rotoscope.jobs.results.standing import History
+from rotoscope.jobs.workers.local_workers import log_folder
+from rotoscope.jobs.workers.worker_process import WorkerProcess
 from rotoscope.runtime.media.segments import Segment, read_segments, write_segment
 
 PACKAGE = Path(rotoscope.__file__).parent

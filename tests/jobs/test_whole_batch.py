@@ -144,7 +144,7 @@ def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, 
         tiny_clips.write_clip(folder / name, frames=2)
     deadly = """
         import os
-        from rotoscope.jobs import work
+        from rotoscope.jobs.workers import work
         translated = work._translated
         def deadly(task, *rest, **more):
             if "poison" in task.job.source: os.abort()
@@ -169,7 +169,7 @@ def test_a_killed_worker_costs_one_segment(tmp_path, monkeypatch):
     clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=40)
     deadly = """
         import os
-        from rotoscope.jobs import work
+        from rotoscope.jobs.workers import work
         translate_file = work.translate_file
         def deadly(*arguments, on_progress, **more):
             def abort(progress):
@@ -195,7 +195,7 @@ def test_workers_share_a_long_video_and_one_is_killed(tmp_path, inverting, monke
     deadly = """
         import os
         from pathlib import Path
-        from rotoscope.jobs import work
+        from rotoscope.jobs.workers import work
         translate_file = work.translate_file
         def deadly(*arguments, on_progress, segments, **more):
             first = segments.part.first if segments.part else None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from rotoscope.jobs.records import Record
+from rotoscope.jobs.results.records import Record
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from pydantic import ConfigDict, TypeAdapter
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.files import file_digest, sync, why_unusable
 from rotoscope.base.text import json_text
-from rotoscope.jobs.inputs import Input
-from rotoscope.jobs.job import FOLDER, BatchJob, is_path, is_target, own_folder, segment_folder
-from rotoscope.jobs.store import is_address
+from rotoscope.jobs.listing.inputs import Input
+from rotoscope.jobs.listing.job import FOLDER, BatchJob, is_path, is_target, own_folder, segment_folder
+from rotoscope.jobs.stores.store import is_address
 from rotoscope.runtime.pipeline.parts import Part
 from rotoscope.runtime.pipeline.segmentation import Segmented
 

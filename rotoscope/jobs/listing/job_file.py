@@ -11,9 +11,9 @@ from rotoscope.base.nearest import nearest
 from rotoscope.base.option_checks import check_count
 from rotoscope.base.options import IN_FLIGHT, TRANSLATE_VALUES, check_options
 from rotoscope.base.text import MAX_NAME, shortened
-from rotoscope.jobs.job import BatchJob, is_path
-from rotoscope.jobs.listing import ending_for
-from rotoscope.jobs.store import is_address
+from rotoscope.jobs.listing.job import BatchJob, is_path
+from rotoscope.jobs.listing.sources import ending_for
+from rotoscope.jobs.stores.store import is_address
 from rotoscope.runtime.media.sequence_files import PATTERN
 
 MOST_BYTES = 1 << 30

@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 
 from rotoscope.base.errors import OutputFailed, UsageError
 from rotoscope.base.text import json_text
-from rotoscope.jobs.job import FOLDER
-from rotoscope.jobs.records import Record, target_name
-from rotoscope.jobs.store import Changed, Store, Version
-from rotoscope.jobs.stored_segments import StoredSegments
-from rotoscope.jobs.temporary import temporary_folder
+from rotoscope.jobs.listing.job import FOLDER
+from rotoscope.jobs.results.records import Record, target_name
+from rotoscope.jobs.results.stored_segments import StoredSegments
+from rotoscope.jobs.stores.store import Changed, Store, Version
+from rotoscope.jobs.stores.temporary import temporary_folder
 from rotoscope.runtime.pipeline.parts import Part
 from rotoscope.runtime.pipeline.segmentation import Segmented
 

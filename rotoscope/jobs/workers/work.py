@@ -12,14 +12,14 @@ from rotoscope.assembly.file_translation import translate_file
 from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
 from rotoscope.base.options import ModelOptions
 from rotoscope.base.text import one_line
-from rotoscope.jobs.chains import Chains
-from rotoscope.jobs.inputs import Inputs
-from rotoscope.jobs.records import Record, failed, result_bytes, result_digest, start_of
-from rotoscope.jobs.remote_sources import fetched
-from rotoscope.jobs.results import Results, open_results
-from rotoscope.jobs.standing import key_of
-from rotoscope.jobs.store import Changed
-from rotoscope.jobs.task import Outcome, Task
+from rotoscope.jobs.listing.inputs import Inputs
+from rotoscope.jobs.results.open_results import Results, open_results
+from rotoscope.jobs.results.records import Record, failed, result_bytes, result_digest, start_of
+from rotoscope.jobs.results.standing import key_of
+from rotoscope.jobs.stores.remote_sources import fetched
+from rotoscope.jobs.stores.store import Changed
+from rotoscope.jobs.workers.chains import Chains
+from rotoscope.jobs.workers.task import Outcome, Task
 from rotoscope.runtime.pipeline.job import Progress, Run
 from rotoscope.runtime.pipeline.parts import Part, SceneUnknown
 from rotoscope.runtime.pipeline.segmentation import Segmented, ToBeDivided

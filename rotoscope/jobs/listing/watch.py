@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rotoscope.base.errors import InputRefused, OutputFailed
-from rotoscope.jobs.inputs import stamp_of
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.listing import list_files
-from rotoscope.jobs.remote_sources import identity, list_objects, version_of
-from rotoscope.jobs.store import is_address, place_of
+from rotoscope.jobs.listing.inputs import stamp_of
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.listing.sources import list_files
+from rotoscope.jobs.stores.remote_sources import identity, list_objects, version_of
+from rotoscope.jobs.stores.store import is_address, place_of
 
 log = logging.getLogger("rotoscope")
 

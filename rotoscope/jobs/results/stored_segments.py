@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from rotoscope.jobs.job import FOLDER, segments_name
-from rotoscope.jobs.store import Changed, Listed, Store
+from rotoscope.jobs.listing.job import FOLDER, segments_name
+from rotoscope.jobs.stores.store import Changed, Listed, Store
 from rotoscope.runtime.media.segments import Segment
 from rotoscope.runtime.pipeline.parts import Part
 

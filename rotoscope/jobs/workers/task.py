@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.records import Record
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.results.records import Record
 from rotoscope.runtime.pipeline.parts import Part
 
 EndState = Literal["done", "failed", "refused", "elsewhere", "divided", "part written"]

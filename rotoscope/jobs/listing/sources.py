@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.jobs.job import BatchJob, is_target
-from rotoscope.jobs.remote_sources import list_objects
-from rotoscope.jobs.store import is_address, place_of
+from rotoscope.jobs.listing.job import BatchJob, is_target
+from rotoscope.jobs.stores.remote_sources import list_objects
+from rotoscope.jobs.stores.store import is_address, place_of
 from rotoscope.runtime.media.encoder import CONTAINERS
 from rotoscope.runtime.media.picture_codecs import WRITABLE
 from rotoscope.runtime.media.sequence_files import READABLE, VIDEOS

@@ -1,5 +1,6 @@
 """A long video in parts, each written by itself: joined they are what one run writes."""
 
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -9,8 +10,10 @@ import tiny_models
 from test_segments import LOSSLESS, Stopped, moving, pictures, sound, stop_at
 
 from rotoscope.assembly.file_translation import translate_file
+from rotoscope.base.frame import Frame
+from rotoscope.runtime.media.segment_sink import PartBegin
 from rotoscope.runtime.media.segments import read_segments
-from rotoscope.runtime.pipeline.parts import Part, SceneUnknown
+from rotoscope.runtime.pipeline.parts import FindBegin, Part, SceneUnknown
 from rotoscope.runtime.pipeline.segmentation import Segmented, ToBeDivided
 
 
@@ -118,6 +121,19 @@ def test_a_part_without_a_cut_is_left_to_the_one_before(tmp_path, inverting):
     work.part(Part(0, 20))
     assert work.firsts() == [0]
     assert [segment.end for segment in read_segments(work.folder)] == [60]
+
+
+@pytest.mark.parametrize("cut_at", [250, 311])
+def test_frames_before_a_part_pass_in_the_rhythm_of_their_scene(cut_at):
+    """With a cut before the part, 192 frames or more are seen before it begins in the middle of the scene."""
+    begin = PartBegin(400, 210)
+    find = FindBegin(begin, 1000, 192, 100)
+    frames = [Frame(index, index, Fraction(1, 25), 1, None, cut=index == cut_at) for index in range(100, 700)]
+    passed = [frame.index for frame in frames if find.step(frame)]
+    assert passed == list(range(passed[0], 700))
+    assert (passed[0] - cut_at) % 12 == 0
+    assert 610 - 192 - 12 < passed[0] <= 610 - 192
+    assert [frame.index for frame in frames if begin.is_at(frame)][0] == 610
 
 
 @pytest.mark.full

@@ -1,12 +1,6 @@
-"""Whether and how a run is written in segments, which of them are there, and which frames the stages have to see for the rest.
+"""What is left of a run in segments: which of them are there, and which frames the stages have to see for the others."""
 
-State ends at scene cuts, so the frames after a cut do not depend on those before it: segments that begin there are exact.
-If there is no cut for long, a run without state may be divided anywhere. Blend may be divided too: it is computed from earlier
-frames on, whose results are discarded, until the influence of the frames before them is below one code value. The state of
-recurrent networks passes from segment to segment in a file.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,19 +11,16 @@ from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, VideoInfo
 from rotoscope.base.options import SteadyOptions
 from rotoscope.runtime.media.open_source import MediaSource
-from rotoscope.runtime.media.segment_sink import JOINED, PartBegin, SegmentRule
+from rotoscope.runtime.media.segment_sink import JOINED, SegmentRule
 from rotoscope.runtime.media.segments import Segment, read_segments
-from rotoscope.runtime.models.model_file import ModelFile
+from rotoscope.runtime.pipeline.division import Division, division_of
 from rotoscope.runtime.pipeline.output import OutputPlan
 from rotoscope.runtime.pipeline.parts import FindBegin, Part, parts_of
 from rotoscope.runtime.pipeline.stages import Stages
 from rotoscope.runtime.pipeline.state_file import HandedOver, with_states
-from rotoscope.runtime.pipeline.steadiness import chosen_method, in_order_models
 from rotoscope.runtime.steady.detail import MEASURED_EVERY
 
 LOCK = "lock"  # file in the folder of segments
-BLEND_FRAMES = 16 * MEASURED_EVERY  # after which 0.95 of history leaves 5e-5, and the detail's memory of 0.7 0.3 %
-USUAL_RATE = 25.0  # frames per second of a source that does not say
 
 
 @dataclass(frozen=True)
@@ -60,31 +51,6 @@ class ToBeDivided(Exception):
     def __init__(self, parts: tuple[Part, ...]) -> None:
         super().__init__(parts)
         self.parts = parts
-
-
-@dataclass(frozen=True)
-class Division:
-    """Where the segments of a run may end.
-
-    most        seconds after which any frame may end one; None: only cuts
-    warm_up     frames to see again before a segment that does not begin a scene; None: the whole scene
-    hands_over  the state of the networks passes in a file, and segments follow each other
-    has_cuts    scene cuts are looked for
-    """
-
-    most: float | None
-    warm_up: int | None
-    hands_over: bool = False
-    has_cuts: bool = True
-
-    def begin(self, first: int, info: VideoInfo) -> PartBegin:
-        """Where the part begins that may begin with a frame."""
-        if not self.has_cuts:
-            return PartBegin(first, 0)
-        if self.most is None or self.warm_up is None:
-            return PartBegin(first, None)
-        frames = round(self.most / 2 * float(info.average_rate or USUAL_RATE))
-        return PartBegin(first, max(frames, self.warm_up + MEASURED_EVERY))
 
 
 @dataclass(frozen=True)
@@ -181,7 +147,7 @@ def plan_segments(
     is_short = length is None or length < 2 * wish.seconds
     if reason or (is_short and not wish.is_required and wish.part is None):
         return None
-    division = _division(models, steady, wish.seconds)
+    division = division_of(models, steady, wish.seconds)
     if wish.most_parts > 1 and not division.hands_over:
         parts = parts_of(num_frames, source.info, wish.most_parts, 2 * wish.seconds)
         if len(parts) > 1:
@@ -241,17 +207,3 @@ def _why_whole(source: MediaSource, plan: OutputPlan) -> str:
     if "av1" in plan.encoder.codec:  # PyAV copies no stream whose decoder, dav1d, cannot encode
         return f"{plan.encoder.codec} is not joined from segments"
     return ""
-
-
-def _division(models: Sequence[ModelFile], steady: SteadyOptions, seconds: float) -> Division:
-    method = chosen_method(models, steady)
-    if in_order_models(models) and method == "off":
-        windows = [model.manifest.frame.window for model in models]
-        return Division(
-            seconds, max((window.look_back for window in windows if window), default=0), hands_over=True, has_cuts=False
-        )
-    if in_order_models(models) or steady.keyframes > 1:
-        return Division(None, None)
-    if method == "off":
-        return Division(seconds, 0, has_cuts=False)
-    return Division(2 * seconds, BLEND_FRAMES) if method == "blend" else Division(None, None)

@@ -133,7 +133,7 @@ def test_frames_before_a_part_pass_in_the_rhythm_of_their_scene(cut_at):
     assert passed == list(range(passed[0], 700))
     assert (passed[0] - cut_at) % 12 == 0
     assert 610 - 192 - 12 < passed[0] <= 610 - 192
-    assert [frame.index for frame in frames if begin.is_at(frame)][0] == 610
+    assert next(frame.index for frame in frames if begin.is_at(frame)) == 610
 
 
 @pytest.mark.full

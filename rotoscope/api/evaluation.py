@@ -11,11 +11,13 @@ from rotoscope.assembly.pair_networks import measuring_flow
 from rotoscope.assembly.segmenter import open_segmenter
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.option_checks import check_known
+from rotoscope.base.palette import parse_palette
 from rotoscope.runtime.pipeline.job import Progress
 
 if TYPE_CHECKING:
     from rotoscope.metrics.evaluation import Evaluation
     from rotoscope.metrics.evaluator import Evaluator, LpipsNetwork
+    from rotoscope.metrics.label_scores import FindLabels
     from rotoscope.metrics.score_table import ScoreTable
 
 
@@ -26,8 +28,9 @@ class MeasureKeywords(TypedDict, total=False):
     lpips           weights of LPIPS: one file, or the learned weights and those of the backbone `lpips_network`
     inception, i3d  weights of Inception-v3 for FID, of I3D for VFID and VLPIPS
     mask            holes that the results have filled: a video, folder or picture, white in the hole
-    labels          label maps of the frames: a folder of PNG files of class numbers; needs a segmenter
-    segmenter       "onnx:FILE": a network that gives scores (1,C,H,W) for C classes
+    labels          label maps of the frames: a folder of PNG files of class numbers; needs a segmenter or a palette
+    segmenter       "onnx:FILE": a network that gives scores (1,C,H,W) for C classes of photographs
+    palette         colours of the classes, such as ("804080", "f423e8"), if the results are label pictures
     patches         also C_PSNR and C_SSIM, which takes longer than everything else
     start, duration seconds of the source that the result was translated from
     rate            frames per second of image sequences
@@ -42,6 +45,7 @@ class MeasureKeywords(TypedDict, total=False):
     mask: str | Path | None
     labels: str | Path | None
     segmenter: str | None
+    palette: Sequence[str]
     patches: bool
     column: int | None
     start: float | None
@@ -55,8 +59,18 @@ def make_evaluator(**measure: Unpack[MeasureKeywords]) -> Evaluator:
 
     check_known(measure, also=tuple(MeasureKeywords.__annotations__))
     given: dict[str, Any] = dict(measure)
-    flow, segmenter = given.pop("flow", "dis"), given.pop("segmenter", None)
-    return Evaluator(measuring_flow(flow), segmenter=None if segmenter is None else open_segmenter(segmenter), **given)
+    flow, segmenter, palette = given.pop("flow", "dis"), given.pop("segmenter", None), given.pop("palette", ())
+    return Evaluator(measuring_flow(flow), find_labels=_find_labels(segmenter, palette), **given)
+
+
+def _find_labels(segmenter: str | None, palette: Sequence[str]) -> FindLabels | None:
+    from rotoscope.metrics.label_scores import by_colour, by_segmenter
+
+    if segmenter is not None and palette:
+        raise UsageError("--segmenter and --palette; accepted: one, for photographs or for label pictures")
+    if palette:
+        return by_colour(parse_palette(palette))
+    return None if segmenter is None else by_segmenter(open_segmenter(segmenter))
 
 
 def evaluate(
@@ -72,7 +86,7 @@ def evaluate(
     source, result  videos, folders or patterns of pictures, with the same number of frames, sizes and times
     reference       the same translation frame by frame (`steady="off"`); None: measure the result alone
     on_frame        called with the number of frames measured so far
-    measure         the keywords of `MeasureKeywords`: flow, lpips, inception, i3d, mask, labels, segmenter, patches ...
+    measure         the keywords of `MeasureKeywords`: flow, lpips, inception, i3d, mask, labels, patches ...
     Raises InputRefused if the videos do not match, UsageError if weights need torch or a reference and there is none.
     """
     from rotoscope.metrics.evaluator import WITHOUT_REFERENCE
@@ -86,7 +100,7 @@ def evaluate(
 def evaluate_pictures(
     pictures: str | Path, reference: str | Path | None = None, **measure: Unpack[MeasureKeywords]
 ) -> dict[str, float]:
-    """Measure pictures that are no video: FCN scores (`labels`, `segmenter`), FID to other pictures (`inception`).
+    """Measure pictures that are no video: scores of labels (`labels`), FID to other pictures (`inception`).
 
     pictures   a folder or pattern of pictures of any sizes, or a video
     reference  for FID: real pictures, of any number

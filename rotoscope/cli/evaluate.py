@@ -45,10 +45,13 @@ class MeasureOptions:
     """Holes that the result has filled, to measure around them: a video, folder or picture, white in the hole."""
 
     labels: Path | None = None
-    """Label maps of the frames, PNG files of class numbers, for FCN scores; needs --segmenter."""
+    """Label maps of the frames, PNG files of class numbers, for FCN scores; needs --segmenter or --palette."""
 
     segmenter: str | None = None
-    """Network that finds the labels in pictures, onnx:FILE: scores (1,C,H,W) for C classes."""
+    """Network that finds the labels in photographs, onnx:FILE: scores (1,C,H,W) for C classes."""
+
+    palette: Annotated[tuple[str, ...], Parameter(show_default=False)] = ()
+    """Colours of the classes in label pictures, rrggbb, one for each class in order (repeat it)."""
 
     patches: bool = False
     """Also measure patch consistency, C_PSNR and C_SSIM, which takes longer than everything else."""
@@ -189,8 +192,8 @@ def _check_form(
         raise UsageError("--response needs --sweep: it translates the source with a change in it")
     elif result is None or model:
         raise UsageError(
-            "accepted: SOURCE RESULT, or SOURCE -m MODEL --sweep NAME=VALUE,VALUE; pictures alone with --labels and "
-            "--segmenter, or --reference and --inception"
+            "accepted: SOURCE RESULT, or SOURCE -m MODEL --sweep NAME=VALUE,VALUE; pictures alone with --labels, or "
+            "--reference and --inception"
         )
     elif fixed:
         raise UsageError("options of translate need --sweep: RESULT has been translated already")

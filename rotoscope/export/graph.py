@@ -8,9 +8,10 @@ from torch import nn
 
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.base.manifest import Composite, FrameInput, FrameOutput, Manifest, NumberInput, StateTensor
+from rotoscope.base.palette import parse_palette
 from rotoscope.export.adapters import EightBit, Flat, Interpolating, Labels, Sharing, ThreeChannels, Uncomposed
 from rotoscope.export.interfaces import INTERFACES, Flattened
-from rotoscope.export.options import ExportOptions, parse_palette
+from rotoscope.export.options import ExportOptions
 from rotoscope.networks import Loaded, share_statistics
 from rotoscope.networks.superslomo import SuperSloMo
 from rotoscope.networks.vid2vid import Vid2Vid

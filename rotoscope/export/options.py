@@ -98,12 +98,3 @@ def parse_hints(texts: Sequence[str]) -> dict[str, Any]:
         else:
             hints[key] = {"true": True, "false": False}.get(value.lower(), value)
     return hints
-
-
-def parse_palette(texts: Sequence[str]) -> tuple[tuple[int, int, int], ...]:
-    """Parse ("804080", ...) to ((128, 64, 128), ...); raises UsageError for a text that is not six hexadecimal digits."""
-    for text in texts:
-        if not re.fullmatch(r"#?[0-9a-fA-F]{6}", text):
-            raise UsageError(f"--palette {text}; accepted: six hexadecimal digits, such as 804080")
-    colours = (bytes.fromhex(text.removeprefix("#")) for text in texts)
-    return tuple((colour[0], colour[1], colour[2]) for colour in colours)

@@ -10,7 +10,7 @@ from rotoscope.metrics.confusion import LabelScores
 from rotoscope.metrics.evaluation import Evaluation, Flow, evaluate_frames, motion_from_flow
 from rotoscope.metrics.frechet import frechet_distance, statistics_of
 from rotoscope.metrics.holes import hole_masks
-from rotoscope.metrics.label_scores import Segmenter, label_scores
+from rotoscope.metrics.label_scores import FindLabels, label_scores
 from rotoscope.metrics.matched import frames_of, matched_frames, pictures_of
 from rotoscope.metrics.published_weights import check_there
 from rotoscope.metrics.rgb_array import RGB
@@ -32,15 +32,15 @@ class Evaluator:
     inception      weights of Inception-v3 (pytorch-fid's file) for FID; None leaves it out
     i3d            weights of I3D (pytorch-i3d's rgb_imagenet.pt) for VFID and VLPIPS; None leaves them out
     mask           holes that the results have filled (a video, folder or picture, white in the hole): also E_warp around them
-    labels         label maps of the frames, a folder of PNG files of class numbers: also FCN scores; needs a segmenter
-    segmenter      gives scores of classes for the pixels of a picture
+    labels         label maps of the frames, a folder of PNG files of class numbers: also scores of labels
+    find_labels    finds the class of each pixel of a picture; comes with `labels`
     patches        also C_PSNR and C_SSIM, which takes longer than everything else
     column         x of the column of pixels that slices through time show; None: the middle one
     start          seconds of the source to skip: what the results were translated with (`--start`)
     duration       seconds to measure; None: all
     rate           frames per second of image sequences
-    Raises UsageError if weights are given and torch is missing, or labels without a segmenter; ModelRefused for weights that
-    are not there or do not fit.
+    Raises UsageError if weights are given and torch is missing, or one of `labels` and `find_labels` alone; ModelRefused for
+    weights that are not there or do not fit.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Evaluator:
         i3d: str | Path | None = None,
         mask: str | Path | None = None,
         labels: str | Path | None = None,
-        segmenter: Segmenter | None = None,
+        find_labels: FindLabels | None = None,
         patches: bool = False,
         column: int | None = None,
         start: float | None = None,
@@ -66,9 +66,12 @@ class Evaluator:
         self._lpips: LpipsDistance | None = None
         self._inception: InceptionVector | None = None
         self._i3d: tuple[VideoVector, VideoDistance] | None = None
-        self._mask, self._labels, self._segmenter = mask, labels, segmenter
-        if (labels is None) != (segmenter is None):
-            raise UsageError("--labels and --segmenter: one without the other; accepted: both, --segmenter onnx:FILE")
+        self._mask, self._labels, self._find_labels = mask, labels, find_labels
+        if (labels is None) != (find_labels is None):
+            raise UsageError(
+                "--labels needs one of --segmenter onnx:FILE (photographs) and --palette COLOURS (label pictures), and "
+                "they need --labels"
+            )
         self.needs_reference = bool(lpips or inception or i3d)
         named = [(path, "LPIPS") for path in lpips] + [(inception, "FID"), (i3d, "VFID")]
         for path, measure in named:
@@ -128,16 +131,16 @@ class Evaluator:
             numbers["FID"] = frechet_distance(*sets)
         if not numbers:
             raise UsageError(
-                "nothing to measure on pictures alone; accepted: --labels MAPS --segmenter onnx:FILE, --reference REAL "
+                "nothing to measure on pictures alone; accepted: --labels MAPS with --segmenter or --palette, --reference REAL "
                 "--inception FILE, or SOURCE RESULT"
             )
         return numbers
 
     def _label_scores(self, name: str) -> LabelScores:
-        assert self._labels is not None and self._segmenter is not None
+        assert self._labels is not None and self._find_labels is not None
         pictures = pictures_of(name, self._duration, self._rate)
         return label_scores(
-            pictures, str(self._labels), self._segmenter, start=self._start, duration=self._duration, rate=self._rate
+            pictures, str(self._labels), self._find_labels, start=self._start, duration=self._duration, rate=self._rate
         )
 
     def _holes(self, mask: str | Path) -> Iterator[Mask]:

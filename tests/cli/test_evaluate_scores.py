@@ -63,6 +63,24 @@ def test_fcn_scores_of_pictures_alone(labelled, rotoscope_main):
     assert again == pytest.approx(content["summary"])
 
 
+def test_scores_of_label_pictures_by_their_colours(labelled, rotoscope_main):
+    colours = "c80000", "00ff00", "0000ff", "#000000"
+    palette = [word for colour in colours for word in ("--palette", colour)]
+    code, _, err = rotoscope_main("evaluate", "made", "--labels", "maps", *palette)
+    assert code == 0, err
+    summary = json.loads((labelled / "made.evaluation.json").read_text())["summary"]
+    assert summary["per-pixel accuracy"] == pytest.approx(0.75)  # red is 0, black is 3; one map says 2 for it
+    assert summary["per-class accuracy"] == pytest.approx((1 + 0 + 0 + 1) / 4)
+    assert rotoscope.evaluate_pictures("made", labels="maps", palette=colours) == pytest.approx(summary)
+    for wrong, said in (
+        (("--palette", "red"), "six hexadecimal digits"),
+        ((*palette, "--segmenter", "onnx:seg.onnx"), "accepted: one"),
+        ((), "--palette COLOURS"),
+    ):
+        code, _, err = rotoscope_main("evaluate", "made", "--labels", "maps", "--overwrite", *wrong)
+        assert code == 2 and said in err
+
+
 def test_fcn_scores_and_holes_of_a_video(here, rotoscope_main, identity):
     def half(index, width, height):
         picture = np.zeros((height, width, 3), np.uint8)
@@ -89,7 +107,7 @@ def test_fcn_scores_and_holes_of_a_video(here, rotoscope_main, identity):
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [
-    ("made --labels maps", 2, "accepted: both, --segmenter onnx:FILE"),
+    ("made --labels maps", 2, "--labels needs one of --segmenter onnx:FILE"),
     ("made --labels maps --segmenter seg.onnx", 2, "--segmenter seg.onnx; accepted: onnx:FILE"),
     ("made --labels maps --segmenter onnx:none.onnx", 4, "none.onnx: no such file"),
     ("made --labels maps --segmenter onnx:code.onnx", 4, "accepted: scores (1,C,H,W)"),

@@ -80,8 +80,8 @@ def batch(
     retry_failed  try jobs again that failed for good
     dry_run   do nothing; the report says what is missing and how long it should take
     watch     go on with files that appear in the sources, until SIGINT or SIGTERM
-    segment   seconds; a video longer than two segments is written in segments: a killed process loses one, and workers without a
-              file of their own share it; 0: no segments
+    segment   seconds; a video longer than two segments is written in segments: a killed process loses one, and workers without
+              a file of their own share it; 0: no segments
     on        "local": processes of this machine; "ray:AUTO" or "ray:HOST:PORT": a Ray cluster
     job_memory  GiB of a card that a job takes: a card gets as many jobs as it has room for; by default one
     on_progress  called about twice a second, and whenever a job ends, on this thread

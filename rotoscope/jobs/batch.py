@@ -205,8 +205,10 @@ class _Driver:
             )
             self._in_work[worker] = (pending, record, now)
         elif message.event == "ended":
-            pending, _, _ = self._in_work.pop(worker)
+            pending, _, working = self._in_work.pop(worker)
             self._idle.append(worker)
+            if pending.part is not None:
+                self._divisions.add_share(pending.target, working.share)
             self._settle(pending, Outcome.from_json(message.content["outcome"]))
         elif message.event == "unusable":
             raise RotoscopeError(message.content["why"])
@@ -256,6 +258,7 @@ class _Driver:
         if outcome.state == "elsewhere":
             self._elsewhere.append(job)
             return
+        self._divisions.shares.pop(job.target, None)
         if outcome.state == "done" and outcome.record is not None:
             self._made.append(outcome.record)
             self._pace.done_bytes += self._sizes[job.target]
@@ -273,11 +276,9 @@ class _Driver:
     def _show(self) -> None:
         seconds = time.perf_counter() - self._begin
         working = tuple(working for worker, (_, _, working) in self._in_work.items() if worker.is_running)
-        parts = [
-            self._sizes[pending.target] * min(1.0, now.frames / now.total)
-            for pending, _, now in self._in_work.values()
-            if now.frames and now.total
-        ]
+        shares = [(pending.target, now.share) for pending, _, now in self._in_work.values()]
+        shares += self._divisions.shares.items()
+        in_work = sum(self._sizes[target] * share for target, share in shares)
         self._on_progress(
             BatchProgress(
                 total=self._total,
@@ -285,7 +286,7 @@ class _Driver:
                 missing=len(self._missing),
                 working=tuple(sorted(working, key=lambda item: item.worker)),
                 seconds=seconds,
-                eta_seconds=self._pace.eta(seconds, sum(parts)),
+                eta_seconds=self._pace.eta(seconds, in_work),
             )
         )
 

@@ -32,12 +32,17 @@ class Divisions:
     def __init__(self) -> None:
         self._left: dict[str, int] = {}  # parts that are not over, by target
         self._failures: Counter[tuple[str, int]] = Counter()
+        self.shares: dict[str, float] = {}  # of the frames of a job that its ended parts have written, by target
 
     def divide(self, pending: Pending, parts: Iterable[Part]) -> list[Pending]:
         """The parts of a job, each to be done by itself."""
         divided = [replace(pending, part=part) for part in parts]
         self._left[pending.target] = len(divided)
         return divided
+
+    def add_share(self, target: str, share: float) -> None:
+        """Count what a part has written; share in [0,1]."""
+        self.shares[target] = self.shares.get(target, 0.0) + share
 
     def ended(self, pending: Pending, *, is_written: bool) -> list[Pending]:
         """What is to be done after a part: the same again if it failed, the job as a whole after the last, else nothing.

@@ -12,6 +12,7 @@ import tiny_models
 import rotoscope
 from rotoscope.jobs.listing import watch
 from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.listing.sources import jobs_of
 from rotoscope.jobs.results import objects
 from rotoscope.jobs.results.objects import ObjectRecords
 from rotoscope.jobs.results.records import Record
@@ -193,6 +194,23 @@ def test_workers_share_a_long_video_into_a_bucket(bucket, tmp_path):
     assert Store(bucket).read("long.mp4")[0] == (tmp_path / "once.mp4").read_bytes()
 
 
+def test_a_watched_bucket_gives_objects_when_they_are_new_or_changed(bucket, monkeypatch):
+    monkeypatch.setattr(watch, "LIST_SECONDS", 0.0)
+    folder = watch.WatchedFolder([f"{bucket}/in"], bucket, lambda files: jobs_of(files, ("m",), {}, None))
+    store = Store(bucket)
+    assert folder.look() == []
+    first = store.write_if("in/a.mp4", b"one", None)
+    (job,) = folder.look()
+    assert (job.source, job.target) == (f"{bucket}/in/a.mp4", "a.mp4")
+    assert folder.look() == []
+    store.write_if("in/a.mp4", b"another", first)
+    assert len(folder.look()) == 1
+    monkeypatch.setattr(watch, "LIST_SECONDS", 1000.0)
+    store.write_if("in/b.mp4", b"one", None)
+    assert folder.look() == [], "it is not listed again so soon"
+
+
+@pytest.mark.full
 def test_a_watched_bucket_until_the_batch_is_stopped(bucket, tmp_path, monkeypatch):
     monkeypatch.setattr(watch, "LIST_SECONDS", 0.0)
     model = tiny_models.invert(tmp_path / "invert.onnx")

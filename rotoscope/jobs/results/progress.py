@@ -16,6 +16,11 @@ class Working:
     total: int | None = None
     fps: float = 0.0
 
+    @property
+    def share(self) -> float:
+        """Share of the frames that are done, in [0,1]; 0 if it is not known."""
+        return min(1.0, self.frames / self.total) if self.frames and self.total else 0.0
+
 
 @dataclass(frozen=True)
 class BatchProgress:

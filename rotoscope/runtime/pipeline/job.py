@@ -388,8 +388,6 @@ def _open_sink(
     earliest = min(start for start in starts if start is not None)
     offset = -reader.start_seconds if reader.is_cut else max(Fraction(0), -earliest)
     if resumed is not None and plan.path is not None and encoding is not None:
-        if encoding[1].passes == 2:
-            raise UsageError("--passes 2 with segments; accepted: translate without --resume, batch with --segment 0")
         return SegmentSink(
             resumed.rule, resumed.segments, plan.path, *encoding, copied,
             offset=offset, overwrite=options.overwrite, source=source,

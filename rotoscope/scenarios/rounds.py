@@ -15,7 +15,7 @@ class Round:
     frames   frames that were handed over
     fps      frames per second of real time
     p50_ms, p90_ms, p99_ms, max_ms   from the arrival of a frame to the hand-over of its result
-    cores    processor time of this process, divided by real time
+    cores    processor time of this process and of programs that it started, divided by real time
     dropped  frames that were left out because the machine was too slow
     carried  results that were moved along the motion, not translated, for the same reason
     """
@@ -31,6 +31,11 @@ class Round:
     dropped: int = 0
     carried: int = 0
 
+    @property
+    def cpu_ms(self) -> float | None:
+        """Milliseconds of processor time for each frame, over all cores; None without frames."""
+        return 1e3 * self.cores * self.seconds / self.frames if self.frames else None
+
 
 @dataclass(frozen=True)
 class Rounds:
@@ -44,6 +49,7 @@ class Rounds:
     stages     per stage: share, seconds, p50_ms, p90_ms, p95_ms, p99_ms
     memory_mb, peak_memory_mb   resident memory of the process at the end, and its peak
     frames_late  frames that must come after a frame before its result can leave
+    network    name and digest of the network, for another program beside ours
     """
 
     what: str
@@ -58,6 +64,7 @@ class Rounds:
     memory_mb: float | None = None
     peak_memory_mb: float | None = None
     frames_late: int = 0
+    network: str = ""
     rate: float | None = None  # at which frames arrived; None: as soon as they could be taken
     is_sustained: bool | None = None
     highest_rate: float | None = None  # that was sustained, if it was looked for

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import tiny_clips
 
 QUICK = ("--scenario", "live", "--size", "192x108", "--rate", "20", "--seconds", "1", "--threads", "1")
 
@@ -48,6 +49,13 @@ def test_several_chains_one_file_and_no_replacing(rotoscope_main, identity, tmp_
     assert content["chains"][1]["latency"]["sound_offset_ms"] is None
     code, _, err = rotoscope_main(*words)
     assert code == 2 and "live.json" in err and "--overwrite" in err
+
+
+@pytest.fixture(autouse=True)
+def short_clip(monkeypatch, tmp_path):
+    """A small clip in place of the demo clip, which takes seconds to make; tests/demo makes that."""
+    clip = tiny_clips.write_clip(tmp_path / "short.mp4", frames=8, size=(96, 64))
+    monkeypatch.setattr("rotoscope.api.bench_rounds.cached_clip", lambda: clip)
 
 
 ROUNDS = ("--size", "96x64", "--seconds", "0.2", "--rounds", "2", "--threads", "1", "--steady", "off")

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,18 +163,83 @@ def test_the_health_check_asks_the_server():
     assert run_health_check(client.service.port).returncode == 1
 
 
+def steps(path, prefix, cache):
+    """(instruction, text) of a Dockerfile, with the folders of the image replaced by ones that a test may write to."""
+    text = re.sub(r"\\\n\s*", "", path.read_text())
+    (extras,) = re.findall(r"^ARG EXTRAS=(\S+)$", text, re.MULTILINE)
+    for old, new in (("$EXTRAS", extras), ("/opt/rotoscope", str(prefix)), ("/cache", str(cache))):
+        text = text.replace(old, new)
+    return [tuple(line.split(" ", 1)) for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def environment_of(image, folder):
+    """The variables that ENV of the last stage sets, over a plain environment; HOME is a folder of the test."""
+    values = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder)}
+    for instruction, text in image:
+        for word in shlex.split(text) if instruction == "ENV" else ():
+            name, _, value = word.partition("=")
+            values[name] = value.replace("$PATH", values["PATH"])
+    return values | {"HOME": str(folder)}
+
+
+def text_of(image, instruction):
+    """The text of the only instruction of this name."""
+    (text,) = (text for name, text in image if name == instruction)
+    return text
+
+
+@pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
+def test_the_variables_of_an_image_reach_the_program(path, tmp_path):
+    """A program that prints what the entry point of the image would get."""
+    image = steps(path, tmp_path / "prefix", tmp_path / "cache")
+    environment = environment_of(image, tmp_path)
+    (name,) = json.loads(text_of(image, "ENTRYPOINT"))
+    program = tmp_path / "prefix" / "bin" / name
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$XDG_CACHE_HOME $@"\n')
+    program.chmod(0o755)
+    found = shutil.which(name, path=environment["PATH"])
+    words = [found, *json.loads(text_of(image, "CMD"))]
+    said = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout
+    assert found == str(program) and said == f"{tmp_path}/cache --help\n"
+
+
 @pytest.mark.full
 @pytest.mark.timeout(3600)  # installs all packages
 def test_the_steps_of_the_cpu_image_work_in_a_plain_environment(tmp_path):
-    """Run what the build runs, and the program with the image's environment in a folder that it may write to."""
-    text = (DOCKER / "cpu.Dockerfile").read_text()
-    (script,) = re.findall(r"^RUN (docker/install.sh) /opt/rotoscope \$EXTRAS$", text, re.MULTILINE)
-    (extras,) = re.findall(r"^ARG EXTRAS=(\S+)$", text, re.MULTILINE)
-    prefix = tmp_path / "rotoscope"
-    subprocess.run([ROOT / script, prefix, extras], check=True)
-    cache = tmp_path / "cache"
+    """Run what the build runs, and then the entry point and the health check with the environment of the image."""
+    prefix, cache, work = tmp_path / "rotoscope", tmp_path / "cache", tmp_path / "work"
+    image = steps(DOCKER / "cpu.Dockerfile", prefix, cache)
+    (install,) = (text for name, text in image if name == "RUN" and text.startswith("docker/"))
+    subprocess.run(shlex.split(install), cwd=ROOT, check=True)
+    (health,) = (text.split() for name, text in image if name == "COPY" and text.startswith("docker/health.py"))
+    shutil.copy(ROOT / health[0], health[1])
     cache.mkdir(mode=0o700)
-    environment = {"PATH": f"{prefix}/bin:/usr/bin:/bin", "XDG_CACHE_HOME": str(cache), "HOME": str(tmp_path)}
+    work.mkdir()
+    environment = environment_of(image, tmp_path)
+    (entry,) = json.loads(text_of(image, "ENTRYPOINT"))
+    program = shutil.which(entry, path=environment["PATH"])
+    assert program == str(prefix / "bin" / "rotoscope")
+    subprocess.run([program, *json.loads(text_of(image, "CMD"))], cwd=work, env=environment, check=True)
     words = ["translate", "synthetic:64x64@25", "out.mp4", "--duration", "0.2", "-m", "starry", "--steady", "off"]
-    subprocess.run([prefix / "bin" / "rotoscope", *words], cwd=tmp_path, env=environment, check=True)
-    assert (tmp_path / "out.mp4").exists()
+    subprocess.run([program, *words], cwd=work, env=environment, check=True)
+    assert (work / "out.mp4").exists() and any(cache.rglob("*"))
+    served = subprocess.Popen(
+        [program, "serve", "-m", "starry", "--port", "0"], cwd=work, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while (line := served.stderr.readline()) and not line.startswith("serving: "):
+            pass
+        port = line.strip().rpartition(":")[2]
+        _, _, check = text_of(image, "HEALTHCHECK").partition("CMD ")
+        python, script = json.loads(check)
+        words = [shutil.which(python, path=environment["PATH"]), script]
+        checked = environment | {"ROTOSCOPE_HEALTH_PORT": port}
+        assert subprocess.run(words, env=checked, check=False).returncode == 0
+        getattr(served, {"SIGTERM": "terminate"}[text_of(image, "STOPSIGNAL")])()
+        assert served.wait(300) == 0
+        assert subprocess.run(words, env=checked, capture_output=True, check=False).returncode == 1
+    finally:
+        served.kill()
+        served.wait()
+        served.stderr.close()

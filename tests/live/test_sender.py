@@ -100,7 +100,7 @@ def test_many_attempts_leave_no_threads_and_no_files(monkeypatch):
     before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     sink = open_sink(f"rtmp://127.0.0.1:{free_port()}/live/key", live_format())
     number = 0
-    while len(started) < 8:
+    while len(started) < 4:
         wait_until(lambda: sink.state == "waiting", "the end of an attempt")
         for _ in range(2):  # one notices the end, the next starts the next attempt
             sink.write(frame(number, number))

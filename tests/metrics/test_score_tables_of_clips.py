@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rotoscope.base.errors import UsageError
@@ -18,6 +19,12 @@ CONTENT = {
         "ours": {"model": "net.onnx"},
         "theirs": {"result": "theirs/{clip}.mkv"},
     },
+}
+
+
+VECTORS = {  # of the reference: two clips that differ
+    name: np.random.default_rng(seed).normal(10 * seed, 1, (20, 3)).astype(np.float32)
+    for seed, name in enumerate(("one.mp4", "two.mp4"))
 }
 
 
@@ -46,7 +53,8 @@ class Counting:
     def evaluate(self, source, result, reference, options):
         self.measured.append((source, result, reference, options))
         numbers = {"result": {"E_warp": 1.0 if source == "one.mp4" else 3.0}}
-        return numbers | ({"to frame by frame": {"SSIM": 0.5}} if reference else {})
+        vectors = {"FID": (VECTORS[source] + 2, VECTORS[source])} if "inception" in options else {}
+        return numbers | ({"to frame by frame": {"SSIM": 0.5, "FID": 9.0}} if reference else {}), vectors
 
     def table(self, plan, **measure):
         return table_scores(plan, measure, translate=self.translate, evaluate=self.evaluate)
@@ -77,6 +85,17 @@ def test_what_is_newer_than_its_inputs_is_kept_and_what_changed_is_made_again(cl
     other = {**CONTENT, "methods": {**CONTENT["methods"], "ours": {"model": "net.onnx", "strength": 0.5}}}
     changed.table(read({**other, "clips": ["one.mp4"]}))
     assert [options.get("strength") for _, options in changed.made] == [0.5] and len(changed.measured) == 1
+
+
+def test_fid_is_between_the_frames_of_all_clips(clips):
+    """The results are those of the reference moved by 2 in each of 3 directions: 12, where each clip alone said 9."""
+    (clips / "inception.pth").write_text("weights")
+    for _ in range(2):  # the second time from files
+        run = Counting()
+        table = run.table(read(CONTENT), inception="inception.pth")
+        assert table.cell("ours", "FID").mean == pytest.approx(12, abs=1e-3) and table.cell("ours", "FID").num == 1
+        assert "FID (lower, all clips)" in table.text() and "over 2 clips" in table.text()
+    assert run.measured == [] and table.cell("plain", "FID").num == 0
 
 
 def test_names_of_clips_fill_paths_of_masks_and_references(clips):

@@ -21,11 +21,13 @@ def test_a_round_of_known_latencies():
     made = made_round([number / 1000 for number in range(1, 102)], 2.0, 3.0, dropped=4, carried=5)
     assert (made.frames, made.fps, made.cores, made.dropped, made.carried) == (101, 50.5, 1.5, 4, 5)
     assert (made.p50_ms, made.p90_ms, made.p99_ms, made.max_ms) == (51, 91, 100, 101)
+    assert made.cpu_ms == pytest.approx(3000 / 101)
 
 
 def test_a_round_without_frames_has_no_latency():
     made = made_round([], 2.0, 0.0, dropped=3)
     assert (made.frames, made.fps, made.p50_ms, made.max_ms, made.dropped) == (0, 0, None, None, 3)
+    assert made.cpu_ms is None
 
 
 def test_the_median_and_the_spread_of_rounds():

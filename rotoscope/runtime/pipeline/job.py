@@ -135,7 +135,10 @@ def run_job(
         stack.enter_context(workers.active())
         sources, models = _opened(job, open_models)
         stack.callback(sources.close)
-        future, models = parted(models, job)
+        future, models = parted(
+            models, options.ahead, resumes=job.segments is not None and job.segments.is_required,
+            steady=job.steady_options, output=job.output_options,
+        )  # fmt: skip
         check_beside(models[0].file, mask=options.mask, instances=options.instances, drawings=options.drawings)
         steady = job.steady_options if future is None else future.steady(job.steady_options)
         stages = Stages(

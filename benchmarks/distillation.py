@@ -1,14 +1,16 @@
 """Compare distilled students with their teacher, and with the teacher at smaller working sizes: milliseconds against LPIPS.
 
     python benchmarks/distillation.py TEACHER CLIP --students A.safetensors [B.safetensors ...] --lpips FILE
-        [--precisions fp32 bf16 int8] [--scales 0.25 0.35 0.5] [--frames 24] [--size 640x360] [--json FILE] [--chart SVG]
+        [--style 1] [--precisions fp32 bf16 int8] [--scales 0.25 0.35 0.5] [--frames 24] [--size 640x360]
+        [--name candy --json FILE] [--chart SVG]
 
 TEACHER and students are checkpoints; a student may be an .onnx file, in fp32 and bf16. Every model runs on every frame; fp32
 and int8 (calibrated on the clip) on ONNX Runtime, bf16 on OpenVINO. Pictures of a smaller working size are enlarged.
 Numbers: milliseconds of a frame without decoding and encoding (median; all models in turn, so that other work on the machine
 meets all alike), the same as a ratio to `starry`, multiply-adds, LPIPS (SqueezeNet) to the teacher at full size and to the
-source (a student that changes nothing is no student), E_warp frame by frame by DIS (medium, full size), the largest lattice
-share. The chart shows milliseconds and LPIPS.
+source (a student that changes nothing is no student), sharpness (gradient energy of the finest octave, teacher = 1), E_warp
+frame by frame by DIS (medium, full size), the largest lattice share. The chart shows milliseconds and LPIPS. With `--json` the
+rows are written under the name of the teacher; those of other teachers in the file stay.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from rotoscope.base.processor import cpu_name
 from rotoscope.export.convert import count_macs, open_network
 from rotoscope.export.options import ExportOptions
 from rotoscope.metrics.feature_distances import LpipsDistance
+from rotoscope.metrics.gradient_energy import gradient_energy, relative_energy
 from rotoscope.metrics.lattice import lattice_share
 from rotoscope.metrics.warping_error import visible, warping_error
 from rotoscope.plots.chart import Series, chart
@@ -102,6 +105,7 @@ def measured(models, macs, pictures, options):
             "GMAC": macs[name],
             "LPIPS": float(np.mean([distance(a, b) for a, b in zip(shown, full, strict=True)])),
             "LPIPS to the source": float(np.mean([distance(a, b) for a, b in zip(shown, pictures, strict=True)])),
+            "sharpness": float(relative_energy([*map(gradient_energy, shown)], [*map(gradient_energy, full)])[0]),
             "E_warp": flicker(shown, motion),
             "lattice": float(np.nanmax([max(lattice_share(picture)) for picture in shown])),
         }
@@ -133,6 +137,8 @@ def main():
     parser.add_argument("clip")
     parser.add_argument("--students", nargs="+", required=True)
     parser.add_argument("--lpips", type=Path, required=True)
+    parser.add_argument("--style", type=int, help="of a teacher with several, such as 1")
+    parser.add_argument("--name", default="", help="of the teacher in the JSON file; by default that of its file")
     parser.add_argument("--precisions", nargs="+", default=["fp32"], choices=["fp32", "bf16", "int8"])
     parser.add_argument("--scales", nargs="*", type=float, default=[0.25, 0.35, 0.5])
     parser.add_argument("--frames", type=int, default=24)
@@ -143,11 +149,13 @@ def main():
     size = tuple(map(int, options.size.split("x")))
     pictures = frames_of(options.clip, options.frames, size)
     with TemporaryDirectory() as folder:
-        models, macs = {"teacher": rotoscope.load(options.teacher)}, {"teacher": multiply_adds(options.teacher, size)}
+        style = {} if options.style is None else {"style": options.style}
+        models = {"teacher": rotoscope.load(options.teacher, **style)}
+        macs = {"teacher": multiply_adds(options.teacher, size)}
         for scale in options.scales:
             small = tuple(round(scale * side) for side in size)
             name = f"teacher at {small[0]}x{small[1]}"
-            models[name] = rotoscope.load(options.teacher, working_size=f"{small[0]}x{small[1]}")
+            models[name] = rotoscope.load(options.teacher, working_size=f"{small[0]}x{small[1]}", **style)
             macs[name] = multiply_adds(options.teacher, small)
         for student in options.students:
             for precision in options.precisions:
@@ -155,14 +163,16 @@ def main():
                 try:
                     models[name] = opened(student, precision, options.clip, folder)
                     models[name](pictures[0])
-                except rotoscope.UsageError as error:  # bf16 on a CPU without it
+                except (rotoscope.UsageError, rotoscope.ModelRefused) as error:  # no bf16 here; int8 loses too much
                     print(f"{name}: left out, {error}")
                     models.pop(name, None)
                     continue
                 macs[name] = multiply_adds(student, size)
         rows = measured(models, macs, pictures, options)
     if options.json:
-        content = {"cpu": cpu_name(), "size": options.size, "frames": options.frames, "rows": rows}
+        content = json.loads(options.json.read_text()) if options.json.exists() else {}
+        name = options.name or Path(options.teacher).stem
+        content[name] = {"cpu": cpu_name(), "size": options.size, "frames": options.frames, "rows": rows}
         with part_file(options.json, overwrite=True) as part:
             part.write_text(json.dumps(content, indent=1) + "\n")
     if options.chart:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rotoscope.assembly.translator import Translator
     from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
     from rotoscope.base.frame import Frame, Picture
-    from rotoscope.jobs.progress import BatchReport
+    from rotoscope.jobs.results.progress import BatchReport
     from rotoscope.runtime.pipeline.job import Run
     from rotoscope.runtime.pipeline.live_job import LiveReport
     from rotoscope.runtime.pipeline.live_run import LiveRun
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
-    "BatchReport": "jobs.progress",
+    "BatchReport": "jobs.results.progress",
     "Bench": "api.bench",
     "Frame": "base.frame",
     "InputRefused": "base.errors",

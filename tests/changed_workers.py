@@ -9,7 +9,7 @@ def workers_with(change, tmp_path, monkeypatch):
     """Within the block, workers run this code before they begin."""
     site = tmp_path / "site"
     site.mkdir()
-    begin = "import sys\nif 'rotoscope.jobs.worker' in sys.orig_argv:\n"
+    begin = "import sys\nif 'rotoscope.jobs.workers.worker' in sys.orig_argv:\n"
     (site / "sitecustomize.py").write_text(begin + textwrap.indent(textwrap.dedent(change), "    "))
     with monkeypatch.context() as patch:
         patch.syspath_prepend(str(site))

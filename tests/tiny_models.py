@@ -13,6 +13,7 @@ from rotoscope.base.manifest import (
     NumberInput,
     SecondInput,
     StateTensor,
+    Window,
 )
 
 ANY = ("N", 3, "H", "W")
@@ -163,6 +164,19 @@ def interpolator(path, *, flow):
     time = helper.make_tensor_value_info("time", TensorProto.FLOAT, (1, 1, 1, 1))
     outputs = {"out": ANY, "to_first": ("N", 2, "H", "W"), "to_second": ("N", 2, "H", "W"), "seen": ("N", 1, "H", "W")}
     return save_pair(path, nodes, manifest, outputs, constants, [time])
+
+
+def mean_of(path, offsets):
+    """The mean of the frames of a window."""
+    manifest = Manifest(
+        name="mean", frame=FrameInput(tensor="in", window=Window(offsets=offsets)), output=FrameOutput(tensor="out")
+    )
+    return save(
+        path, [helper.make_node("ReduceMean", ["in", "axes"], ["out"], keepdims=0)],
+        shape=("N", len(offsets), 3, "H", "W"), out_shape=ANY,
+        constants=[helper.make_tensor("axes", TensorProto.INT64, [1], [1])],
+        metadata={"rotoscope": manifest.model_dump_json()},
+    )  # fmt: skip
 
 
 def smoother(path):

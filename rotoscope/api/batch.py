@@ -12,20 +12,28 @@ from rotoscope.base.option_checks import check_count
 from rotoscope.base.option_keywords import TranslateKeywords
 from rotoscope.base.options import IN_FLIGHT, THREADS, EngineName, ModelOptions, check_options
 from rotoscope.jobs.batch import run_batch
-from rotoscope.jobs.cards import jobs_on, memory_gib, visible_cards
-from rotoscope.jobs.chains import Chains
 from rotoscope.jobs.estimate import expected_seconds
-from rotoscope.jobs.job import BatchJob, check_storable
-from rotoscope.jobs.job_file import read_jobs
-from rotoscope.jobs.listing import JOB_FILE, check_ending, check_targets, jobs_of, list_sources, parse_shard, shard_of
-from rotoscope.jobs.local_workers import LocalWorkers
-from rotoscope.jobs.progress import BatchProgress, BatchReport
-from rotoscope.jobs.ray_workers import PREFIX, RayWorkers, check_ray, connect, ray_workers
-from rotoscope.jobs.results import Results, open_results
+from rotoscope.jobs.listing.job import BatchJob, check_storable
+from rotoscope.jobs.listing.job_file import read_jobs
+from rotoscope.jobs.listing.sources import (
+    JOB_FILE,
+    check_ending,
+    check_targets,
+    jobs_of,
+    list_sources,
+    parse_shard,
+    shard_of,
+)
+from rotoscope.jobs.listing.watch import WatchedFolder
+from rotoscope.jobs.results.open_results import Results, open_results
+from rotoscope.jobs.results.progress import BatchProgress, BatchReport
+from rotoscope.jobs.results.standing import History
 from rotoscope.jobs.resume import SEGMENT_SECONDS, check_segment
-from rotoscope.jobs.standing import History
-from rotoscope.jobs.store import is_address
-from rotoscope.jobs.watch import WatchedFolder
+from rotoscope.jobs.stores.store import is_address
+from rotoscope.jobs.workers.cards import jobs_on, memory_gib, visible_cards
+from rotoscope.jobs.workers.chains import Chains
+from rotoscope.jobs.workers.local_workers import LocalWorkers
+from rotoscope.jobs.workers.ray_workers import PREFIX, RayWorkers, check_ray, connect, ray_workers
 from rotoscope.kernels.rows import usable_cores
 from rotoscope.runtime.pipeline.stages import MAX_IN_FLIGHT
 
@@ -72,7 +80,8 @@ def batch(
     retry_failed  try jobs again that failed for good
     dry_run   do nothing; the report says what is missing and how long it should take
     watch     go on with files that appear in the sources, until SIGINT or SIGTERM
-    segment   seconds; a video longer than two segments is written in segments, and a killed process loses one; 0: no segments
+    segment   seconds; a video longer than two segments is written in segments: a killed process loses one, and workers without
+              a file of their own share it; 0: no segments
     on        "local": processes of this machine; "ray:AUTO" or "ray:HOST:PORT": a Ray cluster
     job_memory  GiB of a card that a job takes: a card gets as many jobs as it has room for; by default one
     on_progress  called about twice a second, and whenever a job ends, on this thread
@@ -92,7 +101,7 @@ def batch(
     check_count("workers", workers, THREADS)
     check_storable(given)
     check_ending(ending)
-    _check_places(str(out), on, watch=watch, sources=names)
+    _check_places(str(out), on)
     if job_memory is not None and not 0 < job_memory <= MOST_GIB:
         raise UsageError(f"job_memory={job_memory:g}; accepted: above 0, at most {MOST_GIB} GiB")
     if segment != 0:
@@ -119,7 +128,7 @@ def batch(
         _make_folder(results.folder)
     watched = None
     if watch:
-        watched = WatchedFolder(names, Path(out), lambda found: jobs_of(found, chain, given, ending))
+        watched = WatchedFolder(names, results.name, lambda found: jobs_of(found, chain, given, ending))
     return run_batch(
         jobs,
         results,
@@ -132,7 +141,7 @@ def batch(
     )
 
 
-def _check_places(out: str, on: str, *, watch: bool, sources: Sequence[str]) -> None:
+def _check_places(out: str, on: str) -> None:
     """Raise UsageError for places where a batch cannot run or write."""
     if on != LOCAL and not on.startswith(PREFIX):
         raise UsageError(f"--on {on}; accepted: local, ray:AUTO, ray:HOST:PORT")
@@ -141,13 +150,9 @@ def _check_places(out: str, on: str, *, watch: bool, sources: Sequence[str]) -> 
     if not out:
         raise UsageError('--out "": an empty name; accepted: a folder')
     if is_address(out):
-        if watch:
-            raise UsageError(f"--watch with --out {out}; accepted: a folder")
         return
     if "://" in out:
         raise UsageError(f"--out {out}; accepted: a folder, s3://bucket/path, gs://bucket/path, az://container/path")
-    if watch and any(map(is_address, sources)):
-        raise UsageError("--watch with the address of an object store; accepted: folders and globs of files")
     if Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"--out {out} is a file; accepted: a folder")
 

@@ -12,10 +12,12 @@ from rotoscope.api.translation import load
 from rotoscope.base.extras import needs_extra
 
 if TYPE_CHECKING:
+    from rotoscope.base.option_keywords import ModelKeywords
     from rotoscope.base.sizes import Size
     from rotoscope.training.loop.run import TrainingResult
     from rotoscope.training.loop.trainer import TrainingProgress
     from rotoscope.training.options import DistillOptions, RunOptions, SystemOptions
+    from rotoscope.training.systems.distill import OpenedTeacher
 
 
 def train(
@@ -35,7 +37,7 @@ def train(
     with needs_extra("train"):
         from rotoscope.training.systems import runs
 
-    return runs.train(options, run, resume=resume, open_teacher=load, on_progress=on_progress)
+    return runs.train(options, run, resume=resume, open_teacher=open_teacher, on_progress=on_progress)
 
 
 def distill(
@@ -46,6 +48,7 @@ def distill(
     macs: float | None = None,
     size: Size = (640, 360),
     on_candidate: Callable[[tuple[int, int], float], None] = lambda _size, _cost: None,
+    on_small_body: Callable[[tuple[int, int]], None] = lambda _size: None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> TrainingResult:
     """Train a compact student of `options.teacher`, as large as a budget allows; needs the extra `train`.
@@ -54,14 +57,26 @@ def distill(
     macs          or: multiply-adds for one frame of `size`
     size          (width, height)
     on_candidate  receives (channels, blocks) and seconds (or multiply-adds) of each student that is considered
+    on_small_body receives (channels, blocks) of a teacher that `keep_body` would suit, if it is not set
     """
     with needs_extra("train"):
         from rotoscope.training.systems import runs
 
     return runs.distill(
-        options, run, open_teacher=load, fps=fps, macs=macs, size=size, time_student=_seconds_of_student,
-        on_candidate=on_candidate, on_progress=on_progress,
+        options, run, open_teacher=open_teacher, fps=fps, macs=macs, size=size, time_student=_seconds_of_student,
+        on_candidate=on_candidate, on_small_body=on_small_body, on_progress=on_progress,
     )  # fmt: skip
+
+
+def open_teacher(options: DistillOptions) -> OpenedTeacher:
+    """Open the teacher of a distillation, with its style if it has several."""
+    from rotoscope.export.residual_body import residual_blocks
+    from rotoscope.training.systems.distill import OpenedTeacher
+
+    style = options.style
+    chosen: ModelKeywords = {} if style is None else {"style": int(style) if style.isdecimal() else style}
+    model = load(options.teacher, **chosen)
+    return OpenedTeacher(model, residual_blocks(model.file, model.options.style))
 
 
 def _seconds_of_student(student: tuple[int, int], size: Size) -> float:

@@ -25,7 +25,7 @@ from rotoscope.cli.options import (
 from rotoscope.cli.progress import Style
 
 if TYPE_CHECKING:
-    from rotoscope.jobs.progress import BatchReport, Missing
+    from rotoscope.jobs.results.progress import BatchReport, Missing
 
 INCOMPLETE = 5
 
@@ -75,9 +75,10 @@ def batch(  # noqa: D417  cyclopts takes the help of flattened options from thei
     dry_run
         Print what would be done and how long it should take, and do nothing.
     watch
-        Go on with files that appear, until Ctrl-C.
+        Go on with files and objects that appear, until Ctrl-C.
     segment
-        Seconds of a segment: videos longer than two segments are split; a killed process loses one. 0: none.
+        Seconds of a segment: videos longer than two segments are split; a killed process loses one, and free workers share a
+        video. 0: none.
     on
         local: processes of this machine. ray:AUTO, ray:HOST:PORT: a Ray cluster.
     job_memory

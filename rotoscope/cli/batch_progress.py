@@ -11,7 +11,7 @@ from rotoscope.base.text import json_text, printable, shortened
 
 if TYPE_CHECKING:
     from rotoscope.cli.progress import Style
-    from rotoscope.jobs.progress import BatchProgress
+    from rotoscope.jobs.results.progress import BatchProgress
 
 Show = Callable[["BatchProgress"], None]
 BAR_SECONDS, JSON_SECONDS, LOG_SECONDS = 0.2, 0.5, 30.0  # shortest time between two displays

@@ -62,6 +62,12 @@ def distill(
         text = f"{cost / 1e9:.2f} G multiply-adds" if macs is not None else f"{1e3 * cost:.1f} ms a frame"
         print(f"a student of {student[1]} blocks of {student[0]} channels: {text}", file=sys.stderr)
 
+    def show_body(body: tuple[int, int]) -> None:
+        print(
+            f"the teacher has {body[1]} blocks of {body[0]} channels: --keep-body starts with them and learns faster",
+            file=sys.stderr,
+        )
+
     with shown_training(options.system, progress) as show:
         result = rotoscope.distill(
             replace(options, teacher=teacher),
@@ -70,6 +76,7 @@ def distill(
             macs=None if macs is None else macs * 1e9,
             size=frame_size,
             on_candidate=show_candidate,
+            on_small_body=show_body,
             on_progress=show,
         )
     return exit_code(result)

@@ -116,8 +116,8 @@ def resume(folder: Path, /, *, steps: int | None = None, progress: Style = "auto
 
     """
     with needs_extra("train"):
-        import rotoscope
+        from rotoscope.api.training import open_teacher
         from rotoscope.training.systems import runs
     with shown_training(folder.resolve().name, progress) as show:
-        result = runs.resume(folder, steps=steps, open_teacher=rotoscope.load, on_progress=show)
+        result = runs.resume(folder, steps=steps, open_teacher=open_teacher, on_progress=show)
     return exit_code(result)

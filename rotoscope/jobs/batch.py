@@ -9,16 +9,17 @@ from dataclasses import replace
 
 from rotoscope.base.errors import OutputFailed, RotoscopeError
 from rotoscope.base.parts import remove_leftovers
-from rotoscope.jobs.inputs import num_bytes
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.local_workers import LocalWorkers, log_folder
-from rotoscope.jobs.progress import BatchProgress, BatchReport, Missing, Pace, Working
-from rotoscope.jobs.ray_workers import RayWorkers
-from rotoscope.jobs.records import MOST_ATTEMPTS, Record, failed
-from rotoscope.jobs.results import Results
-from rotoscope.jobs.standing import History, Standing
-from rotoscope.jobs.task import Outcome, Task
-from rotoscope.jobs.worker_process import Message, Worker
+from rotoscope.jobs.division import Divisions, Pending
+from rotoscope.jobs.listing.inputs import num_bytes
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.results.open_results import Results
+from rotoscope.jobs.results.progress import BatchProgress, BatchReport, Missing, Pace, Working
+from rotoscope.jobs.results.records import MOST_ATTEMPTS, Record, failed
+from rotoscope.jobs.results.standing import History
+from rotoscope.jobs.workers.local_workers import LocalWorkers, log_folder
+from rotoscope.jobs.workers.ray_workers import RayWorkers
+from rotoscope.jobs.workers.task import Outcome, Task
+from rotoscope.jobs.workers.worker_process import Message, Worker
 from rotoscope.runtime.pipeline.stopping import stop_on_signals
 
 TICK_SECONDS = 0.5  # longest time between two looks at what workers, signals and a watched folder do
@@ -81,8 +82,9 @@ class _Driver:
         self._num_started = self._failed_starts = 0
         self._is_stopped = False
         self._total = self._before = 0
-        self._waiting: deque[Standing] = deque()
-        self._in_work: dict[Worker, tuple[Standing, Record | None, Working]] = {}
+        self._waiting: deque[Pending] = deque()
+        self._in_work: dict[Worker, tuple[Pending, Record | None, Working]] = {}
+        self._divisions = Divisions()
         self._attempts: Counter[str] = Counter()  # of jobs by target
         self._lost: Counter[str] = Counter()  # nodes, by target of the job that they had
         self._may_be_held: set[str] = set()  # targets whose last process may not have ended yet
@@ -107,7 +109,7 @@ class _Driver:
                 self._attempts[job.target] = standing.attempts
                 self._sizes[job.target] = num_bytes(job.source)
                 self._pace.total_bytes += self._sizes[job.target]
-                self._waiting.append(standing)
+                self._waiting.append(Pending(standing))
 
     def run(self, look: Callable[[], Sequence[BatchJob]] | None) -> None:
         """Work until nothing is left, or for ever if there is something to look for."""
@@ -149,26 +151,38 @@ class _Driver:
                 self._before += 1
             else:
                 self._lose(job, "elsewhere", "another run works on it", 0)
-        left = [*self._waiting, *(standing for standing, _, _ in self._in_work.values())]
-        waiting = [item.missing for item in left]
+        left = {item.target: item.standing.missing for item in self._pending()}
         return BatchReport(
-            self._total, self._before, tuple(self._made), (*self._missing, *waiting), time.perf_counter() - self._begin
+            self._total,
+            self._before,
+            tuple(self._made),
+            (*self._missing, *left.values()),
+            time.perf_counter() - self._begin,
         )
+
+    def _pending(self) -> list[Pending]:
+        """What waits and what is in work."""
+        return [*self._waiting, *(pending for pending, _, _ in self._in_work.values())]
 
     def _give(self) -> None:
         """Give waiting jobs to idle workers, and start workers while there are more jobs."""
         while self._waiting and self._idle:
-            worker, standing = self._idle.pop(0), self._waiting.popleft()
-            job = standing.job
-            may_replace = self._overwrites or standing.record is not None
-            self._in_work[worker] = (standing, None, Working(worker.number, job.source))
-            attempts = self._attempts[job.target]
-            patience = PATIENCE_SECONDS if job.target in self._may_be_held else 0.0
-            worker.give(
-                Task(
-                    job, self._wanted.threads, attempts, may_replace, self._segment_seconds, standing.replaced, patience
-                )
+            num_jobs = len({item.target for item in self._pending()})
+            worker, pending = self._idle.pop(0), self._waiting.popleft()
+            standing, job = pending.standing, pending.standing.job
+            self._in_work[worker] = (pending, None, Working(worker.number, job.source))
+            task = Task(
+                job,
+                self._wanted.threads,
+                self._attempts[job.target],
+                may_replace=self._overwrites or standing.record is not None,
+                segment_seconds=self._segment_seconds,
+                replaced=standing.replaced,
+                patience_seconds=PATIENCE_SECONDS if pending.part or job.target in self._may_be_held else 0.0,
+                part=pending.part,
+                most_parts=max(1, self._wanted.number // num_jobs) if pending.may_divide else 1,
             )
+            worker.give(task)
         starting = len(self._workers) - len(self._idle) - len(self._in_work)
         while len(self._workers) < self._wanted.number and starting < len(self._waiting):
             self._num_started += 1
@@ -181,19 +195,21 @@ class _Driver:
             self._failed_starts = 0
             self._idle.append(worker)
         elif message.event == "started":
-            standing, _, working = self._in_work[worker]
-            self._in_work[worker] = (standing, Record.from_json(message.content["record"]), working)
+            pending, _, working = self._in_work[worker]
+            self._in_work[worker] = (pending, Record.from_json(message.content["record"]), working)
         elif message.event == "progress":
-            standing, record, working = self._in_work[worker]
+            pending, record, working = self._in_work[worker]
             frames, seconds = message.content["frames"], message.content["seconds"]
             now = replace(
                 working, frames=frames, total=message.content["total"], fps=frames / seconds if seconds else 0.0
             )
-            self._in_work[worker] = (standing, record, now)
+            self._in_work[worker] = (pending, record, now)
         elif message.event == "ended":
-            standing, _, _ = self._in_work.pop(worker)
+            pending, _, working = self._in_work.pop(worker)
             self._idle.append(worker)
-            self._settle(standing, Outcome.from_json(message.content["outcome"]))
+            if pending.part is not None:
+                self._divisions.add_share(pending.target, working.share)
+            self._settle(pending, Outcome.from_json(message.content["outcome"]))
         elif message.event == "unusable":
             raise RotoscopeError(message.content["why"])
         else:
@@ -214,12 +230,12 @@ class _Driver:
             if self._failed_starts >= MOST_FAILED_STARTS:
                 raise RotoscopeError(f"no worker can start: {why}")
             return
-        standing, record, _ = self._in_work.pop(worker)
-        target = standing.job.target
+        pending, record, _ = self._in_work.pop(worker)
+        target = pending.target
         self._may_be_held.add(target)
         if is_lost and self._lost[target] < MOST_LOST:
             self._lost[target] += 1
-            self._waiting.append(replace(standing, record=record or standing.record))
+            self._waiting.append(_with_record(pending, record))
             return
         if record is not None:
             record = failed(record, why)
@@ -227,21 +243,29 @@ class _Driver:
                 now = self._results.of(record.key)
                 if now is None or now.state != "done":
                     self._results.write(record)
-        self._settle(standing, Outcome("failed", record, why))
+        self._settle(pending, Outcome("failed", record, why))
 
-    def _settle(self, standing: Standing, outcome: Outcome) -> None:
+    def _settle(self, pending: Pending, outcome: Outcome) -> None:
         """Note how a job ended; put it back if it may be tried again."""
-        job = standing.job
+        if outcome.state == "divided":
+            self._waiting.extendleft(self._divisions.divide(_with_record(pending, outcome.record), outcome.parts))
+            return
+        if pending.part is not None:
+            is_written = outcome.state == "part written"
+            self._waiting.extendleft(self._divisions.ended(pending, is_written=is_written))
+            return
+        job = pending.standing.job
         if outcome.state == "elsewhere":
             self._elsewhere.append(job)
             return
+        self._divisions.shares.pop(job.target, None)
         if outcome.state == "done" and outcome.record is not None:
             self._made.append(outcome.record)
             self._pace.done_bytes += self._sizes[job.target]
             return
         self._attempts[job.target] += 1
         if outcome.state == "failed" and self._attempts[job.target] < MOST_ATTEMPTS:
-            self._waiting.append(replace(standing, record=outcome.record or standing.record))
+            self._waiting.append(_with_record(pending, outcome.record))
             return
         self._pace.total_bytes -= self._sizes[job.target]
         self._lose(job, outcome.state, outcome.error, self._attempts[job.target])
@@ -252,11 +276,9 @@ class _Driver:
     def _show(self) -> None:
         seconds = time.perf_counter() - self._begin
         working = tuple(working for worker, (_, _, working) in self._in_work.items() if worker.is_running)
-        parts = [
-            self._sizes[standing.job.target] * min(1.0, now.frames / now.total)
-            for standing, _, now in self._in_work.values()
-            if now.frames and now.total
-        ]
+        shares = [(pending.target, now.share) for pending, _, now in self._in_work.values()]
+        shares += self._divisions.shares.items()
+        in_work = sum(self._sizes[target] * share for target, share in shares)
         self._on_progress(
             BatchProgress(
                 total=self._total,
@@ -264,6 +286,11 @@ class _Driver:
                 missing=len(self._missing),
                 working=tuple(sorted(working, key=lambda item: item.worker)),
                 seconds=seconds,
-                eta_seconds=self._pace.eta(seconds, sum(parts)),
+                eta_seconds=self._pace.eta(seconds, in_work),
             )
         )
+
+
+def _with_record(pending: Pending, record: Record | None) -> Pending:
+    """The same, with the record that stands for the job now."""
+    return pending if record is None else replace(pending, standing=replace(pending.standing, record=record))

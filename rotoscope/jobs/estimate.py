@@ -7,10 +7,10 @@ from contextlib import closing
 from rotoscope.assembly.file_translation import translate_file
 from rotoscope.base.errors import RotoscopeError
 from rotoscope.base.options import ModelOptions
-from rotoscope.jobs.chains import Chains
-from rotoscope.jobs.inputs import num_bytes
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.results import Results
+from rotoscope.jobs.listing.inputs import num_bytes
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.results.open_results import Results
+from rotoscope.jobs.workers.chains import Chains
 from rotoscope.runtime.media.open_sink import NULL
 from rotoscope.runtime.media.open_source import open_source
 

@@ -7,10 +7,10 @@ from typing import Any
 from rotoscope.assembly.chain import Named, as_chain
 from rotoscope.assembly.model import Model
 from rotoscope.base.errors import UsageError
-from rotoscope.jobs.chains import Chains
-from rotoscope.jobs.inputs import Inputs
-from rotoscope.jobs.job import BatchJob, check_storable, segment_folder
-from rotoscope.jobs.standing import key_of
+from rotoscope.jobs.listing.inputs import Inputs
+from rotoscope.jobs.listing.job import BatchJob, check_storable, segment_folder
+from rotoscope.jobs.results.standing import key_of
+from rotoscope.jobs.workers.chains import Chains
 from rotoscope.runtime.pipeline.segmentation import Segmented
 
 SEGMENT_SECONDS = 60.0

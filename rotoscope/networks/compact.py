@@ -5,8 +5,8 @@ norm (Ulyanov et al. 2016) do most of the work. Two smooth enlarging convolution
 the way down are added, so that lines stay where they are. The blocks pad by zeros, which engines run faster than reflection;
 the changes of size repeat the border, because zeros there draw a frame around the picture.
 
-Every change of size is filtered, so that a picture moved by one pixel gives nearly the moved result (Zhang 2019), and no
-weights can print a lattice: the way down blurs before it drops pixels, and the way up is a convolution of the bilinearly
+Every change of size is filtered, so that a picture moved by one pixel gives nearly the moved result (Zhang 2019), and lattices
+hardly arise: the way down blurs before it drops pixels, and the way up is a convolution of the bilinearly
 enlarged features, computed at the smaller size as four phases and pixel shuffle (Shi et al. 2016). With 32 channels and 5
 blocks: 103,011 parameters and 2.06 G multiply-adds at 640x360.
 """

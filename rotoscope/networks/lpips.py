@@ -30,8 +30,9 @@ def scale_picture(picture: Tensor) -> Tensor:
 
 
 def unit_length(x: Tensor) -> Tensor:
-    """Divide (N,C,...) by its length over channels."""
-    return x / (x.square().sum(dim=1, keepdim=True).sqrt() + EPSILON)
+    """Divide (N,C,...) by its length over channels; where all channels are 0, the result and its gradient are 0."""
+    squared = x.square().sum(dim=1, keepdim=True)
+    return x / (squared.clamp(min=torch.finfo(squared.dtype).tiny).sqrt() + EPSILON)  # sqrt has no gradient at 0
 
 
 def feature_distance(first: Sequence[Tensor], second: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:

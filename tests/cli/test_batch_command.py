@@ -9,7 +9,7 @@ import tiny_clips
 import tiny_models
 
 from rotoscope.cli.batch_progress import hours, line
-from rotoscope.jobs.progress import BatchProgress, Working
+from rotoscope.jobs.results.progress import BatchProgress, Working
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +54,6 @@ def test_a_batch_says_what_is_missing_and_why(rotoscope_main, inputs, here):
     (("jobs.jsonl", "-m", "starry"), 2, "jobs.jsonl: no such file"),
     (("in", "-m", "starry", "-o", "ftp://host/run7"), 2, "ftp://host/run7; accepted: a folder, s3://"),
     (("in", "-m", "starry", "-o", "s3://"), 2, "s3://: no bucket; accepted"),
-    (("in", "-m", "starry", "-o", "s3://bucket/run7", "--watch"), 2, "--watch with --out s3://bucket/run7; accepted"),
     (("in", "-m", "starry", "-o", "none/out"), 2, "none: no such folder"),
     (("in", "-m", "starry", "-o", "in/a.mp4"), 2, "in/a.mp4 is a file"),
     (("in", "-m", "starry", "-o", "in"), 2, "in is the folder of sources and of results"),

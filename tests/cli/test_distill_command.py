@@ -3,8 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from rotoscope.api import training
+from rotoscope.export import residual_body
 from rotoscope.training.systems.distill import SIZES
 
 TINY = [
@@ -54,6 +56,32 @@ def test_a_student_fits_its_time(frames, identity, tmp_path, rotoscope_main, mon
     assert code == 0, err
     assert err.splitlines()[0] == "a student of 2 blocks of 16 channels: 1.6 ms a frame"
     assert "width = 96\n" in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_blocks_of_a_small_teacher_are_offered_and_kept(frames, identity, tmp_path, rotoscope_main, monkeypatch):
+    shapes = {f"conv{n}.weight": (8, 8, 3, 3) for n in (1, 2)}
+    shapes |= {f"norm{n}.{name}": (8,) for n in (1, 2) for name in ("weight", "bias")}
+    block = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    monkeypatch.setattr(residual_body, "residual_blocks", lambda file, style: [block, block])
+    words = ["distill", identity, "--frames", frames, *TINY]
+    code, _, err = rotoscope_main(*words, "--out", tmp_path / "new", "--width", 8, "--blocks", 1)
+    assert code == 0, err
+    assert (
+        err.splitlines()[0] == "the teacher has 2 blocks of 8 channels: --keep-body starts with them and learns faster"
+    )
+    code, _, err = rotoscope_main(*words, "--out", tmp_path / "kept", "--keep-body")
+    assert (code, "--keep-body" in err) == (0, False)
+    assert "blocks.1.conv2.weight" in load_file(tmp_path / "kept" / "student.safetensors")
+    code, _, err = rotoscope_main("train", "resume", tmp_path / "kept", "--steps", 2)
+    assert code == 0, err
+
+
+def test_a_style_is_refused_by_a_teacher_without_styles(frames, identity, tmp_path, rotoscope_main):
+    code, _, err = rotoscope_main(
+        "distill", identity, "--frames", frames, "--out", tmp_path / "run", *TINY, "--style", 1
+    )
+    assert (code, err.count("\n")) == (2, 1)
+    assert "takes no style" in err
 
 
 @pytest.mark.slow  # exports two students

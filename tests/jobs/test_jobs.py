@@ -12,19 +12,19 @@ import tiny_models
 
 import rotoscope
 from rotoscope.api.batch import _local_workers
-from rotoscope.jobs.cards import visible_cards
-from rotoscope.jobs.chains import Chains
-from rotoscope.jobs.inputs import Inputs
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.job_file import read_jobs
-from rotoscope.jobs.listing import check_targets, jobs_of, list_files, parse_shard, shard_of
-from rotoscope.jobs.local_workers import LocalWorkers
-from rotoscope.jobs.progress import Pace
-from rotoscope.jobs.records import Record, Records
-from rotoscope.jobs.standing import History, key_of
-from rotoscope.jobs.task import Outcome, Task
-from rotoscope.jobs.watch import STILL_LOOKS, WatchedFolder
-from rotoscope.jobs.work import do
+from rotoscope.jobs.listing.inputs import Inputs
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.listing.job_file import read_jobs
+from rotoscope.jobs.listing.sources import check_targets, jobs_of, list_files, parse_shard, shard_of
+from rotoscope.jobs.listing.watch import STILL_LOOKS, WatchedFolder
+from rotoscope.jobs.results.progress import Pace
+from rotoscope.jobs.results.records import Record, Records
+from rotoscope.jobs.results.standing import History, key_of
+from rotoscope.jobs.workers.cards import visible_cards
+from rotoscope.jobs.workers.chains import Chains
+from rotoscope.jobs.workers.local_workers import LocalWorkers
+from rotoscope.jobs.workers.task import Outcome, Task
+from rotoscope.jobs.workers.work import do
 
 
 @pytest.fixture
@@ -75,6 +75,8 @@ def test_targets_that_would_replace_something_are_refused(here):
         check_targets([one, other], "out")
     with pytest.raises(rotoscope.UsageError, match="a source would be replaced"):
         check_targets([BatchJob("out/a.mp4", "a.mp4", ("m",))], str(here / "out"))
+    with pytest.raises(rotoscope.UsageError, match="target shots: a folder of pictures in s3://b; accepted"):
+        check_targets([BatchJob("in", "shots", ("m",))], "s3://b")
     for target in ("../a.mp4", "/a.mp4", ".rotoscope/a.mp4"):
         with pytest.raises(rotoscope.UsageError, match="accepted: a path below"):
             check_targets([BatchJob("a.mp4", target, ("m",))], str(here))
@@ -105,6 +107,7 @@ def test_lines_of_a_file_of_jobs_override_the_command(here):
     ('{"source": "a", "strength": 2}', "line 2: strength=2; accepted: 0"),
     ('{"source": "-"}', "line 2: source '-'; accepted"),
     ('{"target": "a.mp4"}', "line 2: source ''; accepted"),
+    ('{"source": "s3://b/%05d.png"}', "line 2: source s3://b/%05d.png: pictures of an object store"),
     ('{"source": "a", "model": 7}', "line 2: model 7; accepted"),
     ('{"source": "a", "target": "o/%05d.png"}', "line 2: target o/%05d.png; accepted"),
     ('{"source": "a", "engine": "tflite"}', "line 2: engine='tflite'; accepted"),
@@ -223,7 +226,7 @@ def test_a_damaged_record_is_as_none(done, here, caplog):
 
 
 def test_a_watched_folder_gives_files_when_they_are_complete(here, caplog):
-    folder = WatchedFolder(["in"], here / "out", lambda files: jobs_of(files, ("m",), {}, None))
+    folder = WatchedFolder(["in"], str(here / "out"), lambda files: jobs_of(files, ("m",), {}, None))
     assert folder.look() == []
     (here / "in").mkdir()
     (here / "in" / "a.mp4").write_bytes(b"begun")

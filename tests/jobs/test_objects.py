@@ -1,6 +1,7 @@
 """A batch from and to an object store: a real S3 client against a server of S3 in this process."""
 
 import json
+import signal
 import threading
 from dataclasses import replace
 
@@ -9,45 +10,22 @@ import tiny_clips
 import tiny_models
 
 import rotoscope
-from rotoscope.jobs import objects, remote_sources
-from rotoscope.jobs.objects import ObjectRecords
-from rotoscope.jobs.records import Record
-from rotoscope.jobs.remote_sources import fetched, list_objects
-from rotoscope.jobs.store import Changed, Store
+from rotoscope.jobs.listing import watch
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.listing.sources import jobs_of
+from rotoscope.jobs.results import objects
+from rotoscope.jobs.results.objects import ObjectRecords
+from rotoscope.jobs.results.records import Record
+from rotoscope.jobs.stores import remote_sources
+from rotoscope.jobs.stores.remote_sources import fetched, list_objects
+from rotoscope.jobs.stores.store import Changed, Store
+from rotoscope.jobs.workers.chains import Chains
+from rotoscope.jobs.workers.task import Task
+from rotoscope.jobs.workers.work import do
+from rotoscope.runtime.pipeline.parts import Part
 
 KEY = "0" * 64
 NOW = "2026-11-26T12:00:00+00:00"
-
-
-@pytest.fixture(scope="module")
-def server():
-    """Address of an S3 server."""
-    reason = "the extra dev has it"
-    pytest.importorskip("obstore", reason=reason)
-    moto = pytest.importorskip("moto.server", reason=reason)
-    running = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    running.start()
-    yield "http://{}:{}".format(*running.get_host_and_port())
-    running.stop()
-
-
-@pytest.fixture
-def bucket(server, monkeypatch, tmp_path):
-    """Address of a new bucket; client and credentials are set in the environment."""
-    from urllib.request import Request, urlopen
-
-    for name, value in {
-        "AWS_ENDPOINT_URL": server,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(remote_sources, "listed_versions", {})
-    name = f"bucket-{tmp_path.name.replace('_', '-')}"[:60].rstrip("-")
-    urlopen(Request(f"{server}/{name}", method="PUT")).close()
-    return f"s3://{name}"
 
 
 def record(**changes):
@@ -172,3 +150,83 @@ def test_a_batch_from_bucket_to_bucket(bucket, tmp_path, monkeypatch):
     assert sorted(states) == ["done", "done", "refused"]
     again = rotoscope.batch(f"{bucket}/in", out, model=model, steady="off", threads=1)
     assert (again.made, again.before, len(again.missing)) == ((), 2, 1)
+
+
+class Stopped(BaseException):
+    """Ends a job as the end of its process does."""
+
+
+def test_segments_of_a_long_video_are_kept_in_the_store(bucket, tmp_path):
+    """What one process has written another one uses: here of a recurrent network, with its state."""
+    model = tiny_models.smoother(tmp_path / "smoother.onnx")
+    clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=40)
+    job = BatchJob.of(str(clip), "long.mp4", (str(model),), {})
+    task = Task(job, 1, 0, may_replace=False, segment_seconds=0.4)
+
+    def stop(progress):
+        if progress.done == 35:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        do(task, f"{bucket}/run7", Chains(), on_progress=stop)
+    store = Store(bucket)
+    kept = [item.path.rpartition("/")[2] for item in store.list("run7/.rotoscope/segments")]
+    assert kept == [f"0000000{first}.{kind}" for first in ("00", 10, 20) for kind in ("json", "mp4", "npz")]
+    outcome = do(task, f"{bucket}/run7", Chains())
+    assert outcome.state == "done" and "30 frames of an earlier run are used" in outcome.record.notes
+    rotoscope.translate(clip, tmp_path / "once.mp4", model=model, resume=True, segment=0.4, threads=1)
+    assert store.read("run7/long.mp4")[0] == (tmp_path / "once.mp4").read_bytes()
+    assert list(store.list("run7/.rotoscope/segments")) == []
+
+
+def test_workers_share_a_long_video_into_a_bucket(bucket, tmp_path):
+    model = tiny_models.invert(tmp_path / "invert.onnx")
+    clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=40)
+    job = BatchJob.of(str(clip), "long.mp4", (str(model),), {"steady": "off"})
+    task = Task(job, 1, 0, may_replace=False, segment_seconds=0.4, most_parts=2)
+    divided = do(task, bucket, Chains())
+    assert (divided.state, divided.parts) == ("divided", (Part(0, 20), Part(20, None)))
+    for part in divided.parts:
+        assert do(replace(task, part=part), bucket, Chains()).state == "part written"
+    whole = do(replace(task, most_parts=1), bucket, Chains())
+    assert "40 frames of an earlier run are used" in whole.record.notes
+    rotoscope.translate(clip, tmp_path / "once.mp4", model=model, steady="off", resume=True, segment=0.4, threads=1)
+    assert Store(bucket).read("long.mp4")[0] == (tmp_path / "once.mp4").read_bytes()
+
+
+def test_a_watched_bucket_gives_objects_when_they_are_new_or_changed(bucket, monkeypatch):
+    monkeypatch.setattr(watch, "LIST_SECONDS", 0.0)
+    folder = watch.WatchedFolder([f"{bucket}/in"], f"{bucket}/out", lambda files: jobs_of(files, ("m",), {}, None))
+    store = Store(bucket)
+    assert folder.look() == []
+    first = store.write_if("in/a.mp4", b"one", None)
+    (job,) = folder.look()
+    assert (job.source, job.target) == (f"{bucket}/in/a.mp4", "a.mp4")
+    assert folder.look() == []
+    store.write_if("in/a.mp4", b"another", first)
+    assert len(folder.look()) == 1
+    monkeypatch.setattr(watch, "LIST_SECONDS", 1000.0)
+    store.write_if("in/b.mp4", b"one", None)
+    assert folder.look() == [], "it is not listed again so soon"
+
+
+@pytest.mark.full
+def test_a_watched_bucket_until_the_batch_is_stopped(bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "LIST_SECONDS", 0.0)
+    model = tiny_models.invert(tmp_path / "invert.onnx")
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=2)
+    store, said = Store(bucket), []
+
+    def progress(now):
+        if not said:
+            store.upload("in/new.mp4", clip)
+        said.append(now)
+        if now.done:
+            signal.raise_signal(signal.SIGINT)
+
+    report = rotoscope.batch(
+        f"{bucket}/in", f"{bucket}/out", model=model, steady="off", watch=True, on_progress=progress
+    )
+    assert said[0].total == 0
+    assert [record.target for record in report.made] == ["new.mp4"]
+    assert store.version("out/new.mp4") is not None

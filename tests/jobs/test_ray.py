@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import shutil
 import signal
 import subprocess
@@ -13,14 +14,17 @@ import tiny_models
 from changed_workers import workers_with
 
 import rotoscope
-from rotoscope.jobs import ray_workers
-from rotoscope.jobs.cards import jobs_on, memory_gib
-from rotoscope.jobs.ray_workers import Node, places
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.stores.store import Store
+from rotoscope.jobs.workers import ray_workers
+from rotoscope.jobs.workers.cards import jobs_on, memory_gib
+from rotoscope.jobs.workers.ray_workers import QUEUED, Node, places
+from rotoscope.jobs.workers.task import Task
 
 PATIENCE_SECONDS = 600  # for hangs
 HOLDING = """
     import pathlib, time
-    from rotoscope.jobs import work
+    from rotoscope.jobs.workers import work
     translated = work._translated
     def held(task, source, *rest, **more):
         here = pathlib.Path(source).resolve().parent.parent
@@ -46,7 +50,7 @@ def patiently(start):
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """Two nodes of one core each, on this machine."""
+    """Starts two nodes on this machine, of one core each unless it is told what they have."""
     pytest.importorskip("ray", reason='no Ray: pip install ".[batch]"')
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
@@ -56,12 +60,11 @@ def cluster(monkeypatch):
 
     made = []
 
-    def start():
-        nodes = patiently(
-            lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        )
+    def start(**has):
+        has = {"num_cpus": 1, **has}
+        nodes = patiently(lambda: Cluster(initialize_head=True, head_node_args={**has, "include_dashboard": False}))
         made.append(nodes)
-        return nodes, patiently(lambda: nodes.add_node(num_cpus=1))
+        return nodes, patiently(lambda: nodes.add_node(**has))
 
     yield start
     for nodes in made:
@@ -103,6 +106,73 @@ def test_a_killed_node_costs_nothing_but_time(tmp_path, monkeypatch, cluster):
     for name in names:
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "expected.mp4").read_bytes()
     assert {file.name for file in (tmp_path / "out").iterdir()} == {*names, ".rotoscope"}
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("default")  # those of Ray
+def test_nodes_share_a_long_video_from_bucket_to_bucket(tmp_path, monkeypatch, bucket, cluster):
+    """`ray:AUTO` joins the cluster of RAY_ADDRESS; segments and result are in the object store."""
+    model = tiny_models.invert(tmp_path / "invert.onnx")
+    clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=80)
+    store = Store(bucket)
+    store.upload("in/long.mp4", clip)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    nodes, _ = cluster()
+    monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+    words = (f"{bucket}/in", "-o", f"{bucket}/out", "-m", str(model), "--steady", "off", "--segment", "0.4")
+    command = [sys.executable, "-m", "rotoscope", "batch", *words, "--on", "ray:AUTO", "--report", "report.json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    (made,) = json.loads((tmp_path / "report.json").read_text())["made"]
+    assert "80 frames of an earlier run are used" in made["notes"], "both parts were written before they were joined"
+    rotoscope.translate(clip, tmp_path / "once.mp4", model=model, steady="off", resume=True, segment=0.4, threads=1)
+    assert store.read("out/long.mp4")[0] == (tmp_path / "once.mp4").read_bytes()
+    assert list(store.list("out/.rotoscope/segments")) == []
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("default")
+def test_cards_are_given_out_by_memory(tmp_path, monkeypatch, cluster):
+    """Each of two nodes says that it has two cards of 80 GiB; jobs of 40 GiB come two to a card and see it alone."""
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text("#!/bin/sh\necho 81920\necho 81920\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(smi.parent), os.environ["PATH"])))
+    telling = """
+        import os, pathlib, time
+        from rotoscope.jobs.workers import work
+        from rotoscope.jobs.workers.task import Outcome
+        def told(task, out, *rest, **more):
+            here = pathlib.Path(out)
+            (here / f"{task.job.source}.card").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+            while len(list(here.glob("*.card"))) < 8: time.sleep(0.05)
+            return Outcome("failed", error=os.environ["CUDA_VISIBLE_DEVICES"])
+        work.do = told
+    """
+    import ray
+
+    with workers_with(telling, tmp_path, monkeypatch):
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        nodes, _ = cluster(num_cpus=4, num_gpus=2)
+        ray_workers.connect(f"ray:{nodes.address}")
+        workers = ray_workers.ray_workers(None, 1, on_gpu=True, job_gib=40)
+        try:
+            assert workers.number == QUEUED * 8, "eight jobs have room at once"
+            messages = queue.Queue()
+            for number in range(8):
+                job = BatchJob(f"{number}", f"{number}.mp4", ("m",))
+                workers.start(number + 1, str(tmp_path), messages).give(Task(job, 1, 0, may_replace=False))
+            ended = []
+            while len(ended) < 8:
+                message = messages.get(timeout=PATIENCE_SECONDS)
+                assert message.event != "gone", message.content
+                if message.event == "ended":
+                    ended.append(message.content["outcome"]["error"])
+        finally:
+            workers.close()
+            ray.shutdown()
+    assert sorted(ended) == ["0"] * 4 + ["1"] * 4, "two jobs on each card of each node"
 
 
 def test_as_many_jobs_as_cores_and_cards_have_room_for():

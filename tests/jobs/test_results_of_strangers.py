@@ -11,12 +11,12 @@ import pytest
 
 import rotoscope
 from rotoscope.base.errors import OutputFailed
-from rotoscope.jobs.job import BatchJob, own_folder, segment_folder
-from rotoscope.jobs.job_file import MOST_LINE, read_jobs
-from rotoscope.jobs.local_workers import log_folder
-from rotoscope.jobs.records import MOST_BYTES, Record, Records
-from rotoscope.jobs.standing import History
-from rotoscope.jobs.worker_process import WorkerProcess
+from rotoscope.jobs.listing.job import BatchJob, own_folder, segment_folder
+from rotoscope.jobs.listing.job_file import MOST_LINE, read_jobs
+from rotoscope.jobs.results.records import MOST_BYTES, Record, Records
+from rotoscope.jobs.results.standing import History
+from rotoscope.jobs.workers.local_workers import log_folder
+from rotoscope.jobs.workers.worker_process import WorkerProcess
 from rotoscope.runtime.media.segments import Segment, read_segments, write_segment
 
 PACKAGE = Path(rotoscope.__file__).parent
@@ -87,7 +87,7 @@ def test_special_files_as_records(make, here):
     make(own_folder(here, "records") / f"{KEY}.json")
     segments = here / "segments"
     segments.mkdir()
-    make(segments / "000000.json")
+    make(segments / "000000000.json")
     assert records.all() == []
     assert read_segments(segments) == []
 
@@ -129,26 +129,26 @@ def test_the_log_of_a_worker_replaces_a_link(here):
     "change",
     [
         {"num_frames": 10**30}, {"num_frames": "3"}, {"num_frames": 0}, {"num_frames": 2.5}, {"first": 1}, {"tick": 1e300},
-        {"scene": 99}, {"scene": -1}, {"scene": None}, {"path": 5}, {"path": "../../000000.mkv"}, {"bytes": "4"}, {"more": 1},
+        {"scene": 99}, {"scene": -1}, {"scene": None}, {"path": 5}, {"path": "../../00.mkv"}, {"bytes": "4"}, {"more": 1},
     ],
     ids=str,
 )  # fmt: skip
 def test_a_segment_that_no_run_has_written_does_not_count(change, here):
-    (here / "000000.mkv").write_bytes(b"clip")
-    write_segment(Segment(here / "000000.mkv", 0, 3, 0, 0))
+    (here / "000000000.mkv").write_bytes(b"clip")
+    write_segment(Segment(here / "000000000.mkv", 0, 3, 0, 0))
     (segment,) = read_segments(here)
-    assert (segment.num_frames, segment.path) == (3, here / "000000.mkv")
-    record = here / "000000.json"
+    assert (segment.num_frames, segment.path) == (3, here / "000000000.mkv")
+    record = here / "000000000.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | change))
     found = read_segments(here)
-    assert found == [] or found[0].path == here / "000000.mkv"  # only the ending of the name counts
+    assert found == [] or found[0].path == here / "000000000.mkv"  # only the ending of the name counts
     assert not found or "path" in change
 
 
 def test_a_link_in_the_place_of_a_segment_does_not_count(here):
     (here / "private.mkv").write_bytes(b"clip")
-    (here / "000000.mkv").symlink_to("private.mkv")
-    write_segment(Segment(here / "000000.mkv", 0, 3, 0, 0))
+    (here / "000000000.mkv").symlink_to("private.mkv")
+    write_segment(Segment(here / "000000000.mkv", 0, 3, 0, 0))
     assert read_segments(here) == []
 
 

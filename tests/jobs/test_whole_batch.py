@@ -114,6 +114,28 @@ def test_a_thousand_jobs(tmp_path, inverting):
     prove(tmp_path, inverting, number=1000, kill_worker_every=50, kill_driver_at=(300, 600))
 
 
+@pytest.mark.full
+def test_fifty_clips_and_a_pulled_plug(tmp_path, inverting):
+    """What a newcomer does: one command, kill -9 in the middle, the same command again."""
+    folder, out = tmp_path / "clips", tmp_path / "painted"
+    folder.mkdir()
+    for index in range(50):
+        tiny_clips.write_clip(folder / f"{index:02d}.mp4", frames=2 + index % 7)
+    words = (folder, "-o", out, "-m", inverting)
+    assert drive(words, kill_worker_every=1000, kill_driver_at=20) == -signal.SIGKILL
+    before = {file.name: file.stat().st_mtime_ns for file in out.glob("*.mp4")}
+    assert 20 <= len(before) < 50
+    assert drive(words, kill_worker_every=1000) == 0
+    after = {file.name: file.stat().st_mtime_ns for file in out.glob("*.mp4")}
+    assert sorted(after) == [f"{index:02d}.mp4" for index in range(50)]
+    recorded = [json.loads(file.read_text()) for file in (out / ".rotoscope" / "records").glob("*.json")]
+    assert sorted(record["target"] for record in recorded) == sorted(after)
+    assert {record["state"] for record in recorded} == {"done"}
+    redone = [name for name, at in before.items() if after[name] != at]
+    assert len(redone) <= 1, "at most the clip whose result was there and whose record was not"
+    assert sorted(file.name for file in out.iterdir()) == sorted([".rotoscope", *after])
+
+
 def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, inverting, monkeypatch):
     """The rest goes on, and a later run leaves it alone until it is told to try again."""
     folder = tmp_path / "in"
@@ -122,7 +144,7 @@ def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, 
         tiny_clips.write_clip(folder / name, frames=2)
     deadly = """
         import os
-        from rotoscope.jobs import work
+        from rotoscope.jobs.workers import work
         translated = work._translated
         def deadly(task, *rest, **more):
             if "poison" in task.job.source: os.abort()
@@ -141,11 +163,13 @@ def test_a_job_that_kills_its_worker_is_given_up_after_three_attempts(tmp_path, 
     assert ([record.target for record in mended.made], mended.missing) == (["poison.mp4"], ())
 
 
-def test_a_killed_worker_costs_one_segment(tmp_path, inverting, monkeypatch):
+def test_a_killed_worker_costs_one_segment(tmp_path, monkeypatch):
+    """Also of a recurrent network, whose state is in a file."""
+    smoothing = tiny_models.smoother(tmp_path / "smoother.onnx")
     clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=40)
     deadly = """
         import os
-        from rotoscope.jobs import work
+        from rotoscope.jobs.workers import work
         translate_file = work.translate_file
         def deadly(*arguments, on_progress, **more):
             def abort(progress):
@@ -155,10 +179,44 @@ def test_a_killed_worker_costs_one_segment(tmp_path, inverting, monkeypatch):
         work.translate_file = deadly
     """
     with workers_with(deadly, tmp_path, monkeypatch):
-        report = rotoscope.batch(clip, tmp_path / "out", model=inverting, steady="off", segment=0.4)
+        report = rotoscope.batch(clip, tmp_path / "out", model=smoothing, steady="off", segment=0.4)
     (record,) = report.made
     assert (record.frames, record.attempts) == (40, 1)
     assert "30 frames of an earlier run are used" in record.notes
+    whole = tmp_path / "whole.mp4"
+    rotoscope.translate(clip, whole, model=smoothing, steady="off", resume=True, segment=0.4)
+    assert (tmp_path / "out" / "long.mp4").read_bytes() == whole.read_bytes()
+    assert not list((tmp_path / "out" / ".rotoscope").glob("segments"))
+
+
+def test_workers_share_a_long_video_and_one_is_killed(tmp_path, inverting, monkeypatch):
+    """Its parts are written at the same time; the segment of the killed worker alone is written again."""
+    clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=80, sound=True)
+    deadly = """
+        import os
+        from pathlib import Path
+        from rotoscope.jobs.workers import work
+        translate_file = work.translate_file
+        def deadly(*arguments, on_progress, segments, **more):
+            first = segments.part.first if segments.part else None
+            if segments.most_parts == 1:
+                with open({log!r}, "a") as log: log.write(f"{{first}}\\n")
+            def abort(progress):
+                try:
+                    if first == 40 and progress.done == 25: Path({killed!r}).touch(exist_ok=False)
+                except FileExistsError: return
+                if first == 40 and progress.done == 25: os.abort()
+            return translate_file(*arguments, on_progress=abort, segments=segments, **more)
+        work.translate_file = deadly
+    """
+    log, killed = tmp_path / "log", tmp_path / "killed"
+    with workers_with(deadly.format(log=str(log), killed=str(killed)), tmp_path, monkeypatch):
+        report = rotoscope.batch(clip, tmp_path / "out", model=inverting, steady="off", segment=0.4, workers=2)
+    (record,) = report.made
+    assert sorted(log.read_text().split()) == ["0", "40", "40", "None"], "each part, the killed one again, the whole"
+    assert killed.exists()
+    assert (record.frames, record.attempts) == (80, 0)
+    assert "80 frames of an earlier run are used" in record.notes
     whole = tmp_path / "whole.mp4"
     rotoscope.translate(clip, whole, model=inverting, steady="off", resume=True, segment=0.4)
     assert (tmp_path / "out" / "long.mp4").read_bytes() == whole.read_bytes()

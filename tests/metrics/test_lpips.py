@@ -8,7 +8,7 @@ from golden_metric import golden_metric
 torch = pytest.importorskip("torch")
 
 from rotoscope.metrics.feature_distances import LpipsDistance  # noqa: E402
-from rotoscope.networks.lpips import feature_distance, scale_picture  # noqa: E402
+from rotoscope.networks.lpips import feature_distance, scale_picture, unit_length  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +46,14 @@ def test_distances_of_given_features_are_those_of_the_published_code():
     )
     np.testing.assert_allclose(found, wanted["distance"], atol=1e-4)
     np.testing.assert_allclose(scale_picture(tensors["image"]), wanted["scaled_image"], atol=1e-4)
+
+
+def test_features_of_length_zero_have_a_finite_gradient():
+    features = torch.zeros(1, 4, 2, 2)
+    features[..., 0] = 3.0
+    features.requires_grad_()
+    lengths = unit_length(features)
+    (lengths * torch.arange(4.0).view(1, 4, 1, 1)).sum().backward()
+    assert features.grad.isfinite().all()
+    assert lengths[0, :, 0, 0].norm().item() == pytest.approx(1)
+    assert not lengths[..., 1].any()

@@ -9,8 +9,9 @@ import torch
 
 from rotoscope.base.errors import UsageError
 from rotoscope.export.checkpoint import open_checkpoint
-from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.fast_style import TransformerNet
+from rotoscope.training.data.datasets import Geometry
+from rotoscope.training.data.kept_crops import KeptCrops
 from rotoscope.training.loop.optimisation import warm_then_cosine
 from rotoscope.training.loop.run import run_training
 from rotoscope.training.options import DistillOptions, RunOptions
@@ -133,49 +134,76 @@ def test_all_terms_are_taken_that_have_a_weight(tmp_path):
     assert terms["equivariance"] > 0
 
 
+# a fixed number of crops
+
+
+def test_the_teacher_translates_each_crop_once(tmp_path):
+    seen = []
+
+    def paint(pictures):
+        seen.extend(pictures)
+        return -pictures
+
+    frames = tiny_data.folder(tmp_path / "frames", size=40)
+    sizes = {"resize": 36, "crop": 32, "batch": 2, "width": 8, "blocks": 1, "perceptual": 0.0}
+    options = DistillOptions(teacher="negative", frames=frames, **sizes, crops=5, iterations=8)
+    run = RunOptions(out=tmp_path / "run", device="cpu")
+    assert run_training(lambda: Distillation(options, paint), options, run).is_finished
+    assert len(seen) == 5
+    assert len({picture.numpy().tobytes() for picture in seen}) == 5
+
+
+def test_kept_pictures_are_those_of_the_teacher(tmp_path):
+    system = Distillation(DistillOptions(teacher="negative", frames=tmp_path, perceptual=0.0), negative)
+    pictures = torch.rand(2, 3, 8, 8) * 2 - 1
+    batch = {"frames": pictures, "crop": torch.tensor([4, 7])}
+    for _ in range(2):
+        torch.testing.assert_close(system.targets(batch), -pictures, atol=1 / 255 + 1e-6, rtol=0)
+    assert sorted(system.taught) == [4, 7]
+    assert torch.equal(system.targets({"frames": pictures}), -pictures)
+
+
+def test_crops_are_the_same_in_every_epoch_and_spread_over_all_pictures(tmp_path):
+    frames = tiny_data.folder(tmp_path / "frames", count=4, size=40)
+    crops = KeptCrops({"frames": frames}, Geometry(resize=36, crop=32, flip=True), 2)
+    first, again = (crops.sample(1, epoch, np.random.default_rng(epoch)) for epoch in (0, 3))
+    assert torch.equal(first["frames"], again["frames"])
+    assert (len(crops), int(first["crop"])) == (2, 1)
+    many = KeptCrops({"frames": frames}, Geometry(resize=80, crop=32), 8)
+    samples = [many.sample(index, 0, np.random.default_rng(0))["frames"] for index in range(8)]
+    assert len({sample.numpy().tobytes() for sample in samples}) == 8
+
+
 # keep the body
 
 
-def saved(network, path):
-    torch.save(network.state_dict(), path)
-    return str(path)
+def tiny_body(width, blocks=2):
+    random = np.random.default_rng(0)
+    shapes = {f"conv{n}.weight": (width, width, 3, 3) for n in (1, 2)}
+    shapes |= {f"norm{n}.{name}": (width,) for n in (1, 2) for name in ("weight", "bias")}
+    return [{name: random.standard_normal(shape, np.float32) for name, shape in shapes.items()} for _ in range(blocks)]
 
 
-def test_a_student_keeps_the_blocks_of_a_small_teacher(tmp_path):
-    torch.manual_seed(0)
-    teacher = TransformerNet(4)
-    for block in (teacher.res1, teacher.res5):
-        torch.nn.init.normal_(block.in2.weight)
-    options = DistillOptions(
-        teacher=saved(teacher, tmp_path / "teacher.pth"), frames=tmp_path, perceptual=0.0, keep_body=True
-    )
-    system = Distillation(options, negative)
-    features = torch.randn(1, 16, 12, 12)
-    kept, own = system.student.blocks[0](features).detach(), teacher.res1(features).detach()
-    inner = (..., slice(2, -2), slice(2, -2))  # the student pads by zeros, which the statistics of the norms see
-    assert float((kept - own)[inner].abs().mean()) < 0.15 * float(own.std())
-    assert torch.equal(system.student.blocks[4].norm2.weight, teacher.res5.in2.weight)
-    ends, body = system.optimisers["student"].param_groups
-    assert (len(body["params"]), body["lr"]) == (5 * 6, options.learning_rate / 8)
-    assert len(ends["params"]) + len(body["params"]) == len(list(system.student.parameters()))
+def test_a_student_keeps_the_blocks_of_its_teacher_which_learn_slowly(tmp_path):
+    options = DistillOptions(teacher="any", frames=tmp_path, perceptual=0.0, keep_body=True)
+    body = tiny_body(16, 3)
+    system = Distillation(options, negative, body)
+    blocks = system.student.blocks
+    assert len(blocks) == 3
+    for block, kept in zip(blocks, body, strict=True):
+        assert all(np.array_equal(value.detach(), kept[name]) for name, value in block.named_parameters())
+    ends, kept_weights = system.optimisers["student"].param_groups
+    assert (len(kept_weights["params"]), kept_weights["lr"]) == (3 * 6, options.learning_rate / 8)
+    assert len(ends["params"]) + len(kept_weights["params"]) == len(list(system.student.parameters()))
 
 
 @pytest.mark.parametrize(
-    ("network", "says"),
+    ("body", "says"),
     [
-        (lambda: TransformerNet(17), "68 channels in the teacher's blocks; accepted: at most 64"),
-        (
-            lambda: CompactGenerator(8, 1),
-            "the teacher is compact student; accepted: a checkpoint of fast style transfer",
-        ),
+        (tiny_body(68, 1), "68 channels in the teacher's blocks; accepted: at most 64"),
+        ([], "no residual blocks of two 3x3 convolutions with instance norm in the teacher; leave --keep-body out"),
     ],
 )
-def test_a_teacher_whose_blocks_do_not_suit_is_refused(network, says, tmp_path):
-    teacher = saved(network(), tmp_path / "teacher.pth")
+def test_a_teacher_whose_blocks_do_not_suit_is_refused(body, says, tmp_path):
     with pytest.raises(UsageError, match=says):
-        Distillation(DistillOptions(teacher=teacher, frames=tmp_path, perceptual=0.0, keep_body=True), negative)
-
-
-def test_a_teacher_without_weights_has_no_body_to_keep(tmp_path):
-    with pytest.raises(UsageError, match="--keep-body: starry is no file; accepted: the checkpoint of a teacher"):
-        Distillation(DistillOptions(teacher="starry", frames=tmp_path, perceptual=0.0, keep_body=True), negative)
+        Distillation(DistillOptions(teacher="any", frames=tmp_path, perceptual=0.0, keep_body=True), negative, body)

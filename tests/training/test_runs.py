@@ -10,6 +10,7 @@ from rotoscope.base.errors import UsageError
 from rotoscope.training.options import SYSTEMS, CycleGanOptions, DistillOptions, RunOptions, Vid2VidOptions
 from rotoscope.training.options.config_file import as_toml, from_toml
 from rotoscope.training.systems.catalogue import CLASSES
+from rotoscope.training.systems.distill import OpenedTeacher
 from rotoscope.training.systems.runs import distill, resume, train
 
 TINY = {"resize": 36, "crop": 32, "width": 2, "blocks": 1, "discriminator_width": 2, "discriminator_layers": 2}
@@ -41,7 +42,7 @@ def test_distill_opens_its_teacher_once_and_takes_the_widest_student_in_the_budg
     result = distill(
         options,
         run,
-        open_teacher=lambda name: opened.append(name) or negative,
+        open_teacher=lambda options: opened.append(options.teacher) or OpenedTeacher(negative),
         fps=100,
         size=(100, 48),
         time_student=lambda student, size: 1e-6 * student.width * size[0],

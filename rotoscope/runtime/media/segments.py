@@ -16,8 +16,8 @@ import av
 import av.container
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.base.files import why_unusable
-from rotoscope.base.parts import part_name, remove_leftovers
+from rotoscope.base.files import part_file, why_unusable
+from rotoscope.base.parts import remove_leftovers
 from rotoscope.base.text import json_text
 from rotoscope.runtime.media.local_file import open_local
 
@@ -33,6 +33,7 @@ class Segment:
     num_frames  frames in it
     tick        time of its first frame in the result, in ticks of the result's clock
     scene       index of the frame with which the scene of the next segment's first frame begins
+    state_bytes  size of the file with the state of the networks after its last frame; 0: there is none
     """
 
     path: Path
@@ -40,27 +41,51 @@ class Segment:
     num_frames: int
     tick: int
     scene: int
+    state_bytes: int = 0
 
     @property
     def end(self) -> int:
         """Index of the frame after its last."""
         return self.first + self.num_frames
 
+    @property
+    def record_path(self) -> Path:
+        """Of the JSON file that makes it count."""
+        return self.path.with_suffix(".json")
+
+    @property
+    def state_path(self) -> Path:
+        """Of the file with the state of the networks."""
+        return self.path.with_suffix(".npz")
+
+
+def segment_name(first: int) -> str:
+    """Name of the files of a segment, without ending, by the index of its first frame: names sort as the frames do."""
+    return f"{first:09d}"
+
 
 def read_segments(folder: Path) -> list[Segment]:
-    """The complete segments of a folder, in order, up to the first that is missing or has another length than it had."""
+    """The complete segments of a folder, in order; none overlaps another. Frames may be missing between them.
+
+    One whose files are missing or have another length than they had does not count.
+    """
     remove_leftovers(folder)
     found: list[Segment] = []
     for record in sorted(folder.glob("*.json")):
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             segment, size = _read(record)
-            follows = segment.first == (found[-1].end if found else 0)
-            is_whole = stat.S_ISREG(segment.path.lstat().st_mode) and segment.path.stat().st_size == size
-            if follows and is_whole and segment.num_frames > 0 and 0 <= segment.scene <= segment.end:
+            is_whole = _has_size(segment.path, size)
+            has_state = not segment.state_bytes or _has_size(segment.state_path, segment.state_bytes)
+            is_next = segment.first >= (found[-1].end if found else 0)
+            if is_next and is_whole and has_state and segment.num_frames > 0 and 0 <= segment.scene <= segment.end:
                 found.append(segment)
-                continue
-        break
     return found
+
+
+def _has_size(path: Path, size: int) -> bool:
+    """Whether a path is a file of this size, and no link."""
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_size == size
 
 
 def _read(record: Path) -> tuple[Segment, int]:
@@ -72,16 +97,17 @@ def _read(record: Path) -> tuple[Segment, int]:
     path = record.with_suffix(Path(content.pop("path")).suffix)
     if not all(isinstance(number, int) and abs(number) < 1 << 62 for number in (size, *content.values())):
         raise ValueError(content)
-    return Segment(path, **content), size
+    segment = Segment(path, **content)
+    if record.stem != segment_name(segment.first):
+        raise ValueError("a record under the name of another")
+    return segment, size
 
 
 def write_segment(segment: Segment) -> None:
     """Write the record that makes a segment count."""
     content = {**asdict(segment), "path": segment.path.name, "bytes": segment.path.stat().st_size}
-    record = segment.path.with_suffix(".json")
-    part = part_name(record)
-    part.write_text(json_text(content) + "\n")
-    part.replace(record)
+    with part_file(segment.record_path, overwrite=True) as part:
+        part.write_text(json_text(content) + "\n")
 
 
 def joined_packets(segments: list[Segment], time_base: Fraction) -> Iterator[tuple[Fraction, av.Packet[Any]]]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
@@ -27,6 +27,7 @@ class NetworkStage:
                held back. Above 1, up to in_flight + 1 frames are held back.
     most_unchecked  calls on a GPU whose results may not be checked yet for NaN
     batches         inserted frames wait for the source frame after them, and go through the networks with it in one call
+    is_wanted       called with each frame before its translation; False: the frame is left out. None: all are wanted
     Carried frames pass unchanged.
     """
 
@@ -43,6 +44,7 @@ class NetworkStage:
         self._num_in_work = 0  # of the waiting frames, those that are translated
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+        self.is_wanted: Callable[[Frame], bool] | None = None
 
     @property
     def look_ahead(self) -> int:
@@ -125,6 +127,8 @@ class NetworkStage:
 
     def _begin(self, neighbours: Neighbours) -> list[Frame]:
         frame = neighbours[self._windows.now]
+        if self.is_wanted is not None and not self.is_wanted(frame):
+            return []
         if self._batches and not frame.carried:
             self._batch.append(neighbours)
             waits = frame.inserted and len(self._batch) < MOST_CALLS

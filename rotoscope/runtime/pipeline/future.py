@@ -2,18 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame
-from rotoscope.base.options import SteadyOptions
+from rotoscope.base.options import OutputOptions, SteadyOptions
 from rotoscope.runtime.network.label_future import continued
 from rotoscope.runtime.network.shown_labels import shown_labels
 from rotoscope.runtime.pipeline.output import OutputPlan
 from rotoscope.runtime.pipeline.stages import RunnableModel
-
-if TYPE_CHECKING:
-    from rotoscope.runtime.pipeline.job import Job
 
 HOLDS_NUMBERS = ("", ".png", ".tif", ".tiff")
 
@@ -55,13 +51,17 @@ class Future:
         return continued(frames, self.predictor.file, engine, self.ahead)
 
 
-def parted(models: Sequence[RunnableModel], job: "Job") -> tuple[Future | None, Sequence[RunnableModel]]:
+def parted(
+    models: Sequence[RunnableModel], ahead: int, *, resumes: bool, steady: SteadyOptions, output: OutputOptions
+) -> tuple[Future | None, Sequence[RunnableModel]]:
     """Take a predictor off the front of a chain: (future, the models that make frames).
 
+    ahead    frames to predict
+    resumes  the run goes on from segments of an earlier one
     A predictor alone is followed by a model that shows its maps. Raises UsageError for models and options that do not go
     together.
     """
-    ahead, first = job.source_options.ahead, models[0]
+    first = models[0]
     manifest = first.file.manifest
     if manifest.kind != "predict":
         if ahead:
@@ -72,7 +72,7 @@ def parted(models: Sequence[RunnableModel], job: "Job") -> tuple[Future | None, 
         return None, models
     if not ahead:
         raise UsageError(f"{manifest.name} predicts the frames after a clip; --ahead 30 says how many")
-    if job.segments is not None and job.segments.is_required:
+    if resumes:
         raise UsageError("--resume with --ahead; accepted: one of them")
     others = models[1:]
     for other in others[:1]:
@@ -83,7 +83,6 @@ def parted(models: Sequence[RunnableModel], job: "Job") -> tuple[Future | None, 
             raise UsageError(
                 f"{theirs.name} needs more than label maps, which is not predicted; accepted: label maps alone"
             )
-    steady, output = job.steady_options, job.output_options
     if not others and steady.steady not in (None, "off"):
         raise UsageError(f"--steady {steady.steady}: labels cannot be blended; accepted: off")
     if not others and (output.output_size or output.mix or output.compare):

@@ -135,7 +135,10 @@ def run_job(
         stack.enter_context(workers.active())
         sources, models = _opened(job, open_models)
         stack.callback(sources.close)
-        future, models = parted(models, job)
+        future, models = parted(
+            models, options.ahead, resumes=job.segments is not None and job.segments.is_required,
+            steady=job.steady_options, output=job.output_options,
+        )  # fmt: skip
         check_beside(models[0].file, mask=options.mask, instances=options.instances, drawings=options.drawings)
         steady = job.steady_options if future is None else future.steady(job.steady_options)
         stages = Stages(
@@ -177,6 +180,8 @@ def run_job(
                 first_frame_seconds = first_frame_seconds or elapsed
                 total = _expected(sources.main.info, options)
                 on_progress(Progress(writer.num_frames, total, elapsed, stages.times.shares()))
+                if resumed is not None and resumed.is_over(frame):
+                    break
         _check_stopped_run(stop, writer.num_frames)
     main = sources.main
     files = [*([future.predictor.file] if future else []), *(stages.models if not (future and future.is_alone) else [])]
@@ -355,10 +360,12 @@ def _check_stopped_run(stop: StopRequest, num_frames: int) -> None:
 
 
 def _resumed(job: Job, reader: MediaSource, plan: OutputPlan, stages: Stages, stack: ExitStack) -> Resumption | None:
-    """Where a run in segments goes on, its folder locked until the end of the stack; None: it is written at once."""
+    """What is left of a run in segments, its folder locked until the end of the stack; None: it is written at once."""
     if job.segments is None or job.source_options.ahead:
         return None
-    resumed = plan_segments(job.segments, reader, plan, stages.models, job.steady_options)
+    resumed = plan_segments(
+        job.segments, reader, _expected(reader.info, job.source_options), plan, stages, job.steady_options
+    )
     if resumed is not None:
         stack.callback(resumed.release)
     return resumed
@@ -384,8 +391,6 @@ def _open_sink(
     earliest = min(start for start in starts if start is not None)
     offset = -reader.start_seconds if reader.is_cut else max(Fraction(0), -earliest)
     if resumed is not None and plan.path is not None and encoding is not None:
-        if encoding[1].passes == 2:
-            raise UsageError("--passes 2 with segments; accepted: translate without --resume, batch with --segment 0")
         return SegmentSink(
             resumed.rule, resumed.segments, plan.path, *encoding, copied,
             offset=offset, overwrite=options.overwrite, source=source,

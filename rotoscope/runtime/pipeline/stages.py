@@ -181,6 +181,10 @@ class Stages:
             return tuple(stages)
         return (ToDevice(self.gpu, self.times), *stages, ToHost(self.gpu, self.times))
 
+    def begin_at(self, find: Stage) -> None:
+        """Put a stage behind the motion that finds where the other stages begin."""
+        self.before = (*self.before[:2], find, *self.before[2:])
+
     @contextmanager
     def active(self) -> Iterator[None]:
         """Make the workers, and on a GPU its stream, current in this thread."""

@@ -12,6 +12,7 @@ Blocks = Annotated[int, Within(1, 64)]
 """Residual blocks"""
 
 Channels = Annotated[int, Within(1, 1024)]
+Crops = Annotated[int, Within(0, 1_000_000)]
 Downs = Annotated[int, Within(2, 10)]
 """Levels of a U-Net"""
 

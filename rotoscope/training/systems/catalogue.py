@@ -25,7 +25,7 @@ from rotoscope.training.options import (
 from rotoscope.training.systems.any_look import AnyLookTraining
 from rotoscope.training.systems.blind_consistency import BlindConsistency
 from rotoscope.training.systems.cyclegan import CycleGan
-from rotoscope.training.systems.distill import Distillation, Paint, as_teacher
+from rotoscope.training.systems.distill import Distillation, OpenedTeacher, as_teacher
 from rotoscope.training.systems.dualgan import DualGan
 from rotoscope.training.systems.fast_style_transfer import FastStyleTransfer
 from rotoscope.training.systems.inpainting import Inpainting
@@ -54,14 +54,17 @@ CLASSES: dict[type[SystemOptions], Callable[[Any], TrainingSystem]] = {
     InpaintingOptions: Inpainting,
 }
 
+OpenTeacher = Callable[[DistillOptions], OpenedTeacher]
 
-def make_system(options: SystemOptions, open_teacher: Callable[[str], Paint] | None = None) -> TrainingSystem:
+
+def make_system(options: SystemOptions, open_teacher: OpenTeacher | None = None) -> TrainingSystem:
     """Build the system of these options with new weights.
 
-    open_teacher  opens the model that `DistillOptions.teacher` names; needed for distillation only
+    open_teacher  opens the model that the options name; needed for distillation only
     """
     if isinstance(options, DistillOptions):
         if open_teacher is None:
-            raise UsageError(f"distillation of {options.teacher} needs open_teacher, such as rotoscope.load")
-        return Distillation(options, as_teacher(open_teacher(options.teacher)))
+            raise UsageError(f"distillation of {options.teacher} needs open_teacher")
+        teacher = open_teacher(options)
+        return Distillation(options, as_teacher(teacher.paint), teacher.body)
     return CLASSES[type(options)](options)

@@ -8,20 +8,20 @@ For crops x of pictures or frames, the student's output y and the teacher's outp
 where x' is a synthetic next frame (see `synthetic_flow`): the temporal term trains the student to flicker less than its
 teacher. The student is the largest that fits a budget of time, measured on the engine that will run it, or of multiply-adds.
 
-With `keep_body` the student starts as its teacher: the residual blocks of a small fast style transfer network are those of the
-compact student, with the same weights. Only the ends, where such a teacher spends its time at the full size, are new, and the
-blocks learn at a lower rate.
+A heavy teacher costs more than all the rest of a step. So a run has a fixed number of crops, and the teacher translates each
+once. The crops are not mirrored or moved afterwards: the strokes and the norms of a teacher depend on what it is shown.
+
+With `keep_body` the student starts as its teacher: the residual blocks of a small network, such as one of fast style transfer,
+are those of the compact student, with the same weights. Only the ends, where such a teacher spends its time at the full size,
+are new, and the blocks learn at a lower rate.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import l1_loss
 from torch.optim import Adam
@@ -30,10 +30,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from rotoscope.base.errors import UsageError
 from rotoscope.networks import Loaded, from_state_dict
 from rotoscope.networks.compact import CompactGenerator, StudentSize
-from rotoscope.networks.fast_style import TransformerNet
 from rotoscope.networks.lpips import load_lpips
-from rotoscope.networks.torch_tensors import load_tensors
 from rotoscope.training.data.datasets import Domain
+from rotoscope.training.data.kept_crops import NUMBER, KeptCrops
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
 from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, warm_then_cosine, weights_of
 from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
@@ -55,6 +54,16 @@ Teacher = Callable[[Tensor], Tensor]
 
 Paint = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """One picture (H,W,3) uint8 RGB -> the same; `rotoscope.load` returns one"""
+
+Body = Sequence[Mapping[str, NDArray[np.float32]]]
+"""Weights of residual blocks, by the names of `ResidualBlock`"""
+
+
+class OpenedTeacher(NamedTuple):
+    """A model that paints, and the residual blocks that were found in it."""
+
+    paint: Paint
+    body: Body = ()
 
 
 def largest(fits: Callable[[StudentSize], bool], sizes: Sequence[StudentSize] = SIZES) -> StudentSize:
@@ -85,45 +94,30 @@ def untrained_student(size: tuple[int, int]) -> Loaded:
     return from_state_dict(CompactGenerator(*size).state_dict())
 
 
-def open_network(path: Path) -> Loaded:
-    """Return the network of a checkpoint. Raises UsageError for a file that is none, ModelRefused for an unknown one."""
-    if not path.is_file():
-        raise UsageError(f"--keep-body: {path} is no file; accepted: the checkpoint of a teacher")
-    try:
-        weights = load_file(path) if path.suffix == ".safetensors" else load_tensors(path)
-    except (OSError, SafetensorError) as error:
-        raise UsageError(
-            f"--keep-body: {path} is no checkpoint ({error}); accepted: the checkpoint of the teacher"
-        ) from error
-    return from_state_dict(weights)
+def student_with_body(body: Body) -> CompactGenerator:
+    """Return a student with new ends and the residual blocks of its teacher.
 
-
-def student_with_body(teacher: Loaded) -> CompactGenerator:
-    """Return a student with new ends and the residual blocks of a fast style transfer network.
-
-    Raises UsageError for a teacher of another architecture, or with more than 64 channels in its blocks.
+    Raises UsageError if there are none, or if they have more than 64 channels.
     """
-    network, description = teacher
-    if not isinstance(network, TransformerNet):
+    size = size_of_body(body)
+    if size is None:
         raise UsageError(
-            f"--keep-body: the teacher is {description.system}; accepted: a checkpoint of fast style transfer with at most "
-            f"{LARGEST_BODY} channels in its blocks (rotoscope train fast-style --width {LARGEST_BODY // 4} or less)"
+            "--keep-body: no residual blocks of two 3x3 convolutions with instance norm in the teacher; leave --keep-body out"
         )
-    blocks = [network.get_submodule(f"res{number}") for number in range(1, 6)]
-    width = blocks[0].get_parameter("in1.weight").numel()
-    if width > LARGEST_BODY:
+    if size.width > LARGEST_BODY:
         raise UsageError(
-            f"--keep-body: {width} channels in the teacher's blocks; accepted: at most {LARGEST_BODY}. More are too slow for a "
-            "student: leave --keep-body out"
+            f"--keep-body: {size.width} channels in the teacher's blocks; accepted: at most {LARGEST_BODY}. More are too slow "
+            "for a student: leave --keep-body out"
         )
-    student = CompactGenerator(width, len(blocks))
-    for ours, theirs in zip(student.blocks, blocks, strict=True):
-        kept = {f"conv{n}.weight": theirs.get_parameter(f"conv{n}.conv2d.weight") for n in (1, 2)}
-        kept |= {
-            f"norm{n}.{name}": theirs.get_parameter(f"in{n}.{name}") for n in (1, 2) for name in ("weight", "bias")
-        }
-        ours.load_state_dict(kept)
+    student = CompactGenerator(*size)
+    for block, kept in zip(student.blocks, body, strict=True):
+        block.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in kept.items()})
     return student
+
+
+def size_of_body(body: Body) -> StudentSize | None:
+    """Return channels and number of a teacher's blocks; None if it has none."""
+    return StudentSize(len(body[0]["norm1.weight"]), len(body)) if body else None
 
 
 def as_teacher(paint: Paint) -> Teacher:
@@ -145,12 +139,12 @@ def gradient_distance(one: Tensor, other: Tensor) -> Tensor:
 class Distillation(TrainingSystem):
     """The student is trained; the teacher is a function and has no weights here."""
 
-    def __init__(self, options: DistillOptions, teacher: Teacher) -> None:
+    def __init__(self, options: DistillOptions, teacher: Teacher, body: Body = ()) -> None:
         super().__init__()
         self.options, self.teacher = options, teacher
         self.preview_clip = options.preview
         if options.keep_body:
-            self.student = student_with_body(open_network(Path(options.teacher)))
+            self.student = student_with_body(body)
         else:
             self.student = CompactGenerator(options.width, options.blocks)
         if options.perceptual and options.lpips is None:
@@ -161,6 +155,7 @@ class Distillation(TrainingSystem):
             load_lpips("squeeze", options.lpips).requires_grad_(False) if options.lpips and options.perceptual else None
         )
         self.lpips = [lpips]  # in a list, so that it is no submodule and not trained
+        self.taught: dict[int, Tensor] = {}  # number of a crop -> the teacher's picture (3,H,W), uint8
         self.optimisers = {"student": self.optimiser()}
 
     def optimiser(self) -> Adam:
@@ -176,14 +171,25 @@ class Distillation(TrainingSystem):
 
     def domains(self) -> list[Domain]:
         """Return frames or photographs."""
-        return [Domain({"frames": self.options.frames}, geometry_of(self.options, self.student.size_multiple))]
+        views, geometry = {"frames": self.options.frames}, geometry_of(self.options, self.student.size_multiple)
+        return [KeptCrops(views, geometry, self.options.crops) if self.options.crops else Domain(views, geometry)]
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """One update of the student."""
+        yield Update("student", self.terms(batch["frames"], self.targets(batch)))
+
+    @torch.no_grad()
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the teacher's pictures (N,3,H,W) in [-1,1]; those of numbered crops are made once, and kept in 8 bits."""
         pictures = batch["frames"]
-        with torch.no_grad():
-            target = self.teacher(pictures)
-        yield Update("student", self.terms(pictures, target))
+        if NUMBER not in batch:
+            return self.teacher(pictures)
+        numbers = batch[NUMBER].tolist()
+        for number, picture in zip(numbers, pictures, strict=True):
+            if number not in self.taught:
+                self.taught[number] = ((self.teacher(picture[None])[0] + 1) * 127.5).round().clamp(0, 255).byte().cpu()
+        kept = torch.stack([self.taught[number] for number in numbers])
+        return kept.to(pictures.device).float() / 127.5 - 1
 
     def terms(self, pictures: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return all weighted terms for pictures and the teacher's output `target`, both (N,3,H,W) in [-1,1]."""
@@ -197,9 +203,12 @@ class Distillation(TrainingSystem):
         if lpips is not None:
             terms["perceptual"] = options.perceptual * lpips.to(made.device)(made, target).mean()
         if options.temporal:
-            flow = draw_flow(pictures)
-            of_next = self.student(next_frame(pictures, flow))
-            terms["temporal"] = options.temporal * temporal_loss(of_next, made, flow)
+            first = pictures[
+                :1
+            ]  # of a batch: a second pass of all pictures would cost as much as the rest of the student
+            flow = draw_flow(first)
+            of_next = self.student(next_frame(first, flow))
+            terms["temporal"] = options.temporal * temporal_loss(of_next, made[:1], flow)
         if options.equivariance:
             terms["equivariance"] = options.equivariance * shift_difference(self.student, pictures, made)
         if options.lattice and min(made.shape[-2:]) >= LEAST_SIDE_PX:
@@ -221,7 +230,7 @@ class Distillation(TrainingSystem):
     def samples(self, batch: Batch) -> dict[str, Tensor]:
         """Return picture, teacher, student."""
         pictures = batch["frames"]
-        return {"picture": pictures, "teacher": self.teacher(pictures), "student": self.student(pictures)}
+        return {"picture": pictures, "teacher": self.targets(batch), "student": self.student(pictures)}
 
     def preview(self, frames: Tensor, batch: Batch) -> Tensor:
         """Return the student's frames."""

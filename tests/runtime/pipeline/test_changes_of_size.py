@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 import tiny_clips
 import tiny_models
-from onnx import TensorProto, helper
 
 import rotoscope
-from rotoscope.base.manifest import FrameInput, FrameOutput, Manifest, Window
 
 
 def write_pictures(folder, sizes):
@@ -46,19 +44,6 @@ def test_mix_takes_the_whole_source_after_a_change_of_size(tmp_path):
     assert [halves(picture) for picture in pictures_of(tmp_path / "out")] == [[40, 220]] * 3
 
 
-def two_frames(path):
-    """The mean of a frame and the one before, a window of (-1, 0)."""
-    manifest = Manifest(
-        name="two", frame=FrameInput(tensor="in", window=Window(offsets=(-1, 0))), output=FrameOutput(tensor="out")
-    )
-    nodes = [helper.make_node("ReduceMean", ["in", "axes"], ["out"], keepdims=0)]
-    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
-    return tiny_models.save(
-        path, nodes, shape=("N", 2, 3, "H", "W"), out_shape=("N", 3, "H", "W"), constants=[axes],
-        metadata={"rotoscope": manifest.model_dump_json()},
-    )  # fmt: skip
-
-
 SIZES = [
     [(64, 48)] * 3 + [(96, 72)] * 3,
     [(200, 128)] * 3 + [(201, 128)] * 3,  # one working size
@@ -84,7 +69,7 @@ def test_every_method_passes_a_change_of_size(options, sizes, tmp_path, identity
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_a_window_does_not_reach_over_a_change_of_size(sizes, tmp_path):
     source = write_pictures(tmp_path / "in", sizes)
-    run = rotoscope.translate(source, tmp_path / "out", model=two_frames(tmp_path / "two.onnx"))
+    run = rotoscope.translate(source, tmp_path / "out", model=tiny_models.mean_of(tmp_path / "two.onnx", (-1, 0)))
     assert run.frames_out == len(sizes)
 
 

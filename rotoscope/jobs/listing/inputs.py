@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rotoscope.base.errors import InputRefused, RotoscopeError
 from rotoscope.base.files import file_digest
-from rotoscope.jobs.remote_sources import identity, version_of
-from rotoscope.jobs.store import is_address
+from rotoscope.jobs.stores.remote_sources import identity, version_of
+from rotoscope.jobs.stores.store import is_address
 from rotoscope.runtime.media.sequence_files import sequence_files
 from rotoscope.runtime.media.synthetic import PREFIX
 

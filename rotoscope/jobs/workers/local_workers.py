@@ -5,8 +5,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotoscope.jobs.job import own_folder
-from rotoscope.jobs.worker_process import Message, WorkerProcess
+from rotoscope.jobs.listing.job import own_folder
+from rotoscope.jobs.workers.worker_process import Message, WorkerProcess
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from rotoscope.assembly.chain import open_chain
 from rotoscope.assembly.model import Model
-from rotoscope.jobs.job import BatchJob
+from rotoscope.jobs.listing.job import BatchJob
 
 MOST_OPEN = 2  # chains whose engines keep their memory
 

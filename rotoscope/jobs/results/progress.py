@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from rotoscope.jobs.records import Record
+from rotoscope.jobs.results.records import Record
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,11 @@ class Working:
     frames: int | None = None
     total: int | None = None
     fps: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """Share of the frames that are done, in [0,1]; 0 if it is not known."""
+        return min(1.0, self.frames / self.total) if self.frames and self.total else 0.0
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from rotoscope.base.extras import needs_extra
 from rotoscope.base.signals import STOPPING
 from rotoscope.base.telemetry import without_telemetry
 from rotoscope.base.text import one_line
-from rotoscope.jobs.cards import jobs_on, memory_gib
-from rotoscope.jobs.ray_task import run_task
-from rotoscope.jobs.task import Task
-from rotoscope.jobs.worker_process import END_SECONDS, Message
+from rotoscope.jobs.workers.cards import jobs_on, memory_gib
+from rotoscope.jobs.workers.ray_task import run_task
+from rotoscope.jobs.workers.task import Task
+from rotoscope.jobs.workers.worker_process import END_SECONDS, Message
 
 log = logging.getLogger("rotoscope")
 

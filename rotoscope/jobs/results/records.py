@@ -21,9 +21,11 @@ from pydantic import ConfigDict, TypeAdapter
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.files import file_digest, sync, why_unusable
 from rotoscope.base.text import json_text
-from rotoscope.jobs.inputs import Input
-from rotoscope.jobs.job import FOLDER, BatchJob, is_path, is_target, own_folder, segment_folder
-from rotoscope.jobs.store import is_address
+from rotoscope.jobs.listing.inputs import Input
+from rotoscope.jobs.listing.job import FOLDER, BatchJob, is_path, is_target, own_folder, segment_folder
+from rotoscope.jobs.stores.store import is_address
+from rotoscope.runtime.pipeline.parts import Part
+from rotoscope.runtime.pipeline.segmentation import Segmented
 
 log = logging.getLogger("rotoscope")
 
@@ -147,9 +149,13 @@ class Records:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield path
 
-    def segment_folder(self, key: str) -> Path:
-        """Folder of the segments of a job."""
-        return segment_folder(self._results, key)
+    @contextmanager
+    def segments(self, key: str, seconds: float, part: Part | None = None) -> Iterator[Segmented]:
+        """The segments of a job, or of a part of it: the folder where they stay."""
+        yield Segmented(segment_folder(self._results, key), seconds, is_required=False, part=part)
+
+    def forget_segments(self, key: str) -> None:
+        """Nothing is left: the run that joins segments deletes them."""
 
     @contextmanager
     def claimed(self, target: str, patience_seconds: float = 0.0) -> Iterator[bool]:

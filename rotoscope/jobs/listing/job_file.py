@@ -11,9 +11,9 @@ from rotoscope.base.nearest import nearest
 from rotoscope.base.option_checks import check_count
 from rotoscope.base.options import IN_FLIGHT, TRANSLATE_VALUES, check_options
 from rotoscope.base.text import MAX_NAME, shortened
-from rotoscope.jobs.job import BatchJob, is_path
-from rotoscope.jobs.listing import ending_for
-from rotoscope.jobs.store import is_address
+from rotoscope.jobs.listing.job import BatchJob, is_path
+from rotoscope.jobs.listing.sources import ending_for
+from rotoscope.jobs.stores.store import is_address
 from rotoscope.runtime.media.sequence_files import PATTERN
 
 MOST_BYTES = 1 << 30
@@ -55,6 +55,10 @@ def _job(where: str, line: str, models: tuple[str, ...], options: Mapping[str, A
     source, target = _text(where, given, "source"), _text(where, given, "target")
     if not source or source == "-":
         raise UsageError(f"{where}: source {source!r}; accepted: a file, a folder of pictures, a pattern")
+    if is_address(source) and PATTERN.search(source):
+        raise UsageError(
+            f"{where}: source {source}: pictures of an object store; accepted there: one object for each line"
+        )
     if target and PATTERN.search(target):
         raise UsageError(f"{where}: target {target}; accepted: the name of a file, or of a folder for pictures")
     own = given.pop("model", None)

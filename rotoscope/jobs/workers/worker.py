@@ -1,4 +1,4 @@
-"""The program of a worker: `python -m rotoscope.jobs.worker OUT` does the jobs that it reads, one after the other.
+"""The program of a worker: `python -m rotoscope.jobs.workers.worker OUT` does the jobs that it reads, one after the other.
 
 It ends when its standard input does, that is when its driver has no more jobs, or has died. What it works on is given up then,
 so that nothing half-written is left, and the next batch begins it again.
@@ -44,9 +44,9 @@ def _work(out: str, replies: io.TextIOBase) -> None:
     tasks: queue.Queue[dict[str, Any] | None] = queue.Queue()
     is_busy = threading.Event()
     threading.Thread(target=_read, args=(tasks, is_busy), name="rotoscope-tasks", daemon=True).start()
-    from rotoscope.jobs.chains import Chains
-    from rotoscope.jobs.task import Task
-    from rotoscope.jobs.work import do
+    from rotoscope.jobs.workers.chains import Chains
+    from rotoscope.jobs.workers.task import Task
+    from rotoscope.jobs.workers.work import do
 
     def reply(event: str, **content: Any) -> None:
         try:

@@ -13,10 +13,13 @@ from pathlib import Path, PurePosixPath
 
 from rotoscope.base.errors import OutputFailed, UsageError
 from rotoscope.base.text import json_text
-from rotoscope.jobs.job import FOLDER
-from rotoscope.jobs.records import Record, target_name
-from rotoscope.jobs.store import Changed, Store, Version
-from rotoscope.jobs.temporary import temporary_folder
+from rotoscope.jobs.listing.job import FOLDER
+from rotoscope.jobs.results.records import Record, target_name
+from rotoscope.jobs.results.stored_segments import StoredSegments
+from rotoscope.jobs.stores.store import Changed, Store, Version
+from rotoscope.jobs.stores.temporary import temporary_folder
+from rotoscope.runtime.pipeline.parts import Part
+from rotoscope.runtime.pipeline.segmentation import Segmented
 
 log = logging.getLogger("rotoscope")
 
@@ -84,8 +87,18 @@ class ObjectRecords:
         """Whether something stands at a target."""
         return self._store.version(target) is not None
 
-    def segment_folder(self, _key: str) -> None:
-        """None: a result is written at once here, since its segments would have to lie in a folder that lasts."""
+    @contextmanager
+    def segments(self, key: str, seconds: float, part: Part | None = None) -> Iterator[Segmented]:
+        """The segments of a job, or of a part of it: a folder of this machine, from which each is uploaded when complete."""
+        with temporary_folder() as folder:
+            stored = StoredSegments(self._store, key, folder / "segments" / key[:32])
+            yield Segmented(
+                stored.folder, seconds, is_required=False, part=part, fetch=stored.fetch, on_segment=stored.add
+            )
+
+    def forget_segments(self, key: str) -> None:
+        """Delete the segments of a job that is done."""
+        StoredSegments(self._store, key, Path()).forget()
 
     @contextmanager
     def writing(self, target: str, *, may_replace: bool) -> Iterator[Path]:

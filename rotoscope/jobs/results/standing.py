@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rotoscope.base.errors import RotoscopeError
-from rotoscope.jobs.inputs import Input, Inputs
-from rotoscope.jobs.job import BatchJob, job_key
-from rotoscope.jobs.progress import Missing
-from rotoscope.jobs.records import Record
-from rotoscope.jobs.results import Results
-from rotoscope.jobs.store import place_of
+from rotoscope.jobs.listing.inputs import Input, Inputs
+from rotoscope.jobs.listing.job import BatchJob, job_key
+from rotoscope.jobs.results.open_results import Results
+from rotoscope.jobs.results.progress import Missing
+from rotoscope.jobs.results.records import Record
+from rotoscope.jobs.stores.store import place_of
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import OutputFailed
-from rotoscope.jobs.task import Task
-from rotoscope.jobs.worker_process import Message, WorkerProcess
+from rotoscope.jobs.workers.task import Task
+from rotoscope.jobs.workers.worker_process import Message, WorkerProcess
 
 TICK_SECONDS = 0.2  # longest time until an interruption is seen
 IDLE_SECONDS = 20.0  # after which a process without a task ends, since it holds memory

@@ -124,7 +124,12 @@ def segment_folder(results: Path, key: str) -> Path:
 
     It is not made. Raises OutputFailed for a link, as `own_folder`.
     """
-    return _without_links(results, "segments", f"{key[:32]}-{version('rotoscope')}")
+    return _without_links(results, "segments", segments_name(key))
+
+
+def segments_name(key: str) -> str:
+    """Name of the folder of a job's segments."""
+    return f"{key[:32]}-{version('rotoscope')}"
 
 
 def _without_links(results: Path, *names: str) -> Path:

@@ -9,8 +9,8 @@ from glob import has_magic
 from pathlib import Path, PurePosixPath
 
 from rotoscope.base.errors import InputRefused, OutputFailed
-from rotoscope.jobs.store import Store, Version, is_address
-from rotoscope.jobs.temporary import temporary_folder
+from rotoscope.jobs.stores.store import Store, Version, is_address
+from rotoscope.jobs.stores.temporary import temporary_folder
 from rotoscope.runtime.media.sequence_files import READABLE, VIDEOS
 
 MOST_BYTES = 256 << 30  # of a source that is fetched

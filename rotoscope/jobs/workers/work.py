@@ -5,22 +5,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rotoscope.assembly.file_translation import translate_file
 from rotoscope.base.errors import InputRefused, ModelRefused, OutputFailed, RotoscopeError, UsageError
 from rotoscope.base.options import ModelOptions
 from rotoscope.base.text import one_line
-from rotoscope.jobs.chains import Chains
-from rotoscope.jobs.inputs import Inputs
-from rotoscope.jobs.records import Record, failed, result_bytes, result_digest, start_of
-from rotoscope.jobs.remote_sources import fetched
-from rotoscope.jobs.results import Results, open_results
-from rotoscope.jobs.standing import key_of
-from rotoscope.jobs.store import Changed
-from rotoscope.jobs.task import Outcome, Task
+from rotoscope.jobs.listing.inputs import Inputs
+from rotoscope.jobs.results.open_results import Results, open_results
+from rotoscope.jobs.results.records import Record, failed, result_bytes, result_digest, start_of
+from rotoscope.jobs.results.standing import key_of
+from rotoscope.jobs.stores.remote_sources import fetched
+from rotoscope.jobs.stores.store import Changed
+from rotoscope.jobs.workers.chains import Chains
+from rotoscope.jobs.workers.task import Outcome, Task
 from rotoscope.runtime.pipeline.job import Progress, Run
-from rotoscope.runtime.pipeline.segmentation import Segmented
+from rotoscope.runtime.pipeline.parts import Part, SceneUnknown
+from rotoscope.runtime.pipeline.segmentation import Segmented, ToBeDivided
 
 REFUSALS = (InputRefused, ModelRefused, UsageError)  # the same call would fail again
 
@@ -44,6 +46,8 @@ def do(
         records = open_results(out)
     except RotoscopeError as error:
         return Outcome("failed", error=str(error))
+    if task.part is not None:
+        return _do_part(task, task.part, records, chains, on_progress)
     try:
         with records.claimed(task.job.target, task.patience_seconds) as is_ours:
             if not is_ours:
@@ -61,22 +65,26 @@ def do(
             with (
                 fetched(task.job.source) as source,
                 records.writing(task.job.target, may_replace=may_replace) as target,
+                records.segments(record.key, task.segment_seconds) as segments,
             ):
                 run = _translated(
                     task,
                     source,
                     target,
                     chains,
-                    segment_folder=records.segment_folder(record.key),
+                    segments=replace(segments, most_parts=task.most_parts),
                     may_replace=may_replace,
                     on_progress=on_progress,
                 )
                 record = _done(record, run, target, time.perf_counter() - begin)
             records.write(record)
+            records.forget_segments(record.key)
             for other in task.replaced:
                 if other != record.key:
                     records.forget(other)
             return Outcome("done", record)
+    except ToBeDivided as division:
+        return Outcome("divided", record, parts=division.parts)
     except REFUSALS as error:
         return _failed(records, record, str(error), is_final=True)
     except Changed as error:  # this process was taken for dead, and another one has its job
@@ -89,22 +97,42 @@ def do(
         )
 
 
+def _do_part(
+    task: Task, part: Part, records: Results, chains: Chains, on_progress: Callable[[Progress], None]
+) -> Outcome:
+    """Write the segments of a part."""
+    job = task.job
+    try:
+        with records.claimed(f"{job.target} from {part.first}", task.patience_seconds) as is_ours:
+            if not is_ours:
+                return Outcome("elsewhere", error="another run works on it")
+            key, _ = key_of(job, Inputs(), chains.digests(job))
+            with fetched(job.source) as source, records.segments(key, task.segment_seconds, part) as segments:
+                segments.folder.mkdir(parents=True, exist_ok=True)
+                target = segments.folder / f"part{Path(job.target).suffix}"  # its ending alone counts
+                write = partial(_translated, task, source, target, chains, may_replace=True, on_progress=on_progress)
+                try:
+                    write(segments=segments)
+                except SceneUnknown:
+                    write(segments=replace(segments, part=replace(part, look_back=None)))
+        return Outcome("part written")
+    except Exception as error:  # the whole job, which comes after its parts, tells what is wrong
+        return Outcome("failed", error=one_line(f"{type(error).__name__}: {error}"))
+
+
 def _translated(
     task: Task,
     source: str,
     target: Path,
     chains: Chains,
     *,
-    segment_folder: Path | None,
+    segments: Segmented,
     may_replace: bool,
     on_progress: Callable[[Progress], None],
 ) -> Run:
     models = chains.of(task.job)
     others = {name: value for name, value in task.job.options.items() if name not in ModelOptions.__annotations__}
     in_flight = others.pop("in_flight", None)
-    segments = None
-    if task.segment_seconds and segment_folder is not None:
-        segments = Segmented(segment_folder, task.segment_seconds, is_required=False)
     try:
         return translate_file(
             source,
@@ -113,9 +141,11 @@ def _translated(
             {**others, "overwrite": may_replace},
             threads=task.threads,
             in_flight=in_flight,
-            segments=segments,
+            segments=segments if task.segment_seconds else None,
             on_progress=on_progress,
         )
+    except SceneUnknown:
+        raise
     except RotoscopeError as error:
         if source == task.job.source:
             raise

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from rotoscope.jobs.objects import ObjectRecords
-from rotoscope.jobs.records import Records
-from rotoscope.jobs.store import is_address
+from rotoscope.jobs.results.objects import ObjectRecords
+from rotoscope.jobs.results.records import Records
+from rotoscope.jobs.stores.store import is_address
 
 Results = Records | ObjectRecords
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-from rotoscope.jobs.job import BatchJob
-from rotoscope.jobs.records import Record
+from rotoscope.jobs.listing.job import BatchJob
+from rotoscope.jobs.results.records import Record
+from rotoscope.runtime.pipeline.parts import Part
 
-EndState = Literal["done", "failed", "refused", "elsewhere"]
+EndState = Literal["done", "failed", "refused", "elsewhere", "divided", "part written"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Task:
     segment_seconds  length of segments of long files; 0: none
     replaced         keys of the records of what stands at the target
     patience_seconds  for which it waits if another process works on the target
+    part             to be written alone, in segments; None: the whole job
+    most_parts       into which a long job may be divided; the outcome names them then, and nothing is written
     """
 
     job: BatchJob
@@ -29,6 +32,8 @@ class Task:
     segment_seconds: float = 0.0
     replaced: tuple[str, ...] = ()
     patience_seconds: float = 0.0
+    part: Part | None = None
+    most_parts: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """The task as JSON holds it."""
@@ -39,21 +44,24 @@ class Task:
         """The task of what `to_json` gave."""
         job = content["job"]
         made = BatchJob(job["source"], job["target"], tuple(job["models"]), job["options"])
-        return cls(**{**content, "job": made, "replaced": tuple(content["replaced"])})
+        part = None if content["part"] is None else Part(**content["part"])
+        return cls(**{**content, "job": made, "replaced": tuple(content["replaced"]), "part": part})
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a task ended.
 
-    state   "elsewhere": another run works on the job now
+    state   "elsewhere": another run works on the job now; "divided": it is to be done in parts
     record  that stands for it now; None if the job has no key, because an input or a model cannot be read
     error   one line; empty if it is done
+    parts   of a divided job
     """
 
     state: EndState
     record: Record | None = None
     error: str = ""
+    parts: tuple[Part, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as JSON holds it."""
@@ -61,10 +69,12 @@ class Outcome:
             "state": self.state,
             "record": None if self.record is None else self.record.to_json(),
             "error": self.error,
+            "parts": [asdict(part) for part in self.parts],
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The outcome of what `to_json` gave."""
         record = content["record"]
-        return cls(content["state"], None if record is None else Record.from_json(record), content["error"])
+        parts = tuple(Part(**part) for part in content["parts"])
+        return cls(content["state"], None if record is None else Record.from_json(record), content["error"], parts)

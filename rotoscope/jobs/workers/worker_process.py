@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.text import one_line
-from rotoscope.jobs.task import Task
+from rotoscope.jobs.workers.task import Task
 
-WORKER = "rotoscope.jobs.worker"
+WORKER = "rotoscope.jobs.workers.worker"
 END_SECONDS = 30.0  # that a worker may take to end after its input has ended; more than its own limit
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.jobs.job import BatchJob, is_target
-from rotoscope.jobs.remote_sources import list_objects
-from rotoscope.jobs.store import is_address, place_of
+from rotoscope.jobs.listing.job import BatchJob, is_target
+from rotoscope.jobs.stores.remote_sources import list_objects
+from rotoscope.jobs.stores.store import is_address, place_of
 from rotoscope.runtime.media.encoder import CONTAINERS
 from rotoscope.runtime.media.picture_codecs import WRITABLE
 from rotoscope.runtime.media.sequence_files import READABLE, VIDEOS
@@ -72,7 +72,10 @@ def list_sources(sources: Sequence[str], out: str) -> list[tuple[str | Path, Pat
 
 
 def check_targets(jobs: Sequence[BatchJob], out: str) -> None:
-    """Raise UsageError if two jobs have one target, or a target is an input of any job or lies outside the folder."""
+    """Raise UsageError for a target that cannot be.
+
+    That is one of two jobs, an input of any job, one outside the folder, and a folder of pictures in an object store.
+    """
     targets: dict[str, BatchJob] = {}
     inputs = {_identity(job.source) for job in jobs}
     for job in jobs:
@@ -84,6 +87,11 @@ def check_targets(jobs: Sequence[BatchJob], out: str) -> None:
             )
         if not is_target(job.target):
             raise UsageError(f"target {job.target!r}; accepted: a path below the folder of results, without ..")
+        if is_address(out) and not Path(job.target).suffix:
+            raise UsageError(
+                f"target {job.target}: a folder of pictures in {out}; accepted in an object store: one file, such as "
+                f"{job.target}.mkv"
+            )
         result = place_of(out, job.target)
         if _identity(result) in inputs:
             raise UsageError(f"{result}: a source would be replaced by its result; accepted: another --out")

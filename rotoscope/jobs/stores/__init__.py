@@ -1,0 +1,1 @@
+"""Object stores: reading, conditional writes, sources that are fetched."""

@@ -25,7 +25,7 @@ def drawn(request, tmp_path_factory):
     """Return the kind of input, the number of style features, the file, and the torch network."""
     kind, features = request.param
     torch.manual_seed(3)
-    scale = vid2vid_scale(0, label_channels=3 * (KINDS[kind] + features), norm="batch_running")
+    scale = vid2vid_scale(0, label_channels=3 * (KINDS[kind] + features), norm="batch_running", num_levels=1)
     hints = {"features": features} if features else {}
     network = Vid2Vid([scale])
     for layer in network.modules():

@@ -125,7 +125,8 @@ def compare(
     _, data = cv2.imencode(out.suffix, sheet[..., ::-1])
     with part_file(out, overwrite=overwrite) as part:
         part.write_bytes(data.tobytes())
-    what = f"{len(names)} models" if styles is None else f"{len(names)} models in {len(chosen)} styles"
+    num, plural = len(names), "s" * (len(names) != 1)
+    what = f"{num} model{plural}" + ("" if styles is None else f" in {len(chosen)} styles")
     report_lines(f"{what} -> {out} ({sheet.shape[1]}x{sheet.shape[0]})")
     return 0
 

@@ -35,7 +35,7 @@ def test_models_of_a_pattern_stand_side_by_side_in_their_order(models, rotoscope
 def test_frames_are_spread_over_the_whole_clip(models, rotoscope_main):
     clip = tiny_clips.write_clip(models / "clip.mp4")
     code, _, err = rotoscope_main("compare", clip, "-m", "net_1.onnx", "--frames", "3")
-    assert code == 0 and "1 models -> compare.png" in err
+    assert code == 0 and "1 model -> compare.png" in err
     assert cv2.imread("compare.png").shape[0] == 26 + 3 * (240 + 4)  # a line of labels, three pictures
 
 

@@ -84,7 +84,7 @@ def test_styles_stand_side_by_side(here, rotoscope_main):
     code, _, err = rotoscope_main(
         "compare", "photo.png", "sheet.png", "-m", "paint.onnx", "--styles", "0..2", "--height", "40"
     )
-    assert code == 0 and "1 models in 3 styles -> sheet.png" in err, err
+    assert code == 0 and "1 model in 3 styles -> sheet.png" in err, err
     sheet = cv2.imread("sheet.png")[..., ::-1]
     drawn = rotoscope.compare("photo.png", ["paint.onnx"], styles=range(3), height=40)
     np.testing.assert_array_equal(sheet, drawn)

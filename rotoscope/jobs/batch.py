@@ -166,9 +166,10 @@ class _Driver:
 
     def _give(self) -> None:
         """Give waiting jobs to idle workers, and start workers while there are more jobs."""
-        while self._waiting and self._idle:
+        while self._idle and (place := self._next_place()) is not None:
             num_jobs = len({item.target for item in self._pending()})
-            worker, pending = self._idle.pop(0), self._waiting.popleft()
+            worker, pending = self._idle.pop(0), self._waiting[place]
+            del self._waiting[place]
             standing, job = pending.standing, pending.standing.job
             self._in_work[worker] = (pending, None, Working(worker.number, job.source))
             task = Task(
@@ -188,6 +189,11 @@ class _Driver:
             self._num_started += 1
             self._workers.append(self._wanted.start(self._num_started, self._results.name, self._messages))
             starting += 1
+
+    def _next_place(self) -> int | None:
+        """Place of the first waiting job whose target no worker of this batch writes as a whole; None: there is none."""
+        whole = {pending.target for pending, _, _ in self._in_work.values() if not pending.part}
+        return next((place for place, pending in enumerate(self._waiting) if pending.target not in whole), None)
 
     def _hear(self, message: Message) -> None:
         worker = message.worker

@@ -10,6 +10,7 @@ import tiny_clips
 import tiny_models
 
 import rotoscope
+from rotoscope.base.errors import OutputFailed
 from rotoscope.jobs.listing import watch
 from rotoscope.jobs.listing.job import BatchJob
 from rotoscope.jobs.listing.sources import jobs_of
@@ -177,6 +178,31 @@ def test_segments_of_a_long_video_are_kept_in_the_store(bucket, tmp_path):
     rotoscope.translate(clip, tmp_path / "once.mp4", model=model, resume=True, segment=0.4, threads=1)
     assert store.read("run7/long.mp4")[0] == (tmp_path / "once.mp4").read_bytes()
     assert list(store.list("run7/.rotoscope/segments")) == []
+
+
+def test_an_object_that_was_replaced_is_done_again_by_the_same_worker(bucket, tmp_path):
+    model, store = tiny_models.invert(tmp_path / "invert.onnx"), Store(bucket)
+    task = Task(BatchJob.of(f"{bucket}/in/a.mp4", "a.mp4", (str(model),), {}), 1, 0, may_replace=True)
+    chains, records = Chains(), []
+    for frames in (3, 2):
+        store.upload("in/a.mp4", tiny_clips.write_clip(tmp_path / f"{frames}.mp4", frames=frames))
+        records.append(do(task, bucket, chains).record)
+    assert [record.frames for record in records] == [3, 2] and records[0].key != records[1].key
+
+
+def test_an_object_that_is_replaced_while_it_is_fetched_is_not_used(bucket, tmp_path, monkeypatch):
+    store = Store(bucket)
+    first = store.write_if("in/a.mp4", b"one", None)
+    download = Store.download
+
+    def replaced(self, path, file, size):
+        done = download(self, path, file, size)
+        store.write_if("in/a.mp4", b"two", first)
+        return done
+
+    monkeypatch.setattr(Store, "download", replaced)
+    with pytest.raises(OutputFailed, match="it was replaced while it was fetched"), fetched(f"{bucket}/in/a.mp4"):
+        pass
 
 
 def test_workers_share_a_long_video_into_a_bucket(bucket, tmp_path):

@@ -57,6 +57,11 @@ def version_of(address: str) -> Version:
     return listed_versions[address]
 
 
+def forget(address: str) -> None:
+    """Ask again what stands at an address: it may have changed since it was listed."""
+    listed_versions.pop(address, None)
+
+
 def identity(version: Version) -> str:
     """64 hex digits for the content of an object: of its entity tag and size, since its bytes are not read for it."""
     return hashlib.sha256(f"{version.e_tag}\0{version.size}".encode()).hexdigest()
@@ -66,14 +71,15 @@ def identity(version: Version) -> str:
 def fetched(source: str) -> Iterator[str]:
     """A source as the block can read it: itself, or a temporary file with what stands at its address.
 
-    Raises InputRefused for an object that is larger than MOST_BYTES or than the room for temporary files.
+    Raises InputRefused for an object that is larger than MOST_BYTES or than the room for temporary files, OutputFailed if it
+    is no longer the one that `version_of` told of.
     """
     if not is_address(source):
         yield source
         return
     bucket, path = _split(source)
-    listed_versions.pop(source, None)
-    size = version_of(source).size
+    version = version_of(source)
+    size = version.size
     with temporary_folder() as folder:
         room = shutil.disk_usage(folder).free
         if size > min(MOST_BYTES, room):
@@ -84,6 +90,8 @@ def fetched(source: str) -> Iterator[str]:
         done = Store(bucket).download(path, file, size)
         if done != size:
             raise OutputFailed(f"{source}: {done:,} of {size:,} bytes have arrived")
+        if Store(bucket).version(path) != version:
+            raise OutputFailed(f"{source}: it was replaced while it was fetched")
         yield str(file)
 
 

@@ -16,7 +16,7 @@ from rotoscope.jobs.listing.inputs import Inputs
 from rotoscope.jobs.results.open_results import Results, open_results
 from rotoscope.jobs.results.records import Record, failed, result_bytes, result_digest, start_of
 from rotoscope.jobs.results.standing import key_of
-from rotoscope.jobs.stores.remote_sources import fetched
+from rotoscope.jobs.stores.remote_sources import fetched, forget
 from rotoscope.jobs.stores.store import Changed
 from rotoscope.jobs.workers.chains import Chains
 from rotoscope.jobs.workers.task import Outcome, Task
@@ -52,6 +52,7 @@ def do(
         with records.claimed(task.job.target, task.patience_seconds) as is_ours:
             if not is_ours:
                 return Outcome("elsewhere", error="another run works on it")
+            forget(task.job.source)
             key, inputs = key_of(task.job, Inputs(), chains.digests(task.job))
             before = records.of(key)
             if before is not None and before.target != task.job.target:
@@ -106,6 +107,7 @@ def _do_part(
         with records.claimed(f"{job.target} from {part.first}", task.patience_seconds) as is_ours:
             if not is_ours:
                 return Outcome("elsewhere", error="another run works on it")
+            forget(job.source)
             key, _ = key_of(job, Inputs(), chains.digests(job))
             with fetched(job.source) as source, records.segments(key, task.segment_seconds, part) as segments:
                 segments.folder.mkdir(parents=True, exist_ok=True)

@@ -245,8 +245,10 @@ class SegmentSink:
             stream = output.add_stream_from_template(first.streams.video[0])
             stream.time_base = self._time_base
             stream.codec_context.framerate = self._video.rate or Fraction(25)
-            if self._encoder.tag:
-                stream.codec_context.codec_tag = self._encoder.tag
+            written = first.streams.video[0]
+            stream.codec_context.codec_tag = self._encoder.tag or written.codec_context.codec_tag
+            if written.sample_aspect_ratio:  # a template has no shape of pixels and no tag
+                stream.codec_context.sample_aspect_ratio = written.sample_aspect_ratio
             stream.metadata.update(first.streams.video[0].metadata)
             if self._copied is not None:
                 self._copied.attach(output, self._muxer, self._offset)

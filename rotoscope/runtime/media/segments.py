@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # av.Packet is generic for type checkers only
 
+import hashlib
 import json
 import stat
 from collections.abc import Iterator
@@ -67,15 +68,17 @@ def segment_name(first: int) -> str:
 def read_segments(folder: Path) -> list[Segment]:
     """The complete segments of a folder, in order; none overlaps another. Frames may be missing between them.
 
-    One whose files are missing or have another length than they had does not count.
+    One whose files are missing or have other bytes than they had does not count.
     """
     remove_leftovers(folder)
     found: list[Segment] = []
     for record in sorted(folder.glob("*.json")):
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            segment, size = _read(record)
-            is_whole = _has_size(segment.path, size)
-            has_state = not segment.state_bytes or _has_size(segment.state_path, segment.state_bytes)
+            segment, size, digest, state_digest = _read(record)
+            is_whole = _has_size(segment.path, size) and _digest(segment.path) == digest
+            has_state = not segment.state_bytes or (
+                _has_size(segment.state_path, segment.state_bytes) and _digest(segment.state_path) == state_digest
+            )
             is_next = segment.first >= (found[-1].end if found else 0)
             if is_next and is_whole and has_state and segment.num_frames > 0 and 0 <= segment.scene <= segment.end:
                 found.append(segment)
@@ -88,24 +91,38 @@ def _has_size(path: Path, size: int) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size == size
 
 
-def _read(record: Path) -> tuple[Segment, int]:
-    """The segment of a record and its bytes; raises ValueError and others for what no run has written."""
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read(record: Path) -> tuple[Segment, int, str, str]:
+    """The segment of a record, its bytes, and SHA-256 of its file and of its state.
+
+    Raises ValueError and others for what no run has written.
+    """
     if reason := why_unusable(record, MOST_BYTES):
         raise ValueError(reason)
     content = json.loads(record.read_text())
-    size = content.pop("bytes")
+    size, digest, state_digest = content.pop("bytes"), content.pop("sha256"), content.pop("state_sha256")
     path = record.with_suffix(Path(content.pop("path")).suffix)
     if not all(isinstance(number, int) and abs(number) < 1 << 62 for number in (size, *content.values())):
         raise ValueError(content)
     segment = Segment(path, **content)
     if record.stem != segment_name(segment.first):
         raise ValueError("a record under the name of another")
-    return segment, size
+    return segment, size, digest, state_digest
 
 
 def write_segment(segment: Segment) -> None:
     """Write the record that makes a segment count."""
-    content = {**asdict(segment), "path": segment.path.name, "bytes": segment.path.stat().st_size}
+    content = {
+        **asdict(segment),
+        "path": segment.path.name,
+        "bytes": segment.path.stat().st_size,
+        "sha256": _digest(segment.path),
+        "state_sha256": _digest(segment.state_path) if segment.state_bytes else "",
+    }
     with part_file(segment.record_path, overwrite=True) as part:
         part.write_text(json_text(content) + "\n")
 

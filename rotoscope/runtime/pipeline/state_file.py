@@ -68,8 +68,8 @@ def with_states(segments: Sequence[Segment], number: int) -> tuple[tuple[Segment
     while found:
         try:
             return tuple(found), _read(found[-1].state_path, number)
-        except (OSError, ValueError, IndexError, KeyError, EOFError, MemoryError, zipfile.BadZipFile):
-            found.pop()  # it is damaged, or no run has written it
+        except Exception:  # of zipfile and NumPy, of many kinds: it is damaged, or no run has written it
+            found.pop()
     return (), None
 
 

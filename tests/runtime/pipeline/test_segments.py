@@ -179,17 +179,37 @@ def test_another_option_starts_again(tmp_path, inverting):
     assert len(list((tmp_path / ".rotoscope" / "segments").iterdir())) == 1, "what the first run made stays for it"
 
 
-def test_a_damaged_segment_is_made_again(tmp_path, inverting):
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: bytes(len(data))], ids=["empty", "zeros"])
+def test_a_damaged_segment_is_made_again(damage, tmp_path, inverting):
     clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=30)
     target, once = tmp_path / "out.mp4", tmp_path / "once.mp4"
     options = {"model": inverting, "steady": "off", "segment": 0.4, "resume": True}
     rotoscope.translate(clip, once, **options)
     interrupted(25, clip, target, model=inverting, steady="off", segment=0.4)
     (folder,) = (tmp_path / ".rotoscope" / "segments").iterdir()
-    (folder / "000000010.mp4").write_bytes(b"")
+    segment = folder / "000000010.mp4"
+    segment.write_bytes(damage(segment.read_bytes()))
     run = rotoscope.translate(clip, target, **options)
     assert "10 frames of an earlier run are used" in run.notes
     assert target.read_bytes() == once.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "codec", [{"codec": "prores_ks", "encoder_options": ("profile=lt",)}, {"codec": "qtrle"}], ids=str
+)
+def test_a_joined_file_keeps_the_tag_and_the_shape_of_its_pixels(codec, tmp_path, inverting):
+    def narrow(_container, stream):
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=6, prepare=narrow)
+    options = {"model": inverting, "steady": "off", **codec}
+    rotoscope.translate(clip, tmp_path / "once.mov", **options)
+    rotoscope.translate(clip, tmp_path / "joined.mov", resume=True, segment=0.1, **options)
+    for name in ("once.mov", "joined.mov"):
+        with av.open(str(tmp_path / name)) as container:
+            stream = container.streams.video[0]
+            tag = "apcs" if codec["codec"] == "prores_ks" else "rle "
+            assert (stream.codec_context.codec_tag, stream.sample_aspect_ratio) == (tag, Fraction(4, 3)), name
 
 
 def test_what_cannot_be_divided_is_refused(tmp_path, inverting):

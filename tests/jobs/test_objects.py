@@ -220,6 +220,20 @@ def test_workers_share_a_long_video_into_a_bucket(bucket, tmp_path):
     assert Store(bucket).read("long.mp4")[0] == (tmp_path / "once.mp4").read_bytes()
 
 
+def test_a_part_that_comes_too_late_leaves_no_segments(bucket, tmp_path):
+    """Two runs share a video: the other one has joined it already. In a folder and in a bucket."""
+    model = tiny_models.invert(tmp_path / "invert.onnx")
+    clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=20)
+    job = BatchJob.of(str(clip), "long.mp4", (str(model),), {"steady": "off"})
+    task = Task(job, 1, 0, may_replace=False, segment_seconds=0.4)
+    late = replace(task, part=Part(0, None))
+    for results in (str(tmp_path / "out"), bucket):
+        assert do(task, results, Chains()).state == "done"
+        assert do(late, results, Chains()).state == "part written"
+    assert not list((tmp_path / "out" / ".rotoscope").rglob("*.mp4"))
+    assert list(Store(bucket).list(".rotoscope/segments")) == []
+
+
 def test_a_watched_bucket_gives_objects_when_they_are_new_or_changed(bucket, monkeypatch):
     monkeypatch.setattr(watch, "LIST_SECONDS", 0.0)
     folder = watch.WatchedFolder([f"{bucket}/in"], f"{bucket}/out", lambda files: jobs_of(files, ("m",), {}, None))

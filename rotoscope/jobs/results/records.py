@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -155,7 +156,8 @@ class Records:
         yield Segmented(segment_folder(self._results, key), seconds, is_required=False, part=part)
 
     def forget_segments(self, key: str) -> None:
-        """Nothing is left: the run that joins segments deletes them."""
+        """Delete the segments of a job that is done: another run may have left some."""
+        shutil.rmtree(segment_folder(self._results, key), ignore_errors=True)
 
     @contextmanager
     def claimed(self, target: str, patience_seconds: float = 0.0) -> Iterator[bool]:

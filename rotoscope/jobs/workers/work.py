@@ -58,6 +58,7 @@ def do(
             if before is not None and before.target != task.job.target:
                 before = None  # not written by a run
             if before is not None and before.state == "done" and records.is_whole(before):
+                records.forget_segments(key)
                 return Outcome("done", before)  # by a run beside this one
             record = start_of(task.job, key, inputs, chains.digests(task.job), task.attempts)
             records.write(record)
@@ -109,6 +110,14 @@ def _do_part(
                 return Outcome("elsewhere", error="another run works on it")
             forget(job.source)
             key, _ = key_of(job, Inputs(), chains.digests(job))
+            before = records.of(key)
+            if (
+                before is not None
+                and before.target == job.target
+                and before.state == "done"
+                and records.is_whole(before)
+            ):
+                return Outcome("part written")  # with the whole, by a run beside this one
             with fetched(job.source) as source, records.segments(key, task.segment_seconds, part) as segments:
                 segments.folder.mkdir(parents=True, exist_ok=True)
                 target = segments.folder / f"part{Path(job.target).suffix}"  # its ending alone counts

@@ -48,7 +48,10 @@ REFUSED = {
     "nasty/sample_audio_only.mp4": "no video stream (it holds audio)",
     "nasty/sample_malformed_free_box.mp4": "damaged at its start",
 }
-WITH_LOSSES = {"nasty/decord_corrupted.mp4", "nasty/flower_truncated_60pct.mp4", "nasty/sample_h264_bitflips.ts"}
+WITH_LOSSES = {
+    "nasty/bbb_60fps_truncated.webm", "nasty/decord_corrupted.mp4", "nasty/flower_truncated_60pct.mp4",
+    "nasty/sample_h264_bitflips.ts",
+}  # fmt: skip
 FRAMES_LOST = {"nasty/decord_corrupted.mp4": 1, "nasty/flower_truncated_60pct.mp4": 60}
 RESTARTING_CLOCK = {"nasty/sample_h264_bitflips.ts"}  # times jump by hours and are repaired
 LONG = "long/long_1080p_videoonly_lowbitrate.mp4"

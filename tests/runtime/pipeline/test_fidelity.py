@@ -52,7 +52,9 @@ WITH_LOSSES = {
     "nasty/bbb_60fps_truncated.webm", "nasty/decord_corrupted.mp4", "nasty/flower_truncated_60pct.mp4",
     "nasty/sample_h264_bitflips.ts",
 }  # fmt: skip
-FRAMES_LOST = {"nasty/decord_corrupted.mp4": 1, "nasty/flower_truncated_60pct.mp4": 60}
+FRAMES_LOST = {
+    "nasty/bbb_60fps_truncated.webm": 32, "nasty/decord_corrupted.mp4": 1, "nasty/flower_truncated_60pct.mp4": 60,
+}  # fmt: skip
 RESTARTING_CLOCK = {"nasty/sample_h264_bitflips.ts"}  # times jump by hours and are repaired
 LONG = "long/long_1080p_videoonly_lowbitrate.mp4"
 

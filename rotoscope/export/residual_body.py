@@ -41,7 +41,7 @@ def residual_blocks(file: ModelFile, style: Any) -> list[Block]:
 
 
 def is_plain(node: NodeProto) -> bool:
-    """Whether an operator is one of ONNX, without inner graphs."""
+    """Return True for an operator of ONNX itself that holds no inner graph."""
     return node.domain in ("", "ai.onnx") and not any(attribute.HasField("g") for attribute in node.attribute)
 
 

@@ -161,7 +161,7 @@ class _Driver:
         )
 
     def _pending(self) -> list[Pending]:
-        """What waits and what is in work."""
+        """Return the jobs that wait and those that workers have."""
         return [*self._waiting, *(pending for pending, _, _ in self._in_work.values())]
 
     def _give(self) -> None:

@@ -11,7 +11,7 @@ from rotoscope.runtime.pipeline.parts import Part
 
 @dataclass(frozen=True)
 class Pending:
-    """What a worker is to do: a whole job, or a part of one.
+    """A piece of work for one worker: a whole job, or a part of one.
 
     may_divide  the job may be divided; False: its parts are written, and what is missing is not divided again
     """
@@ -45,7 +45,7 @@ class Divisions:
         self.shares[target] = self.shares.get(target, 0.0) + share
 
     def ended(self, pending: Pending, *, is_written: bool) -> list[Pending]:
-        """What is to be done after a part: the same again if it failed, the job as a whole after the last, else nothing.
+        """Return the next work after a part: the same part if it failed, the whole job after the last part, else nothing.
 
         A part that fails MOST_ATTEMPTS times is left to the whole job, whose error is reported.
         """

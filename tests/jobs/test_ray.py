@@ -5,6 +5,7 @@ import os
 import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -139,14 +140,13 @@ def test_cards_are_given_out_by_memory(tmp_path, monkeypatch, cluster):
     smi.write_text("#!/bin/sh\necho 81920\necho 81920\n")
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join((str(smi.parent), os.environ["PATH"])))
-    telling = """
-        import os, pathlib, time
+    waiting = socket.create_server(("127.0.0.1", 0))  # for all eight jobs, so that they are in work at one time
+    telling = f"""
+        import os, socket
         from rotoscope.jobs.workers import work
         from rotoscope.jobs.workers.task import Outcome
         def told(task, out, *rest, **more):
-            here = pathlib.Path(out)
-            (here / f"{task.job.source}.card").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
-            while len(list(here.glob("*.card"))) < 8: time.sleep(0.05)
+            with socket.create_connection(("127.0.0.1", {waiting.getsockname()[1]})) as line: line.recv(1)
             return Outcome("failed", error=os.environ["CUDA_VISIBLE_DEVICES"])
         work.do = told
     """
@@ -163,6 +163,9 @@ def test_cards_are_given_out_by_memory(tmp_path, monkeypatch, cluster):
             for number in range(8):
                 job = BatchJob(f"{number}", f"{number}.mp4", ("m",))
                 workers.start(number + 1, str(tmp_path), messages).give(Task(job, 1, 0, may_replace=False))
+            waiting.settimeout(PATIENCE_SECONDS)
+            for line in [waiting.accept()[0] for _ in range(8)]:
+                line.close()
             ended = []
             while len(ended) < 8:
                 message = messages.get(timeout=PATIENCE_SECONDS)
@@ -170,6 +173,7 @@ def test_cards_are_given_out_by_memory(tmp_path, monkeypatch, cluster):
                 if message.event == "ended":
                     ended.append(message.content["outcome"]["error"])
         finally:
+            waiting.close()
             workers.close()
             ray.shutdown()
     assert sorted(ended) == ["0"] * 4 + ["1"] * 4, "two jobs on each card of each node"

@@ -1,1 +1,1 @@
-"""What is to be done: jobs, their keys, and the sources that they come from."""
+"""The jobs of a batch: how sources are listed, and the key of each job."""

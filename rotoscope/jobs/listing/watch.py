@@ -57,7 +57,7 @@ class WatchedFolder:
         return [job for job in self._jobs_of(ready) if self._is_alone(job)]
 
     def _is_alone(self, job: BatchJob) -> bool:
-        """Whether no other source has the same target; a warning names the two."""
+        """Return False, after a warning that names both, if another source has the same target."""
         other = self._targets.setdefault(job.target, job.source)
         if other != job.source:
             log.warning(

@@ -1,1 +1,1 @@
-"""What was done: records, locks, segments and results, in a folder or an object store."""
+"""The results of a batch: records, locks, segments and result files, in a folder or an object store."""

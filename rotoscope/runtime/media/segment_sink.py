@@ -38,7 +38,7 @@ class PartBegin:
     patience: int | None
 
     def is_at(self, frame: Frame) -> bool:
-        """Whether the part begins with this frame, the earliest for which this is true."""
+        """Return True if the part may begin with this frame; it begins with the first such frame."""
         waited = frame.index - self.first
         return waited >= 0 and (frame.cut or (self.patience is not None and waited >= self.patience))
 

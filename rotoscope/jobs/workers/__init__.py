@@ -1,1 +1,1 @@
-"""Who does it: one job at a time in processes of this machine or of a Ray cluster."""
+"""The workers of a batch: processes of this machine or of a Ray cluster, each with one job at a time."""

@@ -51,12 +51,12 @@ class Segment:
 
     @property
     def record_path(self) -> Path:
-        """Of the JSON file that makes it count."""
+        """Path of the JSON record; a segment without one does not count."""
         return self.path.with_suffix(".json")
 
     @property
     def state_path(self) -> Path:
-        """Of the file with the state of the networks."""
+        """Path of the file with the state of the networks."""
         return self.path.with_suffix(".npz")
 
 

@@ -50,5 +50,5 @@ class CutAtSizeChange:
         return [replace(frame, cut=True) if before not in (None, self._size) else frame]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []

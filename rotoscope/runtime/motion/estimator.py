@@ -117,5 +117,5 @@ class MotionStage:
             return [replace(frame, motion=motion)]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []

@@ -226,5 +226,5 @@ class KeepSource:
         return [replace(frame, result=Picture((filled(frame.source, frame.mask, frame.pixels(), region),)))]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []

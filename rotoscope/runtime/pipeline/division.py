@@ -36,7 +36,7 @@ class Division:
     has_cuts: bool = True
 
     def begin(self, first: int, info: VideoInfo) -> PartBegin:
-        """Where the part begins that may begin with a frame."""
+        """Return the rule for where a part begins that may begin with a frame."""
         if not self.has_cuts:
             return PartBegin(first, 0)
         if self.most is None or self.warm_up is None:

@@ -81,7 +81,7 @@ class Finish:
             return [replace(frame, result=replace(self._quantised(pixels), alpha=alpha))]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []
 
     def _source(self, source: Picture) -> Array:

@@ -360,7 +360,7 @@ def _check_stopped_run(stop: StopRequest, num_frames: int) -> None:
 
 
 def _resumed(job: Job, reader: MediaSource, plan: OutputPlan, stages: Stages, stack: ExitStack) -> Resumption | None:
-    """What is left of a run in segments, its folder locked until the end of the stack; None: it is written at once."""
+    """Return the rest of a run in segments, its folder locked until the end of the stack; None: it is written at once."""
     if job.segments is None or job.source_options.ahead:
         return None
     resumed = plan_segments(

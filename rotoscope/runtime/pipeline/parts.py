@@ -59,7 +59,7 @@ class FindBegin:
         self._is_open = self.is_empty = False
 
     def reset(self) -> None:
-        """Nothing is forgotten: the stage serves one part."""
+        """Keep everything: the stage serves one part of one video."""
 
     def step(self, frame: Frame) -> list[Frame]:
         """The frame, if the stages behind must see it; raises SceneUnknown if that cannot be told."""
@@ -72,7 +72,7 @@ class FindBegin:
         return [frame] if self._is_open else []
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []
 
     def _warms_up(self, frame: Frame) -> bool:

@@ -1,4 +1,4 @@
-"""What is left of a run in segments: which of them are there, and which frames the stages have to see for the others."""
+"""The rest of a run in segments: which segments are complete, and which frames the stages must see for the others."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -46,7 +46,7 @@ class Segmented:
 
 
 class ToBeDivided(Exception):
-    """The run can be written in parts, by several workers at once; nothing was written yet."""
+    """Raised before anything is written: several workers can write this run in parts."""
 
     def __init__(self, parts: tuple[Part, ...]) -> None:
         super().__init__(parts)
@@ -55,7 +55,7 @@ class ToBeDivided(Exception):
 
 @dataclass(frozen=True)
 class Resumption:
-    """What is left of a run.
+    """The rest of a run that was interrupted.
 
     rule      for the ends of segments
     segments  that are complete
@@ -134,7 +134,7 @@ def plan_segments(
     stages: Stages,
     steady: SteadyOptions,
 ) -> Resumption | None:
-    """What is left of the run; None: it is written at once. The stages get what they need to begin in the middle.
+    """Return the rest of the run; None: it is written at once. The stages get what they need to begin in the middle.
 
     num_frames  of the source, about; None: not known
     Raises UsageError for a required wish that cannot be met, ToBeDivided for a run that several workers can do.
@@ -174,7 +174,7 @@ def _of_part(
     info: VideoInfo,
     stages: Stages,
 ) -> Resumption:
-    """What is left of a part: its segments are those that begin in it."""
+    """Return the rest of a part, whose segments are those that begin in it."""
     mine = tuple(one for one in segments if one.first >= part.first and (part.end is None or one.first < part.end))
     end = None if part.end is None else division.begin(part.end, info)
     rule = replace(rule, is_part=True, end=end)

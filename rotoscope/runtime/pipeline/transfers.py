@@ -47,7 +47,7 @@ class ToDevice:
         return tuple(map(self._run.upload, picture.planes))
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []
 
 

@@ -61,5 +61,5 @@ class Blend:
             return [replace(frame, result=Picture((self._detail(self._history, new, motion.trust),)))]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []

@@ -136,5 +136,5 @@ class _Tap:
         return [frame]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []

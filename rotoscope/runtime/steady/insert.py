@@ -58,7 +58,7 @@ class InsertFrames:
         return [*inserted, frame]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []
 
     def _between(self, frame: Frame, pixels: Array | None, time: Fraction) -> Frame:

@@ -41,7 +41,7 @@ class ChooseKeys:
         return [replace(frame, carried=carried)]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []
 
 
@@ -75,5 +75,5 @@ class Carry:
         return [frame]
 
     def flush(self) -> list[Frame]:
-        """Nothing is held."""
+        """Return no frames: the stage holds none back."""
         return []

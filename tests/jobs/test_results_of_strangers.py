@@ -22,7 +22,8 @@ from rotoscope.runtime.media.segments import Segment, read_segments, write_segme
 PACKAGE = Path(rotoscope.__file__).parent
 SECONDS = 300  # a generous limit
 KEY = "a" * 64
-RECORD = Record(key=KEY, state="done", source="a.mp4", target="a.mp4", models=("m",)).to_json()
+MOMENT = "2026-01-01T00:00:00+00:00"
+RECORD = Record(key=KEY, state="done", source="a.mp4", target="a.mp4", models=("m",), at=MOMENT).to_json()
 
 
 def is_python(node):
@@ -60,7 +61,7 @@ def test_a_module_beside_the_clips_does_not_run_in_a_worker(here):
         b"\xff\xfe",
         b" " * (MOST_BYTES + 1),
         *(
-            json.dumps({**RECORD, **change}).encode()
+            pytest.param(json.dumps({**RECORD, **change}).encode(), id=str(change)[:30])
             for change in (
                 {"target": ["a"]}, {"target": 5}, {"target": "../a.mp4"}, {"target": "x" * 5000}, {"target": "a\0"},
                 {"source": 5}, {"source": "y" * 5000}, {"state": "won"}, {"attempts": "x"}, {"inputs": [1]},
@@ -69,7 +70,7 @@ def test_a_module_beside_the_clips_does_not_run_in_a_worker(here):
             )
         ),
     ],
-    ids=lambda content: content[:20].decode(errors="replace") + content[-20:].decode(errors="replace"),
+    ids=lambda content: content[:20].decode(errors="replace"),
 )  # fmt: skip
 def test_a_record_that_no_run_has_written_is_as_none(content, here, caplog):
     records = Records(here)

@@ -37,6 +37,7 @@ def make(name: str) -> onnx.ModelProto:
         source="scripts/make_filter_looks.py",
         frame=FrameInput(tensor="frame", multiple=2, minimum=LEAST_SIDE_PX),
         output=FrameOutput(tensor="picture"),
+        is_steady=True,
         normalisation="none",
         exported_by=f"scripts/make_filter_looks.py, opset {OPSET}",
     )

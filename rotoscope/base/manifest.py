@@ -344,6 +344,7 @@ class Manifest(_Strict):
     further: tuple[FurtherOutput, ...] = Field(default=(), max_length=MAX_EXTRA_TENSORS)
     state: tuple[StateTensor, ...] = Field(default=(), max_length=MAX_EXTRA_TENSORS)
     composite: tuple[Composite, ...] = Field(default=(), max_length=MAX_EXTRA_TENSORS)
+    is_steady: bool = Field(default=False, description="steady without help: a run does not steady it unless asked to")
     normalisation: Literal["", "none", "instance", "group", "batch by frame", "batch running", "shared"] = ""
     golden: GoldenCheck | None = None
     checkpoint_sha256: Text = ""

@@ -144,6 +144,7 @@ def _model_rows(model: "ModelFile") -> list[tuple[str, Any]]:
         ("output", f"{output.tensor}: {coming_out}"),
         ("scale", f"{output.scale}x"),
         ("state", ", ".join(tensor.input for tensor in manifest.state) or "none: frames are independent"),
+        ("steady", "without help: --steady off by default" if manifest.is_steady else "not stated"),
         ("licence", manifest.licence or "not stated"),
         ("sha256", model.sha256),
     ]

@@ -84,7 +84,8 @@ def as_graph(loaded: Loaded, options: ExportOptions = DEFAULTS, *, first_frame: 
     name = options.name or system
     if description.part:
         system = f"{system} ({description.part})"
-    manifest = Manifest(name=name, system=system, licence=options.licence, source=options.source, **fields)
+    origin = {"licence": options.licence, "source": options.source}
+    manifest = Manifest(name=name, system=system, is_steady=options.is_steady, **origin, **fields)
     return Graph(module.eval(), manifest)
 
 

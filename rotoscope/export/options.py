@@ -38,6 +38,9 @@ class ExportOptions:
     shared_statistics: bool = False
     """Keep the statistics of instance norms from frame to frame, which keeps colours from drifting."""
 
+    is_steady: bool = False
+    """Its pictures are steady without help: translate does not steady them unless --steady is given. Stored in the file."""
+
     warp: Literal["inside", "outside"] = "inside"
     """vid2vid only: "outside" leaves warping and blending to the runtime, for engines without the operator GridSample."""
 
@@ -69,6 +72,7 @@ class ExportKeywords(TypedDict, total=False):
     precision: FilePrecision
     eight_bit: bool
     shared_statistics: bool
+    is_steady: bool
     warp: Literal["inside", "outside"]
     first_frame: str | None
     labels: int | None

@@ -307,6 +307,11 @@ def test_only_what_makes_pictures_shares_statistics():
         )
 
 
+def test_a_network_that_is_steady_without_help_says_so(exported):
+    assert exported(named("compact student"), is_steady=True)[1].is_steady
+    assert not exported(named("compact student"))[1].is_steady
+
+
 def test_statistics_are_shared_beside_other_inputs():
     case = named("pix2pixHD generator with features")
     graph = as_graph(from_state_dict(build(case).state_dict()), ExportOptions(name="net", shared_statistics=True))

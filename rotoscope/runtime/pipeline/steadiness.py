@@ -183,7 +183,8 @@ def in_order_models(models: Sequence[ModelFile]) -> list[str]:
 def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:
     """The method that the options name, or the models' default; refuses combinations that cannot work."""
     in_order_only = in_order_models(models)
-    method = options.steady or ("off" if in_order_only else "blend")
+    are_steady = in_order_only or all(model.manifest.is_steady for model in models)
+    method = options.steady or ("off" if are_steady else "blend")
     if in_order_only and method == "hypercon":
         raise UsageError(
             f"--steady hypercon: {in_order_only[0]}, and must not be shown inserted ones; accepted: off, blend, ramp"

@@ -53,6 +53,15 @@ def test_image_models_are_blended_and_models_with_state_left_alone(identity, rec
     assert chosen_method([recurrent], SteadyOptions(steady="blend")) == "blend"
 
 
+def test_models_that_are_steady_without_help_are_left_alone(identity, recurrent):
+    picture_model, steady = rotoscope.load(identity).file, rotoscope.load("woodblock").file
+    assert chosen_method([steady], SteadyOptions()) == "off"
+    assert chosen_method([steady, steady], SteadyOptions()) == "off"
+    assert chosen_method([steady, picture_model], SteadyOptions()) == "blend"
+    assert chosen_method([picture_model, steady], SteadyOptions()) == "blend"
+    assert chosen_method([steady], SteadyOptions(steady="blend")) == "blend"
+
+
 @pytest.mark.parametrize(("options", "reason"), [
     ({"steady": "hypercon"}, "--steady hypercon: recurrent.onnx remembers the frames before"),
     ({"keyframes": 3}, "--keyframes 3: recurrent.onnx remembers the frames before"),

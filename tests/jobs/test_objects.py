@@ -180,6 +180,21 @@ def test_segments_of_a_long_video_are_kept_in_the_store(bucket, tmp_path):
     assert list(store.list("run7/.rotoscope/segments")) == []
 
 
+@pytest.mark.parametrize("damaged", [b"", b"{}", b"x" * 2_000_000])
+def test_a_damaged_record_of_a_segment_is_replaced(damaged, bucket, tmp_path):
+    """So the segment is made once more, not at every resume."""
+    model = tiny_models.invert(tmp_path / "invert.onnx")
+    clip = tiny_clips.write_clip(tmp_path / "long.mp4", frames=20)
+    task = Task(BatchJob.of(str(clip), "long.mp4", (str(model),), {"steady": "off"}), 1, 0, False, segment_seconds=0.4)
+    store, part = Store(bucket), replace(task, part=Part(0, None))
+    assert do(part, bucket, Chains()).state == "part written"
+    records = [item for item in store.list(".rotoscope/segments") if item.path.endswith(".json")]
+    whole = [store.read(item.path)[0] for item in records]
+    store.write_if(records[1].path, damaged, records[1].version)
+    assert do(part, bucket, Chains()).state == "part written"
+    assert [store.read(item.path)[0] for item in records] == whole
+
+
 def test_an_object_that_was_replaced_is_done_again_by_the_same_worker(bucket, tmp_path):
     model, store = tiny_models.invert(tmp_path / "invert.onnx"), Store(bucket)
     task = Task(BatchJob.of(f"{bucket}/in/a.mp4", "a.mp4", (str(model),), {}), 1, 0, may_replace=True)

@@ -33,12 +33,14 @@ class StoredSegments:
                 self._store.download(item.path, self.folder / _name(item), item.version.size)
 
     def add(self, segment: Segment) -> None:
-        """Upload a segment; its record comes last, and only if there is none, which another process would have written."""
+        """Upload a segment; its record comes last, and replaces one that describes something else, such as a damaged one."""
         for file in (segment.path, *([segment.state_path] if segment.state_bytes else [])):
             self._store.upload(f"{self._prefix}/{file.name}", file)
-        record = segment.record_path
-        with suppress(Changed):
-            self._store.write_if(f"{self._prefix}/{record.name}", record.read_bytes(), None)
+        path, content = f"{self._prefix}/{segment.record_path.name}", segment.record_path.read_bytes()
+        there = self._store.read(path)
+        if there is None or there[0] != content:
+            with suppress(Changed):  # another process has just written the same segment
+                self._store.write_if(path, content, None if there is None else there[1])
 
     def forget(self) -> None:
         """Delete all segments of the job."""

@@ -298,5 +298,9 @@ class _Driver:
 
 
 def _with_record(pending: Pending, record: Record | None) -> Pending:
-    """Return the pending job with the record that stands for it now."""
-    return pending if record is None else replace(pending, standing=replace(pending.standing, record=record))
+    """Return the pending job with the record that stands for it now; a source that changes gets another record later."""
+    if record is None:
+        return pending
+    standing = pending.standing
+    replaced = tuple(dict.fromkeys((*standing.replaced, record.key)))
+    return replace(pending, standing=replace(standing, record=record, replaced=replaced))

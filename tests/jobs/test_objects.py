@@ -180,6 +180,23 @@ def test_segments_of_a_long_video_are_kept_in_the_store(bucket, tmp_path):
     assert list(store.list("run7/.rotoscope/segments")) == []
 
 
+def test_a_source_that_changes_after_its_parts_leaves_none_of_them(bucket, tmp_path):
+    """In a folder and in a bucket."""
+    model, clip = tiny_models.invert(tmp_path / "invert.onnx"), tmp_path / "long.mp4"
+    job = BatchJob.of(str(clip), "long.mp4", (str(model),), {"steady": "off"})
+    for results in (str(tmp_path / "out"), bucket):
+        tiny_clips.write_clip(clip, frames=40)
+        task = Task(job, 1, 0, may_replace=False, segment_seconds=0.4, most_parts=2)
+        divided = do(task, results, Chains())
+        for part in divided.parts:
+            assert do(replace(task, part=part), results, Chains()).state == "part written"
+        tiny_clips.write_clip(clip, frames=44)
+        whole = do(replace(task, most_parts=1, replaced=(divided.record.key,)), results, Chains())
+        assert (whole.state, whole.record.frames) == ("done", 44)
+    assert not list((tmp_path / "out" / ".rotoscope" / "segments").rglob("*.*"))
+    assert list(Store(bucket).list(".rotoscope/segments")) == []
+
+
 @pytest.mark.parametrize("damaged", [b"", b"{}", b"x" * 2_000_000])
 def test_a_damaged_record_of_a_segment_is_replaced(damaged, bucket, tmp_path):
     """So the segment is made once more, not at every resume."""

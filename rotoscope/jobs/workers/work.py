@@ -84,6 +84,7 @@ def do(
             for other in task.replaced:
                 if other != record.key:
                     records.forget(other)
+                    records.forget_segments(other)
             return Outcome("done", record)
     except ToBeDivided as division:
         return Outcome("divided", record, parts=division.parts)

@@ -26,11 +26,12 @@ ROOMS = {
     "runtime.models": "base",
     "runtime.engines": "base runtime.models",
     "runtime.network": "base kernels runtime.models",
-    "runtime.live": "base kernels runtime.media",
+    "runtime.http": "base",
+    "runtime.live": "base kernels runtime.http runtime.media",
     "runtime.motion": "base kernels",
     "runtime.steady": "base kernels runtime.motion runtime.network",
     "runtime.pipeline": "base kernels runtime.live runtime.media runtime.models runtime.motion runtime.network runtime.steady",
-    "service": "base runtime.live runtime.media runtime.pipeline",
+    "service": "base runtime.http runtime.media runtime.pipeline",
     "metrics": "base kernels networks runtime.media",
     "plots": "base metrics",
     "demo": "base metrics plots runtime.models runtime.pipeline",
@@ -45,8 +46,8 @@ ROOMS = {
     "jobs": "assembly base runtime.media runtime.pipeline",
     "scenarios": "assembly base export kernels metrics runtime.live runtime.media runtime.models runtime.network "
     "runtime.pipeline",
-    "api": "assembly base demo export jobs kernels metrics plots runtime.engines runtime.live runtime.media runtime.models "
-    "runtime.pipeline scenarios service training.loop training.options training.systems weights",
+    "api": "assembly base demo export jobs kernels metrics plots runtime.engines runtime.http runtime.live runtime.media "
+    "runtime.models runtime.pipeline scenarios service training.loop training.options training.systems weights",
     "errors": "base",
     "testing": "api base",
     "__init__": "api assembly base jobs runtime.pipeline",

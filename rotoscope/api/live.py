@@ -30,9 +30,9 @@ from rotoscope.base.options import (
 )
 from rotoscope.base.shown_address import shown_address
 from rotoscope.kernels.rows import Workers, usable_cores
+from rotoscope.runtime.http.access import check_token
 from rotoscope.runtime.live.open_live_sink import check_live_sink, open_live_sink
 from rotoscope.runtime.live.open_live_source import open_live_source
-from rotoscope.runtime.live.page.access import check_token
 from rotoscope.runtime.live.page.browser_camera import BrowserCamera
 from rotoscope.runtime.pipeline.live_job import LiveJob, StagesRequest
 from rotoscope.runtime.pipeline.live_run import PAGE, LiveRun

@@ -84,8 +84,8 @@ def as_graph(loaded: Loaded, options: ExportOptions = DEFAULTS, *, first_frame: 
     name = options.name or system
     if description.part:
         system = f"{system} ({description.part})"
-    origin = {"licence": options.licence, "source": options.source}
-    manifest = Manifest(name=name, system=system, is_steady=options.is_steady, **origin, **fields)
+    fields |= {"licence": options.licence, "source": options.source, "is_steady": options.is_steady}
+    manifest = Manifest(name=name, system=system, **fields)
     return Graph(module.eval(), manifest)
 
 

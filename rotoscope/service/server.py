@@ -1,19 +1,17 @@
-"""The service: its lanes, and starlette and uvicorn in a thread of its own."""
+"""The service: its lanes and its server."""
 
-import asyncio
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from rotoscope.base.errors import RotoscopeError
 from rotoscope.base.extras import needs_extra
-from rotoscope.runtime.live.page.access import Access, AccessMiddleware, check_token
-from rotoscope.runtime.live.page.listening import listening_socket, shown_url
+from rotoscope.runtime.http.access import Access, AccessMiddleware, check_token
+from rotoscope.runtime.http.listening import listening_socket, shown_url
+from rotoscope.runtime.http.server_thread import ServerThread
 from rotoscope.service.answers import refused
 from rotoscope.service.clip_routes import clip_routes
 from rotoscope.service.jobs import Lane, Translate
@@ -32,6 +30,7 @@ class Service:
     translate  translates one file; called in the threads of the lanes
     models     names that a request may choose; the first one is the default
     options    where it listens, and limits
+    thread     in which it answers
 
     Errors: UsageError if a package is missing, the token is missing or too short, or the address cannot be had.
     """
@@ -47,10 +46,16 @@ class Service:
         self.port: int = self._socket.getsockname()[1]
         self.lanes: tuple[Lane, ...] = ()
         self._is_stopping = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: Any = None
-        self._is_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rotoscope-service", daemon=True)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.thread = ServerThread(
+            "rotoscope-service",
+            self._socket,
+            self._application,
+            stop_seconds=STOP_SECONDS,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            ws="none",
+        )
 
     @property
     def url(self) -> str:
@@ -65,21 +70,15 @@ class Service:
             Lane("pictures", folder, self._translate, most=options.queue, keep=options.queue, most_seconds=options.job_seconds),
             Lane("clips", folder, self._translate, most=options.queue, keep=options.results, most_seconds=options.job_seconds),
         )  # fmt: skip
-        self._thread.start()
-        self._is_up.wait()
+        self.thread.start()
 
     def is_answering(self) -> bool:
         """Whether the event loop answers within ANSWER_SECONDS; for a watchdog."""
-        if self._loop is None or not self._thread.is_alive():
-            return False
-        answered = threading.Event()
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(answered.set)
-        return answered.wait(ANSWER_SECONDS)
+        return self.thread.is_answering(ANSWER_SECONDS)
 
     def wait(self, seconds: float) -> None:
         """Wait; return earlier if the service has ended."""
-        self._thread.join(seconds)
+        self.thread.wait(seconds)
 
     def drain(self, on_wait: Callable[[], None] = lambda: None) -> None:
         """Take no more jobs; wait until all are done and fetched, at most `drain_seconds`.
@@ -90,7 +89,7 @@ class Service:
         for lane in self.lanes:
             lane.close()
         limit = time.monotonic() + self._options.drain_seconds
-        while time.monotonic() < limit and self._thread.is_alive() and not all(lane.is_idle for lane in self.lanes):
+        while time.monotonic() < limit and self.thread.is_alive and not all(lane.is_idle for lane in self.lanes):
             on_wait()
             self.wait(0.1)
 
@@ -99,13 +98,9 @@ class Service:
         self._is_stopping = True
         for lane in self.lanes:
             lane.stop()
-        if self._thread.ident is None:
-            self._socket.close()
-            return
-        if self._server is not None:
-            self._server.should_exit = True
-        self._thread.join()
-        self._folder.cleanup()
+        self.thread.stop()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def __enter__(self) -> Self:
         self.start()
@@ -115,35 +110,6 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        finally:
-            self._socket.close()
-            self._is_up.set()
-
-    async def _serve(self) -> None:
-        import uvicorn
-
-        from rotoscope.runtime.live.page.connections import HttpConnection
-
-        config = uvicorn.Config(
-            self._application(),
-            http=HttpConnection,
-            ws="none",
-            loop="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
-        self._server = uvicorn.Server(config)
-        self._loop = asyncio.get_running_loop()
-        self._is_up.set()  # connections wait in the backlog of the socket until the server has begun
-        await self._server.serve(sockets=[self._socket])
 
     def _application(self) -> Any:
         from starlette.applications import Starlette

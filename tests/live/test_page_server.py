@@ -22,8 +22,8 @@ from websockets.sync.client import connect
 
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.kernels.float_picture import rgb_picture
-from rotoscope.runtime.live.page import connections
-from rotoscope.runtime.live.page.access import is_loopback
+from rotoscope.runtime.http import connections
+from rotoscope.runtime.http.access import is_loopback
 from rotoscope.runtime.live.page.page_sink import PageSink
 from rotoscope.runtime.live.page.server import PageServer
 from rotoscope.runtime.live.page.static_routes import FILES
@@ -143,7 +143,7 @@ def test_it_stops_with_viewers_that_never_read():
             with pytest.raises(ConnectionClosed):
                 while True:
                     socket_viewer.recv(SECONDS)
-    assert not page.server._thread.is_alive()
+    assert not page.server.thread.is_alive
     for viewer in viewers:
         viewer.close()
 

@@ -181,7 +181,7 @@ def test_fifty_viewers_one_of_which_never_reads(page):
         assert page.sink.num_encoded == 200
         del half_open
         # What is held for a viewer is one picture and a full buffer, whatever the number of frames was.
-        connections = list(page.server._server.server_state.connections)
+        connections = page.server.thread.connections
         assert max(connection.transport.get_write_buffer_size() for connection in connections) < 1 << 20
 
 

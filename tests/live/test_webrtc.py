@@ -151,7 +151,7 @@ def test_the_server_stops_while_peers_are_connected(camera):
         connection = loop.run_until_complete(hold(page))
     loop.run_until_complete(connection.close())
     loop.close()
-    assert page.server._thread is not None and not page.server._thread.is_alive()
+    assert not page.server.thread.is_alive
 
 
 @pytest.mark.parametrize(("path", "body", "headers", "status", "message"), [

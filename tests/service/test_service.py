@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service_client import SECONDS, Client, Gate
 
 from rotoscope.base.errors import InputRefused, UsageError
-from rotoscope.runtime.live.page import connections
+from rotoscope.runtime.http import connections
 from rotoscope.service.options import ServeOptions
 
 TOKEN = "correct-horse-battery"
@@ -121,7 +121,7 @@ def test_a_client_that_does_not_take_its_answer_loses_the_connection(gate, monke
         line.sendall(f"GET {done['result']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert line.recv(100).startswith(b"HTTP/1.1 200")
         limit = threading.Event()
-        while client.service._server.server_state.connections:
+        while client.service.thread.connections:
             assert not limit.wait(0.01)
 
 

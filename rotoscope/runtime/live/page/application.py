@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.live import LiveControl
-from rotoscope.runtime.live.page.access import Access, AccessMiddleware
+from rotoscope.runtime.http.access import Access, AccessMiddleware
 from rotoscope.runtime.live.page.control_routes import ERRORS, control_routes
 from rotoscope.runtime.live.page.metrics import metrics_routes
 from rotoscope.runtime.live.page.page_sink import PageSink

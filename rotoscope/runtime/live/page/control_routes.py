@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.live import Changes, LiveControl
 from rotoscope.base.text import one_line
+from rotoscope.runtime.http.request_body import BodyRefused, body_of
 from rotoscope.runtime.live.page.page_sink import PageSink
-from rotoscope.runtime.live.page.request_body import BodyRefused, body_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request

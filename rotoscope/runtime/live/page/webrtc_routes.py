@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rotoscope.runtime.live.page.request_body import BodyRefused, body_of
+from rotoscope.runtime.http.request_body import BodyRefused, body_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -40,6 +40,29 @@ class Graph:
         )
         return name
 
+    def include(self, network: onnx.ModelProto, given: "Value") -> "Value":
+        """Add a network of one input and one output, and return its output for this value."""
+        inner = network.graph
+        names = {"": "", inner.input[0].name: given.name}
+        prefix = f"network{len(self.nodes)}_"
+
+        def renamed(name: str) -> str:
+            return names.get(name, prefix + name)
+
+        for tensor in inner.initializer:
+            constant = onnx.TensorProto()
+            constant.CopyFrom(tensor)
+            constant.name = renamed(tensor.name)
+            self.constants.append(constant)
+        for node in inner.node:
+            added = onnx.NodeProto()
+            added.CopyFrom(node)
+            added.name = prefix + node.name
+            added.input[:] = map(renamed, node.input)
+            added.output[:] = map(renamed, node.output)
+            self.nodes.append(added)
+        return Value(self, renamed(inner.output[0].name))
+
     def model(self, picture: "Value") -> onnx.ModelProto:
         """Return the model whose output is this value."""
         self.nodes.append(helper.make_node("Identity", [picture.name], ["picture"], "picture"))

@@ -88,6 +88,8 @@ class OpenVinoEngine:
                 raise ModelRefused(
                     f"{model}: has a loop, which OpenVINO could not stop if it never ends; onnxruntime can"
                 )
+            # A compiled output also has names of tensors inside the graph, which are not outputs.
+            self._output_names = [sorted(port.names) for port in graph.outputs]
             self._compiled = core().compile_model(graph, "CPU", settings)
         except RuntimeError as error:
             raise ModelRefused(f"{model}: OpenVINO refuses it: {last_line(error)}") from error
@@ -115,7 +117,11 @@ class OpenVinoEngine:
             request.infer()
         except RuntimeError as error:
             raise ModelRefused(f"OpenVINO cannot run this model on {given}: {last_line(error)}") from error
-        shapes = {name: tuple(request.get_tensor(port).shape) for port in self._compiled.outputs for name in port.names}
+        shapes = {
+            name: tuple(request.get_tensor(port).shape)
+            for port, names in zip(self._compiled.outputs, self._output_names, strict=True)
+            for name in names
+        }
         if any(0 in shape for shape in shapes.values()):
             # Some graphs that warp several pictures at once fail without an error; a second call ends the process.
             raise ModelRefused(f"OpenVINO fails on {given}: onnxruntime runs it")

@@ -357,13 +357,15 @@ def test_both_engines_agree():
     )  # of 255, once rounded
 
 
-def test_both_engines_agree_to_a_thousandth_before_rounding():
+@pytest.mark.parametrize("look", ["starry", "comic"])
+def test_both_engines_agree_to_a_thousandth_before_rounding(look):
     results = []
     for engine in ("onnxruntime", "openvino"):
-        network = rotoscope.Translator("starry", engine=engine).stages.network.networks[0]
+        network = rotoscope.Translator(look, engine=engine).stages.network.networks[0]
         manifest = network.model.manifest
         inputs = {manifest.frame.tensor: np.random.default_rng(2).random((1, 3, 96, 128), np.float32)}
         out = {name: np.empty(shape, np.float32) for name, shape in network.engine.shapes(inputs, {}).items()}
+        assert list(out) == list(manifest.outputs)
         network.engine.run(inputs, {}, out, {})
         low, high = manifest.output.range
         results.append((out[manifest.output.tensor] - low) / (high - low) * 2 - 1)

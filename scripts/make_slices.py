@@ -1,7 +1,9 @@
 """Draw part of one column of pixels through time, for a source and its results side by side: the picture in the README.
 
-rotoscope demo demo && rotoscope translate demo/clip.mp4 demo/plain.mp4 -m starry --steady off
-python scripts/make_slices.py demo/clip.mp4 demo/plain.mp4 demo/clip.starry.mp4 docs/slices.jpg --rows 200 300
+rotoscope demo demo
+rotoscope translate demo/clip.mp4 demo/plain.mp4 -m rotoscope/looks/networks/starry.onnx --steady off
+rotoscope translate demo/clip.mp4 demo/steady.mp4 -m rotoscope/looks/networks/starry.onnx
+python scripts/make_slices.py demo/clip.mp4 demo/plain.mp4 demo/steady.mp4 docs/slices.jpg --rows 200 300
 """
 
 import argparse

@@ -11,6 +11,7 @@ import rotoscope
 from rotoscope.demo.clip import make_clip
 
 FOLDER = Path(__file__).parents[1] / "gallery"
+FLICKERING = Path(rotoscope.__file__).parent / "looks" / "networks" / "starry.onnx"
 LOOKS = ("starry", "scream", "comic")
 NUM_FRAMES, SHOWN = 36, 18  # of the clip, and of the moving picture: what comes first has little past
 STILL = 30  # frame that is shown
@@ -35,14 +36,15 @@ def main():
         clip = Path(folder) / "clip.mp4"
         make_clip(clip, num_frames=NUM_FRAMES)
         save_still(frames_of(clip)[STILL], "source")
-        painted = {}
         for look in LOOKS:
-            for steady in ("off", "blend") if look == "starry" else ("blend",):
-                target = Path(folder) / f"{look}-{steady}.mkv"
-                rotoscope.translate(clip, target, model=look, steady=steady, quality="lossless")
-                painted[look, steady] = frames_of(target)
-            save_still(painted[look, "blend"][STILL], look)
-    pairs = zip(painted["starry", "off"][-SHOWN:], painted["starry", "blend"][-SHOWN:], strict=True)
+            rotoscope.translate(clip, Path(folder) / f"{look}.mkv", model=look, quality="lossless")
+            save_still(frames_of(Path(folder) / f"{look}.mkv")[STILL], look)
+        sides = []
+        for steady in ("off", "blend"):
+            target = Path(folder) / f"{steady}.mkv"
+            rotoscope.translate(clip, target, model=FLICKERING, steady=steady, quality="lossless")
+            sides.append(frames_of(target)[-SHOWN:])
+    pairs = zip(*sides, strict=True)
     moving = [
         Image.fromarray(np.hstack([cv2.resize(side, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for side in pair]))
         for pair in pairs

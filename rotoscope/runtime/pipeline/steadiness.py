@@ -74,7 +74,7 @@ def plan_steadiness(
     gpu           of a run whose pictures stay on it: motion is estimated there, by our own dense inverse search in place of DIS
     may_carry     plan for key frames where the method allows them, even if the options ask for none yet: see `Steadiness.keys`
     """
-    method = chosen_method(models, options)
+    method = chosen_method(models, options, may_carry=may_carry)
     has_keys = options.keyframes > 1 or (may_carry and method in MIXES and not in_order_models(models))
     notes = without_effect(method, options)
     if method == "off" and options.keyframes == 1:
@@ -180,11 +180,14 @@ def in_order_models(models: Sequence[ModelFile]) -> list[str]:
     ]
 
 
-def chosen_method(models: Sequence[ModelFile], options: SteadyOptions) -> str:
-    """The method that the options name, or the models' default; refuses combinations that cannot work."""
+def chosen_method(models: Sequence[ModelFile], options: SteadyOptions, *, may_carry: bool = False) -> str:
+    """The method that the options name, or the models' default; refuses combinations that cannot work.
+
+    may_carry  frames may be carried along the motion when there is no time to translate them, which needs blend or ramp
+    """
     in_order_only = in_order_models(models)
-    are_steady = in_order_only or all(model.manifest.is_steady for model in models)
-    method = options.steady or ("off" if are_steady else "blend")
+    are_steady = all(model.manifest.is_steady for model in models) and not may_carry
+    method = options.steady or ("off" if in_order_only or are_steady else "blend")
     if in_order_only and method == "hypercon":
         raise UsageError(
             f"--steady hypercon: {in_order_only[0]}, and must not be shown inserted ones; accepted: off, blend, ramp"

@@ -62,6 +62,13 @@ def test_models_that_are_steady_without_help_are_left_alone(identity, recurrent)
     assert chosen_method([steady], SteadyOptions(steady="blend")) == "blend"
 
 
+def test_a_live_run_blends_them_so_that_it_can_carry_frames(recurrent):
+    steady = rotoscope.load("woodblock").file
+    assert chosen_method([steady], SteadyOptions(), may_carry=True) == "blend"
+    assert chosen_method([steady], SteadyOptions(steady="off"), may_carry=True) == "off"
+    assert chosen_method([recurrent], SteadyOptions(), may_carry=True) == "off"
+
+
 @pytest.mark.parametrize(("options", "reason"), [
     ({"steady": "hypercon"}, "--steady hypercon: recurrent.onnx remembers the frames before"),
     ({"keyframes": 3}, "--keyframes 3: recurrent.onnx remembers the frames before"),

@@ -1,4 +1,4 @@
-"""rotoscope demo: make a clip, paint it, steady it, and show all of that on one page."""
+"""rotoscope demo: make a clip, paint it, and show looks and steadiness on one page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,23 +13,24 @@ from rotoscope.cli.translate import print_run
 if TYPE_CHECKING:
     from rotoscope import Run
 
-LOOK = "starry"
-
 
 def demo(
     folder: Path | None = None,
     /,
     *,
+    clip: Path | None = None,
     output: Annotated[Path | None, Parameter(name=("-o", "--output"))] = None,
     overwrite: bool = False,
     progress: Style = "auto",
 ) -> int:
-    """Make a five-second clip, paint it steadily, and write a page that compares; nothing is downloaded.
+    """Make a five-second clip, paint it, and write a page: three looks, and what steadying does. Nothing is downloaded.
 
     Parameters
     ----------
     folder
         Where the two videos and the page go; made if missing; by default demo.
+    clip
+        A video of your own, whose first seconds the page shows in the same looks.
     output
         The same as an option.
     overwrite
@@ -44,13 +45,15 @@ def demo(
     if folder is not None and output is not None:
         raise UsageError(f"two folders, {folder} and --output {output}; accepted: one")
     folder = folder or output or Path("demo")
-    look = rotoscope.load(LOOK)
+    models: dict[str, rotoscope.Model] = {}
 
-    def translate(source: Path, target: Path, options: dict[str, Any]) -> "Run":
+    def translate(source: Path, target: Path, model: str, options: dict[str, Any]) -> "Run":
+        if model not in models:
+            models[model] = rotoscope.load(model)
         with shown_progress(progress) as show:
-            return rotoscope.translate(source, target, model=look, on_progress=show, **options)
+            return rotoscope.translate(source, target, model=models[model], on_progress=show, **options)
 
-    made = make_demo(folder, look=LOOK, translate=translate, overwrite=overwrite, say=report_lines)
+    made = make_demo(folder, translate=translate, clip=clip, overwrite=overwrite, say=report_lines)
     print_run(made.run)
     print_lines(
         f"the clip:  {made.clip}", f"painted:   {made.painted}", f"the page:  {made.page} (open it in a browser)"

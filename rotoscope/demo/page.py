@@ -1,33 +1,29 @@
 """The demo page: one HTML file that opens from disk. All renderings are tiles of one video, so that they stay in step."""
 
 import base64
-import tempfile
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rotoscope.base.frame import Frame, Picture
-from rotoscope.base.options import OutputOptions
 from rotoscope.base.text import json_text, markup
 from rotoscope.demo.scene import Scene
+from rotoscope.demo.tiles import TILES_ACROSS, TimedPictures, tiled_webm
 from rotoscope.metrics.curves import Curves
 from rotoscope.metrics.gradient_energy import relative_energy
 from rotoscope.metrics.matched import side_by_side
 from rotoscope.plots.chart import Series, chart
 from rotoscope.plots.raster import data_uri, through_time
-from rotoscope.runtime.pipeline.write import write_frames
 
-TILES_ACROSS = 3
-MILLISECOND = Fraction(1, 1000)  # time base of webm
 SLICE_WIDTH = 720  # pixels
-# VP9 plays in all current browsers, also those built without H.264; these are libvpx's fastest settings.
-ENCODER = ("crf=36", "b=0", "deadline=realtime", "cpu-used=8", "row-mt=1")
+QUALITY, LOOKS_QUALITY = (
+    36,
+    24,
+)  # of VP9: of the strengths, which flicker, and of the looks, which are looked at closely
 
 
 class Rendering(NamedTuple):
@@ -36,6 +32,14 @@ class Rendering(NamedTuple):
     strength: float
     path: Path
     command: str
+
+
+class Looks(NamedTuple):
+    """A clip in several looks: `paths` are videos of one size, the source first; `names` those of the looks."""
+
+    title: str
+    names: Sequence[str]
+    paths: Sequence[Path]
 
 
 class Measured(NamedTuple):
@@ -53,22 +57,26 @@ def write_page(
     source: Path,
     renderings: Sequence[Rendering],
     *,
+    looks: Sequence[Looks] = (),
     duration: float | None = None,
     chosen: int,
     title: str,
     machine: str,
+    invitation: str = "",
 ) -> None:
     """Write the page; an existing file is replaced.
 
     scene       what `source` shows; warping errors are measured along its true motion
     renderings  of the source, of the same size; the first one frame by frame
-    duration    seconds of the source that the renderings show; None: all
+    looks       clips at 100 %, each in several looks, at the top of the page
+    duration    seconds of the sources that are shown; None: all
     chosen      index of the rendering that is shown first
     machine     speed of this machine, plain text
+    invitation  what to run next, plain text
     """
     measured = _measure(scene, source, renderings, duration)
     slices = [_slice(curves.columns) for curves in measured.curves]
-    facts = {
+    facts: dict[str, Any] = {
         "width": scene.width,
         "height": scene.height,
         "columns": TILES_ACROSS,
@@ -76,16 +84,18 @@ def write_page(
         "commands": [rendering.command for rendering in renderings],
         "chosen": chosen,
         "slices": slices,
+        "looks": [_look_facts(clip, duration) for clip in looks],
     }
     page = Template(resources.files("rotoscope.demo").joinpath("page.html").read_text(encoding="utf-8")).substitute(
         title=markup(title),
         subtitle="Computed on this machine; this file contains everything and loads nothing.",
-        video="data:video/webm;base64," + base64.b64encode(measured.webm).decode(),
+        video=_webm_uri(measured.webm),
         source_slice=_slice(measured.source_columns),
         plain_slice=slices[0],
         chart=_chart(renderings, measured),
         rows=_rows(renderings, measured.curves),
         machine=markup(machine),
+        invitation=markup(invitation),
         facts=json_text(facts, indent=None).replace("<", "\\u003c"),  # so that no command can end the script element
     )
     target.write_text(page, encoding="utf-8")
@@ -98,7 +108,7 @@ def _measure(scene: Scene, source: Path, renderings: Sequence[Rendering], durati
     source_columns: list[NDArray[np.uint8]] = []
     middle = scene.width // 2
 
-    def tiled_frames() -> Iterator[Frame]:
+    def read() -> Iterator[TimedPictures]:
         """Measure each frame of all renderings before it goes to the encoder; two frames of each are held."""
         previous: list[NDArray[np.uint8]] = []
         names = [str(source), *(str(rendering.path) for rendering in renderings)]
@@ -112,23 +122,26 @@ def _measure(scene: Scene, source: Path, renderings: Sequence[Rendering], durati
             for found, now in zip(curves, results, strict=True):
                 found.add(now, middle)
             previous = results
-            tiled = Picture((_tiled([first, *results]),))
-            yield Frame(index, round(time / MILLISECOND), MILLISECOND, 0, tiled, tiled)
+            yield time, [first, *results]
 
-    with tempfile.TemporaryDirectory() as folder:
-        webm = Path(folder) / "page.webm"
-        write_frames(webm, tiled_frames(), OutputOptions(codec="libvpx-vp9", encoder_options=ENCODER))
-        return Measured(webm.read_bytes(), seconds, source_columns, curves)
+    return Measured(tiled_webm(read(), quality=QUALITY), seconds, source_columns, curves)
 
 
-def _tiled(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Arrange (H,W,3) uint8 pictures in rows of three: one (H',W',4) float32 picture in [0,1]; unused tiles are black."""
-    height, width = pictures[0].shape[:2]
-    tiled = np.zeros((-(-len(pictures) // TILES_ACROSS) * height, TILES_ACROSS * width, 4), np.float32)
-    for index, picture in enumerate(pictures):
-        top, left = index // TILES_ACROSS * height, index % TILES_ACROSS * width
-        np.divide(picture, np.float32(255), out=tiled[top : top + height, left : left + width, :3])
-    return tiled
+def _look_facts(clip: Looks, duration: float | None) -> dict[str, Any]:
+    """What the page shows of a clip in several looks."""
+    size: dict[str, int] = {}
+
+    def read() -> Iterator[TimedPictures]:
+        for time, pictures in side_by_side([str(path) for path in clip.paths], duration=duration):
+            size["height"], size["width"] = pictures[0].shape[:2]
+            yield time, pictures
+
+    webm = tiled_webm(read(), quality=LOOKS_QUALITY)
+    return {"title": clip.title, "names": list(clip.names), "video": _webm_uri(webm), **size}
+
+
+def _webm_uri(webm: bytes) -> str:
+    return "data:video/webm;base64," + base64.b64encode(webm).decode()
 
 
 def _slice(columns: Sequence[NDArray[np.uint8]]) -> str:

@@ -4,15 +4,18 @@ import base64
 import json
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
 import pytest
+import tiny_clips
 
 import rotoscope
 from rotoscope.demo import Scene, make_clip
-from rotoscope.demo.page import Rendering, write_page
+from rotoscope.demo.make_demo import _reduced
+from rotoscope.demo.page import Looks, Rendering, write_page
 from rotoscope.metrics.matched import frames_of
 
 WIDTH, HEIGHT, FRAMES = 160, 96, 8
@@ -45,7 +48,8 @@ def made(tmp_path_factory):
     ]
     write_page(
         folder / "page.html", Scene(WIDTH, HEIGHT, FRAMES), clip, renderings,
-        chosen=3, title="A & B", machine="7 <frames> a second",
+        looks=[Looks("<b>", ("one", "two"), [clip, renderings[0].path, renderings[4].path])],
+        chosen=3, title="A & B", machine="7 <frames> a second", invitation="run <this>",
     )  # fmt: skip
     return (folder / "page.html").read_text(), renderings, clip
 
@@ -77,6 +81,27 @@ def test_every_rendering_plays_in_its_tile(made, facts, tmp_path):
             top, left = tile // facts["columns"] * HEIGHT, tile % facts["columns"] * WIDTH
             shown = tiled[index][top : top + HEIGHT, left : left + WIDTH].astype(int)
             assert np.abs(shown - frames[index]).mean() < 8
+
+
+def test_a_clip_stands_there_at_its_own_pixels_in_every_look(made, facts, tmp_path):
+    page, renderings, clip = made
+    (shown,) = facts["looks"]
+    assert (shown["title"], shown["names"], shown["width"], shown["height"]) == ("<b>", ["one", "two"], WIDTH, HEIGHT)
+    assert "<b>" not in page and "run &lt;this&gt;" in page
+    (tmp_path / "looks.webm").write_bytes(base64.b64decode(shown["video"].split(",")[1]))
+    tiles = list(frames_of(str(tmp_path / "looks.webm")))
+    assert len(tiles) == FRAMES
+    for place, path in enumerate((clip, renderings[0].path, renderings[4].path)):
+        tile = tiles[1][:HEIGHT, place * WIDTH : (place + 1) * WIDTH].astype(int)
+        assert np.abs(tile - list(frames_of(str(path)))[1]).mean() < 8
+
+
+@pytest.mark.parametrize(("size", "shown"), [((96, 64), (96, 64)), ((1300, 720), (640, 354)), ((90, 722), (44, 360))])
+def test_a_clip_of_the_user_is_reduced_to_the_size_of_the_page(size, shown, tmp_path):
+    clip = tiny_clips.write_clip(tmp_path / "own.mp4", frames=2, size=size)
+    first, second = _reduced(clip)
+    assert first.result.size == shown
+    assert (first.pts, second.pts, second.time_base) == (0, 40, Fraction(1, 1000))
 
 
 def test_the_dial_has_a_slice_and_a_command_for_every_strength(facts):

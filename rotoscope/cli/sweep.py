@@ -57,6 +57,9 @@ def run_sweep(
             )
         if run.losses:
             raise InputRefused(f"{source}: {', '.join(run.losses)}; a damaged video cannot be measured")
+        for note in run.notes:
+            if note.startswith("no effect") and any(f"--{name} " in note for name in options if name in grid[0]):
+                raise UsageError(f"--sweep {names}: {note}; accepted: --steady with a method that uses it")
 
     def evaluate(source: str, result: str, reference: str) -> "Evaluation":
         with counted(progress) as show:

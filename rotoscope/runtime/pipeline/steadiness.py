@@ -151,7 +151,7 @@ def _delay(what: str, frames: int) -> tuple[str, ...]:
 
 def without_effect(method: str, options: SteadyOptions) -> tuple[str, ...]:
     """A line that names the options that differ from their defaults and that the method does not use; () if there are none."""
-    name = f"--steady {method}"
+    name = f"--steady {method}" if options.steady or method == "blend" else f"--steady {method}, the default here"
     unused: tuple[str, ...] = ()
     if method != "hypercon":
         unused = ("insert", "window", "dilation", "pool")

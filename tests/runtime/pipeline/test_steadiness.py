@@ -62,6 +62,13 @@ def test_models_that_are_steady_without_help_are_left_alone(identity, recurrent)
     assert chosen_method([steady], SteadyOptions(steady="blend")) == "blend"
 
 
+def test_a_strength_alone_does_not_steady_them_and_a_note_says_so():
+    plan = plan_steadiness(
+        [rotoscope.load("comic").file], SteadyOptions(strength=0.5), lambda size: (0, 0, *size), StageTimes()
+    )
+    assert plan.notes == ("no effect with --steady off, the default here: --strength 0.5",)
+
+
 def test_a_live_run_blends_them_so_that_it_can_carry_frames(recurrent):
     steady = rotoscope.load("woodblock").file
     assert chosen_method([steady], SteadyOptions(), may_carry=True) == "blend"

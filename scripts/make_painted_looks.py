@@ -11,11 +11,14 @@ from pathlib import Path
 import onnx
 from filter_looks.graph import OPSET, Graph
 from filter_looks.look_file import look_file
-from filter_looks.painted import painted
+from filter_looks.painted import PALE, Finish, painted
 
 from rotoscope.base.manifest import METADATA_KEY, FrameInput, FrameOutput, Manifest
 
 LEAST_SIDE_PX = 64  # a blur of the luma, at half the size, mirrors 18 pixels
+
+
+FINISHES = {"scream": PALE}  # by the name of a look; others have the default
 
 
 def make(network: onnx.ModelProto, where: str) -> onnx.ModelProto:
@@ -25,7 +28,7 @@ def make(network: onnx.ModelProto, where: str) -> onnx.ModelProto:
     if plain.frame.range != plain.output.range or len(plain.inputs) != 1 or plain.state:
         raise SystemExit(f"{where}: accepted: a look, with one picture of one range that goes in and out")
     graph = Graph()
-    model = graph.model(painted(graph, network, plain.frame.range))
+    model = graph.model(painted(graph, network, plain.frame.range, FINISHES.get(plain.name, Finish())))
     manifest = Manifest(
         name=plain.name,
         system=f"{plain.system}, finish of oil",

@@ -15,12 +15,12 @@ from gpu_phases.networks import (
     has_cuda_onnxruntime,
     has_cuda_torch,
     look_module,
+    network_path,
     resnet_checkpoint,
     resnet_module,
 )
 from gpu_phases.phase import Phase
 from gpu_phases.timing import event_microseconds, spread
-from rotoscope.assembly.models import model_path
 from rotoscope.base.device import CPU, FIRST_GPU
 from rotoscope.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from rotoscope.runtime.models.model_file import open_model
@@ -43,7 +43,7 @@ def run(phase: Phase) -> None:
         if "rows" not in phase.results:
             phase.save(state="not run", reason="neither ONNX Runtime with CUDA nor torch with CUDA is installed")
         return
-    on_onnxruntime(phase, LOOK, model_path(LOOK), sizes)
+    on_onnxruntime(phase, LOOK, network_path(LOOK), sizes)
     if not phase.simulated:  # the export takes the longest, so it is last
         from rotoscope.api.model_files import export_model
 

@@ -1,4 +1,4 @@
-"""The networks that are timed: the bundled looks, and a ResNet of nine blocks with random weights."""
+"""The networks that are timed: those of the painted looks, and a ResNet of nine blocks with random weights."""
 
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -11,7 +11,13 @@ from rotoscope.base.engine import Engine
 from rotoscope.base.manifest import Manifest
 from rotoscope.runtime.models.model_file import open_model
 
-LOOK = "starry"  # the painted looks are one architecture
+LOOK = "starry"  # the networks of the painted looks are one architecture
+PAINTED = ("starry", "scream")
+
+
+def network_path(look: str) -> Path:
+    """Return the file of the network of a painted look, without the look's finish."""
+    return Path(model_path(look)).parent / "networks" / f"{look}.onnx"
 
 
 def has_cuda_torch() -> bool:
@@ -35,7 +41,7 @@ def has_cuda_onnxruntime(*, simulated: bool) -> bool:
 
 
 def look_module(look: str) -> Any:
-    """Return a bundled look as a torch module with its weights."""
+    """Return the network of a painted look as a torch module with its weights."""
     import onnx
     import torch
     from onnx import numpy_helper
@@ -45,7 +51,7 @@ def look_module(look: str) -> Any:
     network = PaintedLook().eval()
     stored = {
         item.name.removeprefix("network."): numpy_helper.to_array(item)
-        for item in onnx.load(model_path(look)).graph.initializer
+        for item in onnx.load(network_path(look)).graph.initializer
     }
     network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in of_today(stored).items()})
     return network
@@ -87,22 +93,26 @@ def resnet_checkpoint(folder: Path) -> Path:
 
 
 def engines_for_looks(look: str, *, simulated: bool) -> Iterator[tuple[str, Manifest, Callable[[], Engine]]]:
-    """Yield every engine for a look on the GPU that is installed here: its name, the look's manifest, and how to make it."""
+    """Yield every engine for a look on the GPU that is installed here: its name, the manifest of what it runs, how to make it.
+
+    torch runs the networks of painted looks, without their finish.
+    """
     file = open_model(model_path(look))
     if has_cuda_onnxruntime(simulated=simulated):
         yield "onnxruntime fp32", file.manifest, lambda: make_engine(file, engine="onnxruntime", device="cuda")
     if importlib.util.find_spec("tensorrt") is not None and not simulated:
         yield "tensorrt fp32", file.manifest, lambda: make_engine(file, engine="tensorrt", device="cuda")
-    if simulated or not has_cuda_torch():
+    if simulated or not has_cuda_torch() or look not in PAINTED:
         return
+    network = open_model(network_path(look))
     from rotoscope.export.graph import Graph
 
     for precision in ("fp32", "fp16"):  # tf32 is a choice of the whole process: not beside fp32
-        graph = Graph(look_module(look), file.manifest)
+        graph = Graph(look_module(look), network.manifest)
         yield (
             f"torch {precision}",
-            file.manifest,
+            network.manifest,
             lambda graph=graph, precision=precision: make_engine(
-                file, engine="torch", device="cuda", precision=precision, graph=graph
+                network, engine="torch", device="cuda", precision=precision, graph=graph
             ),
         )

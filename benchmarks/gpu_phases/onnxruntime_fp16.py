@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gpu_phases.networks import LOOK, has_cuda_onnxruntime, has_cuda_torch, resnet_checkpoint
+from gpu_phases.networks import LOOK, has_cuda_onnxruntime, has_cuda_torch, network_path, resnet_checkpoint
 from gpu_phases.phase import Phase
 from gpu_phases.timing import event_microseconds, spread
-from rotoscope.assembly.models import model_path
 from rotoscope.base.device import FIRST_GPU
 from rotoscope.base.tf32 import choose_tf32
 from rotoscope.runtime.models.model_file import ModelFile, open_model
@@ -44,7 +43,7 @@ def run(phase: Phase) -> None:
         return
     choose_tf32(False)  # before a CUDA library is loaded: fp32 layers stay fp32
     with tempfile.TemporaryDirectory() as folder:
-        fp32, fp16 = (Path(model_path(LOOK)),) * 2 if phase.simulated else exported(Path(folder))
+        fp32, fp16 = (network_path(LOOK),) * 2 if phase.simulated else exported(Path(folder))
         size = (32, 32) if phase.simulated else SIZE
         expected = measured(phase, open_model(fp32), size, {"use_tf32": "0"}, Path(folder))["made"]
         for name, settings in CANDIDATES.items():

@@ -27,10 +27,10 @@ def inverting(tmp_path):
     return tiny_models.invert(tmp_path / "invert.onnx")
 
 
-def make_sources(folder, number):
-    """Clips of four lengths, with names in two folders; every tenth file is no video. Returns (good, bad) names."""
+def make_sources(folder, number, lengths=(2, 3, 4, 5)):
+    """Clips of four lengths in frames, with names in two folders; every tenth file is no video. Returns (good, bad) names."""
     (folder / "more").mkdir(parents=True)
-    clips = [tiny_clips.write_clip(folder.parent / f"clip{frames}.mp4", frames=frames) for frames in (2, 3, 4, 5)]
+    clips = [tiny_clips.write_clip(folder.parent / f"clip{frames}.mp4", frames=frames) for frames in lengths]
     good, bad = {}, []
     for index in range(number):
         name = f"{'more/' if index % 3 == 0 else ''}{index:04d}.mp4"
@@ -74,8 +74,8 @@ def drive(words, *, kill_worker_every, kill_driver_at=None):
         return driver.wait(PATIENCE_SECONDS)
 
 
-def prove(tmp_path, model, *, number, kill_worker_every, kill_driver_at):
-    good, bad = make_sources(tmp_path / "in", number)
+def prove(tmp_path, model, *, number, kill_worker_every, kill_driver_at, **sources):
+    good, bad = make_sources(tmp_path / "in", number, **sources)
     out = tmp_path / "out"
     words = (tmp_path / "in", "-o", out, "-m", model, "--workers", "2", "--threads", "2", "--steady", "off")
     for at in kill_driver_at:
@@ -106,7 +106,9 @@ def prove(tmp_path, model, *, number, kill_worker_every, kill_driver_at):
 
 
 def test_killed_workers_and_a_killed_driver(tmp_path, inverting):
-    prove(tmp_path, inverting, number=20, kill_worker_every=4, kill_driver_at=(7,))
+    # Progress is told twice a second: so many frames are in work for longer than that after the seventh job.
+    lengths = (60, 70, 80, 90)
+    prove(tmp_path, inverting, number=20, kill_worker_every=4, kill_driver_at=(7,), lengths=lengths)
 
 
 @pytest.mark.full

@@ -117,17 +117,18 @@ class PageSink:
         """A viewer within the block; its first packet is the newest frame, also while the run is paused."""
         self._loop = asyncio.get_running_loop()
         stream, viewer = self._streams[codec, with_source], Viewer()
-        stream.viewers.add(viewer)
         try:
+            await asyncio.to_thread(self._join, stream, viewer, self._loop)
             if self.state == "closed":
                 viewer.close()
-            await asyncio.to_thread(self._encode_again, stream, self._loop)
             yield viewer
         finally:
             stream.viewers.discard(viewer)
 
-    def _encode_again(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
+    def _join(self, stream: Stream, viewer: Viewer, loop: asyncio.AbstractEventLoop) -> None:
+        """Add a viewer and give it the newest frame, between two frames, so that it gets none twice."""
         with self._encoding:
+            stream.viewers.add(viewer)
             if (frame := self._frame) is not None:
                 shown = shown_picture(frame, with_source=stream.with_source, place=self._place)
                 stream.encode(shown, frame.index, float(frame.seconds), key=True, loop=loop)
@@ -140,5 +141,5 @@ class PageSink:
     def close_viewers(self) -> None:
         """End the streams of all viewers; in the thread of the event loop."""
         for stream in self._streams.values():
-            for viewer in stream.viewers:
+            for viewer in tuple(stream.viewers):
                 viewer.close()

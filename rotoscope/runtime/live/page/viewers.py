@@ -92,6 +92,6 @@ class Stream:
         self._encoder = None
 
     def _deliver(self, packet: Packet) -> None:
-        for viewer in self.viewers:
+        for viewer in tuple(self.viewers):  # one may join meanwhile, in another thread
             if not viewer.offer(packet):
                 self._needs_key = True

@@ -107,7 +107,7 @@ def _reduced(clip: Path) -> Iterator[Frame]:
     for index, (seconds, (picture,)) in enumerate(side_by_side([str(clip)], duration=PAGE_SECONDS)):
         height, width = picture.shape[:2]
         factor = min(1.0, PAGE_SIZE[0] / width, PAGE_SIZE[1] / height)
-        size = round(width * factor / 2) * 2, round(height * factor / 2) * 2
+        size = max(2, round(width * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
         smaller = np.zeros((size[1], size[0], 4), np.float32)
         smaller[..., :3] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         made = Picture((smaller / 255,))

@@ -20,10 +20,8 @@ from rotoscope.plots.chart import Series, chart
 from rotoscope.plots.raster import data_uri, through_time
 
 SLICE_WIDTH = 720  # pixels
-QUALITY, LOOKS_QUALITY = (
-    36,
-    24,
-)  # of VP9: of the strengths, which flicker, and of the looks, which are looked at closely
+QUALITY = 36  # of VP9, for the strengths
+LOOKS_QUALITY = 24  # for the looks, which are looked at closely
 
 
 class Rendering(NamedTuple):

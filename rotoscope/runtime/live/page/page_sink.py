@@ -126,7 +126,7 @@ class PageSink:
             stream.viewers.discard(viewer)
 
     def _join(self, stream: Stream, viewer: Viewer, loop: asyncio.AbstractEventLoop) -> None:
-        """Add a viewer and give it the newest frame, between two frames, so that it gets none twice."""
+        """Add a viewer and give it the newest frame, between two frames."""
         with self._encoding:
             stream.viewers.add(viewer)
             if (frame := self._frame) is not None:

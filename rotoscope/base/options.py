@@ -165,7 +165,7 @@ class SteadyOptions:
     """Reduction of flicker."""
 
     steady: SteadyMethod | None = None
-    """The method; by default blend, but off for models with state or a window of frames, and for steady ones unless live."""
+    """The method. Default: blend; off for models with state or a window of frames and, except in live, for steady ones."""
 
     strength: Annotated[float, Within(0, 1, accepted="0 (as off) to 1 (steadiest)")] = 0.75
     """0 to 1: how far blend, ramp, and hypercon with --pool weighted may move from the frame-wise result to be steadier."""

@@ -59,7 +59,9 @@ def run_sweep(
             raise InputRefused(f"{source}: {', '.join(run.losses)}; a damaged video cannot be measured")
         for note in run.notes:
             if note.startswith("no effect") and any(f"--{name} " in note for name in options if name in grid[0]):
-                raise UsageError(f"--sweep {names}: {note}; accepted: --steady with a method that uses it")
+                raise UsageError(
+                    f"--sweep {names}: {note}; accepted: with it a method that uses it, such as --steady blend"
+                )
 
     def evaluate(source: str, result: str, reference: str) -> "Evaluation":
         with counted(progress) as show:

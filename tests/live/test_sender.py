@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import pytest
 from flash_and_click import frame, live_format
+from left_threads import assert_that_new_threads_end
 from servers import free_port, rtmp_server, silent_server, wait_until
 
 from rotoscope.runtime.live import open_live_sink
@@ -97,7 +98,7 @@ def test_many_attempts_leave_no_threads_and_no_files(monkeypatch):
         "rotoscope.runtime.live.sinks.stream_sink.SenderProcess",
         lambda setup: started.append(1) or SenderProcess(setup),
     )
-    before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    threads, files = set(threading.enumerate()), len(list(Path("/proc/self/fd").iterdir()))
     sink = open_sink(f"rtmp://127.0.0.1:{free_port()}/live/key", live_format())
     number = 0
     while len(started) < 4:
@@ -106,7 +107,8 @@ def test_many_attempts_leave_no_threads_and_no_files(monkeypatch):
             sink.write(frame(number, number))
             number += 1
     sink.finish()
-    assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
+    assert_that_new_threads_end(threads)
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
     assert sink.losses == {"frames before the first connection": number}
 
 

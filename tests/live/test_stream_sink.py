@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from flash_and_click import RATE, TOLERANCE_MS, Seen, frame, live_format, send, sound, watch, watching
+from left_threads import assert_that_new_threads_end
 from servers import (
     HERE,
     SYSTEM_PYTHON,
@@ -259,14 +260,14 @@ def test_a_stream_key_is_shown_nowhere(tmp_path):
 
 
 def test_the_end_of_a_run_leaves_no_process_and_no_thread(tmp_path):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with rtmp_server(tmp_path) as server:
         sink = open_live_sink(server.rtmp("key"), live_format())
         send(sink, lambda: sink.num_frames > 3)
         process = sink._sender._process
         sink.finish()
         assert process.returncode == 0  # it ended the stream by itself
-    assert threading.active_count() == before
+    assert_that_new_threads_end(before)
 
 
 def test_the_system_holds_little_that_is_not_sent():

@@ -126,7 +126,7 @@ def _measure(scene: Scene, source: Path, renderings: Sequence[Rendering], durati
 
 
 def _look_facts(clip: Looks, duration: float | None) -> dict[str, Any]:
-    """What the page shows of a clip in several looks."""
+    """Encode a clip and its looks as one video, and return it with title, names and size."""
     size: dict[str, int] = {}
 
     def read() -> Iterator[TimedPictures]:

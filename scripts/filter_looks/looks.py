@@ -64,15 +64,18 @@ def watercolour(graph: Graph) -> Value:
     return (dense * lines).clip(0.0, 1.0)
 
 
-def oil(graph: Graph) -> Value:
-    """Flat areas, blurred along their edges, sharpened across; the relief of strokes from the picture itself."""
-    half = graph.frame.halved(3)
+def strokes(half: Value) -> tuple[Value, Value, Value]:
+    """Blur flat areas of half the size along their edges: (picture of twice that size, its luma, sharpened luma)."""
     flat = flat_areas(half, 3, 3.0, 3 / 255)
-    light = luma(flat)
-    smooth = along_edges(flat, light, 3, length=3.0, radius=6)
+    smooth = along_edges(flat, luma(flat), 3, length=3.0, radius=6)
     larger = blurred(smooth.doubled(3), 0.8, 3)  # sharpening would show what is left of the pixels of half the size
     light = luma(larger)
-    sharp = light + (light - blurred(light, 1.4)) * 3.0
+    return larger, light, light + (light - blurred(light, 1.4)) * 3.0
+
+
+def oil(graph: Graph) -> Value:
+    """Flat areas, blurred along their edges, sharpened across; the relief of strokes from the picture itself."""
+    larger, light, sharp = strokes(graph.frame.halved(3))
     fine = luma(graph.frame)
     stroke = along_edges(fine, light, 1, length=3.5, radius=7)
     relief = stroke - blurred(stroke, 1.2)

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import onnx
-from filter_looks.filters import along_edges, blurred, flat_areas, luma
+from filter_looks.filters import blurred, luma
 from filter_looks.graph import Graph, Value
-from filter_looks.looks import coloured
+from filter_looks.looks import coloured, strokes
 
 NOISE = 5 / 255  # deviation of fine detail that is half kept
 
@@ -32,11 +32,7 @@ def painted(graph: Graph, network: onnx.ModelProto, value_range: tuple[float, fl
     picture = (graph.include(network, half * (white - black) + black) - black) * (1 / (white - black))
     light = luma(half)
     picture = (picture + (light - blurred(light, 6.0)) * 0.9).clip(0.0, 1.0)
-    flat = flat_areas(picture, 3, 3.0, 3 / 255)
-    strokes = along_edges(flat, luma(flat), 3, length=3.0, radius=6)
-    larger = blurred(strokes.doubled(3), 0.8, 3)  # sharpening would show what is left of the pixels of half the size
-    light = luma(larger)
-    sharp = light + (light - blurred(light, 1.4)) * 3.0
+    larger, _, sharp = strokes(picture)
     fine = luma(graph.frame)
     detail = fine - blurred(fine, 1.2)
     energy = detail * detail

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
+import tiny_clips
 from tiny_clips import write_clip
 
 from rotoscope.cli.sweep import parse_fixed, parse_grid
@@ -262,3 +263,10 @@ def test_a_response_needs_a_sweep_and_frames(clips, rotoscope_main, identity):
     assert (code, err.count("\n")) == (2, 1) and "--response needs --sweep" in err
     code, _, err = rotoscope_main("evaluate", "source.mkv", "-m", identity, "--sweep", "strength=1", "--response")
     assert code == 3 and "accepted with --response: at least 25" in err
+
+
+def test_a_sweep_of_an_option_without_effect_is_refused(here, rotoscope_main):
+    """The looks are steady, so `--strength` alone changes nothing."""
+    tiny_clips.write_clip(here / "a.mp4", frames=3)
+    code, _, err = rotoscope_main("evaluate", "a.mp4", "-m", "comic", "--sweep", "strength=0.25,0.5")
+    assert code == 2 and "no effect with --steady off, the default here: --strength 0.25" in err.splitlines()[-1]

@@ -40,7 +40,7 @@ class ServerThread:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs."""
+        """True while the thread runs."""
         return self._thread.is_alive()
 
     @property
@@ -54,7 +54,7 @@ class ServerThread:
         self._is_up.wait()
 
     def is_answering(self, seconds: float) -> bool:
-        """Whether the event loop answers within so many seconds."""
+        """Ask the event loop for an answer; False if none comes within `seconds`."""
         answered = threading.Event()
         return self._call(answered.set) and answered.wait(seconds)
 

@@ -5,6 +5,8 @@ so each direction has a run of its own: labels to photo and back for the scores 
 of labels.
 """
 
+from functools import partial
+
 import numpy as np
 import torch
 
@@ -13,7 +15,7 @@ from rotoscope.training.options import CycleGanOptions
 from rotoscope.training.systems.cyclegan import CycleGan
 from tables import streets
 from tables.collect import Collected
-from tables.pieces import train
+from tables.pieces import TrainingRun, train_all
 from tables.result import Published, Result
 
 SIZE = (48, 48)
@@ -72,12 +74,17 @@ def data(setup, scenes):
     return streets.write(folder / "labels", labels), streets.write(folder / "photos", photos)
 
 
-def generators(setup, name, a, b):
-    """Train a run; return its generators, labels to photo and photo to labels."""
-    adversarial, cycle_a, cycle_b = RUNS[name]
-    options = CycleGanOptions(a=a, b=b, cycle_a=cycle_a, cycle_b=cycle_b, **NETWORKS)
-    system = CycleGan if adversarial else CycleAlone
-    folder = train(setup, f"cyclegan-{name}", lambda: system(options), options, steps=setup.steps(STEPS))
+def training_runs(a, b):
+    """Return what is trained, by the names of its folders."""
+    runs = {}
+    for name, (adversarial, cycle_a, cycle_b) in RUNS.items():
+        options = CycleGanOptions(a=a, b=b, cycle_a=cycle_a, cycle_b=cycle_b, **NETWORKS)
+        runs[f"cyclegan-{name}"] = TrainingRun(partial(CycleGan if adversarial else CycleAlone, options), options)
+    return runs
+
+
+def generators(folder):
+    """Return the generators of a run, labels to photo and photo to labels."""
     return [open_checkpoint(folder / f"{way}.safetensors").network for way in ("AtoB", "BtoA")]
 
 
@@ -96,10 +103,10 @@ def named(scores):
 
 def run(setup):
     scenes, tests = (4, 2) if setup.tiny else (SCENES, TEST_SCENES)
-    a, b = data(setup, scenes)
+    folders = train_all(setup, training_runs(*data(setup, scenes)), steps=setup.steps(STEPS))
+    networks = {name: generators(folders[f"cyclegan-{name}"]) for name in RUNS}
     steps = 20 if setup.tiny else SEGMENTER_STEPS
     segmenter = streets.train_segmenter(setup.work / "segmenter.pth", range(scenes, 2 * scenes), SIZE, steps)
-    networks = {name: generators(setup, name, a, b) for name in RUNS}
     found, real = Collected(), []
     for labels, photos in streets.held_out(tests, FRAMES, SIZE):
         real.append(streets.fcn_scores(labels, segmenter.labels(photos)))

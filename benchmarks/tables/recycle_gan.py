@@ -4,11 +4,11 @@ Both see unpaired streams of different scenes and take the same number of steps.
 of each frame, and with its labels by a segmenter.
 """
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.metrics.fidelity import psnr
 from rotoscope.metrics.warping_error import visible, warping_error
 from rotoscope.runtime.motion.dis import DisFlow
@@ -17,8 +17,8 @@ from rotoscope.training.systems.cyclegan import CycleGan
 from rotoscope.training.systems.recycle_gan import RecycleGan
 from tables import streets
 from tables.collect import Collected
-from tables.cyclegan_losses import MEASURES, SEGMENTER_STEPS, SIZE, named, translate
-from tables.pieces import train
+from tables.cyclegan_losses import MEASURES, SEGMENTER_STEPS, SIZE, generators, named, translate
+from tables.pieces import TrainingRun, train_all
 from tables.result import Published, Result
 
 SCENES, FRAMES = 30, 8  # of each domain
@@ -50,14 +50,14 @@ def trained(setup, a, b):
     """Return the generators of both methods: name -> (labels to photo, photo to labels)."""
     cycle = CycleGanOptions(a=a, b=b, **SHARED)
     recycle = RecycleGanOptions(a=a, b=b, **SHARED, **PREDICTOR)
-    steps = setup.steps(STEPS)
-    folders = {
-        "CycleGAN": train(setup, "streams-cyclegan", lambda: CycleGan(cycle), cycle, steps=steps),
-        "Recycle-GAN": train(setup, "streams-recycle", lambda: RecycleGan(recycle), recycle, steps=steps),
+    runs = {
+        "streams-cyclegan": TrainingRun(partial(CycleGan, cycle), cycle),
+        "streams-recycle": TrainingRun(partial(RecycleGan, recycle), recycle),
     }
+    folders = train_all(setup, runs, steps=setup.steps(STEPS))
     return {
-        name: [open_checkpoint(folder / f"{way}.safetensors").network for way in ("AtoB", "BtoA")]
-        for name, folder in folders.items()
+        "CycleGAN": generators(folders["streams-cyclegan"]),
+        "Recycle-GAN": generators(folders["streams-recycle"]),
     }
 
 
@@ -76,10 +76,9 @@ def motion_of(pictures):
 
 def run(setup):
     scenes, tests = (4, 2) if setup.tiny else (SCENES, TEST_SCENES)
-    a, b = data(setup, scenes)
+    networks, found = trained(setup, *data(setup, scenes)), Collected()
     steps = 20 if setup.tiny else SEGMENTER_STEPS
     segmenter = streets.train_segmenter(setup.work / "segmenter-streams.pth", range(scenes, 2 * scenes), SIZE, steps)
-    networks, found = trained(setup, a, b), Collected()
     for labels, photos in streets.held_out(tests, FRAMES, SIZE):
         motion = motion_of(photos)
         for name, (to_photo, to_labels) in networks.items():

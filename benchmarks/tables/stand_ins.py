@@ -4,6 +4,8 @@ CycleGAN is trained on the training pictures of each set. Measured: Frechet dist
 averaged over the picture) to the target's test pictures, of the test pictures as they are and translated. It stands in for FID.
 """
 
+from functools import partial
+
 import numpy as np
 from steady_material import DATA
 
@@ -16,7 +18,7 @@ from tables import streets
 from tables.clips import lpips
 from tables.collect import Collected
 from tables.cyclegan_losses import translate
-from tables.pieces import train
+from tables.pieces import TrainingRun, train_all
 from tables.result import Result
 from tables.temporal_loss import describe, shown
 
@@ -34,17 +36,20 @@ def unseen(name, domain, count):
 
 
 def run(setup):
-    distance, found = lpips(), Collected()
     steps, count = setup.steps(STEPS), 3 if setup.tiny else None
     networks = {**NETWORKS, "width": 8, "blocks": 1} if setup.tiny else NETWORKS
+    runs = {}
+    for name in SETS:
+        a, b = (DATA / "unpaired" / name / f"train{domain}" for domain in "AB")
+        options = CycleGanOptions(a=a, b=b, resize=RESIZE_PX, crop=SIDE_PX, **networks)
+        runs[name] = TrainingRun(partial(CycleGan, options), options)
+    folders = train_all(setup, runs, steps=steps)
+    distance, found = lpips(), Collected()
 
     def statistics(pictures):
         return statistics_of([describe(distance, streets.as_tensor(picture[None])) for picture in pictures])
 
-    for name in SETS:
-        a, b = (DATA / "unpaired" / name / f"train{domain}" for domain in "AB")
-        options = CycleGanOptions(a=a, b=b, resize=RESIZE_PX, crop=SIDE_PX, **networks)
-        folder = train(setup, name, lambda options=options: CycleGan(options), options, steps=steps)
+    for name, folder in folders.items():
         for source, target in ("AB", "BA"):
             pictures, goal = unseen(name, source, count), statistics(unseen(name, target, count))
             way = f"{source}to{target}"

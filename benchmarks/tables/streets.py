@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from rotoscope.metrics.confusion import ConfusionMatrix
+from tables.pieces import kept_folder
 
 NOISE_LEVELS = 3.0  # standard deviation, of 255
 FIRST_HELD_OUT = 10_000  # seed of the first scene that no network learns from
@@ -61,15 +62,14 @@ def nearest_labels(pictures):
 
 def write(folder, streams):
     """Write streams {name: (T,H,W) or (T,H,W,3) uint8} as FOLDER/NAME/00000.png, unless the folder exists."""
-    if folder.exists():
-        return folder
-    part = folder.with_name(f"{folder.name}.part")
-    for name, pictures in streams.items():
-        (part / name).mkdir(parents=True, exist_ok=True)
-        for time, picture in enumerate(pictures):
-            cv2.imwrite(str(part / name / f"{time:05d}.png"), picture if picture.ndim == 2 else picture[..., ::-1])
-    part.rename(folder)
-    return folder
+
+    def fill(part):
+        for name, pictures in streams.items():
+            (part / name).mkdir()
+            for time, picture in enumerate(pictures):
+                cv2.imwrite(str(part / name / f"{time:05d}.png"), picture if picture.ndim == 2 else picture[..., ::-1])
+
+    return kept_folder(folder, fill)
 
 
 def held_out(count, num_frames, size):

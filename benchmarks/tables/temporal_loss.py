@@ -12,6 +12,7 @@ weight of 10 makes networks of this size paint grey only, which is steady. Measu
 """
 
 import shutil
+from functools import partial
 from itertools import pairwise, product
 
 import cv2
@@ -29,7 +30,7 @@ from rotoscope.training.systems.munit import Munit
 from tables import streets
 from tables.clips import lpips
 from tables.collect import Collected
-from tables.pieces import train
+from tables.pieces import TrainingRun, kept_folder, train_all
 from tables.result import Published, Result
 
 A, B = (DATA / "unpaired" / "photo2inkpainting" / f"train{name}" for name in "AB")
@@ -57,15 +58,13 @@ def split(folder, work):
     """Return (training pictures, held-out pictures) of a domain; the training pictures are copied to a new folder."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
     held = files[::HELD_OUT_EVERY]
-    kept = work / "paintings" / folder.name
-    if not kept.exists():
-        part = kept.with_name(f"{folder.name}.part")
-        part.mkdir(parents=True, exist_ok=True)
+
+    def fill(part):
         for path in files:
             if path not in held:
                 shutil.copy(path, part)
-        part.rename(kept)
-    return kept, held
+
+    return kept_folder(work / "paintings" / folder.name, fill), held
 
 
 def glide(picture, seed):
@@ -166,12 +165,15 @@ def run(setup):
     weights, seeds, steps = WEIGHTS, SEEDS, setup.steps(STEPS)
     if setup.tiny:
         weights, seeds, photographs, paintings = WEIGHTS[:2], SEEDS[:1], photographs[:3], paintings[:6]
-    distance, found = lpips(), Collected()
-    for seed, weight in product(seeds, weights):
+    names = {(seed, weight): f"temporal{weight:g}-seed{seed}" for seed, weight in product(seeds, weights)}
+    runs = {}
+    for (seed, weight), name in names.items():
         options = SingleFrameOptions(a=a, b=b, resize=RESIZE_PX, crop=SIDE_PX, temporal=weight, **NETWORKS)
-        name = f"temporal{weight:g}-seed{seed}"
-        folder = train(setup, name, lambda options=options: Munit(options), options, steps=steps, seed=seed)
-        network = open_checkpoint(folder / "AtoB.safetensors", direction="AtoB").network
+        runs[name] = TrainingRun(partial(Munit, options), options, seed)
+    folders = train_all(setup, runs, steps=steps)
+    distance, found = lpips(), Collected()
+    for (_, weight), name in names.items():
+        network = open_checkpoint(folders[name] / "AtoB.safetensors", direction="AtoB").network
         found.add(f"weight {weight:g}", measure(network, photographs, paintings, distance))
         sheet(network, photographs[:3], setup.work / "sheets" / f"{name}.jpg", SIDE_PX if setup.tiny else SHEET_PX)
     return Result(

@@ -1,6 +1,7 @@
 """(g, second part) vid2vid whole, and without foreground stream, video discriminator, or flow and warp."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from rotoscope.training.systems.vid2vid import WINDOW, Vid2VidSystem, generator_
 from tables import streets
 from tables.clips import lpips, mean_distance
 from tables.collect import Collected
-from tables.pieces import train
+from tables.pieces import TrainingRun, train_all
 from tables.recycle_gan import mean_warping_error, motion_of
 from tables.result import Published, Result
 
@@ -81,15 +82,16 @@ def run(setup):
     scenes, tests = (2, 1) if setup.tiny else (SCENES, TEST_SCENES)
     labels, photos = data(setup, scenes)
     whole = Vid2VidOptions(labels=labels, frames=photos, foreground=FOREGROUND, **NETWORKS)
-    networks = {}
+    runs = {}
     for name, change in CHANGES.items():
         options = replace(whole, **change)
         system = WithoutWarp if name == "without flow and warp" else Vid2VidSystem
-        run_name = name.replace(" ", "-")
-        folder = train(
-            setup, run_name, lambda options=options, system=system: system(options), options, steps=setup.steps(STEPS)
-        )
-        networks[name] = open_checkpoint(folder / "generator.safetensors").network
+        runs[name.replace(" ", "-")] = TrainingRun(partial(system, options), options)
+    folders = train_all(setup, runs, steps=setup.steps(STEPS))
+    networks = {
+        name: open_checkpoint(folder / "generator.safetensors").network
+        for name, folder in zip(CHANGES, folders.values(), strict=True)
+    }
     distance, found = lpips(), Collected()
     for maps, real in streets.held_out(tests, FRAMES, SIZE):
         motion = motion_of(real)[WINDOW - 1 :]

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rotoscope.api.translation import load
+from rotoscope.assembly.models import is_checkpoint, model_path
 from rotoscope.base.extras import needs_extra
 
 if TYPE_CHECKING:
@@ -68,15 +69,24 @@ def distill(
     )  # fmt: skip
 
 
-def open_teacher(options: DistillOptions) -> OpenedTeacher:
-    """Open the teacher of a distillation, with its style if it has several."""
+def open_teacher(options: DistillOptions, device: str = "cpu") -> OpenedTeacher:
+    """Open the teacher of a distillation, with its style if it has several.
+
+    device  of the training, "cpu" or "cuda:0"; a checkpoint runs there, with PyTorch. All others run with ONNX Runtime on the
+            CPU: looks, .onnx files, and networks with state, whose arrays on a GPU would need CuPy.
+    """
     from rotoscope.export.residual_body import residual_blocks
     from rotoscope.training.systems.distill import OpenedTeacher
 
     style = options.style
     chosen: ModelKeywords = {} if style is None else {"style": int(style) if style.isdecimal() else style}
     model = load(options.teacher, **chosen)
-    return OpenedTeacher(model, residual_blocks(model.file, model.options.style))
+    body = residual_blocks(model.file, model.options.style)  # of an ONNX file, which a checkpoint is exported to
+    if device != "cpu" and is_checkpoint(model_path(options.teacher)) and not model.file.manifest.state:
+        # In fp32 the engine would forbid TF32 in this process, and so slow the training down.
+        chosen |= {"device": device, "precision": "tf32"}
+        model = load(options.teacher, engine="torch", **chosen)
+    return OpenedTeacher(model, body)
 
 
 def _seconds_of_student(student: tuple[int, int], size: Size) -> float:

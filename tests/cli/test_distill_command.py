@@ -4,9 +4,12 @@ import cv2
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from shared_data import SHARED, need_shared
 
+import rotoscope
 from rotoscope.api import training
 from rotoscope.export import residual_body
+from rotoscope.training.options import DistillOptions
 from rotoscope.training.systems.distill import SIZES
 
 TINY = [
@@ -82,6 +85,39 @@ def test_a_style_is_refused_by_a_teacher_without_styles(frames, identity, tmp_pa
     )
     assert (code, err.count("\n")) == (2, 1)
     assert "takes no style" in err
+
+
+@pytest.fixture
+def opened_on_a_gpu(monkeypatch):
+    """Load for a GPU as for the CPU; collect the keywords."""
+    given = []
+
+    def load(model, **options):
+        given.append(options)
+        return rotoscope.load(model, **{name: options[name] for name in options if name not in ("device", "precision")})
+
+    monkeypatch.setattr(training, "load", load)
+    return given
+
+
+def test_a_checkpoint_teaches_with_torch_on_the_gpu_of_the_run(opened_on_a_gpu, tmp_path):
+    path = need_shared(SHARED / "data" / "weights" / "transformernet" / "candy_fp16.pth")
+    options = DistillOptions(teacher=str(path), frames=tmp_path)
+    there, here = training.open_teacher(options, "cuda:0"), training.open_teacher(options)
+    assert opened_on_a_gpu == [{}, {"engine": "torch", "device": "cuda:0", "precision": "tf32"}, {}]
+    assert (there.paint.options.engine, here.paint.options.engine) == ("torch", "onnxruntime")
+    assert [len(teacher.body) for teacher in (there, here)] == [5, 5]
+    assert there.body[0]["conv1.weight"].shape == (128, 128, 3, 3)
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    difference = there.paint(picture).astype(int) - here.paint(picture)
+    assert np.abs(difference).max() <= 1  # both round to 8 bits
+
+
+def test_an_onnx_file_teaches_on_the_cpu_beside_a_training_on_a_gpu(opened_on_a_gpu, identity, tmp_path):
+    for teacher in (str(identity), "ink"):
+        opened = training.open_teacher(DistillOptions(teacher=teacher, frames=tmp_path), "cuda:0")
+        assert (opened.paint.options.engine, opened.paint.options.device) == ("onnxruntime", "cpu")
+    assert opened_on_a_gpu == [{}, {}]
 
 
 @pytest.mark.slow  # exports two students

@@ -13,7 +13,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import table  # noqa: E402
 from tables import cyclegan_losses, streets, temporal_loss  # noqa: E402
-from tables.pieces import Setup, TimeIsOver  # noqa: E402
+from tables.pieces import Setup, TimeIsOver, kept_folder, train_all  # noqa: E402
 from tables.result import Published, Result  # noqa: E402
 
 from rotoscope.metrics.warping_error import warping_error  # noqa: E402
@@ -75,13 +75,57 @@ def test_the_camera_of_the_temporal_loss_moves_as_its_flow_says():
 
 
 def test_a_piece_whose_time_is_over_continues_where_it_stopped(tmp_path):
-    a, b = cyclegan_losses.data(Setup(tmp_path, tiny=True), 2)
+    runs = cyclegan_losses.training_runs(*cyclegan_losses.data(Setup(tmp_path, tiny=True), 2))
     with pytest.raises(TimeIsOver, match="cyclegan-cycle: 0 of 4 steps"):
-        cyclegan_losses.generators(Setup(tmp_path, tiny=True, until=0.0), "cycle", a, b)
-    cyclegan_losses.generators(Setup(tmp_path, tiny=True), "cycle", a, b)
+        train_all(Setup(tmp_path, tiny=True, until=0.0), runs, steps=4)
+    one = {"cyclegan-cycle": runs["cyclegan-cycle"]}
+    train_all(Setup(tmp_path, tiny=True), one, steps=4)
     log = [json.loads(line) for line in (tmp_path / "runs" / "cyclegan-cycle" / "log.jsonl").read_text().splitlines()]
     assert log and not any("adversarial" in name for row in log for name in row)
-    cyclegan_losses.generators(Setup(tmp_path, tiny=True, until=0.0), "cycle", a, b)  # finished: needs no time
+    folders = train_all(Setup(tmp_path, tiny=True, until=0.0), one, steps=4)  # finished: needs no time
+    assert len(cyclegan_losses.generators(folders["cyclegan-cycle"])) == 2
+
+
+def test_one_run_of_a_table_is_trained_alone_and_is_there_for_the_table(tmp_path, capsys):
+    need_shared()
+    words = ["d", "--tiny", "--work", str(tmp_path)]
+    assert table.main([*words, "--run", "temporal10-seed0"]) is None
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "temporal10-seed0 is trained; the same command without --run makes the table when all runs are there."
+    )
+    assert [folder.name for folder in (tmp_path / "tiny" / "runs").iterdir()] == ["temporal10-seed0"]
+    table.main([*words, "--minutes", "0", "--run", "temporal10-seed0"])
+    assert "temporal10-seed0 is trained" in capsys.readouterr().out
+    table.main([*words, "--minutes", "0"])
+    assert "over at temporal0-seed0: 0 of 4 steps" in capsys.readouterr().out
+
+
+def test_a_run_that_the_table_has_not_is_refused_with_those_that_it_has(tmp_path):
+    need_shared()
+    with pytest.raises(SystemExit) as refused:
+        table.main(["d", "--tiny", "--work", str(tmp_path), "--run", "temporal5-seed0"])
+    assert refused.value.code == "--run temporal5-seed0; accepted: temporal0-seed0, temporal10-seed0"
+
+
+def test_a_table_without_several_runs_takes_no_run(tmp_path):
+    with pytest.raises(SystemExit, match="accepted with c, d, e, g-vid2vid, h"):
+        table.main(["f", "--tiny", "--work", str(tmp_path), "--run", "inpainter"])
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_data_that_another_process_makes_at_the_same_time_are_kept_once(is_first, tmp_path):
+    folder = tmp_path / "data" / "labels"
+
+    def fill(part):
+        (part / "a.txt").write_text("ours")
+        if not is_first:
+            folder.mkdir()
+            (folder / "a.txt").write_text("theirs")
+
+    assert kept_folder(folder, fill) == folder
+    assert (folder / "a.txt").read_text() == ("ours" if is_first else "theirs")
+    assert list(folder.parent.iterdir()) == [folder]
+    kept_folder(folder, pytest.fail)
 
 
 @pytest.mark.full

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 import tiny_data
+import torch
 
 from rotoscope.base.errors import UsageError
 from rotoscope.training.options import SYSTEMS, CycleGanOptions, DistillOptions, RunOptions, Vid2VidOptions
 from rotoscope.training.options.config_file import as_toml, from_toml
+from rotoscope.training.systems import runs
 from rotoscope.training.systems.catalogue import CLASSES
 from rotoscope.training.systems.distill import OpenedTeacher
-from rotoscope.training.systems.runs import distill, resume, train
+from rotoscope.training.systems.runs import distill, resume, teacher_device, train
 
 TINY = {"resize": 36, "crop": 32, "width": 2, "blocks": 1, "discriminator_width": 2, "discriminator_layers": 2}
 
@@ -42,13 +44,13 @@ def test_distill_opens_its_teacher_once_and_takes_the_widest_student_in_the_budg
     result = distill(
         options,
         run,
-        open_teacher=lambda options: opened.append(options.teacher) or OpenedTeacher(negative),
+        open_teacher=lambda options, device: opened.append((options.teacher, device)) or OpenedTeacher(negative),
         fps=100,
         size=(100, 48),
         time_student=lambda student, size: 1e-6 * student.width * size[0],
         on_candidate=lambda student, seconds: tried.append((student.width, seconds)),
     )
-    assert opened == ["mine"]
+    assert opened == [("mine", "cpu")]
     assert result.weights == (tmp_path / "run" / "student.safetensors",)
     assert from_toml(tmp_path / "run" / "config.toml")[0].width == 96
     assert (96, pytest.approx(0.0096)) in tried
@@ -60,6 +62,35 @@ def test_distill_measures_nothing_for_a_folder_that_it_refuses(tmp_path):
     (run.out / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="is not empty"):
         distill(options, run, open_teacher=pytest.fail, fps=30, time_student=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("device", "has_gpu", "rank", "place"),
+    [
+        ("auto", False, None, "cpu"),
+        ("cpu", True, None, "cpu"),
+        ("cuda", False, None, "cpu"),  # which the run then refuses
+        ("auto", True, None, "cuda:0"),
+        ("cuda", True, "2", "cuda:2"),
+    ],
+)
+def test_a_teacher_may_run_on_the_gpu_of_its_process(device, has_gpu, rank, place, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    if rank is None:
+        monkeypatch.delenv("LOCAL_RANK", raising=False)
+    else:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert teacher_device(RunOptions(out=tmp_path, device=device)) == place
+
+
+def test_a_resumed_distillation_opens_its_teacher_on_the_device_of_the_run(tmp_path, monkeypatch):
+    options, run = distillation(tmp_path)
+    train(options, run, open_teacher=lambda _options, _device: OpenedTeacher(negative))
+    monkeypatch.setattr(runs, "teacher_device", lambda run: f"cuda:0 of {run.out.name}")
+    opened = []
+    open_teacher = lambda _options, device: opened.append(device) or OpenedTeacher(negative)  # noqa: E731
+    resume(run.out, steps=2, open_teacher=open_teacher)
+    assert opened == ["cuda:0 of run"]
 
 
 def test_a_distillation_without_a_way_to_open_its_teacher_is_refused(tmp_path):

@@ -54,17 +54,19 @@ CLASSES: dict[type[SystemOptions], Callable[[Any], TrainingSystem]] = {
     InpaintingOptions: Inpainting,
 }
 
-OpenTeacher = Callable[[DistillOptions], OpenedTeacher]
+OpenTeacher = Callable[[DistillOptions, str], OpenedTeacher]
+"""(options, device) -> the model that the options name; it may run on the device, "cpu" or "cuda:N", of the training"""
 
 
-def make_system(options: SystemOptions, open_teacher: OpenTeacher | None = None) -> TrainingSystem:
+def make_system(options: SystemOptions, open_teacher: OpenTeacher | None = None, device: str = "cpu") -> TrainingSystem:
     """Build the system of these options with new weights.
 
-    open_teacher  opens the model that the options name; needed for distillation only
+    open_teacher  needed for distillation only
+    device        of its second argument
     """
     if isinstance(options, DistillOptions):
         if open_teacher is None:
             raise UsageError(f"distillation of {options.teacher} needs open_teacher")
-        teacher = open_teacher(options)
+        teacher = open_teacher(options, device)
         return Distillation(options, as_teacher(teacher.paint), teacher.body)
     return CLASSES[type(options)](options)

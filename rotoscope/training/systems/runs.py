@@ -1,8 +1,11 @@
 """Train a system, resume a run, distil a model: one function call each, in a folder of the run."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from rotoscope.base.errors import UsageError
 from rotoscope.base.limits import Within
@@ -39,7 +42,11 @@ def train(
     Raises UsageError, InputRefused (data), ModelRefused (weights), OutputFailed, or LossNotFinite.
     """
     return run_training(
-        lambda: make_system(options, open_teacher), options, run, resume=resume, on_progress=on_progress
+        lambda: make_system(options, open_teacher, teacher_device(run)),
+        options,
+        run,
+        resume=resume,
+        on_progress=on_progress,
     )
 
 
@@ -75,7 +82,8 @@ def distill(
     """Train a compact student of `options.teacher`: as large as a budget allows, or of `options.width` and
     `options.blocks` without one.
 
-    open_teacher  opens the teacher: a function of one picture (H,W,3) uint8 RGB that returns the same, and its blocks
+    open_teacher  opens the teacher: a function of one picture (H,W,3) uint8 RGB that returns the same, and its blocks;
+                  receives the options and the device of `teacher_device`
     fps           budget: frames per second of the network alone at `size`, measured by `time_student`
     macs          or: multiply-adds for one frame of `size`
     time_student  (student, size) -> seconds per call of an untrained student; needed with `fps`
@@ -89,7 +97,7 @@ def distill(
     check_number("fps", fps, FPS)
     check_number("macs", macs, MACS)
     check_new_run(run.out)
-    teacher = open_teacher(options)
+    teacher = open_teacher(options, teacher_device(run))
     body = size_of_body(teacher.body)
     if body is not None and body.width <= LARGEST_BODY and not options.keep_body:
         on_small_body(body)
@@ -108,4 +116,11 @@ def distill(
         student = largest(lambda student: multiply_adds(student, size) <= macs)
         on_candidate(student, multiply_adds(student, size))
         options = replace(options, width=student.width, blocks=student.blocks)
-    return train(options, run, open_teacher=lambda _options: teacher, on_progress=on_progress)
+    return train(options, run, open_teacher=lambda _options, _device: teacher, on_progress=on_progress)
+
+
+def teacher_device(run: RunOptions) -> str:
+    """Return where the teacher of this process may run: its GPU, such as "cuda:0", if the run trains on one, else "cpu"."""
+    if run.device in ("auto", "cuda") and torch.cuda.is_available():
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return "cpu"

@@ -19,6 +19,7 @@ from rotoscope.networks import (
     fast_style,
     fast_style_deconv,
     label_predictor,
+    microast,
     msgnet,
     munit,
     pix2pixhd,
@@ -277,6 +278,7 @@ CASES = [
     Case("PyTorch-GAN U-Net", lambda: pytorch_gan.PlainUnet(width=4), pictures(height=256, width=256)),
     Case("MSG-Net", lambda: msgnet.MsgNet(4, 2), pictures(2, low=0, high=255)),
     Case("AdaIN", lambda: adain.AdaIN(*ADAIN), pictures(2, low=0), traced=False),
+    Case("MicroAST", lambda: microast.MicroAst((4, 8, 16)), pictures(2, low=0)),
     Case("any look", lambda: any_look.AnyLook(8, 2, 3, 4), with_style),
     Case("compact student", lambda: compact.CompactGenerator(8, 2)),
 ]

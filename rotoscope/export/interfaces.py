@@ -113,7 +113,7 @@ def picture_and_style(given: Flattened) -> Interface:
 
 
 def picture_and_example(given: Flattened) -> Interface:
-    """MSG-Net, AdaIN: one picture, and a picture whose style it takes, in the same coding."""
+    """MSG-Net, AdaIN, MicroAST: one picture, and a picture whose style it takes, in the same coding."""
     return Interface(given.module, {"example": given.frame.model_copy(update={"tensor": "example"})})
 
 

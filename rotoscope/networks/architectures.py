@@ -18,6 +18,7 @@ from rotoscope.networks import (
     fast_style,
     fast_style_deconv,
     label_predictor,
+    microast,
     msgnet,
     munit,
     pix2pixhd,
@@ -330,6 +331,17 @@ ARCHITECTURES = (
         adain.adain_sizes,
         Signature(("picture", "example"), range=(0.0, 1.0)),
         convert=adain.convert_adain,
+    ),
+    Architecture(
+        "MicroAST",
+        (
+            r"(netG\d|content_encoder)\.enc1\.0\.conv_layer\.weight",
+            r"(netG\d|decoder)\.dec1\.conv1\.conv_layer\.weight",
+        ),
+        microast.MicroAst,
+        microast.microast_sizes,
+        Signature(("picture", "example"), range=(0.0, 1.0)),
+        convert=microast.convert_microast,
     ),
     Architecture(
         "CartoonGAN",

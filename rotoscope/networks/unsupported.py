@@ -75,5 +75,10 @@ UNSUPPORTED = (
         "VGG-19, the encoder of AdaIN",
         "give both files: rotoscope export decoder.pth vgg_normalised.pth OUT.onnx",
     ),
+    Unsupported(
+        (r"(enc1\.0|dec1\.conv1|weight1\.0)\.conv_layer\.weight",),
+        "one of MicroAST's four files",
+        "give all of them: rotoscope export CONTENT_ENCODER STYLE_ENCODER MODULATOR DECODER OUT.onnx",
+    ),
     Unsupported((r"layers\.0\.residual_group\..*",), "SwinIR", BY_OWN_CODE),
 )

@@ -25,6 +25,7 @@ from rotoscope.networks import (
     cartoongan,
     fast_style_deconv,
     from_state_dict,
+    microast,
     msgnet,
     munit,
     pytorch_gan,
@@ -59,9 +60,10 @@ class Layers:
     def __init__(self, weights):
         self.weights = weights
 
-    def __call__(self, name, x, *, stride=1, padding=0, reflect=0, mode="reflect"):
+    def __call__(self, name, x, *, stride=1, padding=0, reflect=0, mode="reflect", groups=1):
         x = pad(x, (reflect,) * 4, mode=mode) if reflect else x
-        return conv2d(x, self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias"), stride, padding)
+        weight, bias = self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias")
+        return conv2d(x, weight, bias, stride, padding, groups=groups)
 
     def up(self, name, x, kernel=3):
         how = {3: (2, 1, 1), 4: (2, 1, 0)}[kernel]
@@ -579,3 +581,76 @@ def test_one_file_of_adain_asks_for_the_other():
         alone = {key.removeprefix(f"{part}."): value for key, value in weights.items() if key.startswith(part)}
         with pytest.raises(ModelRefused, match="give both files: rotoscope export"):
             from_state_dict(alone)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 0, 2, 1)])
+def test_microast_of_four_files(order):
+    weights = random_weights(microast.MicroAst((4, 8, 16)))
+    for value in weights.values():
+        if value.ndim == 4:
+            torch.nn.init.kaiming_normal_(value)  # so that the picture depends on all layers
+    parts = ("content_encoder", "style_encoder", "modulator", "decoder")
+    names = [parts[number] for number in order]  # the content encoder before that of the style
+    files = [
+        {key.removeprefix(f"{part}."): value for key, value in weights.items() if key.startswith(part)}
+        for part in names
+    ]
+    x, style = picture(low=0), picture(24, 28, low=0)
+    at = Layers(weights)
+
+    def conv(name, y, kernel=3, **options):
+        return at(f"{name}.conv_layer", y, reflect=kernel // 2, **options)
+
+    def residual(name, y):
+        return y + conv(f"{name}.conv2", conv(f"{name}.conv1", y).relu())
+
+    def encoded(part, y):
+        y = conv(f"{part}.enc1.0", y, 9).relu()
+        y = conv(f"{part}.enc1.2", y, stride=2, groups=4).relu()
+        y = conv(f"{part}.enc1.4", y, 1).relu()
+        y = conv(f"{part}.enc1.6", y, stride=2, groups=8).relu()
+        y = residual(f"{part}.enc1.10", conv(f"{part}.enc1.8", y, 1).relu())
+        return y, residual(f"{part}.enc2.0", y)
+
+    def moments(y):
+        return y.mean((2, 3), keepdim=True), (y.flatten(2).var(2) + 1e-5).sqrt()[..., None, None]
+
+    (_, y), styles = encoded("content_encoder", x), encoded("style_encoder", style)
+    for level, layer in ((2, "dec1"), (1, "dec2")):
+        features = styles[level - 1]
+        weight, bias = (
+            conv(f"modulator.{kind}{level}.0", features, groups=16).mean((2, 3), keepdim=True)
+            for kind in ("weight", "bias")
+        )
+        (mean, deviation), (target_mean, target_deviation) = moments(y), moments(features)
+        y = (y - mean) / deviation * target_deviation + target_mean
+        inner = (weight * conv(f"decoder.{layer}.conv1", y) + bias * y).relu()
+        y = y + weight * conv(f"decoder.{layer}.conv2", inner) + bias * inner
+    for layers, groups in (((1, 3), 8), ((6, 8), 4)):
+        y = interpolate(y, scale_factor=2, mode="bilinear")
+        for layer, kernel, number in zip(layers, (3, 1), (groups, 1), strict=True):
+            y = conv(f"decoder.dec3.{layer}", y, kernel, groups=number).relu()
+    expected = conv("decoder.dec3.10", y, 9)
+    found = from_state_dict({f"netG{number}": file for number, file in enumerate(files)})
+    assert found.description.system == "MicroAST"
+    assert found.description.signature.inputs == ("picture", "example")
+    torch.testing.assert_close(found.network(x, style), expected, atol=1e-3 * expected.std().item(), rtol=1e-3)
+    swapped = {
+        f"netG{number}": files[names.index(part)]
+        for number, part in enumerate(("style_encoder", *parts[::2], "decoder"))
+    }
+    with torch.inference_mode():
+        other = from_state_dict(swapped).network(x, style)
+    assert (other - expected).abs().max() > 0.1 * expected.std()  # the order of the encoders matters
+
+
+def test_some_files_of_microast_ask_for_the_others():
+    weights = microast.MicroAst((4, 8, 16)).state_dict()
+    alone = {key.removeprefix("decoder."): value for key, value in weights.items() if key.startswith("decoder")}
+    with pytest.raises(ModelRefused, match="give all of them: rotoscope export CONTENT_ENCODER"):
+        from_state_dict(alone)
+    encoder = {
+        key.removeprefix("content_encoder."): value for key, value in weights.items() if "content_encoder" in key
+    }
+    with pytest.raises(ModelRefused, match="found: content_encoder, decoder"):
+        from_state_dict({"netG0": encoder, "netG1": alone})

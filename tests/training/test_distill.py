@@ -14,13 +14,13 @@ from rotoscope.training.data.datasets import Geometry
 from rotoscope.training.data.kept_crops import KeptCrops
 from rotoscope.training.loop.optimisation import warm_then_cosine
 from rotoscope.training.loop.run import run_training
+from rotoscope.training.losses.likeness import gradient_distance
 from rotoscope.training.options import DistillOptions, RunOptions
 from rotoscope.training.systems.distill import (
     SIZES,
     Distillation,
     StudentSize,
     as_teacher,
-    gradient_distance,
     largest,
     multiply_adds,
 )

@@ -10,16 +10,21 @@ from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.export.graph import as_graph
 from rotoscope.export.options import ExportOptions
-from rotoscope.networks import from_state_dict
+from rotoscope.networks import Signature, from_state_dict
+from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.features import VggFeatures
+from rotoscope.networks.lpips import Lpips
+from rotoscope.networks.microast import MicroAst
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
 from rotoscope.networks.vid2vid import Vid2Vid
 from rotoscope.training.data.datasets import TrainingData
 from rotoscope.training.data.line_drawings import line_drawing
+from rotoscope.training.loop.checkpoints import save_weights
 from rotoscope.training.loop.optimisation import weights_of
 from rotoscope.training.loop.run import run_training
 from rotoscope.training.loop.run_page import read_log
 from rotoscope.training.loop.trainer import parameters_of
+from rotoscope.training.losses.style_teacher import StyleTeacher
 from rotoscope.training.options import (
     AnyLookOptions,
     BlindConsistencyOptions,
@@ -364,6 +369,52 @@ def test_any_look_learns_and_previews_a_clip(tmp_path):
     assert last["style"] + last["content"] < 0.9 * (first["style"] + first["content"])
     assert (run.out / "samples" / "clip-00000015.jpg").is_file()
     assert (run.out / "run.html").read_text().count("frames of the clip") == 3  # steps 0, 15 and 30
+
+
+def test_any_look_learns_from_a_teacher(tmp_path):
+    torch.manual_seed(0)
+    lpips = Lpips("squeeze")
+    torch.save(lpips.backbone.state_dict() | lpips.heads.state_dict(), tmp_path / "lpips.pth")
+    teacher = MicroAst((4, 8, 16)).eval()
+    save_weights(tmp_path / "teacher.safetensors", teacher, {"hints": {}, "system": "MicroAST", "steps": 1})
+    photos = tiny_data.folder(tmp_path / "photos", size=80)
+    paintings = tiny_data.folder(tmp_path / "paintings", size=160, seed=50)
+    sizes = {"batch": 2, "crop": 72, "width": 8, "blocks": 1, "style_channels": 8, "encoder_width": 4, "iterations": 30}
+    options = AnyLookOptions(
+        photos=photos,
+        paintings=paintings,
+        teacher=tmp_path / "teacher.safetensors",
+        squeezenet=tmp_path / "lpips.pth",
+        learning_rate=1e-2,
+        **sizes,
+    )
+    run = RunOptions(out=tmp_path / "run", device="cpu", log_every=10, sample_every=15)
+    assert run_training(lambda: AnyLookTraining(options), options, run).is_finished
+    recognised(run.out, **{"any-look": "any look"})
+    first, *_, last = read_log(run.out / "log.jsonl")
+    assert {"pixels", "gradients", "perceptual"} < set(last)
+    assert "style" not in last
+    assert last["pixels"] < 0.9 * first["pixels"]
+
+
+def test_the_teacher_of_any_look_paints_what_its_network_paints(tmp_path):
+    torch.manual_seed(0)
+    network = MicroAst((4, 8, 16)).eval()
+    photo, painting = torch.rand(2, 3, 32, 40), torch.rand(2, 3, 48, 48)
+    for order in ("RGB", "BGR"):
+        teacher = StyleTeacher(network, Signature(("picture", "example"), range=(0.0, 1.0), order=order))
+        turn = (lambda x: x.flip(1)) if order == "BGR" else lambda x: x
+        expected = turn(network(turn(photo), turn(painting))).clamp(0, 1) * 2 - 1
+        torch.testing.assert_close(teacher.paint(photo * 2 - 1, painting * 2 - 1), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_any_look_refuses_a_teacher_that_takes_no_style_picture(tmp_path):
+    save_weights(tmp_path / "look.safetensors", CompactGenerator(8, 1), {"hints": {}, "system": "look", "steps": 1})
+    (tmp_path / "text.safetensors").write_text("no weights")
+    for name in ("look", "text", "missing"):
+        options = AnyLookOptions(photos=tmp_path, paintings=tmp_path, teacher=tmp_path / f"{name}.safetensors")
+        with pytest.raises(UsageError, match="a network that takes a picture and a style picture"):
+            AnyLookTraining(options)
 
 
 def test_blind_consistency(tmp_path, vgg_file):

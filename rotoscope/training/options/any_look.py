@@ -18,8 +18,12 @@ class AnyLookOptions(SystemOptions):
         Photographs: a folder of pictures.
     paintings
         Paintings: a folder of pictures; the more, the better for paintings that are not among them.
+    teacher
+        A network that paints in the style of a picture, such as MicroAST: a .safetensors file of `export`. Its pictures take
+        the place of --content, --style and --variation.
     squeezenet
-        Weights of SqueezeNet 1.1: torchvision's file or a complete file of LPIPS v0.1 (docs/training.md).
+        Weights of SqueezeNet 1.1: torchvision's file or a complete file of LPIPS v0.1 (docs/training.md). With --teacher a
+        complete file of LPIPS.
     fetch
         Without --squeezenet: download its published weights (5 MB) to the cache, unless they are there.
     preview
@@ -40,6 +44,12 @@ class AnyLookOptions(SystemOptions):
         Weight of the style loss: distance of Gram matrices from the painting's.
     variation
         Weight of the squared differences of neighbouring pixels.
+    pixels
+        With --teacher: weight of the L1 distance to its picture.
+    gradients
+        With --teacher: weight of the L1 distance of the differences of neighbouring pixels.
+    perceptual
+        With --teacher: weight of LPIPS to its picture; 0 leaves it out.
     temporal
         Weight of the temporal loss on synthetic motion and noise; 0 leaves it out.
     lattice
@@ -51,6 +61,7 @@ class AnyLookOptions(SystemOptions):
 
     photos: Path
     paintings: Path
+    teacher: Path | None = None
     squeezenet: Path | None = None
     fetch: bool = False
     preview: Path | None = None
@@ -65,5 +76,8 @@ class AnyLookOptions(SystemOptions):
     content: Weight = 1.0
     style: Weight = 2.0
     variation: Weight = 2.0
+    pixels: Weight = 1.0
+    gradients: Weight = 1.0
+    perceptual: Weight = 2.0
     temporal: Weight = 1.0
     lattice: Weight = 20.0

@@ -23,14 +23,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import l1_loss
 from torch.optim import Adam
 from torch.utils.flop_counter import FlopCounterMode
 
 from rotoscope.base.errors import UsageError
 from rotoscope.networks import Loaded, from_state_dict
 from rotoscope.networks.compact import CompactGenerator, StudentSize
-from rotoscope.networks.lpips import load_lpips
 from rotoscope.training.data.datasets import Domain
 from rotoscope.training.data.kept_crops import NUMBER, KeptCrops
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
@@ -38,6 +36,7 @@ from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, warm_then_
 from rotoscope.training.loop.training_system import Batch, Result, TrainingSystem, Update, geometry_of
 from rotoscope.training.losses.equivariance import shift_difference
 from rotoscope.training.losses.lattice import LEAST_SIDE_PX, lattice_penalty
+from rotoscope.training.losses.likeness import frozen_lpips, likeness_terms
 from rotoscope.training.options import DistillOptions
 
 # From the smallest to the largest; costs in docs/training.md. Widths of multiples of 16 fill vector registers.
@@ -131,11 +130,6 @@ def as_teacher(paint: Paint) -> Teacher:
     return teach
 
 
-def gradient_distance(one: Tensor, other: Tensor) -> Tensor:
-    """Return the mean absolute difference of horizontal differences, plus that of vertical ones."""
-    return l1_loss(one.diff(dim=-1), other.diff(dim=-1)) + l1_loss(one.diff(dim=-2), other.diff(dim=-2))
-
-
 class Distillation(TrainingSystem):
     """The student is trained; the teacher is a function and has no weights here."""
 
@@ -147,14 +141,8 @@ class Distillation(TrainingSystem):
             self.student = student_with_body(body)
         else:
             self.student = CompactGenerator(options.width, options.blocks)
-        if options.perceptual and options.lpips is None:
-            raise UsageError(
-                "--perceptual needs --lpips FILE (LPIPS v0.1 of SqueezeNet, see docs/training.md), or --perceptual 0"
-            )
-        lpips = (
-            load_lpips("squeeze", options.lpips).requires_grad_(False) if options.lpips and options.perceptual else None
-        )
-        self.lpips = [lpips]  # in a list, so that it is no submodule and not trained
+        # in a list, so that it is no submodule and not trained
+        self.lpips = [frozen_lpips(options.lpips, weight=options.perceptual, option="--lpips")]
         self.taught: dict[int, Tensor] = {}  # number of a crop -> the teacher's picture (3,H,W), uint8
         self.optimisers = {"student": self.optimiser()}
 
@@ -195,17 +183,11 @@ class Distillation(TrainingSystem):
         """Return all weighted terms for pictures and the teacher's output `target`, both (N,3,H,W) in [-1,1]."""
         options = self.options
         made = self.student(pictures)
-        terms = {
-            "pixels": options.pixels * l1_loss(made, target),
-            "gradients": options.gradients * gradient_distance(made, target),
-        }
         (lpips,) = self.lpips
-        if lpips is not None:
-            terms["perceptual"] = options.perceptual * lpips.to(made.device)(made, target).mean()
+        weights = {"pixels": options.pixels, "gradients": options.gradients, "perceptual": options.perceptual}
+        terms = likeness_terms(made, target, lpips, **weights)
         if options.temporal:
-            first = pictures[
-                :1
-            ]  # of a batch: a second pass of all pictures would cost as much as the rest of the student
+            first = pictures[:1]  # a second pass of all pictures would cost as much as the rest of the student
             flow = draw_flow(first)
             of_next = self.student(next_frame(first, flow))
             terms["temporal"] = options.temporal * temporal_loss(of_next, made[:1], flow)

@@ -1,4 +1,4 @@
-"""The tests that need a card: `pytest -m gpu` over kernels, engines and the contract of the device."""
+"""The tests that need a card: `pytest -m gpu` over kernels, engines, the contract of the device, and whole translations."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from gpu_phases.phase import Phase
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("tests/kernels", "tests/gpu")
+PATHS = ("tests/kernels", "tests/gpu", "tests/runtime/pipeline/test_on_gpu.py")
 
 
 def run(phase: Phase) -> None:
@@ -21,7 +21,7 @@ def run(phase: Phase) -> None:
         command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
         before = os.environ.get("PYTHONPATH")
         done = subprocess.run(
-            [*command, f"--junitxml={report}", *FOLDERS],
+            [*command, f"--junitxml={report}", *PATHS],
             cwd=ROOT,
             env={
                 **os.environ,

@@ -57,6 +57,15 @@ def test_a_phase_that_is_stopped_costs_none_of_the_others(script, tmp_path, monk
     assert "parity       not finished: stopped at its limit of 0 s" in capsys.readouterr().out
 
 
+def test_the_phase_of_tests_runs_every_test_that_is_marked_gpu(script):
+    from gpu_phases.tests import PATHS, ROOT
+
+    marked = [file for file in (ROOT / "tests").rglob("*.py") if "pytest.mark.gpu" in file.read_text()]
+    marked.remove(Path(__file__))
+    assert marked
+    assert [file for file in marked if not any(file.is_relative_to(ROOT / path) for path in PATHS)] == []
+
+
 def test_what_differs_from_the_reference_is_found(script, gpu):
     from gpu_phases.case import Material
     from gpu_phases.parity import compared, references

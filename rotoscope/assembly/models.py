@@ -19,6 +19,7 @@ from rotoscope.assembly.engines import (
 from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.base.shown_address import address_in
+from rotoscope.base.version import VERSION
 from rotoscope.weights.archive import MAX_BYTES
 from rotoscope.weights.check import check_weights
 from rotoscope.weights.kind import kind_of_weights
@@ -155,8 +156,6 @@ def exported(
     The key of the file holds everything that decides its content: the checkpoint's bytes and name, the options, and the
     sources of the exporter.
     """
-    from importlib.metadata import version
-
     from rotoscope.base.files import file_digest
     from rotoscope.export.source_digest import exporter_digest
     from rotoscope.runtime.models.cache import cached, key_of
@@ -184,7 +183,7 @@ def exported(
         hints=sorted(hints),
         precision=precision,
         shared_statistics=shared_statistics,
-        rotoscope=version("rotoscope"),
+        rotoscope=VERSION,
         exporter=exporter_digest(),
     )
     return cached("models", f"{key}.onnx", make)

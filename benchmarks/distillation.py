@@ -114,11 +114,21 @@ def measured(models, macs, pictures, options):
 
 
 def curve(rows):
-    """Return the SVG of milliseconds against LPIPS: the teacher's working sizes as one series, each precision as another."""
-    kinds = {}
+    """Return the SVG of milliseconds against LPIPS: smaller working sizes of the teacher and each precision as a series.
+
+    The teacher at full size is left out: its LPIPS is 0, and beside its time the other points would be crowded at the left.
+    A student is named at its first precision only, because its precisions lie close together.
+    """
+    kinds, named = {}, set()
     for name, row in rows.items():
-        kind = "teacher" if name.startswith("teacher") else name.rpartition(" ")[2]
-        kinds.setdefault(kind, []).append((row["ms"], row["LPIPS"], name))
+        if name == "teacher":
+            continue
+        student, _, precision = name.rpartition(" ")
+        kind, label = (
+            ("teacher", name) if name.startswith("teacher") else (precision, "" if student in named else student)
+        )
+        named.add(student)
+        kinds.setdefault(kind, []).append((row["ms"], row["LPIPS"], label))
     series = [
         Series(kind, *(list(column) for column in zip(*sorted(points), strict=True))) for kind, points in kinds.items()
     ]

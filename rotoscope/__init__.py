@@ -12,6 +12,8 @@ Names are imported when they are first used, so that `import rotoscope` stays qu
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rotoscope.base.version import VERSION
+
 if TYPE_CHECKING:
     from rotoscope.api.batch import batch
     from rotoscope.api.bench import Bench, bench
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from rotoscope.runtime.pipeline.live_job import LiveReport
     from rotoscope.runtime.pipeline.live_run import LiveRun
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _MODULES = {
     "BatchReport": "jobs.results.progress",

@@ -1,11 +1,15 @@
 """Measure every bundled look: lattice, distance to the source, answer to a shift, warping error, time. Prints a Markdown table.
 
 python scripts/look_figures.py --photos FOLDER --lpips lpips_squeeze_v0.1.pth
+python scripts/look_figures.py --photos FOLDER --lpips lpips_squeeze_v0.1.pth --looks starry --like wave.jpg [--any any.onnx]
+
+With --like also the network that paints in the style of any picture, once for each of these pictures.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -73,6 +77,8 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--lpips", type=Path, required=True)
     parser.add_argument("--looks", nargs="*", default=bundled_looks())
+    parser.add_argument("--like", nargs="*", type=Path, default=[], help="style pictures")
+    parser.add_argument("--any", nargs="*", default=["any"], help="networks that take a style picture")
     options = parser.parse_args()
     photos = []
     for file in sorted(options.photos.iterdir()):
@@ -89,6 +95,11 @@ def main() -> None:
     print("| source |", " | ".join(measured(lambda picture: picture, photos, scene, distance)), "|", flush=True)
     for name in options.looks:
         print(f"| {name} |", " | ".join(measured(rotoscope.load(name), photos, scene, distance)), "|", flush=True)
+    for name, file in product(options.any, options.like):
+        look = rotoscope.load(name, like=str(file))
+        print(
+            f"| {Path(name).stem}, {file.stem} |", " | ".join(measured(look, photos, scene, distance)), "|", flush=True
+        )
 
 
 if __name__ == "__main__":

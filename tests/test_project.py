@@ -18,7 +18,7 @@ def pinned(package):
 
 def test_the_version_is_written_once_and_has_its_place_in_the_changelog():
     assert "version" not in PROJECT["project"]
-    assert PROJECT["tool"]["hatch"]["version"]["path"] == "rotoscope/__init__.py"
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "rotoscope/base/version.py"
     assert re.search(
         rf"^## {re.escape(rotoscope.__version__)} - \d{{4}}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.M
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from rotoscope.assembly.engines import engine_of, make_engine
 from rotoscope.assembly.images import image_array, like, mask_array, rgb_image
-from rotoscope.assembly.models import bundled_looks, open_named
+from rotoscope.assembly.models import bundled_path, open_named
 from rotoscope.base.errors import UsageError
 from rotoscope.base.frame import Frame, Picture
 from rotoscope.base.options import OVERRIDES, ModelOptions, SteadyOptions
@@ -73,7 +73,7 @@ class Model:
         if not isinstance(name, (str, Path)):
             raise UsageError(f"a model of type {type(name).__name__}; accepted: a name, a path or a loaded model")
         file, graph = open_named(name, options)
-        is_look = str(name) in bundled_looks()
+        is_look = bundled_path(str(name)) is not None
         source = str(name) if is_look else Path(name).absolute()
         return cls(file, options, name=Path(name).stem, source=source, graph=graph, threads=threads)
 

@@ -19,6 +19,7 @@ from rotoscope.assembly.engines import (
 from rotoscope.base.errors import ModelRefused, RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.base.shown_address import address_in
+from rotoscope.base.version import VERSION
 from rotoscope.weights.archive import MAX_BYTES
 from rotoscope.weights.check import check_weights
 from rotoscope.weights.kind import kind_of_weights
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rotoscope.export.graph import Graph
     from rotoscope.runtime.models.model_file import ModelFile
 
+ANY_PAINTING = "any"  # the bundled network that paints in the style of any picture
 CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".tar", ".safetensors", ".npz")
 
 
@@ -79,16 +81,24 @@ def open_onnx(path: Path, options: ModelOptions) -> ModelFile:
 
 
 def bundled_looks() -> list[str]:
-    """Names of the looks that ship with the package."""
+    """Names of the looks that ship with the package, without the one that needs a painting."""
     folder = resources.files("rotoscope") / "looks"
     return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".onnx"))
 
 
+def bundled_path(name: str) -> Path | None:
+    """The file of a look that ships with the package, that of any painting included; None if there is none of this name."""
+    folder = resources.files("rotoscope") / "looks"
+    if name == ANY_PAINTING:
+        return Path(str(folder / "any_painting" / f"{name}.onnx"))
+    return Path(str(folder / f"{name}.onnx")) if name in bundled_looks() else None
+
+
 def model_path(model: str | Path) -> Path:
     """The file of a bundled look or of a path; raises ModelRefused, which lists the looks if the name could be one."""
-    looks = bundled_looks()
-    if str(model) in looks:
-        return Path(str(resources.files("rotoscope") / "looks" / f"{model}.onnx"))
+    bundled = bundled_path(str(model))
+    if bundled is not None:
+        return bundled
     path = Path(model)
     if address := address_in(model):
         raise ModelRefused(f"{address}: an address; accepted: a bundled look, or a file on this machine")
@@ -96,7 +106,9 @@ def model_path(model: str | Path) -> Path:
         path = weights_of_run(path)
     reason = why_unusable(path, MAX_BYTES)
     if reason == "no such file" and path.name == str(model) and not path.suffix:
-        raise ModelRefused(f"{model}: neither a file nor a bundled look (those are: {', '.join(looks) or 'none'})")
+        raise ModelRefused(
+            f"{model}: neither a file nor a bundled look (those are: {', '.join(bundled_looks()) or 'none'})"
+        )
     if reason is not None:
         raise ModelRefused(f"{path}: {reason}")
     if path.suffix.lower() in (".engine", ".plan", ".trt"):
@@ -113,7 +125,7 @@ def is_checkpoint(path: Path) -> bool:
 
 def is_model_name(name: str) -> bool:
     """Whether a name is a bundled look or ends in .onnx, in upper or lower case."""
-    return name in bundled_looks() or Path(name).suffix.lower() == ".onnx"
+    return bundled_path(name) is not None or Path(name).suffix.lower() == ".onnx"
 
 
 def open_for_torch(path: Path, options: ModelOptions) -> tuple[ModelFile, Graph]:
@@ -144,8 +156,6 @@ def exported(
     The key of the file holds everything that decides its content: the checkpoint's bytes and name, the options, and the
     sources of the exporter.
     """
-    from importlib.metadata import version
-
     from rotoscope.base.files import file_digest
     from rotoscope.export.source_digest import exporter_digest
     from rotoscope.runtime.models.cache import cached, key_of
@@ -173,7 +183,7 @@ def exported(
         hints=sorted(hints),
         precision=precision,
         shared_statistics=shared_statistics,
-        rotoscope=version("rotoscope"),
+        rotoscope=VERSION,
         exporter=exporter_digest(),
     )
     return cached("models", f"{key}.onnx", make)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from rotoscope.base.options import ModelOptions
     from rotoscope.runtime.models.model_file import ModelFile
 
+NEED_A_PICTURE = (
+    "any look",
+)  # architectures whose codes are those of pictures: one drawn by chance paints nothing of use
 MOST_BESIDE, LARGEST_BESIDE = 20, 512 << 20  # files beside a transformer that are looked at, and bytes of one
 
 
@@ -39,6 +42,14 @@ def styled(models: Sequence[Model]) -> list[Model]:
     encoders = [model for model in models if model.file.manifest.kind == "encode"]
     others = [model for model in models if model not in encoders]
     pictures = [style_pictures(model.options) for model in others]
+    for model, picture in zip(others, pictures, strict=True):
+        if (
+            picture is None
+            and model.options.style is None
+            and model.file.manifest.system in NEED_A_PICTURE
+            and not encoders
+        ):
+            raise UsageError(f"{model.name} paints in the style of a picture: --like PICTURE names it")
     if not others or (not encoders and all(picture is None for picture in pictures)):
         return list(models)
     if encoders and all(picture is None for picture in pictures) and not any(model.encoder for model in others):

@@ -23,6 +23,7 @@ from rotoscope.cli.options import (
     as_keywords,
 )
 from rotoscope.cli.progress import Style
+from rotoscope.cli.usage_errors import chosen_models
 
 if TYPE_CHECKING:
     from rotoscope.jobs.results.progress import BatchReport, Missing
@@ -99,9 +100,10 @@ def batch(  # noqa: D417  cyclopts takes the help of flattened options from thei
     options = as_keywords(source_options, model_options, steady_options, output_options, run_options)
     if options["engine"] == type(model_options)().engine:
         del options["engine"]  # a line of a file of jobs may name another
+    models = chosen_models("batch", model, model_options.like) if model or model_options.like else ()
     with shown_batch(progress) as show:
         done = rotoscope.batch(
-            sources, out, model=model or (), ending=ending, workers=workers, shard=shard, retry_failed=retry_failed,
+            sources, out, model=models, ending=ending, workers=workers, shard=shard, retry_failed=retry_failed,
             dry_run=dry_run, watch=watch, segment=segment, on=on,
             job_memory=job_memory, on_progress=show, **options,
         )  # fmt: skip

@@ -27,7 +27,7 @@ from rotoscope.cli.options import (
 )
 from rotoscope.cli.progress import Style
 from rotoscope.cli.supervisor import Supervisor
-from rotoscope.cli.usage_errors import no_such_option
+from rotoscope.cli.usage_errors import chosen_models, no_such_option
 from rotoscope.cli.version import versions
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def live(  # noqa: D417  cyclopts takes the help of flattened options from their
     source: Annotated[str, Parameter(allow_leading_hyphen=True)] = "demo:",
     /,
     *outputs: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    model: Annotated[list[str], Parameter(name=("-m", "--model"), negative=())],
+    model: Annotated[list[str] | None, Parameter(name=("-m", "--model"), negative=(), show_default=False)] = None,
     model_options: ModelArguments = MODEL,
     steady_options: SteadyArguments = STEADY,
     output_options: OutputArguments = OUTPUT,
@@ -65,7 +65,7 @@ def live(  # noqa: D417  cyclopts takes the help of flattened options from their
         Addresses (rtmp://, rtsp://, udp://), files (.mkv, .mp4), /dev/video9 (a virtual camera), null:, or page:, a web
         page, which is the default.
     model
-        A bundled look, an .onnx file or a checkpoint; several make a chain.
+        A bundled look, an .onnx file or a checkpoint; several make a chain. Needed unless --like names a painting.
     threads
         Cores shared by engine, kernels and codecs; by default all.
     progress
@@ -89,7 +89,8 @@ def live(  # noqa: D417  cyclopts takes the help of flattened options from their
     if report is not None:
         check_target(report, source=None, overwrite=output_options.overwrite)
     options = as_keywords(model_options, steady_options, output_options, live_options)
-    run = rotoscope.live(source, *outputs, model=model, threads=threads, **options)
+    models = chosen_models("live", model, model_options.like)
+    run = rotoscope.live(source, *outputs, model=models, threads=threads, **options)
     with stop_on_signals(run.stop) as stop, _shown(progress) as show:
         finished = _watched(run, show, stop.is_made)
     if finished is None:

@@ -1,6 +1,6 @@
 """rotoscope looks: list the bundled looks."""
 
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from rotoscope.base.text import json_text
@@ -26,17 +26,18 @@ def looks(*, json: bool = False) -> int:
 
 
 def listed_looks() -> list[dict[str, Any]]:
-    """Return name, size of the file in bytes and description of each look."""
-    from rotoscope.assembly.models import bundled_looks, model_path
+    """Return name, size of the file in bytes and description of each look; the one that needs a painting comes last."""
+    from rotoscope.assembly.models import ANY_PAINTING, bundled_looks, model_path
 
     return [
-        {"name": name, "bytes": model_path(name).stat().st_size, "description": description(name)}
-        for name in bundled_looks()
+        {"name": name, "bytes": path.stat().st_size, "description": description(path.with_suffix(".md"))}
+        for name in (*bundled_looks(), ANY_PAINTING)
+        for path in [model_path(name)]
     ]
 
 
-def description(name: str) -> str:
+def description(card: Path) -> str:
     """Return the first sentence of a look's card, without Markdown."""
-    lines = (resources.files("rotoscope") / "looks" / f"{name}.md").read_text(encoding="utf-8").splitlines()
+    lines = card.read_text(encoding="utf-8").splitlines()
     sentence = next(line for line in lines[1:] if line.strip())
     return sentence.removeprefix("A look: ").replace("*", "")

@@ -8,6 +8,7 @@ from cyclopts import Group, Parameter
 from rotoscope.base.notify import Notifier
 from rotoscope.base.text import printable
 from rotoscope.cli.options import MODEL, STEADY, ModelArguments, SteadyArguments, as_keywords, flags
+from rotoscope.cli.usage_errors import chosen_models
 from rotoscope.service.options import ServeOptions
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ LIMITS = ServeFlags()
 
 def serve(  # noqa: D417  cyclopts takes the help of flattened options from their fields
     *,
-    model: Annotated[list[str], Parameter(name=("-m", "--model"), negative=())],
+    model: Annotated[list[str] | None, Parameter(name=("-m", "--model"), negative=(), show_default=False)] = None,
     model_options: ModelArguments = MODEL,
     steady_options: SteadyArguments = STEADY,
     serve_options: Annotated[ServeFlags, Parameter(name="*", group=Group.create_ordered("Service"))] = LIMITS,
@@ -35,7 +36,7 @@ def serve(  # noqa: D417  cyclopts takes the help of flattened options from thei
     ----------
     model
         A bundled look, an .onnx file or a checkpoint; a request chooses one of several by name (?model=scream), and gets the
-        first one without.
+        first one without. Needed unless --like names a painting.
     threads
         Cores that a job may use; by default all.
 
@@ -45,7 +46,8 @@ def serve(  # noqa: D417  cyclopts takes the help of flattened options from thei
 
     notifier = Notifier()
     options = as_keywords(model_options, steady_options, serve_options)
-    with rotoscope.serve(model=model, threads=threads, **options) as service, stop_on_signals(lambda: None) as stop:
+    models = chosen_models("serve", model, model_options.like)
+    with rotoscope.serve(model=models, threads=threads, **options) as service, stop_on_signals(lambda: None) as stop:
         print(printable(f"serving: {service.url}"), file=sys.stderr, flush=True)
         notifier.ready()
         while not stop.is_made():

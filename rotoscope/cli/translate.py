@@ -29,7 +29,7 @@ from rotoscope.cli.options import (
 from rotoscope.cli.overwrite_rules import chosen_target, refuse_inputs
 from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.settings import used_files
-from rotoscope.cli.usage_errors import no_such_option
+from rotoscope.cli.usage_errors import chosen_models, no_such_option
 from rotoscope.cli.version import versions
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
     target: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     /,
     *more: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
-    model: Annotated[list[str], Parameter(name=("-m", "--model"), negative=())],
+    model: Annotated[list[str] | None, Parameter(name=("-m", "--model"), negative=(), show_default=False)] = None,
     output: Annotated[str | None, Parameter(name=("-o", "--output"), allow_leading_hyphen=True)] = None,
     source_options: SourceArguments = SOURCE,
     model_options: ModelArguments = MODEL,
@@ -66,7 +66,7 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
         The result, a name that does not exist yet: .mp4 .mov .mkv .webm .gif .y4m, a picture, a folder, a
         pattern; - is y4m on standard output. By default SOURCE.MODEL.mp4 or the like in the current folder.
     model
-        A bundled look, an .onnx file or a checkpoint; several make a chain.
+        A bundled look, an .onnx file or a checkpoint; several make a chain. Needed unless --like names a painting.
     output
         The target, as an option; only this one, with --overwrite, replaces a file.
     resume
@@ -84,7 +84,8 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
         _refuse_option(word)
     if more:
         raise UsageError(f"{2 + len(more)} names; accepted: one source and its result; {FOR_SEVERAL_FILES}")
-    inputs = [source, *model, *_input_files(source_options, model_options, steady_options)]
+    models = chosen_models("translate", model, model_options.like)
+    inputs = [source, *models, *_input_files(source_options, model_options, steady_options)]
     target = chosen_target(target, output, inputs, overwrite=output_options.overwrite)
     if report is not None:
         refuse_inputs(report, inputs)
@@ -93,7 +94,7 @@ def translate(  # noqa: D417  cyclopts takes the help of flattened options from 
         check_target(report, source=None, overwrite=output_options.overwrite)
     options = as_keywords(source_options, model_options, steady_options, output_options, run_options)
     with shown_progress(progress) as show:
-        run = rotoscope.translate(source, target, model=model, resume=resume, on_progress=show, **options)
+        run = rotoscope.translate(source, target, model=models, resume=resume, on_progress=show, **options)
     print_run(run)
     if report is not None:
         _refuse_same(report, run.target)  # one named after source and model is known only now

@@ -71,7 +71,7 @@ def sandbox(tmp_path, monkeypatch):
     for index in range(2):
         for name in (f"shots/shot.{index:04d}.png", f"shot.{index:04d}.png"):
             cv2.imwrite(name, tiny_clips.pattern(index, 64, 64))
-    for name in ("cat.jpg", "photo.jpg"):
+    for name in ("cat.jpg", "photo.jpg", "painting.jpg", "monet.jpg", "munch.jpg"):
         cv2.imwrite(name, tiny_clips.pattern(0, 64, 64))
     tiny_models.invert(tmp_path / "net.onnx")
     (tmp_path / "theirs").mkdir()

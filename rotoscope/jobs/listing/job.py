@@ -5,12 +5,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
 from rotoscope.base.errors import OutputFailed, UsageError
 from rotoscope.base.options import ModelOptions, OutputOptions, SourceOptions, SteadyOptions, options_from
+from rotoscope.base.version import VERSION
 
 MOST_NAME_BYTES = 255  # of a file or folder, on the usual file systems
 FOLDER = ".rotoscope"  # in the folder of results: records, segments, logs, locks
@@ -129,7 +129,7 @@ def segment_folder(results: Path, key: str) -> Path:
 
 def segments_name(key: str) -> str:
     """Name of the folder of a job's segments."""
-    return f"{key[:32]}-{version('rotoscope')}"
+    return f"{key[:32]}-{VERSION}"
 
 
 def _without_links(results: Path, *names: str) -> Path:

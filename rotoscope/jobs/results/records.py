@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +21,7 @@ from pydantic import ConfigDict, TypeAdapter
 from rotoscope.base.errors import OutputFailed
 from rotoscope.base.files import file_digest, sync, why_unusable
 from rotoscope.base.text import json_text
+from rotoscope.base.version import VERSION
 from rotoscope.jobs.listing.inputs import Input
 from rotoscope.jobs.listing.job import FOLDER, BatchJob, is_path, is_target, own_folder, segment_folder
 from rotoscope.jobs.stores.store import is_address
@@ -68,7 +68,7 @@ class Record:
     losses: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     host: str = field(default_factory=platform.node)
-    rotoscope: str = field(default_factory=lambda: version("rotoscope"))
+    rotoscope: str = VERSION
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property

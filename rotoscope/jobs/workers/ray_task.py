@@ -10,11 +10,11 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rotoscope.base.errors import OutputFailed
+from rotoscope.base.version import VERSION
 from rotoscope.jobs.workers.task import Task
 from rotoscope.jobs.workers.worker_process import Message, WorkerProcess
 
@@ -73,8 +73,8 @@ def run_task(content: dict[str, Any], out: str, folder: str, of_driver: str) -> 
     folder     current folder of the driver; used if it is there on this node
     of_driver  version of Rotoscope of the driver, which must be that of this node
     """
-    if version("rotoscope") != of_driver:
-        here = f"{os.uname().nodename} has Rotoscope {version('rotoscope')}, the driver {of_driver}"
+    if of_driver != VERSION:
+        here = f"{os.uname().nodename} has Rotoscope {VERSION}, the driver {of_driver}"
         yield {"event": "unusable", "why": f"{here}; accepted: the same version on all nodes"}
         return
     yield {"event": "running"}

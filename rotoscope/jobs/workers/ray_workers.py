@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from rotoscope.base.extras import needs_extra
 from rotoscope.base.signals import STOPPING
 from rotoscope.base.telemetry import without_telemetry
 from rotoscope.base.text import one_line
+from rotoscope.base.version import VERSION
 from rotoscope.jobs.workers.cards import jobs_on, memory_gib
 from rotoscope.jobs.workers.ray_task import run_task
 from rotoscope.jobs.workers.task import Task
@@ -75,7 +75,7 @@ class RayWorkers:
     def start(self, number: int, out: str, messages: "queue.Queue[Message]") -> "RayWorker":
         """Make a worker, counted from 1."""
         where = out if "://" in out else str(Path(out).resolve())
-        mine = (where, str(Path.cwd()), version("rotoscope"))
+        mine = (where, str(Path.cwd()), VERSION)
         return RayWorker(number, lambda task: self._task.remote(task.to_json(), *mine), messages)
 
     def close(self) -> None:

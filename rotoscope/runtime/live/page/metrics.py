@@ -1,11 +1,11 @@
 """/metrics: the state of a run in the text format of Prometheus."""
 
-import importlib.metadata
 import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rotoscope.base.live import LiveControl, LiveStatus
+from rotoscope.base.version import VERSION
 from rotoscope.runtime.live.page.page_sink import PageSink
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 
     info = InfoMetricFamily("rotoscope", "What runs.")
-    facts = {"model": status.model, "engine": status.engine, "version": _version(), "steady": status.steady}
+    facts = {"model": status.model, "engine": status.engine, "version": VERSION, "steady": status.steady}
     info.add_metric(
         [], {**facts, "source": status.source, "source_size": status.source_size, "working_size": status.working_size}
     )
@@ -87,13 +87,6 @@ def metrics(status: LiveStatus, sink: PageSink) -> Iterator[Any]:
     yield gauge("viewers", "Viewers of the page.", sink.num_viewers)
     if status.memory_mb is not None:
         yield gauge("memory_bytes", "Peak memory of the process.", status.memory_mb * 1e6)
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("rotoscope")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _stages(status: LiveStatus) -> Iterator[Any]:

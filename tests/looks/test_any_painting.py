@@ -1,0 +1,131 @@
+"""The bundled network that paints in the style of any picture: its files, what it paints, and that it needs no -m."""
+
+import json
+from importlib import resources
+
+import cv2
+import numpy as np
+import pytest
+import tiny_clips
+
+import rotoscope
+from rotoscope.assembly.models import ANY_PAINTING
+from rotoscope.demo import Scene, Sensor
+from rotoscope.demo.clip import noisy_frames
+from rotoscope.metrics.lattice import lattice_share
+
+FOLDER = resources.files("rotoscope") / "looks" / "any_painting"
+MOST_BYTES = 3_000_000  # of both files
+MOST_LATTICE = 0.003  # of fine detail, in the picture and in tiles
+
+
+def painting(seed, colours):
+    """A picture (H,W,3) uint8 of short strokes in some colours, RGB."""
+    random = np.random.default_rng(seed)
+    made = np.full((320, 400, 3), colours[0], np.uint8)
+    for _ in range(900):
+        x, y = random.integers(400), random.integers(320)
+        angle = 0.01 * x + random.normal(0, 0.3)
+        end = (int(x + 18 * np.cos(angle)), int(y + 18 * np.sin(angle)))
+        cv2.line(made, (int(x), int(y)), end, colours[random.integers(len(colours))], 3, cv2.LINE_AA)
+    return made
+
+
+WARM = ((180, 60, 20), (230, 150, 30), (250, 220, 90), (60, 20, 10))
+COLD = ((20, 40, 90), (50, 110, 180), (180, 210, 230), (10, 15, 30))
+
+
+@pytest.fixture(scope="module")
+def paintings(tmp_path_factory):
+    """Files of a warm and of a cold painting."""
+    folder = tmp_path_factory.mktemp("paintings")
+    for name, colours in (("warm", WARM), ("cold", COLD)):
+        cv2.imwrite(str(folder / f"{name}.png"), painting(1, colours)[..., ::-1])
+    return folder / "warm.png", folder / "cold.png"
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return next(iter(noisy_frames(Scene(640, 360, 1, seed=3), Sensor(seed=3))))
+
+
+@pytest.fixture(scope="module")
+def painted(paintings, frame):
+    """The frame in the styles of the warm and of the cold painting."""
+    return [rotoscope.load(ANY_PAINTING, like=str(path))(frame) for path in paintings]
+
+
+def test_its_files_are_small_and_have_a_card():
+    files = [FOLDER / f"{ANY_PAINTING}{ending}" for ending in (".onnx", "-style-encoder.onnx")]
+    assert sum(len(file.read_bytes()) for file in files) <= MOST_BYTES
+    card = (FOLDER / f"{ANY_PAINTING}.md").read_text().lower()
+    for word in (
+        "paintings",
+        "photographs",
+        "licence",
+        "command",
+        "time",
+        "warping error",
+        "lattice",
+        "shift",
+        "microast",
+    ):
+        assert word in card
+
+
+def test_it_takes_the_colours_of_the_painting_and_keeps_the_shapes(painted, frame):
+    warm, cold = (picture.astype(float).mean(axis=(0, 1)) for picture in painted)
+    assert warm[0] - warm[2] > 40  # red and blue
+    assert cold[2] - cold[0] > 40
+    for picture in painted:
+        edges = [
+            cv2.Laplacian(cv2.GaussianBlur(each, (0, 0), 3)[..., 1].astype(np.float32), -1) for each in (frame, picture)
+        ]
+        assert np.corrcoef(np.abs(edges[0]).ravel(), np.abs(edges[1]).ravel())[0, 1] > 0.25  # of another picture: 0
+
+
+def test_it_prints_no_lattice(painted):
+    for picture in painted:
+        assert max(lattice_share(picture)) <= MOST_LATTICE
+
+
+def test_a_blend_lies_between(paintings, painted, frame):
+    warm, cold = paintings
+    blend = rotoscope.load(ANY_PAINTING, like=f"{warm}:0.5,{cold}:0.5")(frame).astype(float)
+    apart = np.abs(painted[0].astype(float) - painted[1]).mean()
+    for picture in painted:
+        assert np.abs(blend - picture).mean() < 0.8 * apart
+
+
+@pytest.mark.parametrize("flags", [[], ["-m", ANY_PAINTING]])
+def test_a_clip_needs_a_painting_and_no_model(flags, paintings, tmp_path, rotoscope_main):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=2)
+    code, _, err = rotoscope_main("translate", clip, tmp_path / "out.mp4", *flags, "--like", paintings[0])
+    assert code == 0, err
+    assert "2/2 frames" in err
+    assert "steady blend" in err
+
+
+def test_a_batch_needs_a_painting_and_no_model(paintings, tmp_path, rotoscope_main):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=2)
+    code, _, err = rotoscope_main("batch", clip, "--out", tmp_path / "painted", "--like", paintings[0])
+    assert code == 0, err
+    assert "1/1 done" in err
+
+
+def test_without_a_painting_it_is_refused(tmp_path, rotoscope_main):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=2)
+    code, _, err = rotoscope_main("translate", clip, tmp_path / "out.mp4", "-m", ANY_PAINTING)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "any paints in the style of a picture: --like PICTURE names it" in err
+    assert not (tmp_path / "out.mp4").exists()
+    with pytest.raises(rotoscope.UsageError, match="--like PICTURE names it"):
+        rotoscope.load(ANY_PAINTING)
+
+
+def test_the_list_of_looks_ends_with_it(rotoscope_main):
+    code, out, _ = rotoscope_main("looks", "--json")
+    assert code == 0
+    *_, last = json.loads(out)
+    assert last["name"] == ANY_PAINTING
+    assert "--like" in last["description"]

@@ -17,16 +17,14 @@ its picture t, as in `distill`:
 The teacher sees twice as many pixels of a painting on each side as the encoder does, because its strokes are as large as there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
 
 from rotoscope.networks.any_look import PAINTING_PX, AnyLook
 from rotoscope.networks.compact import CELL
-from rotoscope.networks.lpips import Lpips
-from rotoscope.networks.squeezenet import SqueezeNetFeatures
 from rotoscope.training.data.datasets import Domain, Geometry
 from rotoscope.training.data.synthetic_flow import draw_flow, next_frame, temporal_loss
 from rotoscope.training.loop.optimisation import DEFAULT_BETAS, adam, warm_then_cosine
@@ -37,6 +35,7 @@ from rotoscope.training.losses.painting import (
     content_and_style,
     frozen_squeezenet,
     overshoot,
+    smaller,
     style_targets,
     total_variation,
 )
@@ -45,6 +44,45 @@ from rotoscope.training.options import AnyLookOptions
 from rotoscope.training.systems.look import SCALE, SENSOR_NOISE, WARM_SHARE, exposed
 
 TEACHER_SCALE = 2  # pixels of a side that a teacher sees for each one that the encoder sees
+
+Move = Callable[[Tensor], Tensor]
+"""Pictures (N,3,H,W) -> the same without some first rows and columns: features of stride 2 then meet other phases of cells"""
+
+
+class LikePaintings:
+    """The goal without a teacher: the content of photographs and the style of paintings, on features of SqueezeNet."""
+
+    painting_scale = 1
+
+    def __init__(self, options: AnyLookOptions) -> None:
+        self.options = options
+        self.features = frozen_squeezenet(options.squeezenet, fetch=options.fetch)
+
+    def terms(self, painted: Tensor, photos: Tensor, paintings: Tensor, moved: Move) -> dict[str, Tensor]:
+        """Return the weighted distances, for pictures (N,3,H,W) in [-1,1]; moved ones are compared."""
+        options, features = self.options, self.features.to(photos.device)
+        content, style = content_and_style(features, moved(painted), moved(photos), style_targets(features, paintings))
+        return {
+            "content": options.content * content,
+            "style": options.style * style,
+            "variation": options.variation * total_variation(painted),
+        }
+
+
+class LikeTeacher:
+    """The goal with a teacher: its pictures."""
+
+    painting_scale = TEACHER_SCALE
+
+    def __init__(self, options: AnyLookOptions, teacher: Path) -> None:
+        self.options, self.teacher = options, StyleTeacher.open(teacher)
+        self.lpips = frozen_lpips(options.squeezenet, weight=options.perceptual, option="--squeezenet")
+
+    def terms(self, painted: Tensor, photos: Tensor, paintings: Tensor, moved: Move) -> dict[str, Tensor]:
+        """Return the weighted distances, for pictures (N,3,H,W) in [-1,1]; moved ones are compared."""
+        options, target = self.options, self.teacher.paint(photos, paintings)
+        weights = {"pixels": options.pixels, "gradients": options.gradients, "perceptual": options.perceptual}
+        return likeness_terms(moved(painted), moved(target), self.lpips, **weights)
 
 
 class AnyLookTraining(TrainingSystem):
@@ -55,23 +93,13 @@ class AnyLookTraining(TrainingSystem):
         self.options = options
         self.preview_clip = options.preview
         self.network = AnyLook(options.width, options.blocks, options.style_channels, options.encoder_width)
-        # in lists, so that they are no submodules and not trained
-        self.features: list[SqueezeNetFeatures] = []
-        self.lpips: list[Lpips | None] = []
-        self.teacher: StyleTeacher | None = None
-        if options.teacher is None:
-            self.features.append(frozen_squeezenet(options.squeezenet, fetch=options.fetch))
-        else:
-            self.teacher = StyleTeacher.open(options.teacher)
-            self.lpips.append(frozen_lpips(options.squeezenet, weight=options.perceptual, option="--squeezenet"))
+        self.goal = LikePaintings(options) if options.teacher is None else LikeTeacher(options, options.teacher)
         self.optimisers = {"network": adam(options.learning_rate, self.network, betas=DEFAULT_BETAS)}
 
     def domains(self) -> list[Domain]:
         """Return photographs at random scales, and paintings at the size in which encoder or teacher sees them."""
         options = self.options
-        side = options.crop or PAINTING_PX
-        if self.teacher is not None:
-            side *= TEACHER_SCALE
+        side = self.goal.painting_scale * (options.crop or PAINTING_PX)
         scale = (1.0, 1.0) if options.resize else SCALE
         photos = Geometry(resize=options.resize, crop=options.crop, flip=options.flip, multiple=CELL, scale=scale)
         paintings = Geometry(resize=side, crop=side, flip=options.flip, multiple=CELL)
@@ -87,17 +115,14 @@ class AnyLookTraining(TrainingSystem):
         code = self.network.encoder(self.seen(paintings))
         painted = self.network(photos, code)
         top, left = (int(shift) for shift in torch.randint(CELL, (2,)))  # as in `look`
-        moved, sources = painted[..., top:, left:], photos[..., top:, left:]
-        if self.teacher is None:
-            terms = self.painting_terms(moved, sources, paintings)
-            terms["variation"] = options.variation * total_variation(painted)
-        else:
-            target = self.teacher.paint(photos, paintings)[..., top:, left:]
-            weights = {"pixels": options.pixels, "gradients": options.gradients, "perceptual": options.perceptual}
-            terms = likeness_terms(moved, target, self.lpips[0], **weights)
+
+        def moved(pictures: Tensor) -> Tensor:
+            return pictures[..., top:, left:]
+
+        terms = self.goal.terms(painted, photos, paintings, moved)
         terms["overshoot"] = overshoot(painted)
         if options.lattice and min(painted.shape[-2:]) >= LEAST_SIDE_PX + CELL:
-            terms["lattice"] = options.lattice * lattice_penalty(moved)
+            terms["lattice"] = options.lattice * lattice_penalty(moved(painted))
         if options.temporal:
             flow = draw_flow(photos)
             of_next = self.network(next_frame(photos, flow, noise=SENSOR_NOISE), code)
@@ -106,14 +131,7 @@ class AnyLookTraining(TrainingSystem):
 
     def seen(self, paintings: Tensor) -> Tensor:
         """Return paintings (N,3,H,W) of a batch at the size in which the encoder sees them."""
-        return paintings if self.teacher is None else avg_pool2d(paintings, TEACHER_SCALE)
-
-    def painting_terms(self, painted: Tensor, photos: Tensor, paintings: Tensor) -> dict[str, Tensor]:
-        """Return the weighted distances of content and style, for pictures (N,3,H,W) in [-1,1]."""
-        (features,) = self.features
-        features = features.to(photos.device)
-        content, style = content_and_style(features, painted, photos, style_targets(features, paintings))
-        return {"content": self.options.content * content, "style": self.options.style * style}
+        return smaller(paintings, self.goal.painting_scale)
 
     def num_steps(self, epoch_steps: int) -> int:
         """Return the number of iterations."""
@@ -131,8 +149,8 @@ class AnyLookTraining(TrainingSystem):
         """Return photographs, paintings and painted pictures."""
         photos, paintings = batch["photos"], batch["paintings"]
         columns = {"photo": photos, "painting": self.seen(paintings)}
-        if self.teacher is not None:
-            columns["teacher"] = self.teacher.paint(photos, paintings)
+        if isinstance(self.goal, LikeTeacher):
+            columns["teacher"] = self.goal.teacher.paint(photos, paintings)
         return columns | {"painted": self.network(photos, self.network.encoder(columns["painting"]))}
 
     def modules_to_compile(self) -> list[nn.Module]:

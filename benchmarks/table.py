@@ -59,7 +59,7 @@ def main(arguments=None):
         sys.exit(f"--run with table {options.table}; accepted with {', '.join(OF_SEVERAL_RUNS)}")
     until = time.monotonic() + 60 * options.minutes
     work = options.work / ("tiny" if options.tiny else f"size{options.size:g}")
-    setup = Setup(work, options.tiny, until, options.device, options.size, options.run)
+    setup = Setup(work=work, tiny=options.tiny, until=until, device=options.device, size=options.size, only=options.run)
     try:
         result = importlib.import_module(f"tables.{TABLES[options.table]}").run(setup)
     except TimeIsOver as stopped:

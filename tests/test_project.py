@@ -1,6 +1,8 @@
 """Facts that several files of the project state agree."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -22,6 +24,13 @@ def test_the_version_is_written_once_and_has_its_place_in_the_changelog():
     assert re.search(
         rf"^## {re.escape(rotoscope.__version__)} - \d{{4}}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.M
     )
+
+
+def test_the_release_workflow_finds_the_version():
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    program = re.search(r'python -c "(.+)"\)', workflow)[1].replace('\\"', '"')
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == rotoscope.__version__
 
 
 def test_pre_commit_runs_the_ruff_that_ci_runs():

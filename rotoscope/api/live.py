@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_keywords, open_chain, threads_of
+from rotoscope.assembly.chain import Named, as_chain, device_of_chain, model_keywords, opened_models, threads_of
 from rotoscope.assembly.model import Model
 from rotoscope.assembly.models import bundled_looks
 from rotoscope.assembly.needs import check_needs_pictures_only
@@ -115,7 +115,7 @@ def start_live(
     if PAGE in job.outputs:
         check_token(job.live_options.host, job.live_options.token)
     workers = Workers(threads or threads_of(chain) or usable_cores())
-    models = _Models(chain, given, job.steady_options, workers)
+    models = LiveModels(chain, given, job.steady_options, workers)
 
     def open_sink(word: str, video: LiveFormat) -> LiveSink:
         sink = sinks.get(word) or open_live_sink(
@@ -137,7 +137,7 @@ def start_live(
     return run
 
 
-class _Models:
+class LiveModels:
     """The models of a live run by the names that were given, opened once, and the stages made of them."""
 
     def __init__(self, chain: Sequence[Named], given: dict[str, Any], steady: SteadyOptions, workers: Workers) -> None:
@@ -166,7 +166,7 @@ class _Models:
         if names not in self._opened:
             is_own = names == self.names
             given = {name: value for name, value in self._given.items() if is_own or name not in OF_ONE_MODEL}
-            self._opened[names] = open_chain(list(self._chain if is_own else names), given)
+            self._opened[names] = opened_models(list(self._chain if is_own else names), given)
         return self._opened[names]
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from rotoscope.api.translation import read, rgb
-from rotoscope.assembly.chain import Named, model_keywords, open_chain
+from rotoscope.assembly.chain import Named, model_keywords, opened_models
 from rotoscope.assembly.engines import check_installed, proving_engine
 from rotoscope.assembly.models import check_torch, is_checkpoint, is_model_name, model_path, open_for_torch, open_onnx
-from rotoscope.assembly.styles import encoder_beside
+from rotoscope.assembly.styles import NEED_A_PICTURE, encoder_beside, style_encoder_beside
 from rotoscope.base.errors import InputRefused, UsageError
 from rotoscope.base.files import check_target, part_file
 from rotoscope.base.frame import Picture
@@ -100,7 +100,7 @@ def export_triton(model: Named, folder: str | Path, *, size: str | None = None, 
     """
     from rotoscope.runtime.models.triton_repository import write_repository
 
-    (opened,) = open_chain([model], {"hints": tuple(hints)} if hints else {})
+    (opened,) = opened_models([model], {"hints": tuple(hints)} if hints else {})
     return write_repository(opened.file, Path(folder), size=None if size is None else parse_size(size, (1, 1)))
 
 
@@ -115,7 +115,8 @@ def encode(
 ) -> NDArray[np.float32]:
     """Encode a picture file, or the first frame of a video, to a code such as the style that `translate(style=...)` takes.
 
-    model         of kind "encode", such as `export_model(..., part="style-encoder")` writes it
+    model         of kind "encode", such as `export_model(..., part="style-encoder")` writes it, or a network of any look
+                  whose encoder is beside it
     target        write the code there too, as .npy
     working_size  size at which the network sees the picture, "640x360" or "256p"; by default the size of the picture
     Returns float32; a style is (1,S,1,1). For an image in memory, use `load(model).encode(image)`.
@@ -125,7 +126,9 @@ def encode(
             raise UsageError(f"{target}: a code ends in .npy")
         check_target(Path(target), source=Path(picture), overwrite=overwrite)
     given: ModelKeywords = {} if working_size is None else {"working_size": working_size}
-    (encoder,) = open_chain([model], model_keywords(given, engine))
+    (encoder,) = opened_models([model], model_keywords(given, engine))
+    if encoder.file.manifest.system in NEED_A_PICTURE:
+        encoder = style_encoder_beside(encoder)
     with read(picture) as frames:
         frame = next(iter(frames), None)
         if frame is None:

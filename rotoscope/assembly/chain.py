@@ -48,10 +48,12 @@ def device_of_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> Device:
 
 
 def open_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> list[Model]:
-    """Open the models of a chain; the keywords go to all of them, `norm` to the first, which alone sees the source.
+    """Open the models of a chain, see `opened_models`. Style encoders are used and left out: see `styled`."""
+    return styled(opened_models(chain, given))
 
-    Style encoders are used and left out: see `styled`.
-    """
+
+def opened_models(chain: Sequence[Named], given: Mapping[str, Any]) -> list[Model]:
+    """Open the models of a chain; the keywords go to all of them, `norm` to the first, which alone sees the source."""
     names = [item for item in chain if not isinstance(item, Model)]
     if names and given.get("hints") and not any(is_checkpoint(Path(name)) for name in names):
         raise UsageError(f"--hint {given['hints'][0]}: hints are for checkpoints, and {names[0]} is none")
@@ -59,4 +61,4 @@ def open_chain(chain: Sequence[Named], given: Mapping[str, Any]) -> list[Model]:
     for place, item in enumerate(chain):
         own = {name: value for name, value in given.items() if place == 0 or name != "norm"}
         models.append(item.with_options(own) if isinstance(item, Model) else Model.open(item, ModelOptions(**own)))
-    return styled(models)
+    return models

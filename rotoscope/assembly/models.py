@@ -65,7 +65,7 @@ def open_onnx(path: Path, options: ModelOptions) -> ModelFile:
     from rotoscope.runtime.models.trial import is_worth_a_trial, tried
 
     file = open_model(path, options.overrides(), has_op_library=options.op_library is not None)
-    is_ours = path.parent == Path(str(resources.files("rotoscope") / "looks"))
+    is_ours = path.is_relative_to(str(resources.files("rotoscope") / "looks"))
     if is_ours or options.op_library is not None:
         return file
     if (options.engine, options.device) == ("onnxruntime", "cpu") and "onnxruntime" in installed_engines():

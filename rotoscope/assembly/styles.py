@@ -115,7 +115,7 @@ def _with_picture(model: Model, pictures: Weighted | None, encoders: Sequence[Mo
         raise UsageError(
             f"{model.name} has {_own_styles(model.file)}; --style chooses one, and --like is for any picture"
         )
-    encoder = next(iter(encoders), None) or model.encoder or _encoder_beside(model)
+    encoder = next(iter(encoders), None) or model.encoder or style_encoder_beside(model)
     engine = encoder.engine(threads=model.threads or usable_cores(), calls=1)
     codes = [(encode(encoder.file, engine, Picture((each,)), fit="crop"), weight) for each, weight in pictures]
     code = codes[0][0]
@@ -140,7 +140,7 @@ def encoder_beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}-style-encoder.onnx")
 
 
-def _encoder_beside(model: Model) -> Model:
+def style_encoder_beside(model: Model) -> Model:
     """The style encoder in the folder of a model.
 
     It is the one that was exported with it, or else the file whose output has the name of its style input, or else a file that

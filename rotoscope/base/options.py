@@ -92,8 +92,7 @@ class ModelOptions:
     file such as rotoscope encode writes; in Python also a picture or a code as an array."""
 
     like: str | None = None
-    """For models that take any style: a picture whose style the result takes, or a blend such as a.jpg:0.7,b.jpg:0.3. Without
-    a model it is painted by the bundled network `any`."""
+    """For models that take any style: a picture whose style the result takes, or a blend such as a.jpg:0.7,b.jpg:0.3."""
 
     keep_colour: bool = False
     """Give the result the colours of the source: only the brightness is the network's."""

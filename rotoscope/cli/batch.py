@@ -21,9 +21,9 @@ from rotoscope.cli.options import (
     SourceArguments,
     SteadyArguments,
     as_keywords,
+    chosen_models,
 )
 from rotoscope.cli.progress import Style
-from rotoscope.cli.usage_errors import chosen_models
 
 if TYPE_CHECKING:
     from rotoscope.jobs.results.progress import BatchReport, Missing

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from rotoscope.base.errors import UsageError
 from rotoscope.base.options import EngineName, Precision
 from rotoscope.cli.lines import print_lines, report_lines
+from rotoscope.cli.options import chosen_models
 from rotoscope.cli.overwrite_rules import chosen_target, refuse_inputs
-from rotoscope.cli.usage_errors import no_model
 
 if TYPE_CHECKING:
     from rotoscope.plots.contact_sheet import Image
@@ -29,6 +29,7 @@ def compare(
         tuple[str, ...], Parameter(name=("-m", "--model"), consume_multiple=True, show_default=False)
     ] = (),
     styles: str | None = None,
+    like: str | None = None,
     blind: bool = False,
     original: Path | None = None,
     question: str | None = None,
@@ -60,6 +61,9 @@ def compare(
     styles
         A column for each of these styles of each model, such as 0..7 or 0,3,12: numbers of styles, or seeds for networks whose
         style is drawn at random.
+    like
+        A picture whose style all models take, or a blend such as a.jpg:0.7,b.jpg:0.3; without -m it is painted by the
+        bundled network any.
     blind
         Make a page for people instead: A and B are videos or pictures, or folders of them with equal names.
     original
@@ -89,14 +93,15 @@ def compare(
     import rotoscope
 
     if count or blind:
-        sheet_flags = bool(model or styles or hint or working_size or overwrite)
+        sheet_flags = bool(model or styles or like or hint or working_size or overwrite)
         return _count(count, source) if count else _blind(source, out, output, original, question, other=sheet_flags)
-    if source is not None and not model and original is None and question is None:
-        raise UsageError(no_model("compare"))
-    if source is None or not model or original is not None or question is not None:
+    if source is None or original is not None or question is not None:
         raise UsageError(
             "accepted: SOURCE -m MODEL, --blind A B (with --original and --question), or --count FILE of a blind test"
         )
+    model = tuple(chosen_models("compare", model, like))
+    if styles is not None and like is not None:
+        raise UsageError("--styles with --like; accepted: one of them")
     chosen = (None,) if styles is None else parse_styles(styles)
     from rotoscope.assembly.models import is_checkpoint
     from rotoscope.base.files import check_target, part_file
@@ -116,7 +121,13 @@ def compare(
             hints = hint if is_checkpoint(Path(name)) else ()
             for style in chosen:
                 loaded = rotoscope.load(
-                    name, engine=engine, precision=precision, hints=hints, working_size=working_size, style=style
+                    name,
+                    engine=engine,
+                    precision=precision,
+                    hints=hints,
+                    working_size=working_size,
+                    style=style,
+                    like=like,
                 )
                 yield loaded.file.name if style is None else f"{loaded.file.name} {style}", loaded
             report_lines(f"{name}: done")

@@ -31,7 +31,7 @@ def encode(
     output
         The same as an option; only this one, with --overwrite, replaces a file.
     model
-        An encoder, as export --part writes it.
+        An encoder, as export --part writes it, or a network of any look, such as any.
     engine
         What runs the encoder.
     working_size
@@ -45,7 +45,6 @@ def encode(
     out = required_target(
         out, output, [picture, model], "rotoscope encode PICTURE OUT.npy -m MODEL", overwrite=overwrite
     )
-    encoder = rotoscope.load(model, engine=engine, working_size=working_size)
-    code = rotoscope.encode(encoder, picture, out, overwrite=overwrite)
-    report_lines(f"{encoder.file.manifest.output.tensor} {code.shape} -> {out}")
+    code = rotoscope.encode(model, picture, out, engine=engine, working_size=working_size, overwrite=overwrite)
+    report_lines(f"code {code.shape} -> {out}")
     return 0

@@ -24,10 +24,11 @@ from rotoscope.cli.options import (
     OutputArguments,
     SteadyArguments,
     as_keywords,
+    chosen_models,
 )
 from rotoscope.cli.progress import Style
 from rotoscope.cli.supervisor import Supervisor
-from rotoscope.cli.usage_errors import chosen_models, no_such_option
+from rotoscope.cli.usage_errors import no_such_option
 from rotoscope.cli.version import versions
 
 if TYPE_CHECKING:

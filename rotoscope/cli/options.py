@@ -4,6 +4,7 @@ import ast
 import inspect
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, make_dataclass
 from functools import cache
 from types import ModuleType
@@ -22,6 +23,7 @@ from rotoscope.base.options import (
     SourceOptions,
     SteadyOptions,
 )
+from rotoscope.cli.usage_errors import no_model
 from rotoscope.cli.whole_numbers import MOST_DIGITS
 
 Options = TypeVar("Options")
@@ -172,3 +174,17 @@ LIVE = LiveFlags()
 def as_keywords(*values: Any) -> dict[str, Any]:
     """Return the fields of several values as keywords of a function."""
     return {field.name: getattr(value, field.name) for value in values for field in fields(value)}
+
+
+def chosen_models(command: str, given: Sequence[str] | None, like: str | None) -> list[str]:
+    """Return the models of -m; without -m and with a style picture, the bundled network that takes any.
+
+    Raises UsageError if there are neither.
+    """
+    from rotoscope.assembly.models import ANY_PAINTING
+
+    if given:
+        return list(given)
+    if like is None:
+        raise UsageError(no_model(command))
+    return [ANY_PAINTING]

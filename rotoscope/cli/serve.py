@@ -7,8 +7,7 @@ from cyclopts import Group, Parameter
 
 from rotoscope.base.notify import Notifier
 from rotoscope.base.text import printable
-from rotoscope.cli.options import MODEL, STEADY, ModelArguments, SteadyArguments, as_keywords, flags
-from rotoscope.cli.usage_errors import chosen_models
+from rotoscope.cli.options import MODEL, STEADY, ModelArguments, SteadyArguments, as_keywords, chosen_models, flags
 from rotoscope.service.options import ServeOptions
 
 if TYPE_CHECKING:

@@ -25,11 +25,12 @@ from rotoscope.cli.options import (
     SourceArguments,
     SteadyArguments,
     as_keywords,
+    chosen_models,
 )
 from rotoscope.cli.overwrite_rules import chosen_target, refuse_inputs
 from rotoscope.cli.progress import Style, shown_progress
 from rotoscope.cli.settings import used_files
-from rotoscope.cli.usage_errors import chosen_models, no_such_option
+from rotoscope.cli.usage_errors import no_such_option
 from rotoscope.cli.version import versions
 
 if TYPE_CHECKING:

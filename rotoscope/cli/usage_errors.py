@@ -1,7 +1,7 @@
 """The one-line errors for a command line that cannot be understood, in one form for every command."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, get_args, get_origin
 
 from cyclopts import (
@@ -14,7 +14,7 @@ from cyclopts import (
     UnusedCliTokensError,
 )
 
-from rotoscope.base.errors import RotoscopeError, UsageError
+from rotoscope.base.errors import RotoscopeError
 from rotoscope.base.nearest import nearest
 
 GLOBAL_OPTIONS = ("--quiet", "--log-level", "--debug", "--help", "--version")
@@ -120,20 +120,6 @@ def _missing(error: MissingArgumentError, command: str) -> str:
     return f"{text}; {_usage(command)}"
 
 
-def chosen_models(command: str, given: Sequence[str] | None, like: str | None) -> list[str]:
-    """Return the models of -m; without -m and with a style picture, the bundled network that takes any.
-
-    Raises UsageError if there are neither.
-    """
-    from rotoscope.assembly.models import ANY_PAINTING
-
-    if given:
-        return list(given)
-    if like is None:
-        raise UsageError(no_model(command))
-    return [ANY_PAINTING]
-
-
 def no_model(command: str) -> str:
     """Say that -m is missing, and what it takes."""
     from rotoscope.assembly.models import bundled_looks
@@ -141,7 +127,7 @@ def no_model(command: str) -> str:
     looks = ", ".join(bundled_looks())
     return (
         f"{command}: -m is missing; accepted: a bundled look ({looks}), an .onnx file or a checkpoint; rotoscope looks "
-        "describes them. --like PAINTING needs none"
+        "describes them. Or give --like PAINTING without -m"
     )
 
 

@@ -334,10 +334,7 @@ ARCHITECTURES = (
     ),
     Architecture(
         "MicroAST",
-        (
-            r"(netG\d|content_encoder)\.enc1\.0\.conv_layer\.weight",
-            r"(netG\d|decoder)\.dec1\.conv1\.conv_layer\.weight",
-        ),
+        (r"(netG\d|content_encoder)\.enc1\.0\.conv_layer\.weight",),
         microast.MicroAst,
         microast.microast_sizes,
         Signature(("picture", "example"), range=(0.0, 1.0)),

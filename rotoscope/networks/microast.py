@@ -163,7 +163,7 @@ class MicroAst(nn.Module):
 
 
 def convert_microast(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Name the four files by their parts, in whichever order they were given, but for the content encoder before the style's.
+    """Name the four files by their parts. They may come in any order, but the first encoder is that of the content.
 
     Raises ModelRefused unless there are two encoders, a modulator and a decoder.
     """

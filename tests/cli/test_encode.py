@@ -42,7 +42,7 @@ def tensor(picture):
 
 def test_a_picture_in_the_style_of_another(folder, photo, rotoscope_main):
     code, out, err = rotoscope_main("encode", "example.png", "example.npy", "-m", folder / "style.onnx")
-    assert (code, out, err) == (0, "", "style (1, 3, 1, 1) -> example.npy\n")
+    assert (code, out, err) == (0, "", "code (1, 3, 1, 1) -> example.npy\n")
     words = ["-m", folder / "munit.onnx", "--style", "example.npy"]
     assert rotoscope_main("translate", photo, "out.png", *words)[0] == 0
 

@@ -68,9 +68,9 @@ def test_output_is_answered_with_the_option_that_names_the_result(command, here,
 
 @pytest.mark.parametrize(("words", "answer"), [
     ("translate a.mp4", f"translate: -m is missing; accepted: a bundled look ({LOOKS}), an .onnx file or a "
-     "checkpoint; rotoscope looks describes them. --like PAINTING needs none"),
+     "checkpoint; rotoscope looks describes them. Or give --like PAINTING without -m"),
     ("compare a.mp4", f"compare: -m is missing; accepted: a bundled look ({LOOKS}), an .onnx file or a "
-     "checkpoint; rotoscope looks describes them. --like PAINTING needs none"),
+     "checkpoint; rotoscope looks describes them. Or give --like PAINTING without -m"),
     ("translate a.mp4 -m", "translate -m: a value is missing; rotoscope translate --help shows what is accepted"),
     ("info", "info: FILE is missing; rotoscope info --help shows what is accepted"),
     ("train cyclegan", "train cyclegan: --a is missing; rotoscope train cyclegan --help shows what is accepted"),

@@ -1,6 +1,7 @@
 """The bundled network that paints in the style of any picture: its files, what it paints, and that it needs no -m."""
 
 import json
+from contextlib import closing
 from importlib import resources
 
 import cv2
@@ -9,10 +10,14 @@ import pytest
 import tiny_clips
 
 import rotoscope
+from rotoscope.api.live import LiveModels
 from rotoscope.assembly.models import ANY_PAINTING
+from rotoscope.base.options import SteadyOptions
 from rotoscope.demo import Scene, Sensor
 from rotoscope.demo.clip import noisy_frames
+from rotoscope.kernels.rows import Workers
 from rotoscope.metrics.lattice import lattice_share
+from rotoscope.runtime.pipeline.live_job import StagesRequest
 
 FOLDER = resources.files("rotoscope") / "looks" / "any_painting"
 MOST_BYTES = 3_000_000  # of both files
@@ -104,6 +109,59 @@ def test_a_clip_needs_a_painting_and_no_model(flags, paintings, tmp_path, rotosc
     assert code == 0, err
     assert "2/2 frames" in err
     assert "steady blend" in err
+
+
+@pytest.mark.parametrize("words", [("live", "demo:", "null:"), ("serve",)])
+def test_live_and_serve_need_a_painting_and_no_model(words, paintings, rotoscope_main, monkeypatch):
+    def refuse(*_arguments, model, **_options):
+        raise rotoscope.UsageError(f"models {model}")
+
+    monkeypatch.setattr(rotoscope, words[0], refuse)
+    assert f"models ['{ANY_PAINTING}']" in rotoscope_main(*words, "--like", paintings[0])[2]
+    assert "Or give --like PAINTING without -m" in rotoscope_main(*words)[2]
+
+
+def test_a_live_run_changes_to_it_with_a_painting(paintings):
+    models = LiveModels(["ink"], {}, SteadyOptions(), Workers(1))
+    painting = cv2.imread(str(paintings[0]))
+    request = StagesRequest(None, SteadyOptions(), models=(ANY_PAINTING,), style=painting)
+    with closing(models.stages(request)) as stages:
+        assert [file.manifest.name for file in stages.models] == [ANY_PAINTING]
+    with pytest.raises(rotoscope.UsageError, match="--like PICTURE names it"):
+        models.stages(StagesRequest(None, SteadyOptions(), models=(ANY_PAINTING,)))
+
+
+def test_a_sheet_needs_a_painting_and_no_model(paintings, frame, tmp_path, rotoscope_main):
+    cv2.imwrite(str(tmp_path / "source.png"), frame[:96, :128, ::-1])
+    code, _, err = rotoscope_main("compare", tmp_path / "source.png", tmp_path / "sheet.png", "--like", paintings[0])
+    assert code == 0, err
+    assert (tmp_path / "sheet.png").is_file()
+
+
+def test_its_name_encodes_a_painting(paintings, frame, painted, tmp_path, rotoscope_main):
+    code, _, err = rotoscope_main(
+        "encode", paintings[0], tmp_path / "warm.npy", "-m", ANY_PAINTING, "--working-size", "256x256"
+    )
+    assert code == 0, err
+    made = rotoscope.load(ANY_PAINTING, style=np.load(tmp_path / "warm.npy"))(frame)
+    assert np.abs(made.astype(float) - painted[0]).mean() < 20  # the whole painting, not its middle
+
+
+def test_it_is_trusted_like_the_other_looks(monkeypatch, paintings):
+    def refuse(_file):
+        raise AssertionError("tried in a process of its own")
+
+    monkeypatch.setattr("rotoscope.assembly.trial_calls.tried_apart", refuse)
+    rotoscope.load(ANY_PAINTING, like=str(paintings[0]))
+
+
+def test_a_line_of_a_file_of_jobs_needs_a_painting_and_no_model(paintings, tmp_path, rotoscope_main):
+    clip = tiny_clips.write_clip(tmp_path / "clip.mp4", frames=2)
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text(json.dumps({"source": str(clip), "like": str(paintings[0])}) + "\n")
+    code, _, err = rotoscope_main("batch", jobs, "--out", tmp_path / "painted")
+    assert code == 0, err
+    assert [path.name for path in (tmp_path / "painted").glob("*.mp4")] == ["clip.mp4"]
 
 
 def test_a_batch_needs_a_painting_and_no_model(paintings, tmp_path, rotoscope_main):

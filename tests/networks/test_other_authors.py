@@ -654,3 +654,5 @@ def test_some_files_of_microast_ask_for_the_others():
     }
     with pytest.raises(ModelRefused, match="found: content_encoder, decoder"):
         from_state_dict({"netG0": encoder, "netG1": alone})
+    with pytest.raises(ModelRefused, match="found: content_encoder, style_encoder"):
+        from_state_dict({"netG0": encoder, "netG1": encoder})

@@ -5,16 +5,19 @@ import numpy as np
 import pytest
 import tiny_data
 import torch
+from safetensors.torch import save_file
 
 from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.export.checkpoint import open_checkpoint
 from rotoscope.export.graph import as_graph
 from rotoscope.export.options import ExportOptions
 from rotoscope.networks import Signature, from_state_dict
+from rotoscope.networks.adain import AdaIN
 from rotoscope.networks.compact import CompactGenerator
 from rotoscope.networks.features import VggFeatures
 from rotoscope.networks.lpips import Lpips
 from rotoscope.networks.microast import MicroAst
+from rotoscope.networks.msgnet import MsgNet
 from rotoscope.networks.squeezenet import SqueezeNetFeatures
 from rotoscope.networks.vid2vid import Vid2Vid
 from rotoscope.training.data.datasets import TrainingData
@@ -408,10 +411,35 @@ def test_the_teacher_of_any_look_paints_what_its_network_paints(tmp_path):
         torch.testing.assert_close(teacher.paint(photo * 2 - 1, painting * 2 - 1), expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("network", "signature"),
+    [
+        (
+            AdaIN((4, 4, 6, 6, 8, 8, 8, 8, 10), (8, 8, 8, 8, 6, 6, 4, 4, 3)),
+            Signature(("picture", "example"), range=(0.0, 1.0)),
+        ),
+        (MsgNet(4, 2), Signature(("picture", "example"), range=(0.0, 255.0), order="BGR")),
+    ],
+)
+def test_teachers_of_other_ranges_and_of_sides_that_are_no_multiples(network, signature):
+    photo = torch.rand(1, 3, 36, 44) * 2 - 1
+    made = StyleTeacher(network, signature).paint(photo, torch.rand(1, 3, 48, 48) * 2 - 1)
+    assert made.shape == photo.shape
+    assert made.abs().max() <= 1
+
+
+def test_any_look_refuses_to_fetch_what_a_teacher_does_not_need(tmp_path):
+    save_weights(tmp_path / "t.safetensors", MicroAst((4, 8, 16)), {"hints": {}, "system": "MicroAST", "steps": 1})
+    options = AnyLookOptions(photos=tmp_path, paintings=tmp_path, teacher=tmp_path / "t.safetensors", fetch=True)
+    with pytest.raises(UsageError, match="accepted: --squeezenet FILE"):
+        AnyLookTraining(options)
+
+
 def test_any_look_refuses_a_teacher_that_takes_no_style_picture(tmp_path):
     save_weights(tmp_path / "look.safetensors", CompactGenerator(8, 1), {"hints": {}, "system": "look", "steps": 1})
     (tmp_path / "text.safetensors").write_text("no weights")
-    for name in ("look", "text", "missing"):
+    save_file({"a.weight": torch.zeros(3, 3)}, tmp_path / "unknown.safetensors")
+    for name in ("look", "text", "missing", "unknown"):
         options = AnyLookOptions(photos=tmp_path, paintings=tmp_path, teacher=tmp_path / f"{name}.safetensors")
         with pytest.raises(UsageError, match="a network that takes a picture and a style picture"):
             AnyLookTraining(options)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rotoscope.assembly.models import ANY_PAINTING
 from rotoscope.base.errors import RotoscopeError, UsageError
 from rotoscope.base.files import why_unusable
 from rotoscope.base.nearest import nearest
@@ -65,8 +66,10 @@ def _job(where: str, line: str, models: tuple[str, ...], options: Mapping[str, A
     named = (own,) if isinstance(own, str) else tuple(own) if isinstance(own, list) else models
     if (own is not None and not isinstance(own, str | list)) or not all(isinstance(name, str) for name in named):
         raise UsageError(f"{where}: model {own!r}; accepted: a name, or a list of names")
+    if not named and {**options, **given}.get("like") is not None:
+        named = (ANY_PAINTING,)
     if not named:
-        raise UsageError(f"{where}: no model; accepted: model in the line, or -m for all lines")
+        raise UsageError(f"{where}: no model; accepted: model or like in the line, or -m for all lines")
     if len(named) > MOST_MODELS:
         raise UsageError(f"{where}: {len(named)} models; accepted: at most {MOST_MODELS}")
     merged = {**options, **given}

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from rotoscope.base.errors import UsageError
+from rotoscope.base.errors import ModelRefused, UsageError
 from rotoscope.networks import Signature, from_state_dict
 
 ACCEPTED = (
@@ -27,7 +27,7 @@ class StyleTeacher:
         """Open a .safetensors file of ours. Raises UsageError if it holds no such network."""
         try:
             loaded = from_state_dict(load_file(path))
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, ModelRefused) as error:
             raise UsageError(f"--teacher {path}: {str(error).splitlines()[0]}; {ACCEPTED}") from error
         if loaded.description.signature.inputs != ("picture", "example"):
             raise UsageError(f"--teacher {path}: {loaded.description.system}; {ACCEPTED}")
@@ -38,7 +38,8 @@ class StyleTeacher:
         """Return photos (N,3,H,W) in the styles of paintings (N,3,h,w), all RGB in [-1,1]."""
         made = self.network.to(photos.device)(self._coded(photos), self._coded(paintings))
         low, high = self.signature.range
-        rgb: Tensor = made.flip(1) if self.signature.order == "BGR" else made
+        height, width = photos.shape[-2:]  # of a photograph whose sides are no multiples, the network makes more
+        rgb: Tensor = (made.flip(1) if self.signature.order == "BGR" else made)[..., :height, :width]
         return ((rgb - low) * (2 / (high - low)) - 1).clamp(-1, 1)
 
     def _coded(self, pictures: Tensor) -> Tensor:

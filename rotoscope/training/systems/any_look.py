@@ -14,7 +14,7 @@ its picture t, as in `distill`:
 
     pixels |y - t| + gradients |grad y - grad t| + perceptual LPIPS(y, t)
 
-The teacher sees twice as many pixels of a painting on each side as the encoder does, because its strokes are as large as there.
+The encoder sees a painting at 256x256 pixels, or at the size of a crop; the teacher sees it at twice that size.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from rotoscope.base.errors import UsageError
 from rotoscope.networks.any_look import PAINTING_PX, AnyLook
 from rotoscope.networks.compact import CELL
 from rotoscope.training.data.datasets import Domain, Geometry
@@ -75,6 +76,8 @@ class LikeTeacher:
     painting_scale = TEACHER_SCALE
 
     def __init__(self, options: AnyLookOptions, teacher: Path) -> None:
+        if options.fetch:
+            raise UsageError("--fetch with --teacher; accepted: --squeezenet FILE, a complete file of LPIPS")
         self.options, self.teacher = options, StyleTeacher.open(teacher)
         self.lpips = frozen_lpips(options.squeezenet, weight=options.perceptual, option="--squeezenet")
 

@@ -62,7 +62,7 @@ def make_system(options: SystemOptions, open_teacher: OpenTeacher | None = None,
     """Build the system of these options with new weights.
 
     open_teacher  needed for distillation only
-    device        of its second argument
+    device        the device that open_teacher gets
     """
     if isinstance(options, DistillOptions):
         if open_teacher is None:

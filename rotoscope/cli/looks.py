@@ -40,4 +40,4 @@ def description(card: Path) -> str:
     """Return the first sentence of a look's card, without Markdown."""
     lines = card.read_text(encoding="utf-8").splitlines()
     sentence = next(line for line in lines[1:] if line.strip())
-    return sentence.removeprefix("A look: ").replace("*", "")
+    return sentence.removeprefix("A look: ").translate({ord(mark): None for mark in "*`"})

@@ -9,6 +9,7 @@ import pytest
 import tiny_clips
 
 import rotoscope
+from rotoscope.assembly.models import ANY_PAINTING
 from rotoscope.cli.common_options import CommonOptions, split_words
 
 LOOKS = ["comic", "crayon", "ink", "oil", "pencil", "scream", "starry", "wash", "watercolour", "woodblock"]
@@ -79,11 +80,12 @@ def test_looks_are_listed_with_size_and_description(rotoscope_main):
     code, out, err = rotoscope_main("looks")
     assert (code, err) == (0, "")
     rows = out.splitlines()
-    assert [row.split()[0] for row in rows] == LOOKS
+    names = [*LOOKS, ANY_PAINTING]
+    assert [row.split()[0] for row in rows] == names
     for row in rows:
-        assert " MB  " in row and len(row) > 40 and not set("*_|") & set(row)
+        assert " MB  " in row and len(row) > 40 and not set("*_|`") & set(row)
     found = json.loads(rotoscope_main("looks", "--json")[1])
-    assert [row["name"] for row in found] == LOOKS and found[0]["bytes"] > 10_000
+    assert [row["name"] for row in found] == names and found[0]["bytes"] > 10_000
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

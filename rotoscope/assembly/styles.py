@@ -43,12 +43,8 @@ def styled(models: Sequence[Model]) -> list[Model]:
     others = [model for model in models if model not in encoders]
     pictures = [style_pictures(model.options) for model in others]
     for model, picture in zip(others, pictures, strict=True):
-        if (
-            picture is None
-            and model.options.style is None
-            and model.file.manifest.system in NEED_A_PICTURE
-            and not encoders
-        ):
+        is_drawn = picture is None and (model.options.style is None or isinstance(model.options.style, int))
+        if is_drawn and model.file.manifest.system in NEED_A_PICTURE and not encoders:
             raise UsageError(f"{model.name} paints in the style of a picture: --like PICTURE names it")
     if not others or (not encoders and all(picture is None for picture in pictures)):
         return list(models)
@@ -183,7 +179,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
     from rotoscope.runtime.media.open_source import open_source
 
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(f"{path}: {'a folder; accepted: a picture' if path.is_dir() else 'no such file'}")
     source: Any = open_source(str(path), threads=0)
     try:
         frame = next(iter(source), None)

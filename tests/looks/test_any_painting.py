@@ -177,8 +177,11 @@ def test_without_a_painting_it_is_refused(tmp_path, rotoscope_main):
     assert (code, err.count("\n")) == (2, 1)
     assert "any paints in the style of a picture: --like PICTURE names it" in err
     assert not (tmp_path / "out.mp4").exists()
-    with pytest.raises(rotoscope.UsageError, match="--like PICTURE names it"):
-        rotoscope.load(ANY_PAINTING)
+    for style in (None, 3):  # 3: a code drawn by chance, as MUNIT takes it
+        with pytest.raises(rotoscope.UsageError, match="--like PICTURE names it"):
+            rotoscope.load(ANY_PAINTING, style=style)
+    with pytest.raises(rotoscope.UsageError, match="a folder; accepted: a picture"):
+        rotoscope.load(ANY_PAINTING, like=str(tmp_path))
 
 
 def test_the_list_of_looks_ends_with_it(rotoscope_main):

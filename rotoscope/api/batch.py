@@ -114,7 +114,9 @@ def batch(
     if is_file_of_jobs:
         jobs = read_jobs(Path(names[0]), chain, given)
     elif not chain:
-        raise UsageError("no model; accepted: -m with a bundled look, an .onnx file or a checkpoint")
+        raise UsageError(
+            "no model; accepted: -m with a bundled look, an .onnx file or a checkpoint, or --like PAINTING"
+        )
     else:
         jobs = jobs_of([] if watch else list_sources(names, results.name), chain, given, ending)
     check_targets(jobs, results.name)

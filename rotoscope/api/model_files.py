@@ -128,7 +128,7 @@ def encode(
     given: ModelKeywords = {} if working_size is None else {"working_size": working_size}
     (encoder,) = opened_models([model], model_keywords(given, engine))
     if encoder.file.manifest.system in NEED_A_PICTURE:
-        encoder = style_encoder_beside(encoder)
+        encoder = style_encoder_beside(encoder).with_options({"fit": "crop"})  # as --like does
     with read(picture) as frames:
         frame = next(iter(frames), None)
         if frame is None:

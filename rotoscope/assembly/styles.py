@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from rotoscope.base.options import ModelOptions
     from rotoscope.runtime.models.model_file import ModelFile
 
-NEED_A_PICTURE = (
-    "any look",
-)  # architectures whose codes are those of pictures: one drawn by chance paints nothing of use
+# Architectures whose codes are those of pictures: one that is drawn by chance paints nothing of use.
+NEED_A_PICTURE = ("any look",)
 MOST_BESIDE, LARGEST_BESIDE = 20, 512 << 20  # files beside a transformer that are looked at, and bytes of one
 
 
@@ -73,7 +72,7 @@ def style_pictures(options: ModelOptions) -> Weighted | None:
 
 def named_pictures(text: str) -> list[tuple[Path, float]]:
     """Parse a.jpg, or a blend such as a.jpg:0.7,b.jpg:0.3: files with weights, which are divided by their sum."""
-    if Path(text).is_file() or "," not in text:
+    if Path(text).is_file() or not re.search(r",|:[\d.]+$", text):
         return [(Path(text), 1.0)]
     found: list[tuple[Path, float]] = []
     for part in text.split(","):

@@ -102,7 +102,7 @@ class Modulator(nn.Module):
 
 
 class Style(NamedTuple):
-    """What the decoder needs of a style picture, for each level: mean and deviation, weight and bias, all (N,C,1,1)."""
+    """The style of a picture: mean, deviation, weight and bias of each level, all (N,C,1,1)."""
 
     shallow: tuple[Tensor, Tensor, Tensor, Tensor]
     deep: tuple[Tensor, Tensor, Tensor, Tensor]

@@ -138,13 +138,18 @@ def test_a_sheet_needs_a_painting_and_no_model(paintings, frame, tmp_path, rotos
     assert (tmp_path / "sheet.png").is_file()
 
 
-def test_its_name_encodes_a_painting(paintings, frame, painted, tmp_path, rotoscope_main):
-    code, _, err = rotoscope_main(
-        "encode", paintings[0], tmp_path / "warm.npy", "-m", ANY_PAINTING, "--working-size", "256x256"
-    )
+def test_its_name_encodes_a_painting_as_like_does(paintings, frame, painted, tmp_path, rotoscope_main):
+    code, _, err = rotoscope_main("encode", paintings[0], tmp_path / "warm.npy", "-m", ANY_PAINTING)
     assert code == 0, err
     made = rotoscope.load(ANY_PAINTING, style=np.load(tmp_path / "warm.npy"))(frame)
-    assert np.abs(made.astype(float) - painted[0]).mean() < 20  # the whole painting, not its middle
+    assert np.abs(made.astype(float) - painted[0]).max() <= 1
+
+
+def test_one_painting_may_have_a_weight(paintings, frame, painted):
+    made = rotoscope.load(ANY_PAINTING, like=f"{paintings[0]}:0.5")(frame)
+    assert np.array_equal(made, painted[0])
+    with pytest.raises(rotoscope.UsageError, match=r"missing\.png: no such file"):
+        rotoscope.load(ANY_PAINTING, like="missing.png:0.5")
 
 
 def test_it_is_trusted_like_the_other_looks(monkeypatch, paintings):

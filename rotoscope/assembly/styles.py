@@ -185,6 +185,8 @@ def _read(path: Path) -> NDArray[np.uint8]:
         if frame is None:
             raise InputRefused(f"{path}: no picture in it")
         pixels: NDArray[np.uint8] = rgb_picture(frame.source)
+        for note in source.notes:
+            logging.getLogger("rotoscope").info("note: %s: %s", path, note)
         return pixels
     finally:
         source.close()

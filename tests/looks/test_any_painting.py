@@ -145,6 +145,16 @@ def test_its_name_encodes_a_painting_as_like_does(paintings, frame, painted, tmp
     assert np.abs(made.astype(float) - painted[0]).max() <= 1
 
 
+def test_transparency_of_a_painting_is_named(paintings, tmp_path, caplog):
+    picture = cv2.imread(str(paintings[0]))
+    cv2.imwrite(str(tmp_path / "glass.png"), np.dstack([picture, np.full(picture.shape[:2], 128, np.uint8)]))
+    with caplog.at_level("INFO", "rotoscope"):
+        rotoscope.load(ANY_PAINTING, like=str(paintings[0]))
+        assert not [record for record in caplog.records if "note:" in record.message]
+        rotoscope.load(ANY_PAINTING, like=str(tmp_path / "glass.png"))
+    assert "glass.png: transparency is laid over black" in caplog.text
+
+
 def test_one_painting_may_have_a_weight(paintings, frame, painted):
     made = rotoscope.load(ANY_PAINTING, like=f"{paintings[0]}:0.5")(frame)
     assert np.array_equal(made, painted[0])
